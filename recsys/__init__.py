@@ -1,0 +1,1 @@
+"""A movie recommender whose whole state lives in PostgreSQL."""
