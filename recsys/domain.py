@@ -1,4 +1,4 @@
-"""The values that travel between the rooms of the house: small, frozen, without behaviour of theirs."""
+"""The values that travel between the rooms of the house: small, frozen, without behaviour."""
 
 from __future__ import annotations
 

@@ -1,0 +1,149 @@
+"""One way to the database, embedded or external; here alone driver errors are translated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from recsys.errors import ConfigError, StorageError
+from recsys.storage.embedded import EmbeddedServer
+
+MINIMUM_VERSION = 15
+STARTING_UP = "57P03"
+WAIT_FOR_STARTUP_S = 60
+
+
+class Database:
+    """An open database: a URL for other programs and transactions for us."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = sa.create_engine(
+            sqlalchemy_url(url),
+            poolclass=sa.NullPool,
+            connect_args={"application_name": "recsys", "connect_timeout": 10},
+        )
+
+    @property
+    def label(self) -> str:
+        """The URL without its password, for people to read."""
+        return sqlalchemy_url(self.url).set(drivername="postgresql").render_as_string()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """Yield a connection in a transaction: committed at the end, rolled back on any error."""
+        with translated_errors(self.label), self.engine.begin() as connection:
+            connection.execute(sa.text("SET LOCAL TimeZone = 'UTC'"))
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """Yield a connection that sees one unchanging, read-only state of the database."""
+        with self.transaction() as connection:
+            connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            yield connection
+
+    @contextmanager
+    def session(self) -> Iterator[sa.Connection]:
+        """Yield a connection without a transaction around it, for session-level locks."""
+        with translated_errors(self.label), self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@contextmanager
+def open_database(home: Path, url: str | None) -> Iterator[Database]:
+    """Yield the database at `url`, or the embedded one under `home`, running for so long.
+
+    Raises ConfigError for a URL that is none, StorageError where nobody answers or the server
+    is older than PostgreSQL 15.
+    """
+    with nullcontext(url) if url else EmbeddedServer(home).running() as reachable:
+        database = Database(reachable)
+        _check_version(database)
+        yield database
+
+
+def sqlalchemy_url(url: str) -> sa.URL:
+    """Return the URL for SQLAlchemy with psycopg; accepts what libpq accepts as a URL."""
+    try:
+        parsed = sa.make_url(url.replace("postgres://", "postgresql://", 1))
+    except (ArgumentError, ValueError) as exc:
+        raise ConfigError(
+            "the database URL cannot be read",
+            hint="it looks like postgresql://user:password@host:5432/database",
+        ) from exc
+    if parsed.get_backend_name() != "postgresql":
+        raise ConfigError(f"the database URL is for {parsed.get_backend_name()}, not PostgreSQL")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+@contextmanager
+def translated_errors(label: str) -> Iterator[None]:
+    """Turn what the driver and SQLAlchemy raise into StorageError, without a password in it."""
+    try:
+        yield
+    except (psycopg.Error, SQLAlchemyError) as exc:
+        raise _storage_error(exc, label) from exc
+
+
+def _storage_error(exc: Exception, label: str) -> StorageError:
+    driver = exc.orig if isinstance(exc, DBAPIError) else exc
+    if not isinstance(driver, psycopg.Error):
+        return StorageError(f"the database layer failed: {exc}")
+    if driver.sqlstate is None:
+        return StorageError(
+            f"no connection to {label}: {_first_line(driver)}",
+            hint="is the server running, and are host, port, user and database right?",
+        )
+    return StorageError(
+        f"PostgreSQL refused ({driver.sqlstate}): {_first_line(driver)}",
+        hint=HINTS.get(driver.sqlstate) or driver.diag.message_hint,
+    )
+
+
+HINTS = {
+    "42P01": "the schema is missing or old: run `recsys db upgrade`",
+    "3F000": "the schema is missing: run `recsys db upgrade`",
+    "42883": "the contract is missing or old: run `recsys db upgrade`",
+    "42501": "this role lacks the right; connect as the owner of the database",
+    "53100": "the disk of the database is full; make room and run the command again",
+    "57014": "a timeout or a cancel request stopped the statement",
+    "40001": "another command changed the same data at the same time; run it again",
+    "55P03": "another command holds a lock this one needs; run it again when that has ended",
+}
+
+
+def _first_line(error: psycopg.Error) -> str:
+    text = error.diag.message_primary or str(error)
+    return text.strip().splitlines()[0] if text.strip() else type(error).__name__
+
+
+def _check_version(database: Database) -> None:
+    version = _wait_for_version(database)
+    if version < MINIMUM_VERSION * 10_000:
+        raise StorageError(
+            f"{database.label} is PostgreSQL {version // 10_000}",
+            hint=f"PostgreSQL {MINIMUM_VERSION} or newer is needed",
+        )
+
+
+def _wait_for_version(database: Database) -> int:
+    deadline = time.monotonic() + WAIT_FOR_STARTUP_S
+    while True:
+        try:
+            with database.engine.connect() as connection:
+                return int(connection.scalar(sa.text("SHOW server_version_num")) or 0)
+        except DBAPIError as exc:
+            # A server in crash recovery answers, but not yet with a connection.
+            starting = getattr(exc.orig, "sqlstate", None) == STARTING_UP or (
+                "starting up" in str(exc.orig) or "not yet accepting" in str(exc.orig)
+            )
+            if not starting or time.monotonic() > deadline:
+                raise _storage_error(exc, database.label) from exc
+        time.sleep(0.2)

@@ -1,0 +1,209 @@
+"""Where the embedded server lives, and as whom it runs.
+
+PostgreSQL refuses to run as root. So root's server runs as the system user `recsys` and lives in
+folders that this user can reach without anybody loosening one: by default under /var/lib/recsys.
+A home of root's that is closed to others keeps only a link to such a folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recsys.errors import ConfigError
+
+SYSTEM_USER = "recsys"
+ROOT_HOME = Path("/var/lib/recsys")
+SOCKET_PATH_LIMIT = 100  # 107 bytes on Linux, 103 on macOS
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPlace:
+    root: Path
+    """The folder that holds all of the server."""
+    socket_dir: Path
+    binaries: Path
+    user: str | None
+    """Whom the server runs as, where that is not us."""
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "postgresql.log"
+
+    @property
+    def mutex(self) -> Path:
+        return self.root / "start-stop.lock"
+
+    @property
+    def in_use(self) -> Path:
+        return self.root / "in-use.lock"
+
+    @property
+    def keep(self) -> Path:
+        return self.root / "keep-running"
+
+    def as_server_user(self) -> dict[str, Any]:
+        """Return what makes subprocess run a program as the server's user."""
+        if self.user is None:
+            return {}
+        entry = pwd.getpwnam(self.user)
+        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+    def give_to_server(self, path: Path) -> None:
+        if self.user is not None:
+            entry = pwd.getpwnam(self.user)
+            os.chown(path, entry.pw_uid, entry.pw_gid)
+
+
+def prepare(home: Path, wheel_binaries: Path) -> ServerPlace:
+    """Make the folders of the server and return where they are.
+
+    Raises ConfigError where the home cannot be made or the system user is missing.
+    """
+    try:
+        if os.geteuid() != 0:
+            _make(home, 0o700)
+            root = home / "postgresql"
+            _make(root, 0o700)
+            return ServerPlace(root, _socket_dir(root), wheel_binaries, None)
+        return _prepare_as_root(home, wheel_binaries)
+    except OSError as exc:
+        raise ConfigError(
+            f"cannot use {exc.filename or home} for the embedded PostgreSQL: {exc.strerror}",
+            hint="set RECSYS_HOME to a folder you may write to",
+        ) from exc
+
+
+def check_socket_dir(place: ServerPlace) -> None:
+    """Make the socket folder ours alone; refuse one that somebody else has put there."""
+    _make(place.socket_dir, 0o700)
+    place.give_to_server(place.socket_dir)
+    info = place.socket_dir.lstat()
+    owner = os.geteuid() if place.user is None else pwd.getpwnam(place.user).pw_uid
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != owner or info.st_mode & 0o077:
+        raise ConfigError(
+            f"{place.socket_dir} is not a private folder of the server's",
+            hint="remove it, or set RECSYS_HOME to a shorter path",
+        )
+
+
+def _prepare_as_root(home: Path, wheel_binaries: Path) -> ServerPlace:
+    _ensure_system_user()
+    _make(home, 0o755)
+    root = _root_for_server(home)
+    place = ServerPlace(root, _socket_dir(root), _reachable(wheel_binaries), SYSTEM_USER)
+    place.give_to_server(root)
+    return place
+
+
+def _root_for_server(home: Path) -> Path:
+    root = home / "postgresql"
+    if root.is_symlink() or root.exists():
+        if not root.exists():
+            raise ConfigError(
+                f"{root} points to {root.readlink()}, which is gone",
+                hint=f"remove {root} to start with an empty database",
+            )
+        return root.resolve()
+    if _others_can_enter(home):
+        _make(root, 0o700)
+        return root
+    inner = ROOT_HOME / "clusters" / uuid.uuid4().hex[:12]
+    _make(ROOT_HOME, 0o755)
+    _make(inner.parent, 0o755)
+    _make(inner, 0o700)
+    root.symlink_to(inner)
+    return inner
+
+
+def _reachable(binaries: Path) -> Path:
+    """Return binaries the server's user can run: these, or a copy of them."""
+    if _others_can_enter(binaries / "bin"):
+        return binaries
+    # The inode tells a reinstalled wheel from the one that was copied.
+    mark = f"{binaries}:{(binaries / 'bin' / 'postgres').stat().st_mtime_ns}"
+    copy = ROOT_HOME / "binaries" / hashlib.sha256(mark.encode()).hexdigest()[:12]
+    package = binaries.parent
+    if not copy.exists():
+        _make(ROOT_HOME, 0o755)
+        _make(copy.parent, 0o755)
+        fresh = Path(tempfile.mkdtemp(dir=copy.parent))
+        shutil.copytree(binaries, fresh / package.name / binaries.name, symlinks=True)
+        # The programs look for these two folders up from their package.
+        libraries = package.with_name(f"{package.name}.libs")
+        shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+        _open_to_all(fresh)
+        try:
+            fresh.rename(copy)
+        except OSError:  # somebody else was quicker
+            shutil.rmtree(fresh)
+    return copy / package.name / binaries.name
+
+
+def _open_to_all(copied: Path) -> None:
+    for folder, _, files in os.walk(copied):
+        os.chmod(folder, 0o755)
+        for path in (Path(folder, name) for name in files):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
+
+
+def _others_can_enter(folder: Path) -> bool:
+    resolved = folder.resolve()
+    return all(path.stat().st_mode & stat.S_IXOTH for path in (resolved, *resolved.parents))
+
+
+def _make(folder: Path, mode: int) -> None:
+    """Make a folder with exactly this mode; leave one that exists as it is."""
+    if folder.is_dir():
+        return
+    if not folder.parent.exists():
+        _make(folder.parent, mode)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(mode)
+
+
+def _socket_dir(root: Path) -> Path:
+    inside = root / "run"
+    if len(os.fsencode(inside)) + len("/.s.PGSQL.5432") <= SOCKET_PATH_LIMIT:
+        return inside
+    name = hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
+    return Path("/tmp") / f"recsys-{os.geteuid()}-{name}"
+
+
+def _ensure_system_user() -> None:
+    try:
+        pwd.getpwnam(SYSTEM_USER)
+        return
+    except KeyError:
+        pass
+    useradd = shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if useradd is None or sys.platform == "darwin":
+        raise ConfigError(
+            f"as root the embedded PostgreSQL runs as the system user {SYSTEM_USER!r}, "
+            "which does not exist",
+            hint="run as an ordinary user, create that user, or set RECSYS_DATABASE_URL",
+        )
+    options = "--system --user-group --no-create-home --home-dir /nonexistent"
+    command = [useradd, *options.split(), "--shell", "/usr/sbin/nologin", SYSTEM_USER]
+    made = subprocess.run(command, capture_output=True, text=True)
+    # 9: made by another process in the meantime
+    if made.returncode not in (0, 9):
+        raise ConfigError(
+            f"cannot create the system user {SYSTEM_USER!r}: {made.stderr.strip()}",
+            hint="create it, run as an ordinary user, or set RECSYS_DATABASE_URL",
+        )

@@ -1,0 +1,42 @@
+"""What all tables share: the schema, the naming convention, a few column makers."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+STORE = "recsys_store"
+
+metadata = sa.MetaData(
+    schema=STORE,
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    },
+)
+
+
+def reference(
+    name: str, target: str, comment: str, *, ondelete: str | None = None, nullable: bool = False
+) -> sa.Column[int]:
+    """Return a foreign-key column; `target` is `table.column` of the store."""
+    key = sa.ForeignKey(f"{STORE}.{target}", ondelete=ondelete)
+    return sa.Column(name, key, nullable=nullable, comment=comment)
+
+
+def timestamp(name: str, comment: str, *, nullable: bool = False, now: bool = False) -> sa.Column:  # type: ignore[type-arg]
+    default = sa.text("now()") if now else None
+    kind = sa.TIMESTAMP(timezone=True)
+    return sa.Column(name, kind, nullable=nullable, server_default=default, comment=comment)
+
+
+def text_column(name: str, comment: str, *, nullable: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=nullable, comment=comment)
+
+
+def finite(column: str) -> sa.CheckConstraint:
+    """NaN sorts above Infinity in PostgreSQL, so these two bounds keep it out as well."""
+    condition = f"{column} > '-Infinity' AND {column} < 'Infinity'"
+    return sa.CheckConstraint(condition, name=f"{column}_finite")

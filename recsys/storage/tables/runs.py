@@ -1,0 +1,143 @@
+"""Runs and their publication."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, JSONB
+
+from recsys.storage.tables.base import metadata, reference, text_column, timestamp
+
+models = sa.Table(
+    "models",
+    metadata,
+    sa.Column(
+        "model_id",
+        sa.SmallInteger,
+        sa.Identity(always=True),
+        primary_key=True,
+        comment="Number of the model in result tables",
+    ),
+    text_column("name", "Name of the model everywhere: command line, SQL, Python"),
+    text_column("kind", "chart: the same for all; similarity: movie to movie; personal: lists"),
+    text_column("score_meaning", "What its score says"),
+    text_column("description", "What it does, in short"),
+    sa.UniqueConstraint("name"),
+    sa.CheckConstraint("kind IN ('chart', 'similarity', 'personal')", name="kind"),
+    comment="The models that have been refreshed here",
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column(
+        "run_id",
+        sa.Integer,
+        sa.Identity(always=True),
+        primary_key=True,
+        comment="Number of the run, ascending",
+    ),
+    text_column("state", "running, complete or failed"),
+    timestamp("started_at", "When the refresh began", now=True),
+    timestamp("finished_at", "When it completed or failed", nullable=True),
+    reference(
+        "default_model_id", "models.model_id", "Model used when none is named", nullable=True
+    ),
+    sa.Column("seed", sa.Integer, nullable=False, comment="Seed of all randomness in it"),
+    sa.Column("parameters", JSONB, nullable=False, comment="Models with their parameters, lengths"),
+    sa.Column("versions", JSONB, nullable=False, comment="Versions of the code and its libraries"),
+    text_column("backend", "The machine's name and the process id that computed it"),
+    timestamp("snapshot_at", "Time of the state of the database it read", nullable=True),
+    sa.Column("ratings_count", sa.BigInteger, comment="Ratings it read"),
+    sa.Column("users_count", sa.Integer, comment="Users it read"),
+    sa.Column("movies_count", sa.Integer, comment="Movies it read"),
+    text_column("snapshot_checksum", "sha256 over all it read", nullable=True),
+    text_column("output_checksum", "sha256 over all it wrote", nullable=True),
+    sa.Column("peak_memory_mb", sa.Integer, comment="Highest resident memory of the process, MiB"),
+    text_column("error", "Why it failed", nullable=True),
+    sa.CheckConstraint("state IN ('running', 'complete', 'failed')", name="state"),
+    sa.CheckConstraint("(state = 'running') = (finished_at IS NULL)", name="finished"),
+    sa.CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="error"),
+    sa.Index(None, "default_model_id"),
+    comment="Every refresh: what it read, with which parameters, how it ended",
+)
+
+run_stages = sa.Table(
+    "run_stages",
+    metadata,
+    reference("run_id", "runs.run_id", "The run", ondelete="CASCADE"),
+    sa.Column("position", sa.SmallInteger, nullable=False, comment="Order within the run, from 1"),
+    text_column("stage", "What was done: read, a model's name, index, publish"),
+    timestamp("started_at", "When the stage began"),
+    sa.Column("seconds", DOUBLE_PRECISION, nullable=False, comment="How long it took"),
+    sa.Column("rows", sa.BigInteger, nullable=False, comment="Rows read or written"),
+    sa.Column(
+        "peak_memory_mb",
+        sa.Integer,
+        nullable=False,
+        comment="Highest resident memory of the process up to its end, MiB",
+    ),
+    sa.PrimaryKeyConstraint("run_id", "position"),
+    comment="Stages of runs with timings and row counts",
+)
+
+run_metrics = sa.Table(
+    "run_metrics",
+    metadata,
+    reference("run_id", "runs.run_id", "The run", ondelete="CASCADE"),
+    reference("model_id", "models.model_id", "The model measured"),
+    text_column("protocol", "How it was measured"),
+    text_column("metric", "What was measured, as ndcg@10"),
+    text_column("segment", "Which users or movies; all: every one"),
+    sa.Column("value", DOUBLE_PRECISION, nullable=False, comment="The figure"),
+    sa.Column("ci_low", DOUBLE_PRECISION, comment="Lower end of its 95 % interval"),
+    sa.Column("ci_high", DOUBLE_PRECISION, comment="Upper end of its 95 % interval"),
+    sa.Column("n", sa.BigInteger, nullable=False, comment="Over how many users or ratings"),
+    sa.PrimaryKeyConstraint("run_id", "model_id", "protocol", "metric", "segment"),
+    sa.Index(None, "model_id"),
+    comment="Measured quality of the models of a run",
+)
+
+publications = sa.Table(
+    "publications",
+    metadata,
+    sa.Column(
+        "publication_id",
+        sa.Integer,
+        sa.Identity(always=True),
+        primary_key=True,
+        comment="Number of the entry, ascending",
+    ),
+    reference(
+        "run_id", "runs.run_id", "What is published from then on; NULL: nothing", nullable=True
+    ),
+    text_column("action", "publish, rollback or withdraw"),
+    timestamp("published_at", "From when", now=True),
+    text_column("reason", "Why, where somebody said", nullable=True),
+    sa.Column(
+        "published_by",
+        sa.Text,
+        nullable=False,
+        server_default=sa.text("current_user"),
+        comment="Database role that did it",
+    ),
+    sa.CheckConstraint("action IN ('publish', 'rollback', 'withdraw')", name="action"),
+    sa.CheckConstraint("(action = 'withdraw') = (run_id IS NULL)", name="run_id"),
+    sa.Index(None, "run_id"),
+    comment="Log of what was published when; rows are only ever added",
+)
+
+published = sa.Table(
+    "published",
+    metadata,
+    sa.Column(
+        "only_row",
+        sa.Boolean,
+        primary_key=True,
+        server_default=sa.true(),
+        comment="Always true: there is one row",
+    ),
+    reference("run_id", "runs.run_id", "The run readers see"),
+    sa.CheckConstraint("only_row", name="only_row"),
+    sa.Index(None, "run_id"),
+    comment="The pointer that all contract views follow; no row: nothing is published",
+)
