@@ -624,6 +624,12 @@ def upgrade() -> None:
             nullable=True,
             comment="Highest resident memory of the process, MiB",
         ),
+        sa.Column(
+            "pruned_at",
+            sa.TIMESTAMP(timezone=True),
+            nullable=True,
+            comment="When its results were dropped; NULL: they are here",
+        ),
         sa.Column("error", sa.Text(), nullable=True, comment="Why it failed"),
         sa.CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name=op.f("ck_runs_error")),
         sa.CheckConstraint(

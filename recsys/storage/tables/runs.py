@@ -53,6 +53,7 @@ runs = sa.Table(
     text_column("snapshot_checksum", "sha256 over all it read", nullable=True),
     text_column("output_checksum", "sha256 over all it wrote", nullable=True),
     sa.Column("peak_memory_mb", sa.Integer, comment="Highest resident memory of the process, MiB"),
+    timestamp("pruned_at", "When its results were dropped; NULL: they are here", nullable=True),
     text_column("error", "Why it failed", nullable=True),
     sa.CheckConstraint("state IN ('running', 'complete', 'failed')", name="state"),
     sa.CheckConstraint("(state = 'running') = (finished_at IS NULL)", name="finished"),

@@ -1,0 +1,270 @@
+"""Files into the database: read and checked first, then written in one transaction."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from recsys.domain import Dataset, Int32, MetadataSet, RejectedRow
+from recsys.errors import DataError
+from recsys.ingest.dataset import read_dataset
+from recsys.ingest.duplicates import OnDuplicate
+from recsys.ingest.metadata import read_metadata
+from recsys.jobs.progress import Reporter, Silent
+from recsys.storage import catalogue, ingests, movie_metadata, schema
+from recsys.storage.catalogue import Counts
+from recsys.storage.engine import Database
+
+logger = logging.getLogger(__name__)
+
+SHOWN_REJECTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RejectLimit:
+    """How many rows may be rejected before an ingest fails: a share of all, or a number."""
+
+    share: float = 0.01
+    rows: int | None = None
+
+    def of(self, rows_read: int) -> int:
+        return self.rows if self.rows is not None else int(self.share * rows_read)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    ingest_id: int
+    edition: str
+    dialect: str
+    rows_read: int
+    counts: Counts
+    duplicates: int
+    rejected: list[RejectedRow]
+    replaced: str | None
+    """The edition that was here before, if it was replaced."""
+    seconds: float
+
+    @property
+    def no_change(self) -> bool:
+        return not (self.counts.inserted or self.counts.updated or self.replaced)
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataReport:
+    ingest: IngestReport
+    matched: int
+    unmatched: int
+
+
+def ingest(
+    database: Database,
+    path: Path,
+    *,
+    source: str | None = None,
+    format: str | None = None,
+    edition: str | None = None,
+    on_duplicate: OnDuplicate = "latest",
+    max_rejects: RejectLimit | None = None,
+    replace: bool = False,
+    reporter: Reporter | None = None,
+) -> IngestReport:
+    """Load a folder, an archive or a ratings file; on any error the database stays as it was.
+
+    Raises DataError for files that cannot be loaded, for too many bad rows, and for an edition
+    other than the one that is here, unless `replace`.
+    """
+    reporter = reporter or Silent()
+    begun = time.monotonic()
+    with database.transaction() as connection:
+        schema.ensure(connection)
+        started_at = ingests.now(connection)
+        known = np.empty(0, np.int32) if replace else catalogue.movie_ids(connection)
+    dataset = _read(path, format, edition, known, on_duplicate, reporter)
+    _check_rejects(dataset, max_rejects or RejectLimit())
+    with database.transaction() as connection:
+        catalogue.lock_for_ingest(connection)
+        replaced = _make_way(connection, dataset.edition, replace=replace)
+        counts = _write(connection, dataset, reporter)
+        facts = {**_facts(dataset, started_at, counts), "replaced": replaced is not None}
+        facts |= {"source": source or str(path), "on_duplicate": on_duplicate}
+        ingest_id = ingests.record(connection, facts, dataset.files, dataset.rejected)
+    report = IngestReport(
+        ingest_id,
+        dataset.edition,
+        dataset.dialect,
+        dataset.rows_read,
+        counts,
+        dataset.duplicates,
+        dataset.rejected,
+        replaced,
+        time.monotonic() - begun,
+    )
+    logger.info("ingest %d of %s: %s in %.1f s", ingest_id, path, counts, report.seconds)
+    return report
+
+
+def ingest_metadata(
+    database: Database, path: Path, *, source: str | None = None, reporter: Reporter | None = None
+) -> MetadataReport:
+    """Load The Movies Dataset for the movies that are here; on any error nothing changes.
+
+    Raises DataError for files that cannot be loaded, and where no film of theirs is ours.
+    """
+    reporter = reporter or Silent()
+    begun = time.monotonic()
+    with database.transaction() as connection:
+        schema.ensure(connection)
+        started_at = ingests.now(connection)
+        edition = catalogue.loaded_edition(connection)
+    if edition is None:
+        raise DataError("there are no movies to describe", hint="load ratings first: recsys ingest")
+    reporter.begin("read metadata")
+    found = read_metadata(path, progress=lambda _, done, total: reporter.advance(done, total))
+    reporter.end(f"{found.rows_read:,} rows")
+    with database.transaction() as connection:
+        catalogue.lock_for_ingest(connection)
+        reporter.begin("write metadata")
+        merged = movie_metadata.merge_metadata(connection, found)
+        if not merged.matched:
+            raise DataError(
+                f"none of the films in {path} is in {edition}: no TMDB or IMDb id in common",
+                hint="the edition needs a links file (ml-100k and ml-1m have none)",
+            )
+        reporter.end(f"{merged.matched:,} movies")
+        facts = _metadata_facts(found, edition, started_at, merged.movies)
+        facts["source"] = source or str(path)
+        ingest_id = ingests.record(connection, facts, found.files, found.rejected)
+    report = IngestReport(
+        ingest_id,
+        edition,
+        "the-movies-dataset",
+        found.rows_read,
+        merged.movies,
+        found.duplicates,
+        found.rejected,
+        None,
+        time.monotonic() - begun,
+    )
+    return MetadataReport(report, merged.matched, merged.unmatched)
+
+
+def _read(
+    path: Path,
+    format: str | None,
+    edition: str | None,
+    known: Int32,
+    on_duplicate: OnDuplicate,
+    reporter: Reporter,
+) -> Dataset:
+    reporter.begin("read files")
+    dataset = read_dataset(
+        path,
+        format=format,
+        edition=edition,
+        known_movie_ids=known,
+        on_duplicate=on_duplicate,
+        progress=lambda _, done, total: reporter.advance(done, total),
+    )
+    reporter.end(f"{dataset.rows_read:,} rows")
+    return dataset
+
+
+def _check_rejects(dataset: Dataset, limit: RejectLimit) -> None:
+    allowed = limit.of(dataset.rows_read)
+    if len(dataset.rejected) <= allowed:
+        return
+    shown = "; ".join(
+        f"{row.file} line {row.line}: {row.reason}" for row in dataset.rejected[:SHOWN_REJECTS]
+    )
+    raise DataError(
+        f"{len(dataset.rejected):,} of {dataset.rows_read:,} rows are bad, "
+        f"{allowed:,} are allowed: {shown}",
+        hint="mend the files, name their form with --format, or allow more with --max-rejects",
+    )
+
+
+def _make_way(connection: sa.Connection, edition: str, *, replace: bool) -> str | None:
+    """Return the edition that was cleared away, None if there was none to clear."""
+    present = catalogue.loaded_edition(connection)
+    if present is None:
+        return None
+    if replace:
+        ingests.clear(connection)
+        return present
+    if present != edition:
+        raise DataError(
+            f"the database holds {present}; loading {edition} over it would mix two data sets",
+            hint="--replace drops what is here, --edition NAME says that both are the same",
+        )
+    return None
+
+
+def _write(connection: sa.Connection, dataset: Dataset, reporter: Reporter) -> Counts:
+    """Write all parts; movies first and users before what refers to them."""
+    reporter.begin("write movies, users")
+    people = [dataset.ratings.user_ids]
+    people += [dataset.tags.user_ids] if dataset.tags else []
+    counts = catalogue.merge_movies(connection, dataset.movies)
+    counts += catalogue.merge_users(connection, np.unique(np.concatenate(people)), dataset.users)
+    reporter.end(f"{len(dataset.movies):,} movies")
+    reporter.begin("write ratings")
+    written, total = 0, len(dataset.ratings)
+
+    def wrote(rows: int) -> None:
+        nonlocal written
+        written += rows
+        reporter.advance(written, total)
+
+    counts += catalogue.merge_ratings(connection, dataset.ratings, wrote)
+    reporter.end(f"{total:,} ratings")
+    if dataset.tags:
+        reporter.begin("write tags")
+        counts += catalogue.merge_tags(connection, dataset.tags)
+        reporter.end(f"{len(dataset.tags):,} tags")
+    if dataset.genome:
+        reporter.begin("write tag genome")
+        counts += catalogue.merge_genome(connection, dataset.genome)
+        reporter.end(f"{len(dataset.genome.relevance):,} scores")
+    return counts
+
+
+def _facts(dataset: Dataset, started_at: datetime, counts: Counts) -> dict[str, Any]:
+    scale = dataset.scale
+    return {
+        "kind": "ratings",
+        "edition": dataset.edition,
+        "dialect": dataset.dialect,
+        "rating_min": scale.minimum if scale else None,
+        "rating_max": scale.maximum if scale else None,
+        "rating_step": scale.step if scale else None,
+        "started_at": started_at,
+        "rows_read": dataset.rows_read,
+        "inserted": counts.inserted,
+        "updated": counts.updated,
+        "unchanged": counts.unchanged,
+        "duplicates": dataset.duplicates,
+    }
+
+
+def _metadata_facts(
+    found: MetadataSet, edition: str, started_at: datetime, counts: Counts
+) -> dict[str, Any]:
+    return {
+        "kind": "metadata",
+        "edition": edition,
+        "dialect": "the-movies-dataset",
+        "replaced": False,
+        "started_at": started_at,
+        "rows_read": found.rows_read,
+        "inserted": counts.inserted,
+        "updated": counts.updated,
+        "unchanged": counts.unchanged,
+        "duplicates": found.duplicates,
+    }

@@ -1,0 +1,64 @@
+"""Measure the stages of a run: time, rows, memory; and name the code that ran."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import sqlalchemy as sa
+
+from recsys.jobs.progress import Reporter
+from recsys.storage.runs import Stage
+
+PACKAGES = ("recsys", "numpy", "scipy", "scikit-learn", "implicit")
+
+
+class StageClock:
+    """Time one stage after the other and tell the reporter."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.stages: list[Stage] = []
+        self._reporter = reporter
+        self._started = time.monotonic()
+
+    @property
+    def total_seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def advance(self, done: int, total: int) -> None:
+        self._reporter.advance(done, total)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[int, str], None]]:
+        """Time a stage; what is yielded takes its rows and their word."""
+        started_at, started = datetime.now(UTC), time.monotonic()
+        self._reporter.begin(name)
+        rows, word = 0, "rows"
+
+        def done(count: int, unit: str) -> None:
+            nonlocal rows, word
+            rows, word = count, unit
+
+        yield done
+        seconds = time.monotonic() - started
+        self.stages.append(Stage(name, started_at, seconds, rows, peak_memory_mb()))
+        self._reporter.end(f"{rows:,} {word}")
+
+
+def peak_memory_mb() -> int:
+    """Return the highest resident memory of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak // (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def code_versions(connection: sa.Connection) -> dict[str, str]:
+    versions = {package: version(package) for package in PACKAGES}
+    versions["python"] = platform.python_version()
+    versions["postgresql"] = str(connection.scalar(sa.text("SHOW server_version"))).split()[0]
+    return versions

@@ -1,0 +1,63 @@
+"""Fill an empty table at the speed of COPY: keys and indexes come off before and on again after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+from psycopg import sql
+
+from recsys.storage import table_parts
+from recsys.storage.copy import Column, Progress, copy_arrays, driver, identifier
+from recsys.storage.table_parts import TablePart
+
+
+def is_empty(connection: sa.Connection, table: str) -> bool:
+    found = driver(connection).execute(
+        sql.SQL("SELECT EXISTS (SELECT FROM {})").format(identifier(table))
+    )
+    return found.fetchone() == (False,)
+
+
+def fill(
+    connection: sa.Connection,
+    table: str,
+    columns: Mapping[str, Column],
+    progress: Progress | None = None,
+) -> int:
+    """Fill an empty table and analyse it; whoever reads it meanwhile waits. Return the rows.
+
+    The rows are frozen, so that index-only scans need no vacuum first.
+    """
+    constraints = table_parts.constraints(connection, table)
+    indexes = table_parts.indexes(connection, table)
+    name, run = identifier(table), driver(connection).execute
+    schema = sql.Identifier(table.split(".")[0])
+    for constraint in constraints:
+        run(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(name, _quoted(constraint)))
+    for index in indexes:
+        run(sql.SQL("DROP INDEX {}.{}").format(schema, _quoted(index)))
+    run(sql.SQL("TRUNCATE {}").format(name))
+    rows = copy_arrays(connection, table, columns, freeze=True, progress=progress)
+    for constraint in constraints:
+        run(
+            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
+                name,
+                _quoted(constraint),
+                sql.SQL(constraint.definition),
+            )
+        )
+        if constraint.comment:
+            comment = sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}")
+            run(comment.format(_quoted(constraint), name, sql.Literal(constraint.comment)))
+    for index in indexes:
+        run(sql.SQL(index.definition))
+        if index.comment:
+            comment = sql.SQL("COMMENT ON INDEX {}.{} IS {}")
+            run(comment.format(schema, _quoted(index), sql.Literal(index.comment)))
+    run(sql.SQL("ANALYZE {}").format(name))
+    return rows
+
+
+def _quoted(part: TablePart) -> sql.Identifier:
+    return sql.Identifier(part.name)

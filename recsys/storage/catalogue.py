@@ -1,0 +1,285 @@
+"""What ingest writes: movies, users, ratings, tags and the tag genome of one edition.
+
+Everything goes into a temporary table first and is merged from there, so that loading the same
+files again changes nothing; only ratings and genome scores of an empty database go straight in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import sqlalchemy as sa
+from psycopg import sql
+
+from recsys.domain import NO_TIME, Genome, Int32, Movie, Ratings, Tags, User
+from recsys.errors import StorageError
+from recsys.storage import bulk_load
+from recsys.storage.copy import (
+    Column,
+    Progress,
+    Timestamps,
+    copy_arrays,
+    copy_rows,
+    driver,
+    identifier,
+)
+
+ONE_INGEST_AT_A_TIME = sa.text("SELECT pg_try_advisory_xact_lock(hashtext('recsys ingest'))")
+LOADED_EDITION = """
+SELECT edition FROM recsys_store.ingests WHERE kind = 'ratings' ORDER BY ingest_id DESC LIMIT 1
+"""
+STAGED_AS = "CREATE TEMPORARY TABLE {staged} ON COMMIT DROP AS SELECT * FROM {table} WITH NO DATA"
+# An upserted row is new when no older version of it was deleted: xmax is 0.
+COUNTED = """
+WITH done AS ({upsert} RETURNING xmax = 0 AS fresh)
+SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM done
+"""
+MERGE_MOVIES = """
+INSERT INTO recsys_store.movies AS m (movie_id, title, original_title, year, imdb_id, tmdb_id)
+SELECT movie_id, title, original_title, year, imdb_id, tmdb_id FROM staged_movies
+ON CONFLICT (movie_id) DO UPDATE SET
+    title = excluded.title, original_title = excluded.original_title, year = excluded.year,
+    imdb_id = excluded.imdb_id, tmdb_id = excluded.tmdb_id
+WHERE (m.title, m.original_title, m.year, m.imdb_id, m.tmdb_id)
+    IS DISTINCT FROM
+    (excluded.title, excluded.original_title, excluded.year, excluded.imdb_id, excluded.tmdb_id)
+"""
+ADD_GENRES = """
+INSERT INTO recsys_store.genres (name)
+SELECT DISTINCT genre FROM staged_genres AS s
+WHERE NOT EXISTS (SELECT FROM recsys_store.genres AS g WHERE g.name = s.genre)
+ORDER BY genre
+"""
+DROP_MOVIE_GENRES = """
+DELETE FROM recsys_store.movie_genres AS mg
+USING staged_movie_ids AS i
+WHERE mg.movie_id = i.movie_id
+  AND NOT EXISTS (
+      SELECT FROM staged_genres AS s
+      JOIN recsys_store.genres AS g ON g.name = s.genre
+      WHERE s.movie_id = mg.movie_id AND g.genre_id = mg.genre_id
+  )
+"""
+ADD_MOVIE_GENRES = """
+INSERT INTO recsys_store.movie_genres (movie_id, genre_id)
+SELECT s.movie_id, g.genre_id
+FROM staged_genres AS s
+JOIN recsys_store.genres AS g ON g.name = s.genre
+ON CONFLICT DO NOTHING
+"""
+MERGE_USERS = """
+INSERT INTO recsys_store.users AS u (user_id, age, gender, occupation, zip_code)
+SELECT user_id, age, gender, occupation, zip_code FROM staged_users
+ON CONFLICT (user_id) DO UPDATE SET
+    age = coalesce(excluded.age, u.age), gender = coalesce(excluded.gender, u.gender),
+    occupation = coalesce(excluded.occupation, u.occupation),
+    zip_code = coalesce(excluded.zip_code, u.zip_code)
+WHERE (u.age, u.gender, u.occupation, u.zip_code)
+    IS DISTINCT FROM (
+        coalesce(excluded.age, u.age), coalesce(excluded.gender, u.gender),
+        coalesce(excluded.occupation, u.occupation), coalesce(excluded.zip_code, u.zip_code)
+    )
+"""
+UPDATE_RATINGS = """
+UPDATE recsys_store.ratings AS r
+SET rating = s.rating, rated_at = coalesce(s.rated_at, r.rated_at)
+FROM staged_ratings AS s
+WHERE r.user_id = s.user_id AND r.movie_id = s.movie_id
+  AND (r.rating, r.rated_at) IS DISTINCT FROM (s.rating, coalesce(s.rated_at, r.rated_at))
+  AND (s.rated_at IS NULL OR r.rated_at IS NULL OR s.rated_at >= r.rated_at)
+"""
+INSERT_RATINGS = """
+INSERT INTO recsys_store.ratings (user_id, movie_id, rating, rated_at)
+SELECT s.user_id, s.movie_id, s.rating, s.rated_at
+FROM staged_ratings AS s
+WHERE NOT EXISTS (
+    SELECT FROM recsys_store.ratings AS r
+    WHERE r.user_id = s.user_id AND r.movie_id = s.movie_id
+)
+ON CONFLICT DO NOTHING
+"""
+STAGED_TAGS = """
+CREATE TEMPORARY TABLE staged_tags (user_id integer, movie_id integer, tag text, at bigint)
+ON COMMIT DROP
+"""
+MERGE_TAGS = """
+INSERT INTO recsys_store.tags (user_id, movie_id, tag, tagged_at)
+SELECT DISTINCT ON (movie_id, user_id, tag) user_id, movie_id, tag, to_timestamp(at)
+FROM staged_tags
+ORDER BY movie_id, user_id, tag, at
+ON CONFLICT DO NOTHING
+"""
+MERGE_GENOME_TAGS = """
+INSERT INTO recsys_store.genome_tags AS t (tag_id, tag)
+SELECT tag_id, tag FROM staged_genome_tags
+ON CONFLICT (tag_id) DO UPDATE SET tag = excluded.tag WHERE t.tag <> excluded.tag
+"""
+MERGE_GENOME_SCORES = """
+INSERT INTO recsys_store.genome_scores AS g (movie_id, tag_id, relevance)
+SELECT movie_id, tag_id, relevance FROM staged_genome_scores
+ON CONFLICT (movie_id, tag_id) DO UPDATE SET relevance = excluded.relevance
+WHERE g.relevance <> excluded.relevance
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a merge did with the rows it was given."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.inserted + other.inserted,
+            self.updated + other.updated,
+            self.unchanged + other.unchanged,
+        )
+
+
+def lock_for_ingest(connection: sa.Connection) -> None:
+    """Take the lock that one ingest holds until its transaction ends.
+
+    Raises StorageError while another ingest holds it.
+    """
+    if not connection.scalar(ONE_INGEST_AT_A_TIME):
+        raise StorageError(
+            "another ingest is running on this database", hint="run it again when that has ended"
+        )
+
+
+def loaded_edition(connection: sa.Connection) -> str | None:
+    """Return the edition the database holds, None if it holds none."""
+    edition: str | None = connection.scalar(sa.text(LOADED_EDITION))
+    return edition
+
+
+def movie_ids(connection: sa.Connection) -> Int32:
+    found = connection.scalars(sa.text("SELECT movie_id FROM recsys_store.movies"))
+    return np.fromiter(found, np.int32)
+
+
+def genre_ids(connection: sa.Connection) -> dict[str, int]:
+    """Return the number of each genre by its name."""
+    rows = connection.execute(sa.text("SELECT name, genre_id FROM recsys_store.genres"))
+    return {name: genre_id for name, genre_id in rows}
+
+
+def merge_movies(connection: sa.Connection, movies: Sequence[Movie]) -> Counts:
+    """Add and correct movies with their genres and links; others stay as they are."""
+    with _staged(connection, "staged_movies", "recsys_store.movies"):
+        columns = ("movie_id", "title", "original_title", "year", "imdb_id", "tmdb_id")
+        rows = ([getattr(movie, column) for column in columns] for movie in movies)
+        copy_rows(connection, "staged_movies", columns, rows)
+        counts = _upsert(connection, MERGE_MOVIES, len(movies))
+    _merge_genres(connection, movies)
+    connection.execute(sa.text("ANALYZE recsys_store.movies"))
+    return counts
+
+
+def merge_users(connection: sa.Connection, ids: Int32, described: Sequence[User]) -> Counts:
+    """Add users by id and fill in what is known of some of them."""
+    with _staged(connection, "staged_users", "recsys_store.users"):
+        columns = ("user_id", "age", "gender", "occupation", "zip_code")
+        rows = ([getattr(user, column) for column in columns] for user in described)
+        copy_rows(connection, "staged_users", columns, rows)
+        known = np.array([user.user_id for user in described], np.int32)
+        bare = np.setdiff1d(ids, known).astype(np.int32)
+        copy_arrays(connection, "staged_users", {"user_id": bare})
+        counts = _upsert(connection, MERGE_USERS, len(bare) + len(known))
+    connection.execute(sa.text("ANALYZE recsys_store.users"))
+    return counts
+
+
+def merge_ratings(
+    connection: sa.Connection, ratings: Ratings, progress: Progress | None = None
+) -> Counts:
+    """Add ratings and correct those that are here, except where the one here is newer."""
+    columns: dict[str, Column] = {
+        "user_id": ratings.user_ids,
+        "movie_id": ratings.movie_ids,
+        "rating": ratings.values,
+        "rated_at": Timestamps(ratings.rated_at),
+    }
+    if bulk_load.is_empty(connection, "recsys_store.ratings"):
+        return Counts(
+            inserted=bulk_load.fill(connection, "recsys_store.ratings", columns, progress)
+        )
+    with _staged(connection, "staged_ratings", "recsys_store.ratings"):
+        copy_arrays(connection, "staged_ratings", columns, progress=progress)
+        connection.execute(sa.text("ANALYZE staged_ratings"))
+        updated = connection.execute(sa.text(UPDATE_RATINGS)).rowcount
+        inserted = connection.execute(sa.text(INSERT_RATINGS)).rowcount
+    connection.execute(sa.text("ANALYZE recsys_store.ratings"))
+    return Counts(inserted, updated, len(ratings) - inserted - updated)
+
+
+def merge_tags(connection: sa.Connection, tags: Tags) -> Counts:
+    """Add tags; a tag that a user gave a movie twice is kept once, with its first time."""
+    connection.execute(sa.text(STAGED_TAGS))
+    times = (None if at == NO_TIME else at for at in tags.tagged_at.tolist())
+    rows = zip(tags.user_ids.tolist(), tags.movie_ids.tolist(), tags.tags, times, strict=True)
+    copy_rows(connection, "staged_tags", ("user_id", "movie_id", "tag", "at"), rows)
+    inserted = connection.execute(sa.text(MERGE_TAGS)).rowcount
+    connection.execute(sa.text("DROP TABLE staged_tags"))
+    connection.execute(sa.text("ANALYZE recsys_store.tags"))
+    return Counts(inserted=inserted, unchanged=len(tags) - inserted)
+
+
+def merge_genome(connection: sa.Connection, genome: Genome) -> Counts:
+    """Add and correct the tags and scores of the tag genome."""
+    with _staged(connection, "staged_genome_tags", "recsys_store.genome_tags"):
+        names = zip(genome.tag_ids.tolist(), genome.names, strict=True)
+        copy_rows(connection, "staged_genome_tags", ("tag_id", "tag"), names)
+        tags = _upsert(connection, MERGE_GENOME_TAGS, len(genome.names))
+    columns: dict[str, Column] = {
+        "movie_id": genome.score_movie_ids,
+        "tag_id": genome.score_tag_ids,
+        "relevance": genome.relevance,
+    }
+    if bulk_load.is_empty(connection, "recsys_store.genome_scores"):
+        rows = bulk_load.fill(connection, "recsys_store.genome_scores", columns)
+        return tags + Counts(inserted=rows)
+    with _staged(connection, "staged_genome_scores", "recsys_store.genome_scores"):
+        rows = copy_arrays(connection, "staged_genome_scores", columns)
+        return tags + _upsert(connection, MERGE_GENOME_SCORES, rows)
+
+
+def _merge_genres(connection: sa.Connection, movies: Sequence[Movie]) -> None:
+    """Make the genres of these movies exactly what the files say."""
+    pairs = ((movie.movie_id, genre) for movie in movies for genre in movie.genres)
+    connection.execute(
+        sa.text(
+            "CREATE TEMPORARY TABLE staged_genres (movie_id integer, genre text) ON COMMIT DROP"
+        )
+    )
+    connection.execute(
+        sa.text("CREATE TEMPORARY TABLE staged_movie_ids (movie_id integer) ON COMMIT DROP")
+    )
+    copy_rows(connection, "staged_genres", ("movie_id", "genre"), pairs)
+    ids = np.array([movie.movie_id for movie in movies], np.int32)
+    copy_arrays(connection, "staged_movie_ids", {"movie_id": ids})
+    connection.execute(sa.text("ANALYZE staged_genres, staged_movie_ids"))
+    for statement in (ADD_GENRES, DROP_MOVIE_GENRES, ADD_MOVIE_GENRES):
+        connection.execute(sa.text(statement))
+    connection.execute(sa.text("DROP TABLE staged_genres, staged_movie_ids"))
+    connection.execute(sa.text("ANALYZE recsys_store.genres, recsys_store.movie_genres"))
+
+
+@contextmanager
+def _staged(connection: sa.Connection, staged: str, table: str) -> Iterator[None]:
+    """Make a temporary table of the same columns, without any of the constraints."""
+    run = driver(connection).execute
+    names = {"staged": identifier(staged), "table": identifier(table)}
+    run(sql.SQL(STAGED_AS).format(**names))
+    yield
+    run(sql.SQL("DROP TABLE {staged}").format(**names))
+
+
+def _upsert(connection: sa.Connection, upsert: str, rows: int) -> Counts:
+    inserted, updated = connection.execute(sa.text(COUNTED.format(upsert=upsert))).one()
+    return Counts(inserted, updated, rows - inserted - updated)

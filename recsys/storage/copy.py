@@ -1,0 +1,164 @@
+"""Bulk data in, by binary COPY: whole numpy columns at a time, never row by row.
+
+The format is that of https://www.postgresql.org/docs/current/sql-copy.html: a header, for each row
+the number of fields and for each field its length and its bytes in network order, a trailer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import psycopg
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from psycopg import sql
+
+from recsys.domain import NO_TIME
+
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = b"\xff\xff"
+ROWS_A_CHUNK = 1 << 18
+FLOAT4_OID = 700
+POSTGRES_EPOCH_S = 946_684_800
+
+Progress = Callable[[int], None]
+"""Called with the number of rows written since the last call."""
+
+
+class Timestamps:
+    """A column of unix seconds to be written as `timestamptz`; `NO_TIME` becomes NULL."""
+
+    def __init__(self, seconds: NDArray[np.int64]) -> None:
+        self.seconds = seconds
+
+
+Column = NDArray[Any] | Timestamps
+
+
+def driver(connection: sa.Connection) -> psycopg.Connection[Any]:
+    """Return the psycopg connection under a SQLAlchemy one."""
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)
+    return raw
+
+
+def copy_arrays(
+    connection: sa.Connection,
+    table: str,
+    columns: Mapping[str, Column],
+    *,
+    freeze: bool = False,
+    progress: Progress | None = None,
+) -> int:
+    """Append columns of one length to `schema.table` or to a temporary table; return the rows.
+
+    Columns are int16, int32, int64, float32 or float64, as the table's are; a float32 matrix
+    (rows x f) becomes a `real[]` column. `freeze` needs a table made or emptied in this
+    transaction; its rows are then visible to index-only scans from the start.
+    """
+    rows = len(_first(columns))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary{})").format(
+        identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", FREEZE") if freeze else sql.SQL(""),
+    )
+    with driver(connection).cursor().copy(statement) as copy:
+        copy.write(HEADER)
+        for start in range(0, rows, ROWS_A_CHUNK):
+            part = slice(start, start + ROWS_A_CHUNK)
+            for block in encode([_cut(column, part) for column in columns.values()]):
+                copy.write(block)
+            if progress:
+                progress(min(ROWS_A_CHUNK, rows - start))
+        copy.write(TRAILER)
+    return rows
+
+
+def copy_rows(
+    connection: sa.Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Append rows of mixed types, text among them."""
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with driver(connection).cursor().copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def identifier(table: str) -> sql.Identifier:
+    return sql.Identifier(*table.split("."))
+
+
+def encode(columns: Sequence[Column]) -> Iterable[bytes]:
+    """Yield the rows in binary; those with an unknown time come last, as they are shorter."""
+    missing = _missing(columns)
+    if missing is None or not missing.any():
+        yield _encode(columns, null_times=False)
+    elif missing.all():
+        yield _encode(columns, null_times=True)
+    else:
+        yield _encode([_cut(c, ~missing) for c in columns], null_times=False)
+        yield _encode([_cut(c, missing) for c in columns], null_times=True)
+
+
+def _encode(columns: Sequence[Column], *, null_times: bool) -> bytes:
+    fields: list[tuple[str, Any]] = [("fields", ">i2")]
+    for position, column in enumerate(columns):
+        fields.append((f"length{position}", ">i4"))
+        if not (null_times and isinstance(column, Timestamps)):
+            fields.append((f"value{position}", _wire_type(column)))
+    block = np.empty(len(_values(columns[0])), dtype=fields)
+    block["fields"] = len(columns)
+    for position, column in enumerate(columns):
+        if null_times and isinstance(column, Timestamps):
+            block[f"length{position}"] = -1
+            continue
+        value = block[f"value{position}"]
+        block[f"length{position}"] = value.dtype.itemsize
+        _fill(value, column)
+    return block.tobytes()
+
+
+def _wire_type(column: Column) -> np.dtype[Any]:
+    if isinstance(column, Timestamps):
+        return np.dtype(">i8")
+    if column.ndim == 1:
+        return column.dtype.newbyteorder(">")
+    element = np.dtype([("length", ">i4"), ("value", ">f4")])
+    header = [(name, ">i4") for name in ("dimensions", "nulls", "oid", "size", "from")]
+    return np.dtype([*header, ("elements", element, (column.shape[1],))])
+
+
+def _fill(value: NDArray[Any], column: Column) -> None:
+    if isinstance(column, Timestamps):
+        value[:] = (column.seconds - POSTGRES_EPOCH_S) * 1_000_000
+    elif column.ndim == 1:
+        value[:] = column
+    else:
+        value["dimensions"], value["nulls"], value["oid"] = 1, 0, FLOAT4_OID
+        value["size"], value["from"] = column.shape[1], 1
+        value["elements"]["length"] = 4
+        value["elements"]["value"] = column
+
+
+def _missing(columns: Sequence[Column]) -> NDArray[np.bool_] | None:
+    times = [column.seconds for column in columns if isinstance(column, Timestamps)]
+    assert len(times) < 2, "one nullable column is all that was needed so far"
+    return times[0] == NO_TIME if times else None
+
+
+def _values(column: Column) -> NDArray[Any]:
+    return column.seconds if isinstance(column, Timestamps) else column
+
+
+def _first(columns: Mapping[str, Column]) -> NDArray[Any]:
+    return _values(next(iter(columns.values())))
+
+
+def _cut(column: Column, part: slice | NDArray[np.bool_]) -> Column:
+    if isinstance(column, Timestamps):
+        return Timestamps(column.seconds[part])
+    return column[part]

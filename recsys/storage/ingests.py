@@ -1,0 +1,77 @@
+"""The record of finished ingests, and what has to go before another edition can come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from psycopg import sql
+
+from recsys.domain import RejectedRow, SourceFile
+from recsys.storage import results
+from recsys.storage.copy import copy_rows, driver, identifier
+from recsys.storage.tables import catalogue, runs
+
+KEPT = {"ingests", "rejected_rows"}
+CATALOGUE = [
+    f"recsys_store.{table.name}"
+    for table in vars(catalogue).values()
+    if isinstance(table, sa.Table) and table.name not in KEPT
+]
+
+
+def record(
+    connection: sa.Connection,
+    facts: dict[str, Any],
+    files: Sequence[SourceFile],
+    rejected: Sequence[RejectedRow],
+) -> int:
+    """Write an ingest with its rejected rows; return its id. `facts` are columns of `ingests`."""
+    values = {
+        **facts,
+        "files": [asdict(file) for file in files],
+        "rejected": len(rejected),
+        "finished_at": sa.func.clock_timestamp(),
+    }
+    table = catalogue.ingests
+    ingest_id: int = connection.execute(
+        table.insert().values(values).returning(table.c.ingest_id)
+    ).scalar_one()
+    rows = ((ingest_id, row.file, row.line, row.content, row.reason) for row in rejected)
+    columns = ("ingest_id", "file", "line", "content", "reason")
+    copy_rows(connection, "recsys_store.rejected_rows", columns, rows)
+    return ingest_id
+
+
+def clear(connection: sa.Connection) -> None:
+    """Withdraw what is published, empty the catalogue and drop all results.
+
+    Ingests, runs and publications stay as history. Readers wait until the transaction ends.
+    """
+    run_ids = connection.scalars(
+        sa.select(runs.runs.c.run_id).where(runs.runs.c.pruned_at.is_(None))
+    ).all()
+    withdrawn = connection.execute(runs.published.delete()).rowcount
+    if withdrawn:
+        connection.execute(
+            runs.publications.insert().values(action="withdraw", reason="catalogue replaced")
+        )
+    for run_id in run_ids:
+        results.drop(connection, run_id)
+    tables = sql.SQL(", ").join(
+        identifier(name)
+        for name in [
+            *CATALOGUE,
+            *(f"recsys_store.{table.name}" for table in results.TABLES),
+        ]
+    )
+    driver(connection).execute(sql.SQL("TRUNCATE {}").format(tables))
+
+
+def now(connection: sa.Connection) -> datetime:
+    moment = connection.scalar(sa.select(sa.func.clock_timestamp()))
+    assert isinstance(moment, datetime)
+    return moment

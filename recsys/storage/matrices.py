@@ -1,0 +1,191 @@
+"""The snapshot a refresh learns from: all ratings as one CSR matrix, read by binary COPY.
+
+PostgreSQL groups the ratings by user along the primary key; each message of the COPY then holds
+one user's movies and ratings as two arrays, and numpy takes them over without touching a number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from recsys.domain import Float64, IdMap, Int32, Int64, Interactions
+from recsys.errors import DataError
+from recsys.storage.copy import HEADER, TRAILER, driver
+
+Progress = Callable[[int, int], None]
+"""Called with ratings read so far and in all."""
+
+IDS = "COPY (SELECT {column} FROM recsys_store.{table} ORDER BY {column}) TO STDOUT (FORMAT binary)"
+RATINGS = """
+COPY (
+    SELECT user_id, array_agg(movie_id), array_agg(rating){times}
+    FROM (
+        SELECT user_id, movie_id, rating{plain_times}
+        FROM recsys_store.ratings
+        ORDER BY user_id, movie_id
+    ) AS in_order
+    GROUP BY user_id
+    ORDER BY user_id
+) TO STDOUT (FORMAT binary)
+"""
+# A time as float8, so that an unknown one is NaN and every array is free of NULLs.
+PLAIN_TIMES = ", COALESCE(date_part('epoch', rated_at), 'NaN') AS at"
+GENRES = """
+SELECT mg.movie_id, g.name
+FROM recsys_store.movie_genres AS mg
+JOIN recsys_store.genres AS g ON g.genre_id = mg.genre_id
+ORDER BY mg.movie_id, g.name
+"""
+DIRECT_TABLE_LIMIT = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One state of the database: what models learn from and which ids the positions stand for."""
+
+    users: IdMap
+    movies: IdMap
+    interactions: Interactions
+    taken_at: datetime
+    checksum: str
+    """sha256 over ids, ratings, times and genres."""
+
+
+def read_snapshot(
+    connection: sa.Connection, *, times: bool = False, progress: Progress | None = None
+) -> Snapshot:
+    """Read everything models learn from; the connection's transaction gives the one state.
+
+    `times` fills `Interactions.rated_at`. Raises DataError where there is no rating.
+    """
+    users, movies = _ids(connection, "users", "user_id"), _ids(connection, "movies", "movie_id")
+    total = connection.scalar(sa.text("SELECT count(*) FROM recsys_store.ratings")) or 0
+    if not total:
+        raise DataError(
+            "there are no ratings in the database",
+            hint="load some: `recsys ingest ml-latest-small`",
+        )
+    matrix, rated_at = _read_ratings(connection, users, movies, total, times, progress)
+    genres, item_genres = _read_genres(connection, movies)
+    interactions = Interactions(matrix, item_genres, genres, rated_at)
+    taken_at = connection.scalar(sa.text("SELECT now()"))
+    assert isinstance(taken_at, datetime)
+    return Snapshot(users, movies, interactions, taken_at, _checksum(users, movies, interactions))
+
+
+def _ids(connection: sa.Connection, table: str, column: str) -> IdMap:
+    # In one row: 2 fields, their length, then 4-byte ids each behind their own length.
+    with driver(connection).cursor().copy(IDS.format(table=table, column=column)) as copy:
+        raw = b"".join(bytes(part) for part in copy)
+    row = np.dtype([("fields", ">i2"), ("length", ">i4"), ("id", ">i4")])
+    body = raw[len(HEADER) : len(raw) - len(TRAILER)]
+    return IdMap(np.frombuffer(body, row)["id"].astype(np.int32))
+
+
+def _read_ratings(
+    connection: sa.Connection,
+    users: IdMap,
+    movies: IdMap,
+    total: int,
+    times: bool,
+    progress: Progress | None,
+) -> tuple[csr_matrix, Float64 | None]:
+    statement = RATINGS.format(
+        times=", array_agg(at)" if times else "", plain_times=PLAIN_TIMES if times else ""
+    )
+    raters: list[int] = []
+    counts: list[int] = []
+    movie_ids, values = np.empty(total, np.int32), np.empty(total, np.float64)
+    rated_at = np.empty(total, np.float64) if times else None
+    position = 0
+    with driver(connection).cursor().copy(statement) as copy:
+        for user_id, arrays in _grouped_rows(copy):
+            end = position + len(arrays[0])
+            movie_ids[position:end], values[position:end] = arrays[0], arrays[1]
+            if rated_at is not None:
+                rated_at[position:end] = arrays[2]
+            raters.append(user_id)
+            counts.append(end - position)
+            position = end
+            if progress and len(raters) % 1024 == 0:
+                progress(position, total)
+    if progress:
+        progress(position, total)
+    lengths = np.zeros(len(users), np.int64)
+    lengths[np.searchsorted(users.ids, np.array(raters, np.int32))] = counts
+    indptr = np.concatenate(([0], np.cumsum(lengths)))
+    columns = positions_of(movies, movie_ids)
+    matrix = csr_matrix((values, columns, indptr), shape=(len(users), len(movies)))
+    matrix.has_canonical_format = True
+    return matrix, rated_at
+
+
+ELEMENTS = {
+    4: np.dtype([("length", ">i4"), ("value", ">i4")]),
+    8: np.dtype([("length", ">i4"), ("value", ">f8")]),
+}
+
+
+def _grouped_rows(parts: Any) -> Iterator[tuple[int, list[NDArray[Any]]]]:
+    """Yield (user id, its arrays) of each message: movies (4-byte), then 8-byte columns.
+
+    A message is: int16 fields, int32 length, int32 user id, then for each array int32 length,
+    five int32 of header of which the fourth is the size, and the elements.
+    """
+    first = True
+    for part in parts:
+        message = bytes(part)
+        if first:
+            message, first = message[len(HEADER) :], False
+        if len(message) <= len(TRAILER):
+            continue
+        user_id = int.from_bytes(message[6:10], "big")
+        size = int.from_bytes(message[26:30], "big")
+        arrays: list[NDArray[Any]] = []
+        offset = 10
+        while offset < len(message):
+            width = 4 if not arrays else 8
+            arrays.append(np.frombuffer(message, ELEMENTS[width], size, offset + 24)["value"])
+            offset += 24 + size * (4 + width)
+        yield user_id, arrays
+
+
+def positions_of(ids: IdMap, values: Int32) -> Int32:
+    """Return the positions of ids that are all in the map."""
+    if not len(ids) or ids.ids[-1] > DIRECT_TABLE_LIMIT:
+        return np.searchsorted(ids.ids, values).astype(np.int32)
+    table = np.zeros(int(ids.ids[-1]) + 1, np.int32)
+    table[ids.ids] = np.arange(len(ids), dtype=np.int32)
+    return table[values]
+
+
+def _read_genres(connection: sa.Connection, movies: IdMap) -> tuple[tuple[str, ...], csr_matrix]:
+    rows = connection.execute(sa.text(GENRES)).all()
+    names = tuple(sorted({name for _, name in rows}))
+    column = {name: position for position, name in enumerate(names)}
+    items = positions_of(movies, np.array([movie for movie, _ in rows], np.int32))
+    genres = np.array([column[name] for _, name in rows], np.int32)
+    ones = np.ones(len(rows))
+    return names, csr_matrix((ones, (items, genres)), shape=(len(movies), len(names)))
+
+
+def _checksum(users: IdMap, movies: IdMap, interactions: Interactions) -> str:
+    digest = hashlib.sha256()
+    matrix, genres = interactions.user_items, interactions.item_genres
+    arrays: list[Int32 | Int64 | Float64] = [users.ids, movies.ids, matrix.indptr, matrix.indices]
+    arrays += [matrix.data, genres.indptr, genres.indices]
+    if interactions.rated_at is not None:
+        arrays.append(interactions.rated_at)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    digest.update("\0".join(interactions.genres).encode())
+    return digest.hexdigest()

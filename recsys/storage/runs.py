@@ -1,0 +1,184 @@
+"""Runs: begun, recorded stage by stage, completed or failed, and published by one pointer."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from recsys.errors import NotPublished, RefreshBusy, RunError
+from recsys.storage import results
+from recsys.storage.tables import runs as tables
+
+TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(hashtext('recsys refresh'))")
+UNLOCK = sa.text("SELECT pg_advisory_unlock(hashtext('recsys refresh'))")
+WHO_RUNS = sa.text("""
+SELECT run_id, backend, started_at FROM recsys_store.runs
+WHERE state = 'running' ORDER BY run_id DESC LIMIT 1
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    name: str
+    started_at: datetime
+    seconds: float
+    rows: int
+    peak_memory_mb: int
+
+
+@contextmanager
+def single_flight(session: sa.Connection) -> Iterator[None]:
+    """Hold the lock that only one refresh of a database has; `session` is in autocommit.
+
+    The server frees it when the session ends, however it ends. Raises RefreshBusy, naming who
+    holds it since when.
+    """
+    if not session.scalar(TRY_LOCK):
+        holder = session.execute(WHO_RUNS).one_or_none()
+        who = (
+            f"run {holder.run_id} by {holder.backend} since {holder.started_at:%Y-%m-%d %H:%M:%S}"
+            if holder
+            else "it has just begun"
+        )
+        raise RefreshBusy(f"another refresh is running: {who}", hint="wait for it to end")
+    try:
+        yield
+    finally:
+        session.execute(UNLOCK)
+
+
+def fail_orphans(connection: sa.Connection) -> list[int]:
+    """Mark runs whose process ended without a word as failed; return them. Needs the lock."""
+    running = tables.runs.c.state == "running"
+    orphans = list(connection.scalars(sa.select(tables.runs.c.run_id).where(running)))
+    for run_id in orphans:
+        fail(connection, run_id, "its process ended without finishing the run")
+    return orphans
+
+
+def register_models(connection: sa.Connection, described: list[dict[str, str]]) -> dict[str, int]:
+    """Write name, kind, score_meaning and description of models; return their ids by name."""
+    statement = insert(tables.models)
+    columns = ("kind", "score_meaning", "description")
+    new = {column: statement.excluded[column] for column in columns}
+    changed = sa.or_(*(tables.models.c[column] != new[column] for column in columns))
+    names = [model["name"] for model in described]
+    known = set(connection.scalars(sa.select(tables.models.c.name)))
+    # Only a model that is new may draw a number.
+    for model in described:
+        if model["name"] not in known:
+            connection.execute(tables.models.insert().values(model))
+        else:
+            same_name = tables.models.c.name == model["name"]
+            connection.execute(tables.models.update().where(same_name, changed).values(model))
+    rows = connection.execute(
+        sa.select(tables.models.c.name, tables.models.c.model_id).where(
+            tables.models.c.name.in_(names)
+        )
+    )
+    return {name: model_id for name, model_id in rows}
+
+
+def begin(
+    connection: sa.Connection,
+    *,
+    default_model_id: int | None,
+    seed: int,
+    parameters: Mapping[str, Any],
+    versions: Mapping[str, str],
+) -> int:
+    """Write a run in state `running` and return its id."""
+    statement = tables.runs.insert().values(
+        state="running",
+        default_model_id=default_model_id,
+        seed=seed,
+        parameters=parameters,
+        versions=versions,
+        backend=f"{socket.gethostname()}:{os.getpid()}",
+    )
+    run_id: int = connection.execute(statement.returning(tables.runs.c.run_id)).scalar_one()
+    return run_id
+
+
+def complete(
+    connection: sa.Connection, run_id: int, stages: list[Stage], facts: Mapping[str, Any]
+) -> None:
+    """Attach the run's results and mark it complete; `facts` are columns of `runs`."""
+    results.attach(connection, run_id)
+    rows = [
+        {
+            "run_id": run_id,
+            "position": position,
+            "stage": stage.name,
+            "started_at": stage.started_at,
+            "seconds": stage.seconds,
+            "rows": stage.rows,
+            "peak_memory_mb": stage.peak_memory_mb,
+        }
+        for position, stage in enumerate(stages, 1)
+    ]
+    connection.execute(tables.run_stages.insert(), rows)
+    _end(connection, run_id, {"state": "complete", **facts})
+
+
+def fail(connection: sa.Connection, run_id: int, error: str) -> None:
+    """Mark a run as failed and drop what it wrote."""
+    results.drop(connection, run_id)
+    _end(connection, run_id, {"state": "failed", "error": error})
+
+
+def publish(
+    connection: sa.Connection, run_id: int, *, action: str = "publish", reason: str | None = None
+) -> None:
+    """Let readers see a run from the commit on, and log that.
+
+    Raises RunError for a run that is not complete or whose results were dropped.
+    """
+    run = connection.execute(
+        sa.select(tables.runs.c.state, tables.runs.c.pruned_at).where(
+            tables.runs.c.run_id == run_id
+        )
+    ).one_or_none()
+    if run is None or run.state != "complete" or run.pruned_at is not None:
+        why = "does not exist" if run is None else "was pruned" if run.pruned_at else run.state
+        raise RunError(f"run {run_id} cannot be published: {why}", hint="see recsys.runs")
+    connection.execute(
+        tables.publications.insert().values(run_id=run_id, action=action, reason=reason)
+    )
+    pointer = insert(tables.published).values(run_id=run_id)
+    connection.execute(
+        pointer.on_conflict_do_update(index_elements=["only_row"], set_={"run_id": run_id})
+    )
+
+
+def published_run(connection: sa.Connection) -> sa.Row[Any] | None:
+    """Return the published run's row, None when nothing is published."""
+    return connection.execute(
+        sa.select(tables.runs).join(
+            tables.published, tables.published.c.run_id == tables.runs.c.run_id
+        )
+    ).one_or_none()
+
+
+def require_published(connection: sa.Connection) -> sa.Row[Any]:
+    """Return the published run's row; raises NotPublished without one."""
+    run = published_run(connection)
+    if run is None:
+        raise NotPublished("nothing is published yet", hint="run `recsys refresh`")
+    return run
+
+
+def _end(connection: sa.Connection, run_id: int, values: Mapping[str, Any]) -> None:
+    connection.execute(
+        tables.runs.update()
+        .where(tables.runs.c.run_id == run_id)
+        .values(finished_at=sa.func.clock_timestamp(), **values)
+    )

@@ -1,0 +1,27 @@
+CREATE OR REPLACE VIEW recsys.charts AS
+SELECT
+    d.name AS chart,
+    g.name AS genre,
+    c.rank,
+    c.movie_id,
+    m.title,
+    c.score,
+    c.votes,
+    c.mean_rating,
+    c.run_id
+FROM recsys_store.movie_charts AS c
+JOIN recsys_store.models AS d ON d.model_id = c.model_id
+JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id
+LEFT JOIN recsys_store.genres AS g ON g.genre_id = c.genre_id
+WHERE c.run_id = (SELECT p.run_id FROM recsys_store.published AS p);
+
+COMMENT ON VIEW recsys.charts IS 'Ranked movies without personalisation, of the published run';
+COMMENT ON COLUMN recsys.charts.chart IS 'top_rated, most_rated or trending';
+COMMENT ON COLUMN recsys.charts.genre IS 'Chart of this genre; NULL: of all movies';
+COMMENT ON COLUMN recsys.charts.rank IS 'Place in the chart, from 1';
+COMMENT ON COLUMN recsys.charts.movie_id IS 'The movie';
+COMMENT ON COLUMN recsys.charts.title IS 'Its title';
+COMMENT ON COLUMN recsys.charts.score IS 'Higher is better; recsys.models says what it means';
+COMMENT ON COLUMN recsys.charts.votes IS 'Ratings counted';
+COMMENT ON COLUMN recsys.charts.mean_rating IS 'Mean of those ratings';
+COMMENT ON COLUMN recsys.charts.run_id IS 'The run that wrote it';

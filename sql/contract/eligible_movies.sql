@@ -1,0 +1,35 @@
+CREATE OR REPLACE FUNCTION recsys.eligible_movies(
+    user_id integer, genres text[] DEFAULT NULL, year_from integer DEFAULT NULL,
+    year_to integer DEFAULT NULL
+)
+RETURNS TABLE (movie_id integer, title text)
+-- Inlined where it is joined: neither SECURITY DEFINER nor SET.
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT m.movie_id, m.title
+    FROM recsys_store.movies AS m
+    WHERE NOT EXISTS (
+            SELECT FROM recsys_store.ratings AS r
+            WHERE r.user_id = eligible_movies.user_id AND r.movie_id = m.movie_id
+        )
+      AND NOT EXISTS (
+            SELECT FROM recsys_store.blocks AS b
+            WHERE b.user_id = eligible_movies.user_id
+              AND b.movie_id = m.movie_id
+              AND (b.until IS NULL OR b.until > now())
+        )
+      AND (
+            eligible_movies.genres IS NULL
+            OR EXISTS (
+                SELECT FROM recsys_store.movie_genres AS mg
+                JOIN recsys_store.genres AS g ON g.genre_id = mg.genre_id
+                WHERE mg.movie_id = m.movie_id
+                  AND lower(g.name) = ANY (lower(eligible_movies.genres::text)::text[])
+            )
+        )
+      AND (eligible_movies.year_from IS NULL OR m.year >= eligible_movies.year_from)
+      AND (eligible_movies.year_to IS NULL OR m.year <= eligible_movies.year_to)
+$$;
+
+COMMENT ON FUNCTION recsys.eligible_movies(integer, text[], integer, integer) IS
+'The movies that may be recommended to a user: neither rated nor blocked; of any of the genres, in any case; within the years, inclusive';

@@ -1,0 +1,44 @@
+CREATE OR REPLACE VIEW recsys.runs AS
+SELECT
+    r.run_id,
+    r.state,
+    EXISTS (SELECT FROM recsys_store.published AS p WHERE p.run_id = r.run_id) AS published,
+    r.started_at,
+    r.finished_at,
+    extract(epoch FROM r.finished_at - r.started_at)::double precision AS seconds,
+    d.name AS default_model,
+    r.seed,
+    r.parameters,
+    r.versions,
+    r.snapshot_at,
+    r.ratings_count,
+    r.users_count,
+    r.movies_count,
+    r.snapshot_checksum,
+    r.output_checksum,
+    r.peak_memory_mb,
+    r.pruned_at,
+    r.error
+FROM recsys_store.runs AS r
+LEFT JOIN recsys_store.models AS d ON d.model_id = r.default_model_id;
+
+COMMENT ON VIEW recsys.runs IS 'Every refresh: what it read, with which parameters, how it ended';
+COMMENT ON COLUMN recsys.runs.run_id IS 'Number of the run, ascending';
+COMMENT ON COLUMN recsys.runs.state IS 'running, complete or failed';
+COMMENT ON COLUMN recsys.runs.published IS 'Whether readers see this run now';
+COMMENT ON COLUMN recsys.runs.started_at IS 'When the refresh began';
+COMMENT ON COLUMN recsys.runs.finished_at IS 'When it completed or failed';
+COMMENT ON COLUMN recsys.runs.seconds IS 'How long it took';
+COMMENT ON COLUMN recsys.runs.default_model IS 'Model used when none is named';
+COMMENT ON COLUMN recsys.runs.seed IS 'Seed of all randomness in it';
+COMMENT ON COLUMN recsys.runs.parameters IS 'Models with their parameters, neighbours kept, list length';
+COMMENT ON COLUMN recsys.runs.versions IS 'Versions of the code and its libraries';
+COMMENT ON COLUMN recsys.runs.snapshot_at IS 'Time of the state of the database it read';
+COMMENT ON COLUMN recsys.runs.ratings_count IS 'Ratings it read';
+COMMENT ON COLUMN recsys.runs.users_count IS 'Users it read';
+COMMENT ON COLUMN recsys.runs.movies_count IS 'Movies it read';
+COMMENT ON COLUMN recsys.runs.snapshot_checksum IS 'sha256 over all it read';
+COMMENT ON COLUMN recsys.runs.output_checksum IS 'sha256 over all it wrote';
+COMMENT ON COLUMN recsys.runs.peak_memory_mb IS 'Highest resident memory of the process, MiB';
+COMMENT ON COLUMN recsys.runs.pruned_at IS 'When its results were dropped; NULL: they are here';
+COMMENT ON COLUMN recsys.runs.error IS 'Why it failed';

@@ -1,0 +1,25 @@
+CREATE OR REPLACE VIEW recsys.similar_movies AS
+SELECT
+    d.name AS model,
+    s.movie_id,
+    m.title,
+    s.rank,
+    s.similar_movie_id,
+    o.title AS similar_title,
+    s.score,
+    s.run_id
+FROM recsys_store.movie_similarities AS s
+JOIN recsys_store.models AS d ON d.model_id = s.model_id
+JOIN recsys_store.movies AS m ON m.movie_id = s.movie_id
+JOIN recsys_store.movies AS o ON o.movie_id = s.similar_movie_id
+WHERE s.run_id = (SELECT p.run_id FROM recsys_store.published AS p);
+
+COMMENT ON VIEW recsys.similar_movies IS 'Nearest movies of each movie, by model, in the published run';
+COMMENT ON COLUMN recsys.similar_movies.model IS 'Model that found them similar';
+COMMENT ON COLUMN recsys.similar_movies.movie_id IS 'Whose neighbours these are';
+COMMENT ON COLUMN recsys.similar_movies.title IS 'Its title';
+COMMENT ON COLUMN recsys.similar_movies.rank IS 'Place in the list, from 1';
+COMMENT ON COLUMN recsys.similar_movies.similar_movie_id IS 'The neighbour';
+COMMENT ON COLUMN recsys.similar_movies.similar_title IS 'Its title';
+COMMENT ON COLUMN recsys.similar_movies.score IS 'Higher is nearer; recsys.models says what it means. Weights below 0 speak against';
+COMMENT ON COLUMN recsys.similar_movies.run_id IS 'The run that found it';
