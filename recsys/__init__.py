@@ -1,1 +1,25 @@
-"""A movie recommender whose whole state lives in PostgreSQL."""
+"""A movie recommender whose whole state lives in PostgreSQL.
+
+from recsys import Recommender
+
+with Recommender.connect() as recommender:
+    recommender.recommend(user_id=1)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recsys.service import Recommender
+
+__all__ = ["Recommender"]
+
+
+def __getattr__(name: str) -> Any:
+    # Late, so that what needs no database does not load one.
+    if name == "Recommender":
+        from recsys.service import Recommender
+
+        return Recommender
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -22,6 +22,12 @@ class DataError(RecsysError):
 class StorageError(RecsysError):
     """PostgreSQL could not be reached, or refused what was asked of it."""
 
+    def __init__(
+        self, message: str, *, hint: str | None = None, sqlstate: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.sqlstate = sqlstate
+
 
 class RunError(RecsysError):
     """A refresh could not be carried through."""

@@ -85,7 +85,7 @@ def ingest(
     with database.transaction() as connection:
         schema.ensure(connection)
         started_at = ingests.now(connection)
-        known = np.empty(0, np.int32) if replace else catalogue.movie_ids(connection)
+        known = _known_movies(connection, replace=replace)
     dataset = _read(path, format, edition, known, on_duplicate, reporter)
     _check_rejects(dataset, max_rejects or RejectLimit())
     with database.transaction() as connection:
@@ -153,6 +153,11 @@ def ingest_metadata(
         time.monotonic() - begun,
     )
     return MetadataReport(report, merged.matched, merged.unmatched)
+
+
+def _known_movies(connection: sa.Connection, *, replace: bool) -> Int32:
+    """Return the movies that may be rated without a movies file beside the ratings."""
+    return np.empty(0, np.int32) if replace else catalogue.described_movie_ids(connection)
 
 
 def _read(

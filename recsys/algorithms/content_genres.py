@@ -1,0 +1,86 @@
+"""Movies of the same genres, rare genres counting more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import TfidfTransformer
+
+from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.algorithms.topk import empty, joined, over_blocks, ranked_top_k
+from recsys.domain import Int64, Interactions, ModelOutput, Neighbours, RankedLists
+
+_BYTES_A_COLUMN = 64
+"""Scores of one genre set to all movies, the copy that is partitioned, masks and positions."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContentGenresConfig:
+    """Nothing to choose."""
+
+
+def fit(data: Interactions, config: ContentGenresConfig, options: FitOptions) -> ModelOutput:
+    """List for each movie those with the most similar genres: TF-IDF, cosine, where it is above 0.
+
+    A movie without genres has no neighbours and is nobody's. Many movies have exactly the same
+    genres, so one list is made for each distinct set of genres, and each movie takes that of its
+    set without itself.
+    """
+    sets, set_of_item = _distinct(data.item_genres)
+    if not len(sets):
+        return ModelOutput(neighbours=empty(Neighbours, data.item_genres.shape[0]))
+    weights = TfidfTransformer().fit_transform(data.item_genres)[sets]
+    lists = _lists_of_sets(csr_matrix(weights), set_of_item, options)
+    return ModelOutput(neighbours=_lists_of_items(lists, set_of_item, options.k))
+
+
+def _distinct(item_genres: csr_matrix) -> tuple[Int64, Int64]:
+    """Return the first item of each distinct set of genres, and the set each item has."""
+    if 0 in item_genres.shape:
+        return np.zeros(0, np.int64), np.zeros(item_genres.shape[0], np.int64)
+    bits = np.packbits(item_genres.toarray() > 0, axis=1)
+    _, first, members = np.unique(bits, axis=0, return_index=True, return_inverse=True)
+    return first, members.reshape(-1)
+
+
+def _lists_of_sets(weights: csr_matrix, set_of_item: Int64, options: FitOptions) -> RankedLists:
+    """Rank the k + 1 best movies for each set: one more, since a movie's own may be among them."""
+
+    def work(start: int, stop: int) -> RankedLists:
+        cosines = np.minimum((weights[start:stop] @ weights.T).toarray(), 1)
+        own = np.arange(start, stop)
+        # Equal sets are equal, whatever the rounding.
+        cosines[own - start, own] = np.round(cosines[own - start, own])
+        cosines[cosines <= 0] = -np.inf
+        return ranked_top_k(cosines[:, set_of_item], options.k + 1)
+
+    row_bytes = _BYTES_A_COLUMN * len(set_of_item)
+    return joined(RankedLists, over_blocks(weights.shape[0], row_bytes, options, work))
+
+
+def _lists_of_items(lists: RankedLists, set_of_item: Int64, k: int) -> Neighbours:
+    """Give each movie the list of its set without itself, cut to k."""
+    lengths = np.diff(lists.indptr)[set_of_item]
+    rows = np.repeat(np.arange(len(set_of_item)), lengths)
+    starts = np.cumsum(lengths) - lengths
+    ranks = np.arange(len(rows)) - starts[rows]
+    entries = lists.indptr[set_of_item][rows] + ranks
+    own = lists.indices[entries] == rows
+    before = np.cumsum(own) - own
+    own_above = before - before[starts[rows]] if len(rows) else before
+    kept = ~own & (ranks - own_above < k)
+    counts = np.bincount(rows[kept], minlength=len(set_of_item))
+    indptr = np.concatenate(([0], np.cumsum(counts)))
+    return Neighbours(indptr, lists.indices[entries[kept]], lists.scores[entries[kept]])
+
+
+SPEC = ModelSpec(
+    name="content_genres",
+    kind="similarity",
+    config=ContentGenresConfig,
+    fit=fit,
+    score_meaning="cosine of the TF-IDF weighted genres, up to 1: the same genres",
+    description="Movies of the same genres, rare genres counting more; needs no ratings",
+)

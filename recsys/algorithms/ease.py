@@ -1,0 +1,178 @@
+"""EASE^R: a linear item-item model in closed form.
+
+H. Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019, arXiv:1905.03375.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg.blas import ssyrk, strsm
+from scipy.linalg.lapack import spotrf, spotri
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
+
+from recsys.algorithms.config import within
+from recsys.algorithms.recommend import binarised, recommend_from_neighbours
+from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.algorithms.topk import empty, joined, over_blocks, ranked, spread, top_k
+from recsys.domain import Float32, Int64, Interactions, ModelOutput, Neighbours, RankedLists, TopN
+from recsys.errors import RecsysError
+
+_BYTES_A_COLUMN = 48
+"""Sparse product or weights, their magnitudes, the copy that is partitioned, masks, positions."""
+
+
+@dataclass(frozen=True, slots=True)
+class EaseConfig:
+    regularization: float = 600.0
+    """lambda, added to the diagonal of the Gram matrix."""
+    weights: int = 500
+    """Targets kept for each item, the strongest by magnitude."""
+    min_raters: float = 0.6
+    """Weights below `min_raters / lambda` are dropped: one common rater of a movie that hardly
+    anybody else rated weighs 1. Half of the weights, and no accuracy is lost. 0 keeps them."""
+    max_items: int = 20_000
+    """Only the most rated take part: one dense matrix of `4 * max_items^2` bytes is needed."""
+
+    def __post_init__(self) -> None:
+        within(self, "regularization", 0, above=True)
+        within(self, "weights", 1)
+        within(self, "min_raters", 0)
+        within(self, "max_items", 1, 46_340)  # beyond it a 32-bit LAPACK cannot count the entries
+
+
+def fit(data: Interactions, config: EaseConfig, options: FitOptions) -> ModelOutput:
+    """Keep each item's strongest weights as its list, and recommend by the sums of these.
+
+    The lists hold negative weights too, at their end.
+    """
+    items = data.user_items.shape[1]
+    kept = most_rated_items(data.user_items, config.max_items)
+    if not len(kept):
+        nothing = empty(TopN, data.user_items.shape[0])
+        return ModelOutput(neighbours=empty(Neighbours, items), recommendations=nothing)
+    inverse = inverse_gram(data.user_items[:, kept], config.regularization, options)
+    least = config.min_raters / config.regularization
+    lists = strongest_weights(inverse, config.weights, least, options)
+    neighbours = joined(Neighbours, [spread(lists, kept, kept, items)])
+    recommendations = recommend_from_neighbours(data.user_items, neighbours, options)
+    return ModelOutput(neighbours=neighbours, recommendations=recommendations)
+
+
+def most_rated_items(user_items: csr_matrix, count: int) -> Int64:
+    """Return the ascending positions of the `count` items with the most ratings, at least one."""
+    votes = np.bincount(user_items.indices, minlength=user_items.shape[1])
+    ordered = np.argsort(-votes, kind="stable")[:count]
+    return np.sort(ordered[votes[ordered] > 0])
+
+
+def inverse_gram(user_items: csr_matrix, regularization: float, options: FitOptions) -> Float32:
+    """Return `P = inv(X'X + lambda I)` of the binarised ratings X, items x items, float32.
+
+    It is symmetric and only its lower triangle is filled. With many fewer users than items the
+    matrix identity of Woodbury leads there faster.
+    """
+    raters = binarised(user_items, np.float32)
+    with threadpool_limits(options.threads or None, "blas"):
+        if raters.shape[0] < raters.shape[1] // 2:
+            return _inverse_by_users(raters, regularization, options)
+        return _inverse_by_items(raters, regularization, options)
+
+
+def _inverse_by_items(raters: csr_matrix, regularization: float, options: FitOptions) -> Float32:
+    """Let one Fortran array hold the Gram matrix, its Cholesky factor and the inverse in turn."""
+    factor = _cholesky(_gram(raters, options), regularization)
+    inverse: Float32
+    inverse, failed = spotri(factor, lower=1, overwrite_c=1)
+    _check(failed, len(factor), regularization)
+    return inverse
+
+
+def _inverse_by_users(raters: csr_matrix, regularization: float, options: FitOptions) -> Float32:
+    """Compute `(I - X' inv(XX' + lambda I) X) / lambda`, with one dense users x items array."""
+    factor = _cholesky(_gram(raters.T.tocsr(), options), regularization)
+    half = strsm(1.0, factor, raters.toarray(order="F"), lower=1, overwrite_b=1)
+    identity = np.zeros((raters.shape[1],) * 2, np.float32, order="F")
+    np.fill_diagonal(identity, 1 / regularization)
+    inverse: Float32 = ssyrk(
+        -1 / regularization, half, 1.0, identity, trans=1, lower=1, overwrite_c=1
+    )
+    return inverse
+
+
+def _cholesky(gram: Float32, regularization: float) -> Float32:
+    diagonal = np.arange(len(gram))
+    gram[diagonal, diagonal] += np.float32(regularization)
+    factor: Float32
+    factor, failed = spotrf(gram, lower=1, clean=0, overwrite_a=1)
+    _check(failed, len(gram), regularization)
+    return factor
+
+
+def _check(failed: int, size: int, regularization: float) -> None:
+    if failed:
+        raise RecsysError(
+            f"ease: the Gram matrix of size {size} plus {regularization:g} on its diagonal "
+            f"cannot be inverted in single precision (LAPACK info {failed})",
+            hint="Raise the model's parameter regularization.",
+        )
+
+
+def _gram(raters: csr_matrix, options: FitOptions) -> Float32:
+    items = raters.shape[1]
+    gram = np.empty((items, items), np.float32, order="F")
+    item_users = raters.T.tocsr()
+
+    def work(start: int, stop: int) -> RankedLists:
+        # Columns of a Fortran array are contiguous, and the matrix is symmetric.
+        (item_users[start:stop] @ raters).toarray(out=gram[:, start:stop].T)
+        return empty(RankedLists, 0)
+
+    over_blocks(items, _BYTES_A_COLUMN * items, options, work)
+    return gram
+
+
+def strongest_weights(
+    inverse: Float32, count: int, least: float, options: FitOptions
+) -> RankedLists:
+    """List for each item j the targets i with the largest `|B_ji|`, ordered by `B_ji`.
+
+    `B_ji = -P_ji / P_ii` and `B_jj = 0`; j's list is what rating j adds to the scores of others.
+    `inverse` is P with its lower triangle filled. Weights of 0 or of a magnitude below `least` are
+    left out.
+    """
+    items = len(inverse)
+    diagonal = np.diagonal(inverse).copy()
+
+    def work(start: int, stop: int) -> RankedLists:
+        weights = -_rows(inverse, start, stop) / diagonal
+        own = np.arange(start, stop)
+        weights[own - start, own] = 0
+        strength = np.abs(weights)
+        strength[(strength == 0) | (strength < least)] = -np.inf
+        rows, cols = top_k(strength, count)
+        return ranked(rows, cols, weights[rows, cols], stop - start)
+
+    return joined(RankedLists, over_blocks(items, _BYTES_A_COLUMN * items, options, work))
+
+
+def _rows(lower: Float32, start: int, stop: int) -> Float32:
+    """Return rows of the symmetric matrix whose lower triangle is given."""
+    rows = np.empty((stop - start, len(lower)), np.float32)
+    rows[:, :start] = lower[start:stop, :start]
+    rows[:, stop:] = lower[stop:, start:stop].T
+    corner = np.tril(lower[start:stop, start:stop])
+    rows[:, start:stop] = corner + np.tril(corner, -1).T
+    return rows
+
+
+SPEC = ModelSpec(
+    name="ease",
+    kind="personal",
+    config=EaseConfig,
+    fit=fit,
+    score_meaning="sum of the weights of the movies rated; 1 would be certainty",
+    description="Linear item-item model in closed form (EASE)",
+)

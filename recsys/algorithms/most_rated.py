@@ -1,0 +1,33 @@
+"""Chart: popularity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.algorithms.charts import build_charts, count_votes
+from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.domain import Interactions, ModelOutput
+
+
+@dataclass(frozen=True, slots=True)
+class MostRatedConfig:
+    """Nothing to choose."""
+
+
+def fit(data: Interactions, config: MostRatedConfig, options: FitOptions) -> ModelOutput:
+    """Rank all rated movies by their number of ratings."""
+    votes = count_votes(data.user_items)
+    counts = votes.counts.astype(np.float64)
+    return ModelOutput(charts=build_charts(data, votes, lambda items: counts[items]))
+
+
+SPEC = ModelSpec(
+    name="most_rated",
+    kind="chart",
+    config=MostRatedConfig,
+    fit=fit,
+    score_meaning="number of ratings",
+    description="Movies with the most ratings, overall and by genre",
+)

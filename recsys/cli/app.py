@@ -1,0 +1,79 @@
+"""The command line: parse, call a job or the service, show, exit."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from recsys import logs
+from recsys.cli import db, demo, load, read, show
+from recsys.errors import RecsysError
+
+app = typer.Typer(
+    name="recsys",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for part in (demo.app, load.app, read.app):
+    app.registered_commands += part.registered_commands
+app.add_typer(db.app, name="db")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        show.out(f"recsys {version('recsys')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Log what is done; show tracebacks.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """A movie recommender whose whole state lives in PostgreSQL."""
+    logs.set_up(show.stderr, verbose=verbose)
+
+
+def main() -> None:
+    """Run a command; a failure we know is told in two lines, with its exit code."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        app()
+    except RecsysError as error:
+        _tell(error, str(error), error.hint)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        show.say("interrupted")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        message = f"unexpected {type(error).__name__}: {error}"
+        _tell(error, message, "`recsys -v` before the command shows where")
+        sys.exit(1)
+
+
+def _tell(error: Exception, message: str, hint: str | None) -> None:
+    if logging.getLogger("recsys").isEnabledFor(logging.DEBUG):
+        logging.getLogger(__name__).debug("traceback", exc_info=error)
+    show.say(f"error: {message}")
+    if hint:
+        show.say(f"hint: {hint}")
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    # Unwinds as Ctrl-C does: a run is marked as failed, the server let go.
+    raise SystemExit(128 + number)

@@ -1,0 +1,123 @@
+"""`recsys db`: the server and the schema."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from contextlib import nullcontext
+from typing import Annotated
+
+import typer
+
+from recsys import settings
+from recsys.cli import show
+from recsys.cli.options import Json, database
+from recsys.errors import ConfigError
+from recsys.jobs.schema import SchemaState, schema_state, upgrade_schema
+from recsys.storage.embedded import EmbeddedServer
+from recsys.storage.engine import open_database
+
+app = typer.Typer(no_args_is_help=True, help="The database: server, schema, psql.")
+
+
+def _embedded() -> EmbeddedServer:
+    current = settings.load()
+    if current.database_url:
+        raise ConfigError(
+            "RECSYS_DATABASE_URL is set, and that server is not ours to start or stop",
+            hint="unset it to use the embedded PostgreSQL",
+        )
+    return EmbeddedServer(current.home)
+
+
+@app.command()
+def start() -> None:
+    """Start the embedded server and leave it running, for psql and BI tools."""
+    server = _embedded()
+    word = "started" if server.start() else "was running already"
+    show.say(f"PostgreSQL {word} and stays until `recsys db stop`; its data is {server.place.data}")
+    show.out(server.url)
+
+
+@app.command()
+def stop(
+    force: Annotated[
+        bool, typer.Option("--force", help="Also while other commands use it.")
+    ] = False,
+) -> None:
+    """Stop the embedded server."""
+    show.say(
+        "PostgreSQL stopped." if _embedded().stop(force=force) else "PostgreSQL was not running."
+    )
+
+
+@app.command()
+def url() -> None:
+    """Print the URL for other programs; the embedded server is started and left running."""
+    current = settings.load()
+    if current.database_url:
+        show.out(current.database_url)
+        return
+    server = _embedded()
+    if server.start():
+        show.say("PostgreSQL started; it stays until `recsys db stop`.")
+    show.out(server.url)
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """Show whether the server runs, where, and how old the schema is."""
+    current = settings.load()
+    facts: dict[str, object] = {}
+    if current.database_url is None:
+        server = EmbeddedServer(current.home).status()
+        facts = {
+            "server": "embedded",
+            "running": server.running,
+            "kept": server.kept,
+            "in_use": server.in_use,
+            "data": str(server.data),
+            "log": str(server.log),
+        }
+        if not server.running:
+            _show_status(facts, json=json)
+            return
+    with open_database(current.home, current.database_url) as opened:
+        state = schema_state(opened)
+        facts |= {"url": opened.label, "version": state.server_version}
+        facts |= {"schema": _schema_word(state), "bytes": state.bytes}
+    _show_status(facts, json=json)
+
+
+def _schema_word(state: SchemaState) -> str:
+    if state.empty:
+        return "none yet"
+    return "current" if state.current else "of another version: run `recsys db upgrade`"
+
+
+def _show_status(facts: dict[str, object], *, json: bool) -> None:
+    if json:
+        show.as_json(facts)
+    else:
+        show.facts("Database", facts)
+
+
+@app.command()
+def upgrade() -> None:
+    """Bring tables and contract to this version of recsys."""
+    with database() as opened:
+        upgrade_schema(opened)
+        show.say(f"The schema of {opened.label} is current.")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context) -> None:
+    """Open psql on the database; further arguments are psql's, as -c "SELECT 1"."""
+    current = settings.load()
+    server = None if current.database_url else EmbeddedServer(current.home)
+    program = str(server.program("psql")) if server else shutil.which("psql")
+    if program is None:
+        raise ConfigError("psql is not on PATH", hint="install PostgreSQL's client programs")
+    with server.running() if server else nullcontext(current.database_url) as address:
+        done = subprocess.run([program, str(address), *context.args])
+    raise typer.Exit(done.returncode)

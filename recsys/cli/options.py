@@ -1,0 +1,32 @@
+"""Arguments and options that several commands share, and the way to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from recsys import settings
+from recsys.service import Recommender
+from recsys.storage.engine import Database, open_database
+
+Count = Annotated[int, typer.Option("-n", min=0, max=100_000, help="How many rows.")]
+Model = Annotated[
+    str | None, typer.Option("--model", help="Model to ask; the published default without it.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+@contextmanager
+def database() -> Iterator[Database]:
+    current = settings.load()
+    with open_database(current.home, current.database_url) as opened:
+        yield opened
+
+
+@contextmanager
+def recommender() -> Iterator[Recommender]:
+    with database() as opened:
+        yield Recommender(opened)

@@ -1,0 +1,147 @@
+"""Reading commands: one call of the service each, as a table or as JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from recsys.cli import show
+from recsys.cli.options import Count, Json, Model, recommender
+from recsys.errors import UnknownMovie
+from recsys.service import Recommender
+from recsys.service.results import FoundMovie, Status
+
+app = typer.Typer()
+
+
+@app.command()
+def recommend(
+    user: Annotated[int, typer.Argument(min=0, metavar="USER", help="Id of the user.")],
+    n: Count = 10,
+    model: Model = None,
+    genre: Annotated[
+        list[str] | None, typer.Option("--genre", help="Only of this genre; may be repeated.")
+    ] = None,
+    year_from: Annotated[int | None, typer.Option(help="Not older than this year.")] = None,
+    year_to: Annotated[int | None, typer.Option(help="Not newer than this year.")] = None,
+    json: Json = False,
+) -> None:
+    """Show what to recommend to a user."""
+    with recommender() as service:
+        found = service.recommend(
+            user, n, model=model, genres=genre, year_from=year_from, year_to=year_to
+        )
+    if json:
+        show.json_rows(found)
+        return
+    columns = ("rank", "movie_id", "title", "score", "source", "model")
+    caption = f"run {found[0].run_id}" if found else "no movie fits"
+    show.rows(found, columns, title=f"Recommended to user {user}", caption=caption)
+    if n and not any(row.source == "stored" for row in found):
+        show.say(f"User {user} has no list of this model's: shown is what most people rate.")
+
+
+@app.command()
+def similar(
+    movie: Annotated[str, typer.Argument(metavar="MOVIE", help="Id or title of the movie.")],
+    n: Count = 10,
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """Show the movies most similar to one."""
+    with recommender() as service:
+        known = find_movie(service, movie)
+        found = service.similar(known.movie_id, n, model=model)
+    if json:
+        show.json_rows(found)
+        return
+    columns = ("rank", "movie_id", "title", "score")
+    caption = f"model {found[0].model}, run {found[0].run_id}" if found else "none is known"
+    title = f"Similar to {known.title} ({known.year or 'year unknown'}), movie {known.movie_id}"
+    show.rows(found, columns, title=title, caption=caption)
+
+
+def find_movie(service: Recommender, text: str) -> FoundMovie:
+    """Return the movie of an id, or the one whose title matches best."""
+    if text.isdecimal() and int(text) < 2**31:
+        try:
+            return service.movie(int(text))
+        except UnknownMovie:
+            # A title may be a number as well, as 1917.
+            if not service.search(text, 1):
+                raise
+    found = service.search(text, 1)
+    if not found:
+        raise UnknownMovie(f"no title matches {text!r}", hint="try fewer words: recsys search WORD")
+    return found[0]
+
+
+@app.command()
+def top(
+    n: Count = 10,
+    genre: Annotated[str | None, typer.Option("--genre", help="Chart of this genre.")] = None,
+    chart: Annotated[
+        str, typer.Option("--chart", "--model", help="top_rated, most_rated or trending.")
+    ] = "top_rated",
+    json: Json = False,
+) -> None:
+    """Show a chart."""
+    with recommender() as service:
+        found = service.top_movies(n, genre=genre, chart=chart)
+    if json:
+        show.json_rows(found)
+        return
+    columns = ("rank", "movie_id", "title", "score", "votes", "mean_rating")
+    of = f" of {genre}" if genre else ""
+    caption = None if found else "no movie is in it"
+    show.rows(found, columns, title=f"Chart {chart}{of}", caption=caption)
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Words of a title, or beginnings.")],
+    n: Count = 10,
+    json: Json = False,
+) -> None:
+    """Find movies by title."""
+    with recommender() as service:
+        found = service.search(text, n)
+    if json:
+        show.json_rows(found)
+        return
+    caption = None if found else "no title matches"
+    show.rows(found, ("movie_id", "title", "year"), title=f"Movies for {text!r}", caption=caption)
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """Show what the database holds and what is published."""
+    with recommender() as service:
+        found = service.status()
+    if json:
+        show.json_one(found)
+    else:
+        show.facts("Status", _status_facts(found))
+
+
+def _status_facts(found: Status) -> dict[str, object]:
+    run = found.published
+    published = f"run {run.run_id}, {show.age(run.age_seconds)} old" if run else "nothing yet"
+    last = f"run {found.last_run_id}, {found.last_run_state}" if found.last_run_id else None
+    facts: dict[str, object] = {
+        "edition": found.edition,
+        "last ingest": found.last_ingest_at,
+        "ratings": f"{found.ratings:,} by {found.users:,} people",
+        "movies": f"{found.movies:,}",
+        "published": published,
+        "last refresh": last,
+    }
+    if run:
+        facts["default model"] = run.default_model
+        facts["models"] = ", ".join(run.models)
+        facts["computed from"] = f"{run.ratings_count:,} ratings"
+        facts["took"] = f"{run.seconds:.1f} s, {run.peak_memory_mb:,} MiB at most"
+    if found.last_run_error:
+        facts["last error"] = found.last_run_error
+    return facts

@@ -1,0 +1,270 @@
+"""Blocks of lines to numeric columns: fast where lines are plain, careful where they are not.
+
+Three steps, each for what the one before left over, all three agreeing on what is a good row:
+lines of nothing but digits and the right separators go through the C parser together; others
+are matched against one pattern; what does not match is taken apart by `records`, which gives
+every bad row its reason.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from recsys.domain import Int32, Int64
+from recsys.ingest.intake import Block, Intake
+from recsys.ingest.numbers import Array, BadField, Column
+from recsys.ingest.records import Grammar, Record, read_record
+from recsys.ingest.sources import Entry
+
+_NUMERIC = b"0123456789-"
+
+
+@dataclass(frozen=True, slots=True)
+class NumericFile:
+    """A file of numeric columns; columns of the grammar that are not named are passed over."""
+
+    entry: Entry
+    grammar: Grammar
+    header: bool
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The good rows of a file: one array a column, and the line each row began on."""
+
+    columns: tuple[Array, ...]
+    lines: Int32
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sifted:
+    """Rows of one block: columns and positions of those read in bulk, and the rest."""
+
+    columns: list[Array]
+    indices: Int64
+    odd: list[Record] = field(default_factory=list)
+
+
+def read_numeric(intake: Intake, file: NumericFile, stage: str) -> Rows:
+    """Read and check the whole file; bad rows go to `intake.rejected`."""
+    parser = _BlockParser(file)
+    parts: list[list[Array]] = [[] for _ in range(len(file.columns) + 1)]
+    grammar = file.grammar
+    blocks = intake.blocks(file.entry, stage, header=file.header, multiline=grammar.multiline)
+    for block in blocks:
+        for part, array in zip(parts, parser.read(block, intake), strict=True):
+            part.append(array)
+    kinds = [column.final for column in file.columns] + ["int32"]
+    joined = [_join(part, kind) for part, kind in zip(parts, kinds, strict=True)]
+    return Rows(tuple(joined[:-1]), joined[-1])
+
+
+def _join(parts: list[Array], kind: str) -> Array:
+    """Concatenate, letting go of the parts: of all columns only one is ever held twice."""
+    whole = np.concatenate([np.empty(0, kind), *parts])
+    parts.clear()
+    return whole
+
+
+class _BlockParser:
+    def __init__(self, file: NumericFile) -> None:
+        self.entry, self.grammar, self.columns = file.entry, file.grammar, file.columns
+        self.in_order = sorted(file.columns, key=lambda column: column.position)
+        # pandas wants one character; a tab takes the place of `::` where no tab is about.
+        self.separator = file.grammar.separator.encode()
+        self.single = b"\t" if len(self.separator) > 1 else self.separator
+        self.good_line = self.single * (self.grammar.columns - 1) + b"\n"
+        self.line, self.groups = _line_pattern(file)
+
+    def read(self, block: Block, intake: Intake) -> list[Array]:
+        """Return the columns and the line numbers of the good rows of a block."""
+        sifted = self._sift(block.data)
+        intake.rows_read += len(sifted.indices) + len(sifted.odd)
+        pairs = list(zip(self.columns, sifted.columns, strict=True))
+        good = np.logical_and.reduce([column.good(values) for column, values in pairs])
+        odd = sifted.odd
+        if not good.all():
+            lines = block.data.split(b"\n")
+            bad = sifted.indices[~good].tolist()
+            odd = odd + [read_record(lines, index, self.grammar) for index in bad]
+        numbers = (sifted.indices + block.first_line).astype(np.int32)
+        kept = [values.astype(column.final, copy=False) for column, values in pairs]
+        rows = [values if good.all() else values[good] for values in (*kept, numbers)]
+        return self._with_odd(rows, odd, block.first_line, intake) if odd else _in_order(rows)
+
+    def _sift(self, data: bytes) -> _Sifted:
+        """Read in bulk what can be, line by line what is left."""
+        plain = self._plain(data)
+        sifted = None if plain is None else self._read_plain(plain, data)
+        return sifted or self._read_lines(data.split(b"\n")[:-1])
+
+    def _read_plain(self, plain: bytes, data: bytes) -> _Sifted | None:
+        signature = self._signature(plain)
+        if signature == self.good_line * plain.count(b"\n"):
+            return self._read_grid(plain)
+        if self.grammar.multiline:
+            return None
+        good = self.good_line[:-1]
+        odd = [index for index, line in enumerate(signature.split(b"\n")[:-1]) if line != good]
+        return self._read_around(plain, data.split(b"\n")[:-1], odd)
+
+    def _plain(self, data: bytes) -> bytes | None:
+        """Return the block with one byte for the separator and none for quotes, where it can be."""
+        if len(self.separator) > 1:
+            return None if self.single in data else data.replace(self.separator, self.single)
+        return self._unquoted(data) if self.grammar.quoted and b'"' in data else data
+
+    def _unquoted(self, data: bytes) -> bytes:
+        """Return the block without quotes if each quoted field is a number and nothing else.
+
+        Every quote must touch a delimiter outside, and but for numbers the two of a field must
+        touch each other.
+        """
+        single = self.single
+        touching = (single + b'"', b'"' + single, b'\n"', b'"\n')
+        outer = sum(map(data.count, touching)) + data.startswith(b'"')
+        bare = data.translate(None, _NUMERIC).replace(b'"."', b"").replace(b'""', b"")
+        if outer != data.count(b'"') or b'"' in bare:
+            return data
+        return data.replace(b'"', b"")
+
+    def _signature(self, data: bytes) -> bytes:
+        """Return all bytes that are no part of a number; a decimal point is, where it may be."""
+        left = data.translate(None, _NUMERIC)
+        for column in self.columns:
+            if column.decimal and b"." in left:
+                before = self.single * column.position
+                after = self.good_line[column.position :]
+                left = left.replace(before + b"." + after, self.good_line)
+        return left
+
+    def _read_grid(self, data: bytes) -> _Sifted | None:
+        """Read lines which all have the good signature; return None if a number is none."""
+        try:
+            table = pd.read_csv(
+                io.BytesIO(data),
+                sep=self.single.decode(),
+                header=None,
+                names=list(range(self.grammar.columns)),
+                usecols=[column.position for column in self.columns],
+                dtype={column.position: column.dtype for column in self.columns},
+                engine="c",
+                quoting=csv.QUOTE_NONE,
+                na_filter=False,
+                low_memory=False,
+            )
+        except (ValueError, OverflowError):
+            return None
+        columns = [column.adjust(table[column.position].to_numpy()) for column in self.columns]
+        return _Sifted(columns, np.arange(len(table), dtype=np.int64))
+
+    def _read_around(
+        self, plain: bytes, lines: Sequence[bytes], odd: Sequence[int]
+    ) -> _Sifted | None:
+        """Read the grid that is left without the odd lines, and those one by one."""
+        smooth = np.delete(np.arange(len(lines)), odd)
+        smooth_lines = plain.split(b"\n")
+        grid = self._read_grid(b"\n".join([smooth_lines[index] for index in smooth.tolist()]))
+        if grid is None:
+            return None
+        rest = self._read_lines([lines[index] for index in odd])
+        places = np.array(odd, np.int64)
+        columns = [
+            np.concatenate([values, more])
+            for values, more in zip(grid.columns, rest.columns, strict=True)
+        ]
+        indices = np.concatenate([smooth, places[rest.indices]])
+        return _Sifted(columns, indices, [replace(r, index=odd[r.index]) for r in rest.odd])
+
+    def _read_lines(self, lines: Sequence[bytes]) -> _Sifted:
+        """Read all lines that match the pattern, and set the others apart."""
+        matched, indices, odd, index = [], [], [], 0
+        fullmatch, groups, grammar = self.line.fullmatch, self.groups, self.grammar
+        while index < len(lines):
+            match = fullmatch(lines[index])
+            if match and _decodes(lines[index], grammar.encoding):
+                matched.append(match.group(*groups))
+                indices.append(index)
+                index += 1
+                continue
+            record = read_record(lines, index, grammar)
+            index += record.height
+            if not record.blank:
+                odd.append(record)
+        texts = zip(*matched, strict=True) if matched else [()] * len(self.columns)
+        columns = [column.convert(text) for column, text in zip(self.columns, texts, strict=True)]
+        return _Sifted(columns, np.array(indices, np.int64), odd)
+
+    def _with_odd(
+        self, bulk: list[Array], odd: list[Record], first_line: int, intake: Intake
+    ) -> list[Array]:
+        """Add the odd rows that turn out good, reject the others."""
+        good: list[tuple[float, ...]] = []
+        for record in sorted(odd, key=lambda record: record.index):
+            line = first_line + record.index
+            try:
+                good.append((*self._parse(record), line))
+            except BadField as exc:
+                intake.reject(self.entry, line, record.raw, self.grammar.encoding, str(exc))
+        if not good:
+            return _in_order(bulk)
+        return _in_order(
+            [
+                np.concatenate([values, np.array(more, values.dtype)])
+                for values, more in zip(bulk, zip(*good, strict=True), strict=True)
+            ]
+        )
+
+    def _parse(self, record: Record) -> Iterator[float]:
+        if record.problem is not None:
+            raise BadField(record.problem)
+        return iter([column.parse(record.fields[column.position]) for column in self.columns])
+
+
+def _in_order(rows: list[Array]) -> list[Array]:
+    """Order the rows by the line they stand on, which is the last array."""
+    lines = rows[-1]
+    if bool((lines[1:] > lines[:-1]).all()):
+        return rows
+    order = np.argsort(lines)
+    return [values[order] for values in rows]
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        return data.isascii() or bool(data.decode(encoding))
+    except UnicodeDecodeError:
+        return False
+
+
+def _line_pattern(file: NumericFile) -> tuple[re.Pattern[bytes], Sequence[int]]:
+    """Compile what a good line looks like; return it with the group of each column."""
+    quoted, separator = file.grammar.quoted, re.escape(file.grammar.separator.encode())
+    patterns = {column.position: column.pattern for column in file.columns}
+    pieces, groups = [], {}
+    count = 0
+    for position in range(file.grammar.columns):
+        if position not in patterns:
+            text = rb"[^\"" + separator + rb"]*" if quoted else rb"(?:(?!" + separator + rb").)*"
+            pieces.append(rb"(?:\"(?:[^\"]|\"\")*\"|" + text + rb")" if quoted else text)
+            continue
+        number = rb" *(" + patterns[position] + rb") *"
+        if quoted:
+            count += 1
+            number = rb'(")?' + number + rb'(?(%d)")' % count
+        count += 1
+        groups[position] = count
+        pieces.append(number)
+    line = re.compile(separator.join(pieces), re.DOTALL)
+    return line, [groups[column.position] for column in file.columns]

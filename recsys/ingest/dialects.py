@@ -1,0 +1,182 @@
+"""The five forms rating data comes in, told apart by looking at the files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from recsys.domain import Movie, RatingScale, User
+from recsys.errors import DataError
+from recsys.ingest import rows
+from recsys.ingest.records import Grammar
+from recsys.ingest.sources import Entry, Folder
+from recsys.ingest.tables import Link, Table, TagName
+
+WHOLE_STARS = RatingScale(1.0, 5.0, 1.0)
+HALF_STARS = RatingScale(0.5, 5.0, 0.5)
+
+_TAB_LINE = re.compile(r"^\s*\d+\t\d+\t[\d.]+\t\d+\s*$", re.MULTILINE)
+_COLON_LINE = re.compile(r"^\s*\d+::\d+::[\d.]+::\d+\s*$", re.MULTILINE)
+_HALF_STAR = re.compile(r"::\d\.5::")
+
+
+@dataclass(frozen=True, slots=True)
+class RatingsFile:
+    """Where the ratings are: positions of the columns, `time` being None where there is none."""
+
+    entry: Entry
+    grammar: Grammar
+    header: bool
+    user: int = 0
+    movie: int = 1
+    rating: int = 2
+    time: int | None = 3
+    flexible_time: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlainFile:
+    """A file whose columns are fixed by its dialect."""
+
+    entry: Entry
+    grammar: Grammar
+    header: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to read from which file."""
+
+    dialect: str
+    scale: RatingScale | None
+    ratings: RatingsFile
+    movies: Table[Movie] | None = None
+    users: Table[User] | None = None
+    links: Table[Link] | None = None
+    tags: PlainFile | None = None
+    genome_tags: Table[TagName] | None = None
+    genome_scores: PlainFile | None = None
+    readme: Entry | None = None
+
+
+def ml_100k(folder: Folder) -> Plan | None:
+    """Recognise the edition of 1998: `u.data` between tabs, `u.item` and `u.user` between bars."""
+    ratings = folder.files.get("u.data")
+    if ratings is None or not _holds(ratings, _TAB_LINE):
+        return None
+    items, users = folder.files.get("u.item"), folder.files.get("u.user")
+    genres = rows.GENRES_100K
+    bars = Grammar("|", 5 + len(genres), "latin-1")
+    return Plan(
+        "ml-100k",
+        WHOLE_STARS,
+        RatingsFile(ratings, Grammar("\t", 4, "latin-1"), header=False),
+        movies=items and Table(items, bars, False, rows.movie_100k(genres)),
+        users=users and Table(users, Grammar("|", 5, "latin-1"), False, rows.user_100k),
+    )
+
+
+def ml_1m(folder: Folder) -> Plan | None:
+    """Recognise the edition of 2003: double colons, latin-1, whole stars, users described."""
+    ratings = folder.files.get("ratings.dat")
+    if ratings is None or not _holds(ratings, _COLON_LINE) or _is_10m(folder, ratings):
+        return None
+    movies, users = folder.files.get("movies.dat"), folder.files.get("users.dat")
+    return Plan(
+        "ml-1m",
+        WHOLE_STARS,
+        RatingsFile(ratings, Grammar("::", 4, "latin-1"), header=False),
+        movies=movies and Table(movies, Grammar("::", 3, "latin-1"), False, rows.movie_piped),
+        users=users and Table(users, Grammar("::", 5, "latin-1"), False, rows.user_1m),
+    )
+
+
+def ml_10m(folder: Folder) -> Plan | None:
+    """Recognise the edition of 2009: double colons, UTF-8, half stars, tags."""
+    ratings = folder.files.get("ratings.dat")
+    if ratings is None or not _holds(ratings, _COLON_LINE) or not _is_10m(folder, ratings):
+        return None
+    return _plan_10m(folder, ratings)
+
+
+def _plan_10m(folder: Folder, ratings: Entry) -> Plan:
+    movies, tags = folder.files.get("movies.dat"), folder.files.get("tags.dat")
+    return Plan(
+        "ml-10m",
+        HALF_STARS,
+        RatingsFile(ratings, Grammar("::", 4), header=False),
+        movies=movies and Table(movies, Grammar("::", 3), False, rows.movie_piped),
+        tags=tags and PlainFile(tags, Grammar("::", 4), header=False),
+    )
+
+
+def _is_10m(folder: Folder, ratings: Entry) -> bool:
+    if "users.dat" in folder.files:
+        return False
+    return "tags.dat" in folder.files or bool(_HALF_STAR.search(_text(ratings)))
+
+
+def ml_csv(folder: Folder) -> Plan | None:
+    """Recognise the editions since 2015: CSV with the headers of MovieLens."""
+    ratings = _with_header(folder, "ratings.csv", "userId,movieId,rating,timestamp")
+    movies = _with_header(folder, "movies.csv", "movieId,title,genres")
+    if ratings is None or movies is None:
+        return None
+    links = _expected(folder, "links.csv", "movieId,imdbId,tmdbId")
+    tags = _expected(folder, "tags.csv", "userId,movieId,tag,timestamp")
+    names = _expected(folder, "genome-tags.csv", "tagId,tag")
+    scores = _expected(folder, "genome-scores.csv", "movieId,tagId,relevance")
+    readmes = [entry for name, entry in folder.files.items() if name.startswith("readme")]
+    return Plan(
+        "ml-csv",
+        HALF_STARS,
+        RatingsFile(ratings, _csv(4), header=True),
+        movies=Table(movies, _csv(3, multiline=True), True, rows.movie_piped),
+        links=links and Table(links, _csv(3), True, rows.link),
+        tags=tags and PlainFile(tags, _csv(4, multiline=True), header=True),
+        genome_tags=names and Table(names, _csv(2, multiline=True), True, rows.tag_name),
+        genome_scores=scores and PlainFile(scores, _csv(3), header=True),
+        readme=readmes[0] if readmes else None,
+    )
+
+
+def _csv(columns: int, *, multiline: bool = False) -> Grammar:
+    return Grammar(",", columns, quoted=True, multiline=multiline)
+
+
+def _with_header(folder: Folder, name: str, header: str) -> Entry | None:
+    entry = folder.files.get(name)
+    if entry is None:
+        return None
+    return entry if entry.first_line().strip().replace('"', "") == header else None
+
+
+def _expected(folder: Folder, name: str, header: str) -> Entry | None:
+    """Return the file if it is there; raise where its header is not what it should be."""
+    entry = folder.files.get(name)
+    if entry is not None and _with_header(folder, name, header) is None:
+        raise DataError(
+            f"{entry.name}, line 1: the header is {entry.first_line()[:80]!r}, not {header!r}",
+            hint="Restore the file as MovieLens ships it, or move it out of the folder.",
+        )
+    return entry
+
+
+def _holds(entry: Entry, line: re.Pattern[str]) -> bool:
+    """Tell whether a line of this form occurs near the beginning; an empty file may become one."""
+    text = _text(entry)
+    return not text.strip() or line.search(text) is not None
+
+
+def _text(entry: Entry) -> str:
+    return entry.head().removeprefix(b"\xef\xbb\xbf").decode("latin-1")
+
+
+Detector = Callable[[Folder], Plan | None]
+MOVIELENS: dict[str, Detector] = {
+    "ml-100k": ml_100k,
+    "ml-1m": ml_1m,
+    "ml-10m": ml_10m,
+    "ml-csv": ml_csv,
+}

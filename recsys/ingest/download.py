@@ -1,0 +1,283 @@
+"""MovieLens editions from GroupLens: fetched once, resumed after a break, verified, then cached."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import http.client
+import json
+import os
+import queue
+import re
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import IO, Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from recsys.errors import DataError
+
+GROUPLENS = "https://files.grouplens.org/datasets/movielens"
+OFFLINE_HINT = (
+    "give a folder or zip of your own with PATH, or set RECSYS_MOVIELENS; "
+    "a broken download goes on where it stopped when started again"
+)
+CHUNK = 1 << 18
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    file: str
+    md5: str | None
+    """As GroupLens publishes it in `<file>.md5`; None where the edition changes over time."""
+
+
+EDITIONS: Mapping[str, Edition] = MappingProxyType(
+    {
+        "ml-latest-small": Edition("ml-latest-small.zip", None),
+        "ml-100k": Edition("ml-100k.zip", "0e33842e24a9c977be4e0107933c0723"),
+        "ml-1m": Edition("ml-1m.zip", "c4d9eecfca2ab87c1945afe126590906"),
+        "ml-10m": Edition("ml-10m.zip", "ce571fd55effeba0271552578f2648bd"),
+        "ml-20m": Edition("ml-20m.zip", "cd245b17a1ae2cc31bb14903e1204af3"),
+        "ml-25m": Edition("ml-25m.zip", "6b51fb2759a8657d3bfcbfc42b592ada"),
+        "ml-32m": Edition("ml-32m.zip", "d472be332d4daa821edc399621853b57"),
+        "ml-latest": Edition("ml-latest.zip", None),
+    }
+)
+
+
+class DownloadFailed(DataError):
+    """The edition could not be fetched: no network, no such file there, or a broken transfer."""
+
+
+def fetch(
+    name: str,
+    cache: Path,
+    *,
+    base_url: str = GROUPLENS,
+    progress: Progress | None = None,
+    timeout: float = 10.0,
+) -> Path:
+    """Return the verified zip of the edition `name`, downloaded into `cache` where it is not yet.
+
+    `progress` is called with the bytes so far and the total, None where the server names none.
+    `timeout` is in seconds and holds for the answer (name resolution included) and for each read.
+    Raises DownloadFailed where the network is at fault, DataError where the file or the disk is.
+    """
+    edition = EDITIONS.get(name)
+    if edition is None:
+        raise DataError(f"unknown edition: {name}", hint=f"one of {', '.join(EDITIONS)}")
+    target = cache / edition.file
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with _alone(cache / f"{edition.file}.lock"):
+            if not (target.exists() and _fault(target, edition) is None):
+                partial = _Partial(cache / f"{edition.file}.part")
+                url = f"{base_url.rstrip('/')}/{edition.file}"
+                _complete(partial, url, progress or _silent, timeout)
+                _publish(partial, target, edition, url)
+    except OSError as exc:
+        raise DataError(
+            f"{target}: cannot be written: {exc.strerror or exc}",
+            hint="free some space, or have another folder for the downloads",
+        ) from exc
+    return target
+
+
+def _silent(done: int, total: int | None) -> None:
+    """Report nothing."""
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on `path`: whoever comes second waits, then finds the file ready."""
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+# --- the unfinished file --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Partial:
+    """A download under way, and beside it which version of the file its bytes are of."""
+
+    path: Path
+
+    @property
+    def note(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.json")
+
+    def resumable(self) -> tuple[int, str] | None:
+        """Return the bytes present and their validator, or None: nothing to resume."""
+        try:
+            size = self.path.stat().st_size
+            validator = json.loads(self.note.read_text(encoding="utf-8"))["validator"]
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+        return (size, validator) if size and isinstance(validator, str) else None
+
+    def begin(self, validator: str | None) -> None:
+        """Start from zero; the bytes go first, so that the note never describes older ones."""
+        self.path.write_bytes(b"")
+        self.note.write_text(json.dumps({"validator": validator}) + "\n", encoding="utf-8")
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.note.unlink(missing_ok=True)
+
+
+# --- the transfer ---------------------------------------------------------------------------------
+
+
+def _complete(partial: _Partial, url: str, progress: Progress, timeout: float) -> None:
+    """Bring `partial` to its full length, from where it stands or, if that cannot be, from zero."""
+    if not _transfer(partial, url, progress, timeout):
+        partial.discard()
+        if not _transfer(partial, url, progress, timeout):
+            raise _failed(url, "the server refuses to send the file from its beginning")
+
+
+def _transfer(partial: _Partial, url: str, progress: Progress, timeout: float) -> bool:
+    """Fetch what is missing; False where the server's file does not continue the partial one."""
+    have, headers = 0, {"User-Agent": "recsys"}
+    if resumable := partial.resumable():
+        have, validator = resumable
+        headers |= {"Range": f"bytes={have}-", "If-Range": validator}
+    try:
+        response = _open(Request(url, headers=headers), timeout)
+    except HTTPError as exc:
+        with exc:
+            if have and exc.code == 416:  # also the answer for a partial file already complete
+                return exc.headers.get("Content-Range") == f"bytes */{have}"
+        raise _failed(url, f"HTTP status {exc.code} {exc.reason}") from exc
+    except (OSError, http.client.HTTPException) as exc:
+        raise _failed(url, _reason(exc)) from exc
+    with response:
+        if response.status == 206:
+            start, total = _content_range(response.headers.get("Content-Range", ""))
+            if start != have or (total is not None and total < have):
+                return False
+        else:
+            have, total = 0, _number(response.headers.get("Content-Length"))
+            partial.begin(_validator(response.headers))
+        _append(partial.path, _chunks(response, url), have, total, progress, url)
+    return True
+
+
+def _open(request: Request, timeout: float) -> Any:
+    """Open the URL in a thread of its own: urllib's timeout does not cover name resolution."""
+    answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def connect() -> None:
+        try:
+            answer.put(urlopen(request, timeout=timeout))
+        except Exception as exc:
+            answer.put(exc)
+
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        # The grace lets urllib's own timeout, which says more, come first.
+        result = answer.get(timeout=timeout + 0.5)
+    except queue.Empty:
+        raise TimeoutError("timed out") from None
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _chunks(response: IO[bytes], url: str) -> Iterator[bytes]:
+    """Yield the body; a failure while reading is the network's, not the disk's."""
+    while True:
+        try:
+            chunk = response.read(CHUNK)
+        except (OSError, http.client.HTTPException) as exc:
+            raise _failed(url, _reason(exc)) from exc
+        if not chunk:
+            return
+        yield chunk
+
+
+def _append(
+    path: Path,
+    chunks: Iterator[bytes],
+    have: int,
+    total: int | None,
+    progress: Progress,
+    url: str,
+) -> None:
+    progress(have, total)
+    with path.open("ab") as out:
+        for chunk in chunks:
+            out.write(chunk)
+            have += len(chunk)
+            progress(have, total)
+    if total is not None and have != total:
+        raise _failed(url, f"the connection ended after {have} of {total} bytes")
+
+
+def _validator(headers: Mapping[str, str]) -> str | None:
+    """Return what If-Range may carry: a strong ETag, else the date (RFC 9110, 13.1.5)."""
+    etag = headers.get("ETag")
+    return etag if etag and not etag.startswith("W/") else headers.get("Last-Modified")
+
+
+def _content_range(text: str) -> tuple[int | None, int | None]:
+    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", text.strip())
+    return (int(match[1]), _number(match[2])) if match else (None, None)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
+
+
+def _reason(exc: Exception) -> str:
+    cause = exc.reason if isinstance(exc, URLError) else exc
+    return str(cause) or type(cause).__name__
+
+
+def _failed(url: str, reason: str) -> DownloadFailed:
+    return DownloadFailed(f"{url}: cannot be downloaded: {reason}", hint=OFFLINE_HINT)
+
+
+# --- verification ---------------------------------------------------------------------------------
+
+
+def _publish(partial: _Partial, target: Path, edition: Edition, url: str) -> None:
+    """Move the finished download to its name in one step, or delete it where it is damaged."""
+    fault = _fault(partial.path, edition)
+    if fault is not None:
+        partial.discard()
+        raise DataError(
+            f"{url}: the download is damaged: {fault}",
+            hint="start it again; if it stays so, give a folder or zip of your own with PATH",
+        )
+    os.replace(partial.path, target)
+    partial.discard()
+
+
+def _fault(path: Path, edition: Edition) -> str | None:
+    """Return what is wrong with the file, or None."""
+    if edition.md5 is None:
+        return _zip_fault(path)
+    with path.open("rb") as file:
+        got = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    return None if got == edition.md5 else f"expected MD5 {edition.md5}, got {got}"
+
+
+def _zip_fault(path: Path) -> str | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as exc:
+        return f"not an intact zip file: {exc}"
+    return None if broken is None else f"not an intact zip file: {broken} fails its checksum"

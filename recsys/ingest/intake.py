@@ -1,0 +1,129 @@
+"""Files as newline-aligned blocks of bytes, and the account kept while they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import IO
+
+from recsys.domain import RejectedRow, SourceFile
+from recsys.errors import DataError
+from recsys.ingest.sources import Entry, readable
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage, the bytes done and the bytes there are."""
+
+BLOCK = 16 << 20
+LONGEST_LINE = 64 << 20
+CONTENT = 500
+_BOM = b"\xef\xbb\xbf"
+_OPENS_FIELD = re.compile(rb'(?:^|[,;\t])"[^"]*\Z')
+_UP_TO_HEADER = re.compile(rb"(?:[ \t]*\n)*[^\n]*\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole lines, each ended by one newline byte; `first_line` counts from 1."""
+
+    data: bytes
+    first_line: int
+
+
+@dataclass(slots=True)
+class Intake:
+    """What one reading leaves behind besides the data: files, counts, rejected rows."""
+
+    progress: Progress | None = None
+    block_size: int = BLOCK
+    files: list[SourceFile] = field(default_factory=list)
+    rejected: list[RejectedRow] = field(default_factory=list)
+    rows_read: int = 0
+
+    def blocks(
+        self, entry: Entry, stage: str, *, header: bool, multiline: bool = False
+    ) -> Iterator[Block]:
+        """Yield the file in blocks; once at its end, enter it among the files read.
+
+        `header` drops the first line that is not blank. With `multiline`, a block ends outside of
+        quoted fields wherever that is possible.
+        """
+        line = 1
+        for data in _whole_lines(self._chunks(entry, stage), entry.name, multiline):
+            lines = data.count(b"\n")
+            start = _UP_TO_HEADER.match(data) if header else None
+            if start is not None:
+                data, header = data[start.end() :], False
+            if data:
+                yield Block(data, line + lines - data.count(b"\n"))
+            line += lines
+
+    def _chunks(self, entry: Entry, stage: str) -> Iterator[bytes]:
+        digest, done = hashlib.sha256(), 0
+        with readable(entry.name):
+            stream = entry.open()
+        with stream:
+            while chunk := _read(stream, self.block_size, entry.name):
+                digest.update(chunk)
+                done += len(chunk)
+                if self.progress is not None:
+                    self.progress(stage, done, entry.size)
+                yield chunk
+        self.files.append(SourceFile(entry.name, done, digest.hexdigest()))
+
+    def read_text(self, entry: Entry, encoding: str, stage: str) -> str:
+        """Return the whole of a small file."""
+        data = b"".join(block.data for block in self.blocks(entry, stage, header=False))
+        return data.decode(encoding, "replace")
+
+    def reject(self, entry: Entry, line: int, raw: bytes, encoding: str, reason: str) -> None:
+        """Keep a row that cannot be loaded, in a form that any text column takes."""
+        text = raw[: 4 * CONTENT].decode(encoding, "backslashreplace").replace("\0", "\\x00")
+        self.rejected.append(RejectedRow(entry.name, line, text[:CONTENT], reason))
+
+
+def _read(stream: IO[bytes], size: int, name: str) -> bytes:
+    with readable(name):
+        return stream.read(size)
+
+
+def _whole_lines(chunks: Iterator[bytes], name: str, multiline: bool) -> Iterator[bytes]:
+    """Cut the stream after newlines; CRLF becomes LF, a byte order mark goes, the end is ended."""
+    rest, first = b"", True
+    for chunk in chunks:
+        data = rest + chunk
+        if first:
+            data, first = data.removeprefix(_BOM), False
+        cut = _last_cut(data) if multiline else data.rfind(b"\n") + 1
+        rest = data[cut:]
+        if len(rest) > LONGEST_LINE:
+            raise DataError(
+                f"{name} has a line of more than {LONGEST_LINE >> 20} MB",
+                hint="Is it a text file, and are its lines ended by newlines?",
+            )
+        if cut:
+            yield _plain_newlines(data[:cut])
+    if rest:
+        yield _plain_newlines(rest + b"\n")
+
+
+def _last_cut(data: bytes) -> int:
+    """Return the end of the last line, or its beginning where it opens a quoted field.
+
+    An odd number of quotes says that a field is open, or that a stray quote came before: then
+    the last line that is odd by itself only counts if it looks like one that opens a field.
+    """
+    last = end = data.rfind(b"\n") + 1
+    if data.count(b'"', 0, last) % 2 == 0:
+        return last
+    while end:
+        start = data.rfind(b"\n", 0, end - 1) + 1
+        if data.count(b'"', start, end) % 2:
+            return start if _OPENS_FIELD.search(data[start:end]) else last
+        end = start
+    return last
+
+
+def _plain_newlines(data: bytes) -> bytes:
+    return data.replace(b"\r\n", b"\n") if b"\r" in data else data

@@ -1,0 +1,124 @@
+"""Read The Movies Dataset (Kaggle, by rounakbanik): TMDB's films, keywords, cast and directors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from recsys.domain import Credit, MetadataSet, MovieMetadata, Person, RejectedRow, SourceFile
+from recsys.ingest import metadata_fields as fields
+from recsys.ingest.metadata_files import MetadataFile, Progress, metadata_files, row_reader
+
+
+def read_metadata(path: Path, *, progress: Progress | None = None) -> MetadataSet:
+    """Read movies_metadata.csv, keywords.csv and credits.csv, as many of them as are there.
+
+    `path` is a folder, a zip with the files at any depth, or one of the files. `progress` is
+    called with the file's name, the bytes read of it so far, and its bytes in all.
+
+    Of several rows of one movie the one with the most votes counts, the first if there is a tie;
+    their keywords and credits are united. A row that cannot be used is rejected, never the load.
+
+    Raises `DataError` if nothing recognisable is there, a file cannot be read, or lacks columns.
+    """
+    collected = _Collected()
+    with metadata_files(path) as files:
+        for file in files:
+            collected.read(file, progress or _silent)
+    return collected.result()
+
+
+def _silent(name: str, done: int, total: int) -> None:
+    pass
+
+
+class _Collected:
+    """What the rows have said so far."""
+
+    def __init__(self) -> None:
+        self._movies: dict[int, MovieMetadata] = {}
+        self._keywords: dict[int, str] = {}
+        self._movie_keywords: dict[int, dict[int, None]] = {}
+        self._people: dict[int, Person] = {}
+        self._cast: dict[int, list[fields.CastMember]] = {}
+        self._directors: dict[int, dict[int, None]] = {}
+        self._rejected: list[RejectedRow] = []
+        self._rows_read = 0
+        self._duplicates = 0
+        self._files: list[SourceFile] = []
+
+    def read(self, file: MetadataFile, progress: Progress) -> None:
+        columns, take = {
+            "movies_metadata.csv": (fields.MOVIE_COLUMNS, self._take_movie),
+            "keywords.csv": (fields.KEYWORD_COLUMNS, self._take_keywords),
+            "credits.csv": (fields.CREDIT_COLUMNS, self._take_credits),
+        }[file.name]
+        with row_reader(file, columns) as rows:
+            rows.read(take, progress)
+        self._rejected += rows.rejected
+        self._rows_read += rows.rows_read
+        self._files.append(rows.source)
+
+    def result(self) -> MetadataSet:
+        credits_ = [credit for tmdb_id in self._cast for credit in self._credits(tmdb_id)]
+        credited = dict.fromkeys(credit.person_id for credit in credits_)
+        return MetadataSet(
+            movies=list(self._movies.values()),
+            keywords=self._keywords,
+            movie_keywords=[(m, k) for m, found in self._movie_keywords.items() for k in found],
+            people=[self._people[person_id] for person_id in credited],
+            credits=credits_,
+            rejected=self._rejected,
+            rows_read=self._rows_read,
+            duplicates=self._duplicates,
+            files=tuple(self._files),
+        )
+
+    def _take_movie(self, row: dict[str, str]) -> None:
+        movie = fields.movie(row)
+        known = self._movies.setdefault(movie.tmdb_id, movie)
+        if known is not movie:
+            self._duplicates += 1
+            self._movies[movie.tmdb_id] = max(known, movie, key=_votes)
+
+    def _take_keywords(self, row: dict[str, str]) -> None:
+        tmdb_id, found = fields.keywords(row)
+        self._duplicates += tmdb_id in self._movie_keywords
+        self._movie_keywords.setdefault(tmdb_id, {}).update(dict.fromkeys(found))
+        for keyword_id, name in found.items():
+            self._keywords.setdefault(keyword_id, name)
+
+    def _take_credits(self, row: dict[str, str]) -> None:
+        tmdb_id, cast, directors = fields.credits_of(row)
+        self._duplicates += tmdb_id in self._cast
+        self._cast.setdefault(tmdb_id, []).extend(cast)
+        for person in (*(member.person for member in cast), *directors):
+            self._people.setdefault(person.person_id, person)
+        directing = self._directors.setdefault(tmdb_id, {})
+        directing.update((person.person_id, None) for person in directors)
+
+    def _credits(self, tmdb_id: int) -> Iterator[Credit]:
+        yield from _cast_credits(tmdb_id, self._cast[tmdb_id])
+        for position, person_id in enumerate(self._directors[tmdb_id]):
+            yield Credit(tmdb_id, person_id, "director", position)
+
+
+def _votes(movie: MovieMetadata) -> int:
+    return -1 if movie.vote_count is None else movie.vote_count
+
+
+def _cast_credits(tmdb_id: int, cast: list[fields.CastMember]) -> Iterator[Credit]:
+    """Give each person one credit, at the person's order or, where that is taken, after it."""
+    characters: dict[int, dict[str, None]] = {}
+    orders: dict[int, int] = {}
+    for member in sorted(cast, key=lambda member: member.order):
+        person_id = member.person.person_id
+        orders.setdefault(person_id, member.order)
+        if member.character:
+            characters.setdefault(person_id, {})[member.character] = None
+    position = -1
+    for person_id, order in orders.items():
+        position = max(order, position + 1)
+        if position < fields.LEADING_CAST:
+            character = " / ".join(characters.get(person_id, ())) or None
+            yield Credit(tmdb_id, person_id, "cast", position, character)

@@ -1,0 +1,213 @@
+"""Turn the cells of The Movies Dataset into typed values."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import NamedTuple
+
+from recsys.domain import MovieMetadata, Person
+from recsys.ingest.metadata_files import BadRow
+from recsys.ingest.python_literals import parse_literal
+
+MOVIE_COLUMNS = (
+    "belongs_to_collection",
+    "budget",
+    "id",
+    "imdb_id",
+    "original_language",
+    "original_title",
+    "overview",
+    "popularity",
+    "poster_path",
+    "release_date",
+    "revenue",
+    "runtime",
+    "tagline",
+    "title",
+    "vote_average",
+    "vote_count",
+)
+KEYWORD_COLUMNS = ("id", "keywords")
+CREDIT_COLUMNS = ("cast", "crew", "id")
+
+LEADING_CAST = 10
+
+_INT32 = 2**31 - 1
+_INT64 = 2**63 - 1
+_WHOLE = re.compile(r"\s*([0-9]{1,19})(?:\.0*)?\s*", re.ASCII)
+_IMDB = re.compile(r"\s*(?:tt)?([0-9]{1,10})\s*", re.ASCII)
+_NO_OVERVIEW = frozenset(
+    {"no overview", "no overview found", "no overview yet", "no movie overview available"}
+)
+
+
+class CastMember(NamedTuple):
+    order: int
+    """From 0, the billing as the file has it, not necessarily unique within a movie."""
+    person: Person
+    character: str | None
+
+
+def movie(row: Mapping[str, str]) -> MovieMetadata:
+    """Type one row of movies_metadata.csv; an optional cell that makes no sense gives None.
+
+    Raises `BadRow` without a usable id, or without both title and original title.
+    """
+    title = text(row["title"]) or text(row["original_title"])
+    tmdb_id = movie_id(row["id"])
+    if title is None:
+        raise BadRow("no title")
+    return MovieMetadata(
+        tmdb_id=tmdb_id,
+        imdb_id=imdb_id(row["imdb_id"]),
+        title=title,
+        overview=overview(row["overview"]),
+        tagline=text(row["tagline"]),
+        release_date=iso_date(row["release_date"]),
+        runtime=number(row["runtime"], most=_INT32) or None,
+        original_language=text(row["original_language"]),
+        vote_average=number(row["vote_average"], most=10),
+        vote_count=whole(row["vote_count"], most=_INT32),
+        popularity=number(row["popularity"]),
+        budget=whole(row["budget"]) or None,
+        revenue=whole(row["revenue"]) or None,
+        poster_path=poster_path(row["poster_path"]),
+        collection=collection(row["belongs_to_collection"]),
+    )
+
+
+def keywords(row: Mapping[str, str]) -> tuple[int, dict[int, str]]:
+    """Type one row of keywords.csv: the movie, and its keywords by id.
+
+    Raises `BadRow` without a usable id or list; a keyword of nothing but space is left out.
+    """
+    tmdb_id = movie_id(row["id"])
+    found: dict[int, str] = {}
+    for entry in entries(row, "keywords"):
+        name = entry_text(entry, "keywords", "name")
+        if name is not None:
+            found.setdefault(entry_id(entry, "keywords"), name)
+    return tmdb_id, found
+
+
+def credits_of(row: Mapping[str, str]) -> tuple[int, list[CastMember], list[Person]]:
+    """Type one row of credits.csv: the movie, its leading cast by order, its directors.
+
+    Raises `BadRow` without a usable id or lists; people without a name are left out.
+    """
+    tmdb_id = movie_id(row["id"])
+    directors = [
+        Person(entry_id(entry, "crew"), name)
+        for entry in entries(row, "crew")
+        if entry.get("job") == "Director" and (name := entry_text(entry, "crew", "name"))
+    ]
+    return tmdb_id, _leading_cast(entries(row, "cast")), directors
+
+
+def _leading_cast(found: list[dict[object, object]]) -> list[CastMember]:
+    leading = []
+    for place, entry in enumerate(found):
+        order = entry.get("order")
+        if type(order) is not int or order < 0:
+            order = place
+        if order < LEADING_CAST and (name := entry_text(entry, "cast", "name")):
+            character = entry_text(entry, "cast", "character")
+            leading.append(CastMember(order, Person(entry_id(entry, "cast"), name), character))
+    return sorted(leading, key=lambda member: member.order)
+
+
+def entries(row: Mapping[str, str], column: str) -> list[dict[object, object]]:
+    """Read a cell that is a stringified list of dicts, or raise `BadRow`."""
+    try:
+        found = parse_literal(row[column])
+    except ValueError as exc:
+        raise BadRow(f"{column}: {exc}") from exc
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise BadRow(f"{column}: not a list of entries")
+    return found
+
+
+def entry_id(entry: Mapping[object, object], column: str) -> int:
+    found = entry.get("id")
+    if type(found) is int and 0 < found <= _INT32:
+        return found
+    raise BadRow(f"{column}: an entry whose id is not a number: {found!r:.50}")
+
+
+def entry_text(entry: Mapping[object, object], column: str, key: str) -> str | None:
+    found = entry.get(key)
+    if not isinstance(found, str):
+        return None
+    # An escape can say what the bytes of the file could not.
+    if not found.isascii() and any("\ud800" <= c <= "\udfff" for c in found):
+        raise BadRow(f"{column}: half a character in {key}")
+    if "\0" in found:
+        raise BadRow(f"{column}: a NUL byte in {key}")
+    return text(found)
+
+
+def movie_id(cell: str) -> int:
+    found = whole(cell, most=_INT32)
+    if not found:
+        raise BadRow(f"id is not a number: {cell!r:.50}")
+    return found
+
+
+def text(cell: str) -> str | None:
+    return cell.strip() or None
+
+
+def whole(cell: str, most: int = _INT64) -> int | None:
+    """Read a count, also one that went through a float column and became `160.0`."""
+    match = _WHOLE.fullmatch(cell)
+    found = int(match[1]) if match else None
+    return found if found is not None and found <= most else None
+
+
+def number(cell: str, most: float = math.inf) -> float | None:
+    """Read a finite number in [0, most]."""
+    try:
+        found = float(cell.replace("_", "?"))  # 1_000 is for Python's eyes only
+    except ValueError:
+        return None
+    return found if 0 <= found <= most and math.isfinite(found) else None
+
+
+def imdb_id(cell: str) -> int | None:
+    match = _IMDB.fullmatch(cell)
+    found = int(match[1]) if match else 0
+    return found if 0 < found <= _INT32 else None
+
+
+def iso_date(cell: str) -> str | None:
+    cell = cell.strip()
+    if len(cell) != 10 or cell[4] != "-" or cell[7] != "-":
+        return None  # `fromisoformat` also takes 19951030 and 1995-W44-1
+    try:
+        return date.fromisoformat(cell).isoformat()
+    except ValueError:
+        return None
+
+
+def overview(cell: str) -> str | None:
+    """Read a summary; TMDB's words for having none would make strangers look alike."""
+    found = text(cell)
+    return None if found and found.rstrip(".").lower() in _NO_OVERVIEW else found
+
+
+def poster_path(cell: str) -> str | None:
+    return cell if cell.startswith("/") else None
+
+
+def collection(cell: str) -> str | None:
+    """Read the name of the series a movie belongs to."""
+    try:
+        found = parse_literal(cell) if cell else None
+        if isinstance(found, dict):
+            return entry_text(found, "belongs_to_collection", "name")
+    except (ValueError, BadRow):
+        pass
+    return None

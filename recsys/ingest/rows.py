@@ -1,0 +1,179 @@
+"""What a row of each kind of table holds: columns of text to values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
+
+from recsys.domain import Movie, User
+from recsys.ingest.numbers import (
+    BadField,
+    TimeColumn,
+    parse_id,
+    parse_integer,
+    shown,
+)
+from recsys.ingest.tables import Link, Tag, TagName
+from recsys.ingest.titles import split_title
+
+Fields = Sequence[str]
+
+GENRES_100K = (
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime",
+    "Documentary", "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery",
+    "Romance", "Sci-Fi", "Thriller", "War", "Western",
+)
+
+AGES_1M = (1, 18, 25, 35, 45, 50, 56)
+"""The lower bounds of the age groups, which are their codes."""
+
+OCCUPATIONS_1M = (
+    "other",
+    "academic/educator",
+    "artist",
+    "clerical/admin",
+    "college/grad student",
+    "customer service",
+    "doctor/health care",
+    "executive/managerial",
+    "farmer",
+    "homemaker",
+    "K-12 student",
+    "lawyer",
+    "programmer",
+    "retired",
+    "sales/marketing",
+    "scientist",
+    "self-employed",
+    "technician/engineer",
+    "tradesman/craftsman",
+    "unemployed",
+    "writer",
+)
+
+_NO_GENRE = frozenset({"", "unknown", "(no genres listed)"})
+_ANY_GENRE_SEPARATOR = re.compile(r"[|,;]")
+_OLDEST = 150
+
+
+def movie_from(movie_id: int, original: str, genres: Sequence[str], year: int | None) -> Movie:
+    """Return a movie; the year given counts before that of the title."""
+    original = original.strip()
+    title, title_year = split_title(original)
+    if not title:
+        raise BadField("title is empty")
+    named = dict.fromkeys(genre.strip() for genre in genres)
+    kept = tuple(genre for genre in named if genre.lower() not in _NO_GENRE)
+    return Movie(movie_id, title, original, title_year if year is None else year, kept)
+
+
+def movie_100k(genres: Sequence[str]) -> Callable[[Fields], Movie]:
+    """Return the reader of `u.item`, whose last columns are flags for these genres."""
+
+    def parse(fields: Fields) -> Movie:
+        flags = fields[5:]
+        wrong = [flag for flag in flags if flag.strip() not in ("0", "1")]
+        if wrong:
+            raise BadField(f"genre flag {shown(wrong[0])} is neither 0 nor 1")
+        named = [genre for genre, flag in zip(genres, flags, strict=True) if flag.strip() == "1"]
+        movie_id = parse_id(fields[0], "movie id")
+        year = None if split_title(fields[1])[1] else _release_year(fields[2])
+        return movie_from(movie_id, fields[1], named, year)
+
+    return parse
+
+
+def _release_year(date: str) -> int | None:
+    """Return the year of `01-Jan-1995`, the column being empty for some."""
+    year = date.strip()[-4:]
+    return int(year) if year.isascii() and year.isdecimal() and len(year) == 4 else None
+
+
+def movie_piped(fields: Fields) -> Movie:
+    """Read id, title and genres between bars, as ml-1m and all later editions have them."""
+    return movie_from(parse_id(fields[0], "movie id"), fields[1], fields[2].split("|"), None)
+
+
+@dataclass(frozen=True, slots=True)
+class MovieColumns:
+    """Where a movies file of no fixed form has what."""
+
+    movie_id: int
+    title: int
+    genres: int | None
+    year: int | None
+
+    def __call__(self, fields: Fields) -> Movie:
+        movie_id = parse_id(fields[self.movie_id], "movie id")
+        genres = "" if self.genres is None else fields[self.genres]
+        year = "" if self.year is None else fields[self.year].strip()
+        given = parse_integer(year.removesuffix(".0"), "year") if year else None
+        if given is not None and not 1800 <= given <= 2200:
+            raise BadField(f"year {given} is outside 1800 to 2200")
+        return movie_from(movie_id, fields[self.title], _ANY_GENRE_SEPARATOR.split(genres), given)
+
+
+def link(fields: Fields) -> Link:
+    """Read movieId, imdbId and tmdbId, of which the last two may be empty."""
+    imdb, tmdb = fields[1].strip().removeprefix("tt"), fields[2].strip()
+    return (
+        parse_id(fields[0], "movie id"),
+        parse_id(imdb, "IMDb id") if imdb else None,
+        parse_id(tmdb, "TMDB id") if tmdb else None,
+    )
+
+
+def user_100k(fields: Fields) -> User:
+    """Read id, age, gender, occupation and zip code."""
+    age = parse_integer(fields[1], "age")
+    if not 0 <= age <= _OLDEST:
+        raise BadField(f"age {age} is outside 0 to {_OLDEST}")
+    user_id = parse_id(fields[0], "user id")
+    return User(user_id, age, _gender(fields[2]), fields[3].strip() or None, _text(fields[4]))
+
+
+def user_1m(fields: Fields) -> User:
+    """Read id, gender, age group, occupation code and zip code."""
+    user_id = parse_id(fields[0], "user id")
+    age = parse_integer(fields[2], "age")
+    if age not in AGES_1M:
+        raise BadField(f"age group {age} is none of {', '.join(map(str, AGES_1M))}")
+    code = parse_integer(fields[3], "occupation")
+    if not 0 <= code < len(OCCUPATIONS_1M):
+        raise BadField(f"occupation {code} is outside 0 to {len(OCCUPATIONS_1M) - 1}")
+    return User(user_id, age, _gender(fields[1]), OCCUPATIONS_1M[code], _text(fields[4]))
+
+
+def _gender(text: str) -> str:
+    gender = text.strip()
+    if gender not in ("F", "M"):
+        raise BadField(f"gender {shown(gender)} is neither F nor M")
+    return gender
+
+
+def _text(text: str) -> str | None:
+    return text.strip() or None
+
+
+def tag(known: Container[int], times: TimeColumn) -> Callable[[Fields], Tag]:
+    """Return the reader of user, movie, tag and time."""
+
+    def parse(fields: Fields) -> Tag:
+        user_id, movie_id = parse_id(fields[0], "user id"), parse_id(fields[1], "movie id")
+        if movie_id not in known:
+            raise BadField(f"movie {movie_id} is unknown")
+        text = fields[2].strip()
+        if not text:
+            raise BadField("tag is empty")
+        return user_id, movie_id, text, times.parse(fields[3])
+
+    return parse
+
+
+def tag_name(fields: Fields) -> TagName:
+    """Read tagId and tag."""
+    tag_id, name = parse_id(fields[0], "tag id"), fields[1].strip()
+    if not name:
+        raise BadField("tag is empty")
+    return tag_id, name

@@ -1,0 +1,124 @@
+"""The small tables beside the ratings: movies, links, users, tags, names of genome tags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from recsys.domain import Int32, Movie, Tags, User
+from recsys.ingest.intake import Intake
+from recsys.ingest.numbers import BadField
+from recsys.ingest.records import Grammar, Record, read_records
+from recsys.ingest.sources import Entry
+
+T = TypeVar("T")
+Link = tuple[int, int | None, int | None]
+"""Movie, the number behind `tt` at IMDb, TMDB's number."""
+Tag = tuple[int, int, str, int]
+"""User, movie, tag, unix seconds."""
+TagName = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Table(Generic[T]):
+    """A file of which `parse` makes one value a row, or raises `BadField`."""
+
+    entry: Entry
+    grammar: Grammar
+    header: bool
+    parse: Callable[[Sequence[str]], T]
+
+
+def read_movies(intake: Intake, table: Table[Movie]) -> dict[int, Movie]:
+    """Return the movies by id; of two that share an id the first counts."""
+    return _first_of_each(intake, table, "movies", lambda movie: movie.movie_id, "movie")
+
+
+def read_users(intake: Intake, table: Table[User]) -> dict[int, User]:
+    """Return the users by id; of two that share an id the first counts."""
+    return _first_of_each(intake, table, "users", lambda user: user.user_id, "user")
+
+
+def read_tag_names(intake: Intake, table: Table[TagName]) -> dict[int, str]:
+    """Return the genome's tags by id; of two that share an id the first counts."""
+    named = _first_of_each(intake, table, "genome tags", lambda row: row[0], "tag")
+    return {tag_id: name for tag_id, name in named.values()}
+
+
+def with_links(
+    intake: Intake, table: Table[Link], movies: dict[int, Movie], known: Int32
+) -> dict[int, Movie]:
+    """Return the movies with the ids of the links file; a link to no movie is rejected.
+
+    Links of movies that are known already, but not among `movies`, have nowhere to go.
+    """
+    strangers = frozenset(known.tolist()) - movies.keys()
+
+    def parse(fields: Sequence[str]) -> Link:
+        link = table.parse(fields)
+        if link[0] not in movies and link[0] not in strangers:
+            raise BadField(f"movie {link[0]} is unknown")
+        return link
+
+    checked = replace(table, parse=parse)
+    links = _first_of_each(intake, checked, "links", lambda link: link[0], "movie")
+    linked = {
+        movie_id: replace(movies[movie_id], imdb_id=imdb_id, tmdb_id=tmdb_id)
+        for movie_id, imdb_id, tmdb_id in links.values()
+        if movie_id in movies
+    }
+    return movies | linked
+
+
+def read_tags(intake: Intake, table: Table[Tag]) -> Tags:
+    """Return the tags as columns, in the order of the file; rows that are the same become one."""
+    tags: dict[Tag, None] = {}
+    for _, tag in _rows(intake, table, "tags"):
+        tags.setdefault(tag)
+    users, movies, texts, times = zip(*tags, strict=True) if tags else ((), (), (), ())
+    user_ids, movie_ids = np.array(users, np.int32), np.array(movies, np.int32)
+    return Tags(user_ids, movie_ids, list(texts), np.array(times, np.int64))
+
+
+def _first_of_each(
+    intake: Intake, table: Table[T], stage: str, key: Callable[[T], int], what: str
+) -> dict[int, T]:
+    kept: dict[int, T] = {}
+    lines: dict[int, int] = {}
+    for (line, record), row in _rows(intake, table, stage):
+        id_ = key(row)
+        first = kept.setdefault(id_, row)
+        lines.setdefault(id_, line)
+        if first != row:
+            reason = f"{what} {id_} is described differently on line {lines[id_]}"
+            intake.reject(table.entry, line, record.raw, table.grammar.encoding, reason)
+    return kept
+
+
+def _rows(
+    intake: Intake, table: Table[T], stage: str
+) -> Iterator[tuple[tuple[int, Record], T]]:
+    """Yield each good row with its line; reject the others."""
+    grammar = table.grammar
+    blocks = intake.blocks(
+        table.entry, stage, header=table.header, multiline=grammar.multiline
+    )
+    for block in blocks:
+        for record in read_records(block.data.split(b"\n")[:-1], grammar):
+            intake.rows_read += 1
+            line = block.first_line + record.index
+            try:
+                yield (line, record), _parse(record, table)
+            except BadField as exc:
+                intake.reject(table.entry, line, record.raw, grammar.encoding, str(exc))
+
+
+def _parse(record: Record, table: Table[T]) -> T:
+    if record.problem is not None:
+        raise BadField(record.problem)
+    if b"\0" in record.raw:
+        raise BadField("a NUL character in the row")
+    return table.parse(record.fields)

@@ -1,0 +1,91 @@
+"""The main job, start to finish, on whatever data can be had."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from recsys.errors import DataError
+from recsys.ingest.download import DownloadFailed
+from recsys.ingest.sample import write_sample
+from recsys.jobs.ingest import ingest, ingest_metadata
+from recsys.jobs.names import find_source
+from recsys.jobs.progress import Reporter
+from recsys.jobs.refresh import RefreshReport, plan, refresh
+from recsys.settings import Settings
+from recsys.storage import catalogue, schema
+from recsys.storage.engine import Database
+
+DEMO_EDITION = "ml-latest-small"
+SAMPLE = "recsys-sample"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReport:
+    edition: str
+    refresh: RefreshReport
+
+
+def run_demo(
+    database: Database,
+    settings: Settings,
+    *,
+    data: Path | None,
+    replace: bool,
+    reporter: Reporter,
+    say: Say,
+) -> DemoReport:
+    """Load data if need be, compute and publish if anything changed.
+
+    The data is `data`, else RECSYS_MOVIELENS, else what the database holds, else
+    ml-latest-small from the cache or from GroupLens, else the built-in sample.
+    """
+    given = data or settings.movielens
+    with database.transaction() as connection:
+        schema.ensure(connection)
+        present = catalogue.loaded_edition(connection)
+    if given is not None:
+        _load(database, given, replace, reporter, say)
+    elif present is None or replace:
+        _load_what_can_be_had(database, settings, replace, reporter, say)
+    else:
+        say(f"The database holds {present} already.")
+    with database.transaction() as connection:
+        edition = catalogue.loaded_edition(connection)
+    if edition is None:
+        raise DataError("nothing was loaded")
+    return DemoReport(
+        edition, refresh(database, plan(settings.refresh), if_changed=True, reporter=reporter)
+    )
+
+
+def _load(database: Database, path: Path, replace: bool, reporter: Reporter, say: Say) -> None:
+    say(f"Loading {path}")
+    report = ingest(database, path, replace=replace, reporter=reporter)
+    if report.no_change:
+        say(f"{report.edition} is loaded already: {report.counts.unchanged:,} rows unchanged.")
+
+
+def _load_what_can_be_had(
+    database: Database, settings: Settings, replace: bool, reporter: Reporter, say: Say
+) -> None:
+    try:
+        archive = find_source(DEMO_EDITION, settings.cache, reporter)
+    except DownloadFailed as exc:
+        reporter.end("failed")
+        say(f"No MovieLens data: {exc}")
+        say("Using the built-in sample instead: fictional movies and people, real methods.")
+        _load_sample(database, replace, reporter)
+    else:
+        _load(database, archive, replace, reporter, say)
+
+
+def _load_sample(database: Database, replace: bool, reporter: Reporter) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        sample = write_sample(Path(folder) / SAMPLE)
+        source = "built-in sample"
+        ingest(database, sample, source=source, edition=SAMPLE, replace=replace, reporter=reporter)
+        ingest_metadata(database, sample, source=source, reporter=reporter)

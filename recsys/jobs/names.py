@@ -1,0 +1,28 @@
+"""From what a person types to a file: a path, or a MovieLens edition fetched by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recsys.errors import DataError
+from recsys.ingest.download import EDITIONS, fetch
+from recsys.jobs.progress import Reporter
+
+
+def find_source(text: str, cache: Path, reporter: Reporter) -> Path:
+    """Return the path meant; a path that exists comes before an edition of the same name.
+
+    Raises DataError where it is neither.
+    """
+    path = Path(text).expanduser()
+    if path.exists():
+        return path
+    if text not in EDITIONS:
+        raise DataError(
+            f"{text} is neither a file or folder nor the name of a MovieLens edition",
+            hint=f"editions: {', '.join(EDITIONS)}",
+        )
+    reporter.begin(f"download {text}")
+    archive = fetch(text, cache, progress=lambda done, all_: reporter.advance(done, all_ or done))
+    reporter.end(f"{archive.stat().st_size:,} bytes")
+    return archive

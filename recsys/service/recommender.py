@@ -1,0 +1,240 @@
+"""The Python API: every method is a query of the SQL contract, its rows given back as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import fields
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import sqlalchemy as sa
+
+from recsys import settings
+from recsys.errors import ConfigError, NotPublished, StorageError, UnknownMovie
+from recsys.service.results import (
+    ChartEntry,
+    FoundMovie,
+    PublishedRun,
+    Rating,
+    Recommendation,
+    SimilarMovie,
+    Status,
+)
+from recsys.storage.engine import Database, open_database
+
+RECOMMEND = """
+SELECT rank, movie_id, title, score, source, model, run_id
+FROM recsys.recommend(
+    CAST(:user_id AS integer), CAST(:n AS integer), CAST(:model AS text),
+    CAST(:genres AS text[]), CAST(:year_from AS integer), CAST(:year_to AS integer)
+)
+"""
+SIMILAR = """
+SELECT rank, movie_id, title, score, model, run_id
+FROM recsys.similar(CAST(:movie_id AS integer), CAST(:n AS integer), CAST(:model AS text))
+"""
+TOP_MOVIES = """
+SELECT rank, movie_id, title, score, votes, mean_rating
+FROM recsys.top_movies(CAST(:n AS integer), CAST(:genre AS text), CAST(:chart AS text))
+"""
+SEARCH = """
+SELECT movie_id, title, year FROM recsys.search_movies(CAST(:query AS text), CAST(:n AS integer))
+"""
+MOVIE = "SELECT movie_id, title, year FROM recsys.movies WHERE movie_id = :movie_id"
+RATINGS = """
+SELECT user_id, movie_id, title, rating, rated_at
+FROM recsys.ratings
+WHERE user_id = :user_id
+ORDER BY rating DESC, rated_at DESC NULLS LAST, movie_id
+LIMIT CAST(:n AS integer)
+"""
+PUBLISHED_MODELS = """
+SELECT m.model, m.kind
+FROM recsys.models AS m
+JOIN recsys.runs AS r ON r.parameters -> 'models' ? m.model
+WHERE r.published
+ORDER BY m.model
+"""
+A_USER = """
+SELECT user_id FROM recsys.ratings
+GROUP BY user_id
+ORDER BY abs(count(*) - 100), user_id
+LIMIT 1
+"""
+COUNTS = """
+SELECT
+    (SELECT edition FROM recsys.ingests WHERE kind = 'ratings' ORDER BY ingest_id DESC LIMIT 1)
+        AS edition,
+    (SELECT finished_at FROM recsys.ingests ORDER BY ingest_id DESC LIMIT 1) AS last_ingest_at,
+    (SELECT count(*) FROM recsys.ratings) AS ratings,
+    (SELECT count(DISTINCT user_id) FROM recsys.ratings) AS users,
+    (SELECT count(*) FROM recsys.movies) AS movies,
+    r.run_id AS last_run_id, r.state AS last_run_state, r.error AS last_run_error
+FROM (VALUES (1)) AS one
+LEFT JOIN (SELECT * FROM recsys.runs ORDER BY run_id DESC LIMIT 1) AS r ON true
+"""
+PUBLISHED = """
+SELECT
+    r.run_id, r.default_model,
+    ARRAY(SELECT jsonb_object_keys(r.parameters -> 'models') AS name ORDER BY name) AS models,
+    p.published_at, CAST(extract(epoch FROM now() - p.published_at) AS double precision)
+        AS age_seconds,
+    r.ratings_count, r.users_count, r.movies_count, r.seconds, r.peak_memory_mb
+FROM recsys.runs AS r
+CROSS JOIN (
+    SELECT published_at FROM recsys.publications ORDER BY publication_id DESC LIMIT 1
+) AS p
+WHERE r.published
+"""
+NO_SUCH_SCHEMA = "3F000"
+FIRST_STEPS = "`recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
+
+Row = TypeVar("Row")
+
+
+class Recommender:
+    """Read what is published.
+
+    Every method raises StorageError where the database fails, and all but `status` and `search`
+    raise NotPublished where nothing is published yet.
+    """
+
+    def __init__(self, database: Database, owned: ExitStack | None = None) -> None:
+        self._database = database
+        self._owned = owned or ExitStack()
+
+    @classmethod
+    def connect(cls, url: str | None = None) -> Self:
+        """Open the database at `url`, else at RECSYS_DATABASE_URL, else the embedded one."""
+        current = settings.load()
+        owned = ExitStack()
+        target = open_database(current.home, url or current.database_url)
+        return cls(owned.enter_context(target), owned)
+
+    def close(self) -> None:
+        """Let go of the database; the embedded server stops if nobody else uses it."""
+        self._owned.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def recommend(
+        self,
+        user_id: int,
+        n: int = 10,
+        *,
+        model: str | None = None,
+        genres: Sequence[str] | None = None,
+        year_from: int | None = None,
+        year_to: int | None = None,
+    ) -> list[Recommendation]:
+        """Return the n movies to recommend to a user, best first.
+
+        A user without ratings gets the most rated movies. Raises ConfigError for a model that is
+        not published or gives no personal lists.
+        """
+        self._check_model(model, personal=True)
+        wanted: dict[str, Any] = {"user_id": user_id, "n": n, "model": model}
+        wanted |= {"genres": list(genres) if genres else None}
+        wanted |= {"year_from": year_from, "year_to": year_to}
+        return self._rows(Recommendation, RECOMMEND, wanted)
+
+    def similar(
+        self, movie_id: int, n: int = 10, *, model: str | None = None
+    ) -> list[SimilarMovie]:
+        """Return the n movies nearest to a movie; none where nothing is known of it.
+
+        Raises UnknownMovie, and ConfigError for a model that is not published or finds none.
+        """
+        self._check_model(model, personal=False)
+        self.movie(movie_id)
+        return self._rows(SimilarMovie, SIMILAR, {"movie_id": movie_id, "n": n, "model": model})
+
+    def top_movies(
+        self, n: int = 10, *, genre: str | None = None, chart: str = "top_rated"
+    ) -> list[ChartEntry]:
+        """Return the first n movies of a chart, of all genres or of one.
+
+        Raises ConfigError for an unknown chart.
+        """
+        charts = [name for name, kind in self._published_models().items() if kind == "chart"]
+        if chart not in charts:
+            raise ConfigError(
+                f"no chart {chart!r} is published", hint=f"charts: {', '.join(charts)}"
+            )
+        return self._rows(ChartEntry, TOP_MOVIES, {"n": n, "genre": genre, "chart": chart})
+
+    def search(self, query: str, n: int = 10) -> list[FoundMovie]:
+        """Return the n movies whose titles match best."""
+        return self._rows(FoundMovie, SEARCH, {"query": query, "n": n})
+
+    def movie(self, movie_id: int) -> FoundMovie:
+        """Return one movie; raises UnknownMovie."""
+        found = self._rows(FoundMovie, MOVIE, {"movie_id": movie_id})
+        if not found:
+            raise UnknownMovie(
+                f"there is no movie {movie_id}", hint="find its id with `recsys search TITLE`"
+            )
+        return found[0]
+
+    def ratings(self, user_id: int, n: int = 10) -> list[Rating]:
+        """Return the n highest ratings of a user, the latest first among equals."""
+        return self._rows(Rating, RATINGS, {"user_id": user_id, "n": n})
+
+    def a_user(self) -> int:
+        """Return somebody with about a hundred ratings, to look at.
+
+        Raises NotPublished where nobody has rated.
+        """
+        found = self._query(A_USER, {})
+        if not found:
+            raise NotPublished("nobody has rated anything yet", hint=FIRST_STEPS)
+        user_id: int = found[0]["user_id"]
+        return user_id
+
+    def status(self) -> Status:
+        """Return what the database holds and what is published."""
+        counts = dict(self._query(COUNTS, {})[0])
+        published = self._rows(PublishedRun, PUBLISHED, {})
+        return Status(**counts, published=published[0] if published else None)
+
+    def _check_model(self, model: str | None, *, personal: bool) -> None:
+        models = self._published_models()
+        usable = [
+            name
+            for name, kind in models.items()
+            if kind == "personal" or (kind == "similarity" and not personal)
+        ]
+        if model is not None and model not in usable:
+            what = "personal lists" if personal else "similar movies"
+            raise ConfigError(
+                f"no {what} of a model {model!r} are published", hint=f"models: {', '.join(usable)}"
+            )
+
+    def _published_models(self) -> dict[str, str]:
+        models = {row["model"]: row["kind"] for row in self._query(PUBLISHED_MODELS, {})}
+        if not models:
+            raise NotPublished("nothing is published yet", hint=FIRST_STEPS)
+        return models
+
+    def _rows(self, kind: type[Row], query: str, values: Mapping[str, Any]) -> list[Row]:
+        names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+        return [kind(**{name: row[name] for name in names}) for row in self._query(query, values)]
+
+    def _query(self, query: str, values: Mapping[str, Any]) -> Sequence[sa.RowMapping]:
+        try:
+            with self._database.snapshot() as connection:
+                return connection.execute(sa.text(query), values).mappings().all()
+        except StorageError as exc:
+            if exc.sqlstate == NO_SUCH_SCHEMA:
+                raise NotPublished("the database is empty", hint=FIRST_STEPS) from exc
+            raise

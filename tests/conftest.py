@@ -1,0 +1,248 @@
+"""A real PostgreSQL for every test that wants one: RECSYS_DATABASE_URL, else an embedded one.
+
+Each test that commits gets a database of its own, cloned from a template that is migrated once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+import sqlalchemy as sa
+from psycopg import sql
+
+from recsys.jobs import ingest as ingest_job
+from recsys.jobs import refresh as refresh_job
+from recsys.settings import RefreshSettings
+from recsys.storage import schema
+from recsys.storage.embedded import EmbeddedServer
+from recsys.storage.engine import Database, sqlalchemy_url
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
+TEMPLATE = f"recsys_test_template_{os.getpid()}"
+numbers = itertools.count(1)
+
+
+def with_database(url: str, name: str) -> str:
+    parsed = sqlalchemy_url(url).set(drivername="postgresql", database=name)
+    return parsed.render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def server_home() -> Iterator[Path]:
+    # Not pytest's own folder: as root that one is closed to the server's user.
+    home = Path(tempfile.mkdtemp(prefix="recsys-tests-"))
+    home.chmod(0o755)
+    yield home
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server_url(server_home: Path) -> Iterator[str]:
+    """URL of the server, with a database that no test may write to."""
+    external = os.environ.get("RECSYS_DATABASE_URL")
+    if external:
+        yield external
+        return
+    server = EmbeddedServer(server_home)
+    with server.running() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def run_on_server(server_url: str) -> Callable[[sql.Composable], None]:
+    def run(statement: sql.Composable) -> None:
+        with psycopg.connect(server_url, autocommit=True) as connection:
+            connection.execute(statement)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str, run_on_server: Callable[[sql.Composable], None]) -> Iterator[str]:
+    run_on_server(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+    database = Database(with_database(server_url, TEMPLATE))
+    with database.transaction() as connection:
+        schema.upgrade(connection)
+    yield TEMPLATE
+    run_on_server(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(TEMPLATE)))
+
+
+@pytest.fixture
+def make_database(
+    server_url: str, run_on_server: Callable[[sql.Composable], None]
+) -> Iterator[Callable[[str | None], Database]]:
+    """Make a database of a test's own, empty or as a clone of a template."""
+    made: list[str] = []
+
+    def make(template: str | None = None) -> Database:
+        name = f"recsys_test_{os.getpid()}_{next(numbers)}"
+        source = sql.Identifier(template or "template1")
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        run_on_server(statement.format(sql.Identifier(name), source))
+        made.append(name)
+        return Database(with_database(server_url, name))
+
+    yield make
+    for name in made:
+        run_on_server(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def empty_database(make_database: Callable[[str | None], Database]) -> Database:
+    """A database without any schema of ours."""
+    return make_database(None)
+
+
+@pytest.fixture
+def database(make_database: Callable[[str | None], Database], template: str) -> Database:
+    """A migrated database without data, of the test's own."""
+    return make_database(template)
+
+
+@pytest.fixture
+def connection(server_url: str, template: str) -> Iterator[sa.Connection]:
+    """A connection to a migrated database whose transaction is rolled back after the test."""
+    engine = Database(with_database(server_url, template)).engine
+    with engine.connect() as open_connection:
+        transaction = open_connection.begin()
+        yield open_connection
+        transaction.rollback()
+
+
+# --- a small edition, made up, for tests that want data -------------------------------------------
+
+USERS, MOVIES, UNRATED_MOVIES = 80, 60, 2
+GENRES = ("Action", "Comedy", "Drama", "Film-Noir", "Sci-Fi")
+MODEL_PARAMETERS = {"als": {"factors": 8, "iterations": 3}}
+
+
+@pytest.fixture(scope="session")
+def write_edition() -> Callable[..., Path]:
+    """Write files of the ml-csv form; what is not given is left out, movies are made up."""
+
+    def write(
+        folder: Path,
+        ratings: list[str],
+        movies: list[str] | None = None,
+        links: list[str] | None = None,
+        tags: list[str] | None = None,
+    ) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        ids = sorted({int(line.split(",")[1]) for line in ratings})
+        files = {
+            "ratings.csv": ("userId,movieId,rating,timestamp", ratings),
+            "movies.csv": (
+                "movieId,title,genres",
+                [f"{i},Film {i} (1990),Drama" for i in ids] if movies is None else movies,
+            ),
+            "links.csv": ("movieId,imdbId,tmdbId", links),
+            "tags.csv": ("userId,movieId,tag,timestamp", tags),
+        }
+        for name, (header, lines) in files.items():
+            if lines is not None:
+                (folder / name).write_text("\n".join([header, *lines, ""]), encoding="utf-8")
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def edition(tmp_path_factory: pytest.TempPathFactory, write_edition: Callable[..., Path]) -> Path:
+    """80 users who rate and one who only tags, 60 movies of which two are unrated.
+
+    Users of an odd id like movies of an odd id.
+    """
+    generator = np.random.default_rng(7)
+    ratings = [
+        f"{user},{movie},{4.5 if (user - movie) % 2 == 0 else 2.0},{1_000_000_000 + 60 * user}"
+        for user in range(1, USERS + 1)
+        for movie in range(1, MOVIES + 1 - UNRATED_MOVIES)
+        if generator.random() < (0.5 if (user - movie) % 2 == 0 else 0.1)
+    ]
+    movies = [
+        f'{movie},"Film {movie}, The ({1950 + movie})",'
+        + "|".join(sorted({GENRES[movie % 5], GENRES[movie % 3]}))
+        for movie in range(1, MOVIES + 1)
+    ]
+    links = [f"{movie},{1000 + movie},{2000 + movie}" for movie in range(1, MOVIES + 1)]
+    tags = [f"{USERS + 1},1,calm,1000000000", "1,2,loud,1000000000"]
+    folder = tmp_path_factory.mktemp("editions") / "ml-small-made-up"
+    return write_edition(folder, ratings, movies, links, tags)
+
+
+@pytest.fixture(scope="session")
+def plan_all() -> refresh_job.Plan:
+    """All models, small enough for the made-up edition."""
+    return refresh_job.plan(RefreshSettings(threads=1, parameters=MODEL_PARAMETERS))
+
+
+@pytest.fixture(scope="session")
+def filled_template(
+    server_url: str,
+    template: str,
+    run_on_server: Callable[[sql.Composable], None],
+    edition: Path,
+) -> Iterator[str]:
+    """A template that holds the made-up edition, not refreshed."""
+    with _template(server_url, run_on_server, f"{TEMPLATE}_filled", template) as database:
+        ingest_job.ingest(database, edition)
+        yield f"{TEMPLATE}_filled"
+
+
+@pytest.fixture(scope="session")
+def refreshed_template(
+    server_url: str,
+    filled_template: str,
+    run_on_server: Callable[[sql.Composable], None],
+    plan_all: refresh_job.Plan,
+) -> Iterator[str]:
+    """A template that holds the made-up edition with run 1 published."""
+    with _template(server_url, run_on_server, f"{TEMPLATE}_refreshed", filled_template) as database:
+        refresh_job.refresh(database, plan_all)
+        yield f"{TEMPLATE}_refreshed"
+
+
+@pytest.fixture
+def filled_database(
+    make_database: Callable[[str | None], Database], filled_template: str
+) -> Database:
+    """A database of the test's own with the made-up edition, not refreshed."""
+    return make_database(filled_template)
+
+
+@pytest.fixture
+def refreshed_database(
+    make_database: Callable[[str | None], Database], refreshed_template: str
+) -> Database:
+    """A database of the test's own with the made-up edition and run 1 published."""
+    return make_database(refreshed_template)
+
+
+@pytest.fixture
+def published(server_url: str, refreshed_template: str) -> Iterator[sa.Connection]:
+    """A connection to the refreshed edition whose transaction is rolled back after the test."""
+    engine = Database(with_database(server_url, refreshed_template)).engine
+    with engine.connect() as open_connection:
+        transaction = open_connection.begin()
+        yield open_connection
+        transaction.rollback()
+
+
+@contextmanager
+def _template(
+    server_url: str, run_on_server: Callable[[sql.Composable], None], name: str, source: str
+) -> Iterator[Database]:
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    run_on_server(statement.format(sql.Identifier(name), sql.Identifier(source)))
+    yield Database(with_database(server_url, name))
+    run_on_server(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -1,0 +1,139 @@
+"""The charts against pandas, and the formula against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_matrix
+
+from recsys.algorithms.charts import weighted_rating
+from recsys.algorithms.registry import MODELS, FitOptions, make_config
+from recsys.domain import Chart, Interactions
+
+DAY = 86_400.0
+GENRES = ("Action", "Musical", "War")
+
+
+def sample(seed: int = 0) -> Interactions:
+    """200 users x 50 items; item 49 has no ratings, no item is a musical."""
+    random = np.random.default_rng(seed)
+    rated = random.random((200, 50)) < random.uniform(0.02, 0.6, 50)
+    rated[:, 49] = False
+    values = csr_matrix(rated * random.integers(1, 11, (200, 50)) / 2)
+    genres = (random.random((50, 3)) < 0.4) * np.array([1.0, 0.0, 1.0])
+    times = 1e9 - random.uniform(0, 900, values.nnz) * DAY
+    times[random.random(values.nnz) < 0.1] = np.nan
+    return Interactions(values, csr_matrix(genres), GENRES, times)
+
+
+def table(data: Interactions) -> pd.DataFrame:
+    entries = data.user_items.tocoo()
+    return pd.DataFrame({"item": entries.col, "rating": entries.data, "at": data.rated_at})
+
+
+def charts(name: str, data: Interactions, now: float | None = None, **params: float) -> list[Chart]:
+    spec = MODELS[name]
+    return list(spec.fit(data, make_config(spec, params), FitOptions(now=now)).charts)
+
+
+def scopes(data: Interactions) -> dict[str | None, pd.DataFrame]:
+    """Ratings behind each expected chart."""
+    ratings, genres = table(data), data.item_genres.toarray()
+    found: dict[str | None, pd.DataFrame] = {None: ratings}
+    for column, genre in enumerate(data.genres):
+        found[genre] = ratings[ratings["item"].isin(np.flatnonzero(genres[:, column]))]
+    return {genre: part for genre, part in found.items() if len(part)}
+
+
+def assert_chart(chart: Chart, scores: pd.Series, data: Interactions) -> None:
+    """`scores` is by item; ties go by item."""
+    order = np.lexsort((scores.index, -scores.to_numpy()))
+    expected = scores.iloc[order]
+    grouped = table(data).groupby("item")["rating"]
+    assert chart.items.tolist() == expected.index.tolist()
+    np.testing.assert_allclose(chart.scores, expected, rtol=1e-12)
+    assert chart.votes.tolist() == grouped.count()[expected.index].tolist()
+    np.testing.assert_allclose(chart.means, grouped.mean()[expected.index], rtol=1e-12)
+
+
+def test_weighted_rating_by_hand() -> None:
+    # m is half-way between 10 and 30, C = (5 + 3 + 4 + 2) / 4.
+    result = weighted_rating(np.array([10, 30, 40, 2]), np.array([5.0, 3.0, 4.0, 2.0]), 0.5)
+    assert (result.C, result.m) == (3.5, 20.0)
+    assert result.qualifies.tolist() == [False, True, True, False]
+    expected = [4.0, 0.6 * 3 + 0.4 * 3.5, 40 / 60 * 4 + 20 / 60 * 3.5, (2 * 2 + 20 * 3.5) / 22]
+    np.testing.assert_allclose(result.scores, expected, rtol=1e-12)
+
+
+def test_weighted_rating_without_votes_is_the_mean() -> None:
+    result = weighted_rating(np.array([0, 0, 5]), np.array([0.0, 0.0, 3.0]), 0.1)
+    assert result.scores.tolist() == [1.0, 1.0, 3.0]
+    assert result.qualifies.tolist() == [True, True, True]
+
+
+def test_weighted_rating_of_nothing() -> None:
+    result = weighted_rating(np.zeros(0, np.int64), np.zeros(0), 0.9)
+    assert (len(result.scores), result.C, result.m, len(result.qualifies)) == (0, 0.0, 0.0, 0)
+
+
+@pytest.mark.parametrize("q", [0.0, 0.5, 0.9, 1.0])
+def test_top_rated_is_what_pandas_computes(q: float) -> None:
+    data = sample()
+    found = charts("top_rated", data, q=q)
+    expected = scopes(data)
+    assert [chart.genre for chart in found] == [None, "Action", "War"] == list(expected)
+    for chart, part in zip(found, expected.values(), strict=True):
+        movies = part.groupby("item")["rating"].agg(["count", "mean"])
+        v, mean = movies["count"], movies["mean"]
+        m = v.quantile(q)
+        scores = v / (v + m) * mean + m / (v + m) * mean.mean()
+        assert_chart(chart, scores[v >= m], data)
+
+
+def test_most_rated_counts() -> None:
+    data = sample()
+    found = charts("most_rated", data)
+    assert len(found[0].items) == 49
+    for chart, part in zip(found, scopes(data).values(), strict=True):
+        assert_chart(chart, part.groupby("item")["rating"].count().astype(float), data)
+
+
+def test_trending_sums_decayed_ratings() -> None:
+    data = sample()
+    found = charts("trending", data, now=1e9, half_life_days=30)
+    for chart, part in zip(found, scopes(data).values(), strict=True):
+        decayed = 0.5 ** ((1e9 - part["at"]) / (30 * DAY))
+        sums = decayed.fillna(0).groupby(part["item"]).sum()
+        assert_chart(chart, sums[sums > 0], data)
+
+
+def test_trending_by_hand() -> None:
+    now = 1.5e9
+    ratings = csr_matrix(np.array([[4.0, 5, 1, 2], [3, 0, 0, 0]]))
+    times = np.array([now - 90 * DAY, now + DAY, np.nan, now - 1e6 * DAY, now - 180 * DAY])
+    data = Interactions(ratings, csr_matrix((4, 0)), (), times)
+    (chart,) = charts("trending", data, now=now)
+    # 2^(-1) + 2^(-2); later than now counts 1; unknown and underflown ones are absent.
+    assert chart.items.tolist() == [1, 0]
+    assert chart.scores.tolist() == [1.0, 0.75]
+    assert chart.means.tolist() == [5.0, 3.5]
+
+
+def test_trending_takes_now_from_the_ratings() -> None:
+    data = sample()
+    newest = float(np.nanmax(data.rated_at))
+    implied, given = charts("trending", data), charts("trending", data, now=newest)
+    assert implied[0].scores.tolist() == given[0].scores.tolist()
+
+
+@pytest.mark.parametrize("times", [None, np.full(2, np.nan)])
+def test_trending_needs_times(times: np.ndarray | None) -> None:
+    data = Interactions(csr_matrix(np.array([[4.0, 5.0]])), csr_matrix((2, 0)), (), times)
+    assert charts("trending", data) == []
+
+
+def test_ties_go_by_index() -> None:
+    data = Interactions(csr_matrix(np.full((3, 4), 4.0)), csr_matrix((4, 0)), ())
+    assert charts("most_rated", data)[0].items.tolist() == [0, 1, 2, 3]
+    assert charts("top_rated", data)[0].items.tolist() == [0, 1, 2, 3]

@@ -1,0 +1,208 @@
+"""What every model of the registry promises, whatever it computes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from recsys.algorithms.registry import MODELS, FitOptions, ModelSpec, make_config
+from recsys.domain import Interactions, ModelOutput, RankedLists
+
+GENRES = ("Comedy", "Drama", "War")
+# The defaults are for real data; here every weight is to count.
+PARAMS = {
+    "ease": {"regularization": 2.0, "min_raters": 0.0},
+    "als": {"factors": 4, "regularization": 0.1},
+    "item_knn": {"min_support": 1},
+}
+
+
+def interactions(user_items: csr_matrix, seed: int = 0) -> Interactions:
+    random = np.random.default_rng(seed)
+    items = user_items.shape[1]
+    genres = csr_matrix((random.random((items, len(GENRES))) < 0.5).astype(np.float64))
+    return Interactions(user_items, genres, GENRES, random.uniform(1e9, 1.1e9, user_items.nnz))
+
+
+def random_ratings(users: int, items: int, seed: int, density: float = 0.3) -> csr_matrix:
+    random = np.random.default_rng(seed)
+    rated = random.random((users, items)) < density
+    return csr_matrix(rated * random.integers(1, 11, (users, items)) / 2)
+
+
+def edge_cases() -> dict[str, csr_matrix]:
+    ordinary = random_ratings(30, 17, 1).toarray()
+    silent, unrated, constant, twins = (ordinary.copy() for _ in range(4))
+    silent[[0, 7, 29]] = 0
+    unrated[:, [0, 5, 16]] = 0
+    constant[3] = 4.0
+    twins[:, 9] = twins[:, 2]
+    twins[:, 16] = twins[:, 2]
+    single = np.zeros((4, 5))
+    single[2, 3] = 3.5
+    cases = {
+        "ordinary": ordinary,
+        "user without ratings": silent,
+        "movie without ratings": unrated,
+        "single rating": single,
+        "constant rater of everything": constant,
+        "duplicate columns": twins,
+        "all the same": np.full((6, 8), 3.0),
+        "ties": np.kron(np.eye(3), np.full((2, 4), 5.0)),
+        "no ratings": np.zeros((3, 4)),
+        "no users": np.zeros((0, 4)),
+        "no items": np.zeros((3, 0)),
+        "nothing": np.zeros((0, 0)),
+        "one user": ordinary[:1],
+        "one item": ordinary[:, :1],
+        "few users": random_ratings(5, 40, 2).toarray(),
+    }
+    return {name: csr_matrix(dense) for name, dense in cases.items()}
+
+
+CASES = edge_cases()
+
+
+def fit(spec: ModelSpec, data: Interactions, **options: int) -> ModelOutput:
+    return spec.fit(data, make_config(spec, PARAMS.get(spec.name, {})), FitOptions(**options))
+
+
+def check_lists(lists: RankedLists, rows: int, columns: int, length: int) -> None:
+    assert (lists.indptr.dtype, lists.indices.dtype, lists.scores.dtype) == (
+        np.int64,
+        np.int32,
+        np.float64,
+    )
+    assert lists.rows == rows
+    assert lists.indptr[0] == 0
+    assert lists.indptr[-1] == len(lists.indices) == len(lists.scores)
+    assert np.isfinite(lists.scores).all()
+    for start, stop in zip(lists.indptr, lists.indptr[1:], strict=False):
+        indices, scores = lists.indices[start:stop], lists.scores[start:stop]
+        assert len(indices) <= length
+        assert len(set(indices.tolist())) == len(indices)
+        assert all(0 <= index < columns for index in indices)
+        assert np.array_equal(np.lexsort((indices, -scores)), np.arange(len(indices)))
+
+
+def as_dense(lists: RankedLists, columns: int) -> np.ndarray:
+    dense = np.zeros((lists.rows, columns), bool)
+    dense[np.repeat(np.arange(lists.rows), np.diff(lists.indptr)), lists.indices] = True
+    return dense
+
+
+@pytest.fixture(params=list(MODELS.values()), ids=list(MODELS))
+def spec(request: pytest.FixtureRequest) -> ModelSpec:
+    return request.param
+
+
+@pytest.fixture(params=list(CASES), ids=list(CASES))
+def data(request: pytest.FixtureRequest) -> Interactions:
+    return interactions(CASES[request.param])
+
+
+def test_output_is_well_formed(spec: ModelSpec, data: Interactions) -> None:
+    users, items = data.user_items.shape
+    output = fit(spec, data, k=6, n=7)
+    rated = data.user_items.toarray() != 0
+    if output.neighbours is not None:
+        length = 500 if spec.name == "ease" else 6
+        check_lists(output.neighbours, items, items, length)
+        assert not as_dense(output.neighbours, items).diagonal().any()
+    if output.recommendations is not None:
+        check_lists(output.recommendations, users, items, 7)
+        recommended = as_dense(output.recommendations, items)
+        assert not (recommended & rated).any()
+        assert not recommended[~rated.any(axis=1)].any()
+        assert not recommended[:, ~rated.any(axis=0)].any()
+    if output.factors is not None:
+        assert output.factors.users.shape[0] == users
+        assert output.factors.items.shape[0] == items
+        assert np.isfinite(output.factors.users).all()
+        assert not output.factors.users[~rated.any(axis=1)].any()
+        assert not output.factors.items[~rated.any(axis=0)].any()
+
+
+def test_charts_are_well_formed(spec: ModelSpec, data: Interactions) -> None:
+    charts = fit(spec, data).charts
+    if spec.kind != "chart" or data.user_items.nnz == 0:
+        assert charts == ()
+        return
+    counts = np.diff(data.user_items.tocsc().indptr)
+    assert charts[0].genre is None
+    assert [chart.genre for chart in charts[1:]] == sorted(c.genre for c in charts[1:])
+    for chart in charts:
+        assert len(chart.items) > 0
+        assert np.isfinite(chart.scores).all()
+        assert np.isfinite(chart.means).all()
+        assert np.array_equal(chart.votes, counts[chart.items])
+        assert (chart.votes > 0).all()
+        order = np.lexsort((chart.items, -chart.scores))
+        assert np.array_equal(order, np.arange(len(chart.items)))
+
+
+def test_yields_what_its_kind_says(spec: ModelSpec) -> None:
+    output = fit(spec, interactions(CASES["ordinary"]))
+    assert bool(output.charts) == (spec.kind == "chart")
+    assert (output.neighbours is not None and len(output.neighbours) > 0) == (spec.kind != "chart")
+    assert (output.recommendations is not None) == (spec.kind == "personal")
+
+
+def flat(output: ModelOutput) -> list[np.ndarray]:
+    arrays = []
+    for lists in (output.neighbours, output.recommendations):
+        if lists is not None:
+            arrays += [lists.indptr, lists.indices, lists.scores]
+    if output.factors is not None:
+        arrays += [output.factors.users, output.factors.items]
+    for chart in output.charts:
+        arrays += [chart.items, chart.scores, chart.votes, chart.means]
+    return arrays
+
+
+def test_same_input_gives_the_same_output(spec: ModelSpec) -> None:
+    data = interactions(random_ratings(80, 60, 3))
+    once, again = flat(fit(spec, data)), flat(fit(spec, data))
+    assert len(once) == len(again) > 0
+    assert all(np.array_equal(a, b) for a, b in zip(once, again, strict=True))
+
+
+def test_blocks_and_threads_do_not_matter(
+    spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = interactions(random_ratings(80, 60, 4))
+    whole = flat(fit(spec, data, k=5, n=5, threads=1))
+    monkeypatch.setattr("recsys.algorithms.topk._ROWS_AT_MOST", 7)
+    blocks = flat(fit(spec, data, k=5, n=5, threads=2))
+    for a, b in zip(whole, blocks, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_arguments_stay_as_they_are(spec: ModelSpec) -> None:
+    data = interactions(random_ratings(20, 15, 5))
+    for part in (data.user_items, data.item_genres):
+        for array in (part.data, part.indices, part.indptr):
+            array.flags.writeable = False
+    assert data.rated_at is not None
+    data.rated_at.flags.writeable = False
+    assert flat(fit(spec, data))
+
+
+def test_names_and_words(spec: ModelSpec) -> None:
+    assert MODELS[spec.name] is spec
+    assert spec.kind in ("chart", "similarity", "personal")
+    assert 0 < len(spec.description) < 100
+    assert 0 < len(spec.score_meaning) < 100
+
+
+def test_order_of_the_registry() -> None:
+    assert list(MODELS) == [
+        "top_rated",
+        "most_rated",
+        "trending",
+        "item_knn",
+        "content_genres",
+        "ease",
+        "als",
+    ]

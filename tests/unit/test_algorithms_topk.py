@@ -1,0 +1,68 @@
+"""The shared ranking against sorted(), above all with ties."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from recsys.algorithms.spec import FitOptions
+from recsys.algorithms.topk import joined, over_blocks, ranked, ranked_top_k, shortened, spread
+from recsys.domain import Neighbours, RankedLists
+
+
+def lists_of(lists: RankedLists) -> list[list[tuple[int, float]]]:
+    pairs = list(zip(lists.indices.tolist(), lists.scores.tolist(), strict=True))
+    return [pairs[a:b] for a, b in zip(lists.indptr, lists.indptr[1:], strict=False)]
+
+
+def by_sorting(scores: np.ndarray, k: int) -> list[list[tuple[int, float]]]:
+    rows = [[(i, float(s)) for i, s in enumerate(row) if s > -np.inf] for row in scores]
+    return [sorted(row, key=lambda entry: (-entry[1], entry[0]))[:k] for row in rows]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("k", [1, 3, 19, 20, 50])
+@pytest.mark.parametrize("values", [2, 5, 10_000])
+def test_top_k_is_exact_among_ties(dtype: type, k: int, values: int) -> None:
+    random = np.random.default_rng(k * values)
+    scores = random.integers(-values, values, (40, 20)).astype(dtype)
+    scores[random.random(scores.shape) < 0.3] = -np.inf
+    scores[5], scores[6] = -np.inf, 1
+    before = scores.copy()
+    assert lists_of(ranked_top_k(scores, k)) == by_sorting(scores, k)
+    assert np.array_equal(scores, before)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])
+def test_top_k_of_nothing(shape: tuple[int, int]) -> None:
+    assert lists_of(ranked_top_k(np.zeros(shape), 2)) == [[]] * shape[0]
+
+
+def test_ranked_orders_scattered_entries() -> None:
+    lists = ranked(
+        np.array([2, 0, 2, 2]), np.array([7, 1, 3, 5]), np.array([0.5, 2.0, 0.5, 9.0]), 4
+    )
+    assert lists_of(lists) == [[(1, 2.0)], [], [(5, 9.0), (3, 0.5), (7, 0.5)], []]
+    assert lists_of(shortened(lists, 2)) == [[(1, 2.0)], [], [(5, 9.0), (3, 0.5)], []]
+
+
+def test_spread_carries_a_subset_over() -> None:
+    lists = ranked(np.array([0, 1]), np.array([1, 0]), np.array([0.5, 0.25]), 2)
+    kept = np.array([1, 4])
+    assert lists_of(spread(lists, kept, kept, 6)) == [[], [(4, 0.5)], [], [], [(1, 0.25)], []]
+
+
+def test_blocks_cover_all_rows_in_order() -> None:
+    sizes: list[int] = []
+
+    def work(start: int, stop: int) -> RankedLists:
+        sizes.append(stop - start)
+        rows = np.arange(stop - start)
+        return ranked(rows, rows + start, np.ones(len(rows)), len(rows))
+
+    # One worker, 1 MiB, 128 KiB a row: 8 rows a block.
+    options = FitOptions(memory_mb=1, threads=1)
+    lists = joined(Neighbours, over_blocks(20, 2**17, options, work))
+    assert sizes == [8, 8, 4]
+    assert isinstance(lists, Neighbours)
+    assert lists_of(lists) == [[(i, 1.0)] for i in range(20)]
