@@ -35,6 +35,8 @@ class RefreshSettings:
     """Which model the contract's functions use when none is named."""
     neighbours: int = 100
     list_length: int = 100
+    keep_runs: int = 3
+    """Runs whose results are kept, the published one among them."""
     seed: int = 42
     memory_mb: int = 1024
     threads: int = 0
@@ -150,6 +152,7 @@ def _check_values(path: Path, settings: RefreshSettings) -> None:
     bounds = {
         "neighbours": (1, 10_000),
         "list_length": (1, 10_000),
+        "keep_runs": (1, 10_000),
         "seed": (0, 2**31 - 1),
         "memory_mb": (64, 2**20),
         "threads": (0, 1024),

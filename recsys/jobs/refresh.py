@@ -17,6 +17,7 @@ from recsys.domain import ModelOutput
 from recsys.errors import ConfigError, RecsysError, RunError
 from recsys.jobs.outputs import OutputWriter
 from recsys.jobs.progress import Reporter, Silent
+from recsys.jobs.prune import prune
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
 from recsys.settings import RefreshSettings
 from recsys.storage import matrices, runs, schema
@@ -109,6 +110,7 @@ def refresh(
             writer = OutputWriter(run_id, snapshot, _model_ids(database, chosen))
             rows = _write(database, writer, outputs, clock)
             _finish(database, chosen, snapshot, writer, clock)
+        prune(database, chosen.settings.keep_runs)
     logger.info("run %d: %d rows in %.1f s", run_id, rows, clock.total_seconds)
     return RefreshReport(run_id, chosen.publish, True, rows, clock.total_seconds)
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
 from recsys.errors import ConfigError, StorageError
 from recsys.storage import server_place
@@ -101,7 +102,7 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        return f"postgresql://{SUPERUSER}@/{DATABASE}?host={self.place.socket_dir}"
+        return f"postgresql://{SUPERUSER}@/{DATABASE}?host={quote(str(self.place.socket_dir))}"
 
     def program(self, name: str) -> Path:
         """Return the path of one of the server's own programs, such as `psql` or `pg_dump`."""

@@ -13,10 +13,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from recsys.errors import NotPublished, RefreshBusy, RunError
+from recsys.errors import RefreshBusy, RunError
 from recsys.storage import results
 from recsys.storage.tables import runs as tables
 
+# The newest runs stay, and the published one whatever its age.
+BEYOND_RETENTION = """
+SELECT run_id FROM recsys_store.runs
+WHERE state = 'complete' AND pruned_at IS NULL
+  AND run_id NOT IN (SELECT run_id FROM recsys_store.published)
+ORDER BY run_id DESC
+OFFSET :others
+"""
 TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(hashtext('recsys refresh'))")
 UNLOCK = sa.text("SELECT pg_advisory_unlock(hashtext('recsys refresh'))")
 WHO_RUNS = sa.text("""
@@ -148,7 +156,8 @@ def publish(
         )
     ).one_or_none()
     if run is None or run.state != "complete" or run.pruned_at is not None:
-        why = "does not exist" if run is None else "was pruned" if run.pruned_at else run.state
+        why = "does not exist" if run is None else run.state
+        why = "was pruned" if why == "complete" else why
         raise RunError(f"run {run_id} cannot be published: {why}", hint="see recsys.runs")
     connection.execute(
         tables.publications.insert().values(run_id=run_id, action=action, reason=reason)
@@ -168,12 +177,10 @@ def published_run(connection: sa.Connection) -> sa.Row[Any] | None:
     ).one_or_none()
 
 
-def require_published(connection: sa.Connection) -> sa.Row[Any]:
-    """Return the published run's row; raises NotPublished without one."""
-    run = published_run(connection)
-    if run is None:
-        raise NotPublished("nothing is published yet", hint="run `recsys refresh`")
-    return run
+def beyond_retention(connection: sa.Connection, keep: int) -> list[int]:
+    """Return the runs whose results may go when `keep` runs, the published one among them, stay."""
+    query = sa.text(BEYOND_RETENTION)
+    return list(connection.scalars(query, {"others": max(keep - 1, 0)}))
 
 
 def _end(connection: sa.Connection, run_id: int, values: Mapping[str, Any]) -> None:
