@@ -75,6 +75,4 @@ def _chart(
     items, scores = items[listed], scores[listed]
     order = np.lexsort((items, -scores))
     best = items[order]
-    return Chart(
-        genre, best.astype(np.int32), scores[order], votes.counts[best], votes.means[best]
-    )
+    return Chart(genre, best.astype(np.int32), scores[order], votes.counts[best], votes.means[best])

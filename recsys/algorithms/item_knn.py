@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.algorithms.config import one_of, within
+from recsys.algorithms.pearson import pearson_neighbours
 from recsys.algorithms.recommend import binarised, recommend_from_neighbours
 from recsys.algorithms.spec import FitOptions, ModelSpec
 from recsys.algorithms.topk import (
@@ -23,7 +24,7 @@ from recsys.algorithms.topk import (
 )
 from recsys.domain import Float64, Interactions, ModelOutput, Neighbours, RankedLists
 
-Similarity = Literal["cosine"]
+Similarity = Literal["cosine", "pearson"]
 
 _BYTES_A_COLUMN = 96
 """Two sparse products, their dense copies, the copy that is partitioned, masks and positions."""
@@ -45,7 +46,12 @@ class ItemKnnConfig:
 
 def fit(data: Interactions, config: ItemKnnConfig, options: FitOptions) -> ModelOutput:
     """List the k most similar movies of each, and recommend by the sum of similarities."""
-    neighbours = cosine_neighbours(data.user_items, config, options)
+    if config.similarity == "pearson":
+        neighbours = pearson_neighbours(
+            data.user_items, config.min_support, config.shrinkage, options
+        )
+    else:
+        neighbours = cosine_neighbours(data.user_items, config, options)
     recommendations = recommend_from_neighbours(data.user_items, neighbours, options)
     return ModelOutput(neighbours=neighbours, recommendations=recommendations)
 
@@ -74,9 +80,7 @@ def cosine_neighbours(
 
 
 def _unit_columns(user_items: csr_matrix) -> tuple[csr_matrix, Float64]:
-    squares = np.bincount(
-        user_items.indices, user_items.data**2, minlength=user_items.shape[1]
-    )
+    squares = np.bincount(user_items.indices, user_items.data**2, minlength=user_items.shape[1])
     norms = np.sqrt(squares)
     data = user_items.data / np.where(norms > 0, norms, 1)[user_items.indices]
     # Copies: the kernel asks for 32-bit buffers it could write to.
@@ -149,6 +153,6 @@ SPEC = ModelSpec(
     kind="personal",
     config=ItemKnnConfig,
     fit=fit,
-    score_meaning="sum of the similarities (cosine, up to 1) to the movies rated",
-    description="Movies like those you rated: cosine similarity of who rated what, and how",
+    score_meaning="sum of the similarities (up to 1 each) to the movies rated",
+    description="Movies like those you rated: similarity (cosine or Pearson) of their ratings",
 )

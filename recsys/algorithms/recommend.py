@@ -41,7 +41,7 @@ def recommend_from_neighbours(
         block = seen[start:stop]
         scores = (block @ weights).toarray()
         scores[scores <= 0] = -np.inf
-        _exclude(scores, block)
+        exclude(scores, block)
         return ranked_top_k(scores, options.n)
 
     row_bytes = _BYTES_A_COLUMN * neighbours.rows
@@ -62,7 +62,7 @@ def recommend_from_factors(
         scores = users[start:stop] @ items.T
         scores[:, unrated] = -np.inf
         scores[silent[start:stop]] = -np.inf
-        _exclude(scores, user_items[start:stop])
+        exclude(scores, user_items[start:stop])
         return ranked_top_k(scores, options.n)
 
     with threadpool_limits(1, "blas"):  # the blocks run side by side already
@@ -90,6 +90,7 @@ def neighbours_from_factors(items: Float32, options: FitOptions) -> Neighbours:
         return joined(Neighbours, over_blocks(len(items), row_bytes, options, work))
 
 
-def _exclude(scores: np.ndarray, seen: csr_matrix) -> None:
+def exclude(scores: np.ndarray, seen: csr_matrix) -> None:
+    """Mark the rated items of a block of users, users x items, as not to be chosen; in place."""
     rows = np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr))
     scores[rows, seen.indices] = -np.inf

@@ -11,6 +11,7 @@ from recsys.algorithms import (
     ease,
     item_knn,
     most_rated,
+    pearson_average,
     top_rated,
     trending,
 )
@@ -26,6 +27,7 @@ MODELS: Mapping[str, ModelSpec] = MappingProxyType(
             top_rated.SPEC,
             most_rated.SPEC,
             trending.SPEC,
+            pearson_average.SPEC,
             item_knn.SPEC,
             content_genres.SPEC,
             ease.SPEC,

@@ -37,8 +37,8 @@ def test_unknown_name_lists_the_known() -> None:
         ("als", "factors", True, "factors must be a whole number."),
         ("als", "alpha", "2", "alpha must be a number."),
         ("top_rated", "q", None, "q must be a number."),
-        ("item_knn", "similarity", "cosin", "similarity must be one of: cosine."),
-        ("item_knn", "similarity", 1, "similarity must be one of: cosine."),
+        ("item_knn", "similarity", "cosin", "similarity must be one of: cosine, pearson."),
+        ("item_knn", "similarity", 1, "similarity must be one of: cosine, pearson."),
     ],
 )
 def test_wrong_type(model: str, name: str, value: Any, hint: str) -> None:

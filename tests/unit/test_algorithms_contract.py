@@ -201,6 +201,7 @@ def test_order_of_the_registry() -> None:
         "top_rated",
         "most_rated",
         "trending",
+        "pearson_average",
         "item_knn",
         "content_genres",
         "ease",

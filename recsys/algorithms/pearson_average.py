@@ -1,0 +1,69 @@
+"""The simple scorer of the six-movie example: correlations times ratings, averaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from recsys.algorithms.config import within
+from recsys.algorithms.pearson import pearson_neighbours
+from recsys.algorithms.recommend import binarised, exclude, weight_matrix
+from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.algorithms.topk import joined, over_blocks, ranked_top_k
+from recsys.domain import Interactions, ModelOutput, Neighbours, RankedLists, TopN
+
+_BYTES_A_COLUMN = 64
+"""Two products, dense, the copy that is partitioned, masks and positions."""
+
+
+@dataclass(frozen=True, slots=True)
+class PearsonAverageConfig:
+    min_support: int = 2
+    """Common raters a pair needs."""
+
+    def __post_init__(self) -> None:
+        within(self, "min_support", 2)
+
+
+def fit(data: Interactions, config: PearsonAverageConfig, options: FitOptions) -> ModelOutput:
+    """List the most correlated movies of each, and recommend by the average."""
+    neighbours = pearson_neighbours(data.user_items, config.min_support, 0.0, options)
+    return ModelOutput(
+        neighbours=neighbours,
+        recommendations=recommend_by_average(data.user_items, neighbours, options),
+    )
+
+
+def recommend_by_average(
+    user_items: csr_matrix, neighbours: Neighbours, options: FitOptions
+) -> TopN:
+    """Score `(u, i)` by the mean of `s_ji * r_uj` over the rated j whose list holds i.
+
+    Rated items are left out; a score may be negative: not recommended, but the best there is.
+    """
+    weights = weight_matrix(neighbours)
+    listed = weights.copy()
+    listed.data = np.ones(len(neighbours))
+
+    def work(start: int, stop: int) -> RankedLists:
+        block = user_items[start:stop]
+        counts = (binarised(block) @ listed).toarray()
+        scores = (block @ weights).toarray() / np.maximum(counts, 1)
+        scores[counts == 0] = -np.inf
+        exclude(scores, block)
+        return ranked_top_k(scores, options.n)
+
+    row_bytes = _BYTES_A_COLUMN * neighbours.rows
+    return joined(TopN, over_blocks(user_items.shape[0], row_bytes, options, work))
+
+
+SPEC = ModelSpec(
+    name="pearson_average",
+    kind="personal",
+    config=PearsonAverageConfig,
+    fit=fit,
+    score_meaning="mean of correlation times rating: above 3 strongly, above 0 recommended",
+    description="Movies rated like those you rated highly: average of Pearson correlations",
+)

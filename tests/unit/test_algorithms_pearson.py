@@ -1,0 +1,108 @@
+"""The six-movie example to the digits published, and Pearson against numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from recsys.algorithms.pearson import pearson_neighbours
+from recsys.algorithms.pearson_average import recommend_by_average
+from recsys.algorithms.registry import MODELS, FitOptions, make_config
+from recsys.domain import Interactions, RankedLists
+
+MOVIES = (
+    "Terminator",
+    "Terminator 2",
+    "It happened one night",
+    "27 Dresses",
+    "Poirot",
+    "Sherlock Holmes",
+)
+RATINGS = {
+    "Tom": (4, 5, 3.5, 3, 4, 4),
+    "Jack": (1.5, 1, 3.5, 3.5, 3, 3),
+    "Tiger": (None, None, 4, 3, 5, 3.5),
+    "Lisa": (3, 3.5, 5, 5, 4, 3.5),
+    "Michele": (None, None, 3, 4, 3.5, None),
+    "Sally": (2, 2, 4, 4, 3, 2),
+}
+NEWCOMER = {"Terminator": 5.0, "Sherlock Holmes": 4.0, "Poirot": 4.5}
+CORRELATIONS = [
+    ("27 Dresses", "Poirot", -0.30434782608695654),
+    ("27 Dresses", "It happened one night", 0.5791405068790082),
+    ("27 Dresses", "Sherlock Holmes", -0.27583864218368526),
+    ("27 Dresses", "Terminator 2", -0.12547286652195427),
+    ("27 Dresses", "Terminator", -0.15404159684748153),
+    ("It happened one night", "Sherlock Holmes", 0.0),
+    ("It happened one night", "Poirot", 0.2895702534395041),
+    ("Terminator 2", "Sherlock Holmes", 0.7388957695181752),
+    ("Terminator", "Sherlock Holmes", 0.7702079842374076),
+    ("Poirot", "Sherlock Holmes", 0.6698938453032357),
+]
+
+
+def six_movies() -> csr_matrix:
+    rows = [[value or 0.0 for value in row] for row in RATINGS.values()]
+    return csr_matrix(np.array(rows))
+
+
+def score_of(lists: RankedLists, row: int, item: int) -> float:
+    part = slice(lists.indptr[row], lists.indptr[row + 1])
+    (score,) = lists.scores[part][lists.indices[part] == item]
+    return float(score)
+
+
+@pytest.mark.parametrize(("one", "other", "expected"), CORRELATIONS)
+def test_correlations_of_the_six_movies(one: str, other: str, expected: float) -> None:
+    lists = pearson_neighbours(six_movies(), 2, 0.0, FitOptions())
+    i, j = MOVIES.index(one), MOVIES.index(other)
+    assert score_of(lists, i, j) == pytest.approx(expected, rel=1e-14, abs=1e-15)
+    assert score_of(lists, j, i) == score_of(lists, i, j)
+
+
+def test_what_the_newcomer_is_recommended() -> None:
+    newcomer = csr_matrix([[NEWCOMER.get(movie, 0.0) for movie in MOVIES]])
+    lists = pearson_neighbours(six_movies(), 2, 0.0, FitOptions())
+    found = recommend_by_average(newcomer, lists, FitOptions())
+    assert [MOVIES[i] for i in found.indices] == [
+        "Terminator 2",
+        "It happened one night",
+        "27 Dresses",
+    ]
+    expected = [4.0104504845, 0.6115200480, -1.0810425901]
+    np.testing.assert_allclose(found.scores, expected, rtol=0, atol=5e-11)
+
+
+@pytest.mark.parametrize(("min_support", "shrinkage"), [(2, 0.0), (4, 0.0), (2, 3.0)])
+def test_all_pairs_agree_with_numpy(min_support: int, shrinkage: float) -> None:
+    random = np.random.default_rng(7)
+    dense = (random.random((25, 14)) < 0.5) * random.uniform(0.5, 5, (25, 14))
+    dense[dense[:, 3] != 0, 3] = 3.7  # a constant column is similar to nothing
+    lists = pearson_neighbours(csr_matrix(dense), min_support, shrinkage, FitOptions())
+    expected = {}
+    for i in range(14):
+        for j in range(14):
+            common = (dense[:, i] != 0) & (dense[:, j] != 0)
+            n = int(common.sum())
+            if i != j and 3 not in (i, j) and n >= min_support:
+                correlation = np.corrcoef(dense[common, i], dense[common, j])[0, 1]
+                expected[i, j] = correlation * n / (n + shrinkage)
+    rows = np.repeat(np.arange(14), np.diff(lists.indptr))
+    pairs = zip(rows.tolist(), lists.indices.tolist(), strict=True)
+    found = dict(zip(pairs, lists.scores, strict=True))
+    assert found.keys() == expected.keys()
+    np.testing.assert_allclose(
+        [found[pair] for pair in expected], list(expected.values()), rtol=1e-9
+    )
+
+
+def test_item_knn_takes_pearson_by_name() -> None:
+    config = make_config(MODELS["item_knn"], {"similarity": "pearson"})
+    data = Interactions(six_movies(), csr_matrix((6, 0)), ())
+    neighbours = MODELS["item_knn"].fit(data, config, FitOptions()).neighbours
+    assert neighbours is not None
+    terminator = MOVIES.index("Terminator")
+    assert score_of(neighbours, terminator, MOVIES.index("Sherlock Holmes")) == pytest.approx(
+        0.7702079842374076, rel=1e-14
+    )
