@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import sqlalchemy as sa
 
 STORE = "recsys_store"
@@ -26,7 +28,9 @@ def reference(
     return sa.Column(name, key, nullable=nullable, comment=comment)
 
 
-def timestamp(name: str, comment: str, *, nullable: bool = False, now: bool = False) -> sa.Column:  # type: ignore[type-arg]
+def timestamp(
+    name: str, comment: str, *, nullable: bool = False, now: bool = False
+) -> sa.Column[datetime]:
     default = sa.text("now()") if now else None
     kind = sa.TIMESTAMP(timezone=True)
     return sa.Column(name, kind, nullable=nullable, server_default=default, comment=comment)
