@@ -48,7 +48,8 @@ def run_demo(
         schema.ensure(connection)
         present = catalogue.loaded_edition(connection)
     if given is not None:
-        _load(database, given, replace, reporter, say)
+        # The sample is nobody's data: it makes way for real ones.
+        _load(database, given, replace or present == SAMPLE, reporter, say)
     elif present is None or replace:
         _load_what_can_be_had(database, settings, replace, reporter, say)
     else:
