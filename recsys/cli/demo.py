@@ -11,7 +11,6 @@ from recsys import settings
 from recsys.cli import show
 from recsys.cli.options import database
 from recsys.errors import DataError
-from recsys.jobs.demo import run_demo
 from recsys.service import Recommender
 
 app = typer.Typer()
@@ -34,6 +33,9 @@ def demo(
     ] = False,
 ) -> None:
     """Load MovieLens, compute, publish, and show recommendations."""
+    # Late, as in the other commands that write.
+    from recsys.jobs.demo import run_demo
+
     current = settings.load()
     for path in (data, current.movielens):
         if path is not None and not path.exists():

@@ -1,10 +1,13 @@
-"""Commands that write: ingest, ingest-metadata, refresh."""
+"""Commands that write: ingest, ingest-metadata, refresh.
+
+The jobs are imported when they run: pandas and scikit-learn would cost every command a second.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,11 +15,9 @@ from recsys import settings
 from recsys.cli import show
 from recsys.cli.options import database
 from recsys.errors import ConfigError, DataError
-from recsys.jobs.ingest import IngestReport, RejectLimit, ingest_metadata
-from recsys.jobs.ingest import ingest as ingest_job
-from recsys.jobs.names import find_source
-from recsys.jobs.refresh import plan
-from recsys.jobs.refresh import refresh as refresh_job
+
+if TYPE_CHECKING:
+    from recsys.jobs.ingest import IngestReport, RejectLimit
 
 app = typer.Typer()
 
@@ -67,6 +68,9 @@ def ingest(
     Bad rows are kept in recsys.rejected_rows with file, line and reason. Loading the same files
     again changes nothing.
     """
+    from recsys.jobs.ingest import ingest as ingest_job
+    from recsys.jobs.names import find_source
+
     limit = reject_limit(max_rejects)
     with show.reporting() as reporter:
         path = find_source(source, settings.load().cache, reporter)
@@ -87,7 +91,7 @@ def ingest(
 
 def reject_limit(text: str) -> RejectLimit:
     """Read `1%` or `200`; raises ConfigError for anything else."""
-    number = text.removesuffix("%").strip()
+    number = text.strip().removesuffix("%")
     try:
         if text.strip().endswith("%"):
             share = float(number) / 100
@@ -139,6 +143,8 @@ def metadata(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder, .zip or one of its files.")],
 ) -> None:
     """Load The Movies Dataset (plots, keywords, posters, cast) for the movies that are here."""
+    from recsys.jobs.ingest import ingest_metadata
+
     if not path.exists():
         raise DataError(f"{path} does not exist")
     with show.reporting() as reporter, database() as opened:
@@ -160,7 +166,14 @@ def refresh(
     ] = False,
 ) -> None:
     """Compute recommendations from the ratings and publish them."""
-    chosen = [name.strip() for name in models.split(",") if name.strip()] if models else None
+    from recsys.jobs.refresh import plan
+    from recsys.jobs.refresh import refresh as refresh_job
+
+    chosen = None
+    if models is not None:
+        chosen = [name.strip() for name in models.split(",") if name.strip()]
+        if not chosen:
+            raise ConfigError("--models names no model", hint="as --models ease,als")
     todo = plan(settings.load().refresh, chosen, publish=not no_publish)
     with show.reporting() as reporter, database() as opened:
         report = refresh_job(opened, todo, if_changed=if_changed, reporter=reporter)

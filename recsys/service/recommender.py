@@ -87,7 +87,7 @@ CROSS JOIN (
 ) AS p
 WHERE r.published
 """
-NO_SUCH_SCHEMA = "3F000"
+NO_CONTRACT = ("3F000", "42P01")  # no such schema, no such view
 FIRST_STEPS = "`recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
 
 Row = TypeVar("Row")
@@ -235,6 +235,6 @@ class Recommender:
             with self._database.snapshot() as connection:
                 return connection.execute(sa.text(query), values).mappings().all()
         except StorageError as exc:
-            if exc.sqlstate == NO_SUCH_SCHEMA:
+            if exc.sqlstate in NO_CONTRACT:
                 raise NotPublished("the database is empty", hint=FIRST_STEPS) from exc
             raise
