@@ -57,9 +57,6 @@ def main() -> None:
     except KeyboardInterrupt:
         show.say("interrupted")
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
     except Exception as error:
         message = f"unexpected {type(error).__name__}: {error}"
         _tell(error, message, "`recsys -v` before the command shows where")

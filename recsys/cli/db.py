@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from contextlib import nullcontext
@@ -15,7 +16,7 @@ from recsys.cli.options import Json, database
 from recsys.errors import ConfigError
 from recsys.jobs.schema import SchemaState, schema_state, upgrade_schema
 from recsys.storage.embedded import EmbeddedServer
-from recsys.storage.engine import open_database
+from recsys.storage.engine import open_database, split_password
 
 app = typer.Typer(no_args_is_help=True, help="The database: server, schema, psql.")
 
@@ -119,5 +120,8 @@ def psql(context: typer.Context) -> None:
     if program is None:
         raise ConfigError("psql is not on PATH", hint="install PostgreSQL's client programs")
     with server.running() if server else nullcontext(current.database_url) as address:
-        done = subprocess.run([program, str(address), *context.args])
+        # By the environment: everybody on the machine may read the arguments of a process.
+        public, password = split_password(str(address))
+        environment = {**os.environ, "PGPASSWORD": password} if password else None
+        done = subprocess.run([program, public, *context.args], env=environment)
     raise typer.Exit(done.returncode)

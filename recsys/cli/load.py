@@ -91,6 +91,8 @@ def ingest(
 
 def reject_limit(text: str) -> RejectLimit:
     """Read `1%` or `200`; raises ConfigError for anything else."""
+    from recsys.jobs.ingest import RejectLimit
+
     number = text.strip().removesuffix("%")
     try:
         if text.strip().endswith("%"):

@@ -13,18 +13,23 @@ from recsys.service import Recommender
 from recsys.service.results import FoundMovie, Status
 
 app = typer.Typer()
+LARGEST_ID = 2**31 - 1
 
 
 @app.command()
 def recommend(
-    user: Annotated[int, typer.Argument(min=0, metavar="USER", help="Id of the user.")],
+    user: Annotated[
+        int, typer.Argument(min=0, max=LARGEST_ID, metavar="USER", help="Id of the user.")
+    ],
     n: Count = 10,
     model: Model = None,
     genre: Annotated[
         list[str] | None, typer.Option("--genre", help="Only of this genre; may be repeated.")
     ] = None,
-    year_from: Annotated[int | None, typer.Option(help="Not older than this year.")] = None,
-    year_to: Annotated[int | None, typer.Option(help="Not newer than this year.")] = None,
+    year_from: Annotated[
+        int | None, typer.Option(max=9999, help="Not older than this year.")
+    ] = None,
+    year_to: Annotated[int | None, typer.Option(max=9999, help="Not newer than this year.")] = None,
     json: Json = False,
 ) -> None:
     """Show what to recommend to a user."""
@@ -36,10 +41,11 @@ def recommend(
         show.json_rows(found)
         return
     columns = ("rank", "movie_id", "title", "score", "source", "model")
-    caption = f"run {found[0].run_id}" if found else "no movie fits"
+    nothing = "no movie fits" if n else None
+    caption = f"run {found[0].run_id}" if found else nothing
     show.rows(found, columns, title=f"Recommended to user {user}", caption=caption)
-    if n and not any(row.source == "stored" for row in found):
-        show.say(f"User {user} has no list of this model's: shown is what most people rate.")
+    if found and not any(row.source == "stored" for row in found):
+        show.say("No stored row fits: shown is what most people rate.")
 
 
 @app.command()
@@ -64,7 +70,7 @@ def similar(
 
 def find_movie(service: Recommender, text: str) -> FoundMovie:
     """Return the movie of an id, or the one whose title matches best."""
-    if text.isdecimal() and int(text) < 2**31:
+    if text.isdecimal() and int(text) <= LARGEST_ID:
         try:
             return service.movie(int(text))
         except UnknownMovie:

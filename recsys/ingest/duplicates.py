@@ -20,9 +20,7 @@ def pair_keys(left: Int32, right: Int32) -> Int64:
     return keys
 
 
-def resolve(
-    ratings: Ratings, lines: Int32, policy: OnDuplicate, file: str
-) -> tuple[Ratings, int]:
+def resolve(ratings: Ratings, lines: Int32, policy: OnDuplicate, file: str) -> tuple[Ratings, int]:
     """Return the ratings ordered by (user, movie), each pair once, and how many were merged away.
 
     The rows come in the order of their `lines`. Raises `DataError` under the policy `error`.

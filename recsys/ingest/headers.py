@@ -19,20 +19,61 @@ SEPARATORS = (",", ";", "\t")
 
 # Of several columns that fit, the name that comes first here is taken.
 USER = (
-    "userid", "user", "uid", "customerid", "customer", "reviewerid", "reviewer", "raterid",
-    "rater", "memberid", "member", "personid", "person", "viewerid", "viewer", "accountid",
+    "userid",
+    "user",
+    "uid",
+    "customerid",
+    "customer",
+    "reviewerid",
+    "reviewer",
+    "raterid",
+    "rater",
+    "memberid",
+    "member",
+    "personid",
+    "person",
+    "viewerid",
+    "viewer",
+    "accountid",
 )
 MOVIE = (
-    "movieid", "movie", "mid", "filmid", "film", "itemid", "item", "iid", "productid",
-    "product", "titleid", "showid", "contentid",
+    "movieid",
+    "movie",
+    "mid",
+    "filmid",
+    "film",
+    "itemid",
+    "item",
+    "iid",
+    "productid",
+    "product",
+    "titleid",
+    "showid",
+    "contentid",
 )
 RATING = ("rating", "value", "score", "stars", "userrating", "ratingvalue")
 TIME = (
-    "timestamp", "ratedat", "time", "ts", "datetime", "unixtime", "unixtimestamp",
-    "ratingtimestamp", "createdat", "ratingdate", "rateddate", "date",
+    "timestamp",
+    "ratedat",
+    "time",
+    "ts",
+    "datetime",
+    "unixtime",
+    "unixtimestamp",
+    "ratingtimestamp",
+    "createdat",
+    "ratingdate",
+    "rateddate",
+    "date",
 )
 TITLE = (
-    "title", "movietitle", "filmtitle", "itemtitle", "producttitle", "name", "moviename",
+    "title",
+    "movietitle",
+    "filmtitle",
+    "itemtitle",
+    "producttitle",
+    "name",
+    "moviename",
 )
 GENRES = ("genres", "genre")
 YEAR = ("year", "releaseyear", "movieyear")
@@ -47,9 +88,7 @@ Header = dict[str, int]
 def detect_csv(folder: Folder) -> Plan | None:
     """Recognise one file with a user, a movie and a rating column, and the movies beside it."""
     # A file given by itself may be called anything.
-    names = [
-        name for name in folder.files if len(folder.files) == 1 or name.endswith(_TEXT_FILES)
-    ]
+    names = [name for name in folder.files if len(folder.files) == 1 or name.endswith(_TEXT_FILES)]
     ratings = {
         name: found for name in sorted(names) if (found := _ratings(folder.files[name])) is not None
     }

@@ -98,14 +98,10 @@ def _first_of_each(
     return kept
 
 
-def _rows(
-    intake: Intake, table: Table[T], stage: str
-) -> Iterator[tuple[tuple[int, Record], T]]:
+def _rows(intake: Intake, table: Table[T], stage: str) -> Iterator[tuple[tuple[int, Record], T]]:
     """Yield each good row with its line; reject the others."""
     grammar = table.grammar
-    blocks = intake.blocks(
-        table.entry, stage, header=table.header, multiline=grammar.multiline
-    )
+    blocks = intake.blocks(table.entry, stage, header=table.header, multiline=grammar.multiline)
     for block in blocks:
         for record in read_records(block.data.split(b"\n")[:-1], grammar):
             intake.rows_read += 1

@@ -41,7 +41,8 @@ def run_demo(
     """Load data if need be, compute and publish if anything changed.
 
     The data is `data`, else RECSYS_MOVIELENS, else what the database holds, else
-    ml-latest-small from the cache or from GroupLens, else the built-in sample.
+    ml-latest-small from the cache or from GroupLens, else the built-in sample, which makes way
+    for any of the others.
     """
     given = data or settings.movielens
     with database.transaction() as connection:
@@ -50,8 +51,8 @@ def run_demo(
     if given is not None:
         # The sample is nobody's data: it makes way for real ones.
         _load(database, given, replace or present == SAMPLE, reporter, say)
-    elif present is None or replace:
-        _load_what_can_be_had(database, settings, replace, reporter, say)
+    elif present in (None, SAMPLE) or replace:
+        _load_what_can_be_had(database, settings, present, replace, reporter, say)
     else:
         say(f"The database holds {present} already.")
     with database.transaction() as connection:
@@ -71,7 +72,12 @@ def _load(database: Database, path: Path, replace: bool, reporter: Reporter, say
 
 
 def _load_what_can_be_had(
-    database: Database, settings: Settings, replace: bool, reporter: Reporter, say: Say
+    database: Database,
+    settings: Settings,
+    present: str | None,
+    replace: bool,
+    reporter: Reporter,
+    say: Say,
 ) -> None:
     try:
         archive = find_source(DEMO_EDITION, settings.cache, reporter)
@@ -79,9 +85,10 @@ def _load_what_can_be_had(
         reporter.end("failed")
         say(f"No MovieLens data: {exc}")
         say("Using the built-in sample instead: fictional movies and people, real methods.")
-        _load_sample(database, replace, reporter)
+        if present != SAMPLE or replace:
+            _load_sample(database, replace, reporter)
     else:
-        _load(database, archive, replace, reporter, say)
+        _load(database, archive, replace or present == SAMPLE, reporter, say)
 
 
 def _load_sample(database: Database, replace: bool, reporter: Reporter) -> None:

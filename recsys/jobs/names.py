@@ -15,7 +15,7 @@ def find_source(text: str, cache: Path, reporter: Reporter) -> Path:
     Raises DataError where it is neither.
     """
     path = Path(text).expanduser()
-    if path.exists():
+    if text and path.exists():
         return path
     if text not in EDITIONS:
         raise DataError(

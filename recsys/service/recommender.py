@@ -62,6 +62,10 @@ GROUP BY user_id
 ORDER BY abs(count(*) - 100), user_id
 LIMIT 1
 """
+GENRES = """
+SELECT DISTINCT genre FROM recsys.charts WHERE chart = 'most_rated' AND genre IS NOT NULL
+ORDER BY genre
+"""
 COUNTS = """
 SELECT
     (SELECT edition FROM recsys.ingests WHERE kind = 'ratings' ORDER BY ingest_id DESC LIMIT 1)
@@ -139,10 +143,11 @@ class Recommender:
     ) -> list[Recommendation]:
         """Return the n movies to recommend to a user, best first.
 
-        A user without ratings gets the most rated movies. Raises ConfigError for a model that is
-        not published or gives no personal lists.
+        A user without ratings gets the most rated movies. Raises ConfigError for an unknown genre
+        and for a model that is not published or gives no personal lists.
         """
         self._check_model(model, personal=True)
+        self._check_genres(genres or ())
         wanted: dict[str, Any] = {"user_id": user_id, "n": n, "model": model}
         wanted |= {"genres": list(genres) if genres else None}
         wanted |= {"year_from": year_from, "year_to": year_to}
@@ -164,13 +169,14 @@ class Recommender:
     ) -> list[ChartEntry]:
         """Return the first n movies of a chart, of all genres or of one.
 
-        Raises ConfigError for an unknown chart.
+        Raises ConfigError for an unknown chart or genre.
         """
         charts = [name for name, kind in self._published_models().items() if kind == "chart"]
         if chart not in charts:
             raise ConfigError(
                 f"no chart {chart!r} is published", hint=f"charts: {', '.join(charts)}"
             )
+        self._check_genres([genre] if genre else [])
         return self._rows(ChartEntry, TOP_MOVIES, {"n": n, "genre": genre, "chart": chart})
 
     def search(self, query: str, n: int = 10) -> list[FoundMovie]:
@@ -219,6 +225,14 @@ class Recommender:
             raise ConfigError(
                 f"no {what} of a model {model!r} are published", hint=f"models: {', '.join(usable)}"
             )
+
+    def _check_genres(self, asked: Sequence[str]) -> None:
+        known = [row["genre"] for row in self._query(GENRES, {})] if asked else []
+        for genre in asked:
+            if genre.lower() not in [name.lower() for name in known]:
+                raise ConfigError(
+                    f"there is no genre {genre!r}", hint=f"genres: {', '.join(known)}"
+                )
 
     def _published_models(self) -> dict[str, str]:
         models = {row["model"]: row["kind"] for row in self._query(PUBLISHED_MODELS, {})}

@@ -17,6 +17,10 @@ from recsys.storage.embedded import EmbeddedServer
 MINIMUM_VERSION = 15
 STARTING_UP = "57P03"
 WAIT_FOR_STARTUP_S = 60
+URL_FORM = (
+    "it looks like postgresql://user:password@host:5432/database; "
+    "special characters in the password are percent-encoded, as %40 for @"
+)
 
 
 class Database:
@@ -33,8 +37,7 @@ class Database:
     @property
     def label(self) -> str:
         """The URL without its password, for people to read."""
-        url = sqlalchemy_url(self.url).set(drivername="postgresql")
-        return url.difference_update_query(["password", "sslpassword"]).render_as_string()
+        return split_password(self.url)[0]
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
@@ -77,11 +80,30 @@ def sqlalchemy_url(url: str) -> sa.URL:
     except (ArgumentError, ValueError) as exc:
         raise ConfigError(
             "the database URL cannot be read",
-            hint="it looks like postgresql://user:password@host:5432/database",
+            hint=URL_FORM,
         ) from exc
     if parsed.get_backend_name() != "postgresql":
-        raise ConfigError(f"the database URL is for {parsed.get_backend_name()}, not PostgreSQL")
+        raise ConfigError(
+            f"the database URL is for {parsed.get_backend_name()}, not PostgreSQL", hint=URL_FORM
+        )
     return parsed.set(drivername="postgresql+psycopg")
+
+
+def split_password(url: str) -> tuple[str, str | None]:
+    """Return the URL without any password, and the password."""
+    parsed = sqlalchemy_url(url).set(drivername="postgresql")
+    asked = parsed.query.get("password")
+    public = parsed.difference_update_query(["password", "sslpassword"])
+    public = sa.URL.create(
+        public.drivername,
+        public.username,
+        None,
+        public.host,
+        public.port,
+        public.database,
+        public.query,
+    )
+    return public.render_as_string(), parsed.password or (asked if isinstance(asked, str) else None)
 
 
 @contextmanager

@@ -117,7 +117,7 @@ def _apply_file(connection: sa.Connection, path: Path) -> bool:
 def _run_script(connection: sa.Connection, statements: str) -> None:
     # Without parameters psycopg sends the text as it is: `%` and `:` mean nothing.
     with connection.begin_nested():
-        connection.exec_driver_sql(statements)
+        connection.exec_driver_sql(statements, execution_options={"no_parameters": True})
 
 
 def _drop_created(connection: sa.Connection, statements: str) -> None:

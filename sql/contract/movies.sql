@@ -13,7 +13,8 @@ SELECT
     -- Subqueries, so that a query that does not ask for them does not pay for them.
     (SELECT count(*) FROM recsys_store.ratings AS r WHERE r.movie_id = m.movie_id) AS ratings_count,
     (SELECT avg(r.rating) FROM recsys_store.ratings AS r WHERE r.movie_id = m.movie_id) AS ratings_mean,
-    'tt' || lpad(m.imdb_id::text, 7, '0') AS imdb_id,
+    -- lpad cuts what is longer.
+    'tt' || lpad(m.imdb_id::text, greatest(7, length(m.imdb_id::text)), '0') AS imdb_id,
     m.tmdb_id,
     (
         SELECT 'https://image.tmdb.org/t/p/w342' || d.poster_path
