@@ -34,6 +34,7 @@ class RefreshSettings:
     default_model: str = "ease"
     """Which model the contract's functions use when none is named."""
     neighbours: int = 100
+    """Kept for each movie; `ease` keeps `weights` of its own."""
     list_length: int = 100
     keep_runs: int = 3
     """Runs whose results are kept, the published one among them."""

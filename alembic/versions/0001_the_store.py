@@ -11,16 +11,10 @@ depends_on = None
 
 
 TABLES_IN_REVERSE = (
-    "user_similarities",
-    "user_recommendations",
-    "user_factors",
     "run_stages",
     "run_metrics",
     "published",
     "publications",
-    "movie_similarities",
-    "movie_factors",
-    "movie_charts",
     "tags",
     "runs",
     "rejected_rows",
@@ -32,8 +26,14 @@ TABLES_IN_REVERSE = (
     "genome_scores",
     "blocks",
     "users",
+    "user_similarities",
+    "user_recommendations",
+    "user_factors",
     "people",
     "movies",
+    "movie_similarities",
+    "movie_factors",
+    "movie_charts",
     "models",
     "keywords",
     "ingests",
@@ -53,10 +53,6 @@ INDEX_COMMENTS = {
     "ix_blocks_movie_id": "Foreign key: who blocks a movie",
     "ix_genome_scores_tag_id": "Movies of a tag of the genome",
     "ix_movie_charts_movie_id": "Charts a movie is in",
-    "ix_movie_charts_genre_id": "Foreign key: charts of a genre",
-    "ix_movie_similarities_similar_movie_id": "Lists a movie is in",
-    "ix_user_recommendations_movie_id": "Who is recommended a movie; movies recommended most",
-    "ix_user_similarities_similar_user_id": "Lists a user is in",
     "ix_movies_title_words": "search_movies: words and beginnings of words",
 }
 
@@ -225,6 +221,104 @@ def upgrade() -> None:
         comment="The models that have been refreshed here",
     )
     op.create_table(
+        "movie_charts",
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that wrote it"),
+        sa.Column("model_id", sa.SmallInteger(), nullable=False, comment="The model that gave it"),
+        sa.Column("rank", sa.Integer(), nullable=False, comment="Place in the chart, from 1"),
+        sa.Column(
+            "genre_id",
+            sa.SmallInteger(),
+            nullable=True,
+            comment="Chart of this genre; NULL: of all",
+        ),
+        sa.Column("movie_id", sa.Integer(), nullable=False, comment="The movie"),
+        sa.Column("votes", sa.BigInteger(), nullable=False, comment="Ratings counted"),
+        sa.Column(
+            "score",
+            sa.DOUBLE_PRECISION(),
+            nullable=False,
+            comment="The chart's score, higher is better",
+        ),
+        sa.Column(
+            "mean_rating", sa.DOUBLE_PRECISION(), nullable=False, comment="Mean of those ratings"
+        ),
+        sa.CheckConstraint(
+            "mean_rating > '-Infinity' AND mean_rating < 'Infinity'",
+            name=op.f("ck_movie_charts_mean_rating_finite"),
+        ),
+        sa.CheckConstraint(
+            "score > '-Infinity' AND score < 'Infinity'", name=op.f("ck_movie_charts_score_finite")
+        ),
+        sa.CheckConstraint("rank > 0", name=op.f("ck_movie_charts_rank_positive")),
+        sa.UniqueConstraint(
+            "model_id",
+            "genre_id",
+            "rank",
+            "run_id",
+            name=op.f("uq_movie_charts_model_id_genre_id_rank_run_id"),
+            postgresql_nulls_not_distinct=True,
+        ),
+        schema="recsys_store",
+        comment="Charts: ranked movies without personalisation",
+        postgresql_partition_by="LIST (run_id)",
+    )
+    op.create_index(
+        op.f("ix_movie_charts_movie_id"),
+        "movie_charts",
+        ["movie_id"],
+        unique=False,
+        schema="recsys_store",
+    )
+    op.create_table(
+        "movie_factors",
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that wrote it"),
+        sa.Column("model_id", sa.SmallInteger(), nullable=False, comment="The model that gave it"),
+        sa.Column("movie_id", sa.Integer(), nullable=False, comment="The movie"),
+        sa.Column(
+            "factors",
+            postgresql.ARRAY(sa.REAL(), dimensions=1),
+            nullable=False,
+            comment="Latent factors",
+        ),
+        sa.PrimaryKeyConstraint("movie_id", "model_id", "run_id", name=op.f("pk_movie_factors")),
+        schema="recsys_store",
+        comment="Latent factors of movies that have been rated",
+        postgresql_partition_by="LIST (run_id)",
+    )
+    op.create_table(
+        "movie_similarities",
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that wrote it"),
+        sa.Column("model_id", sa.SmallInteger(), nullable=False, comment="The model that gave it"),
+        sa.Column("rank", sa.SmallInteger(), nullable=False, comment="Place in the list, from 1"),
+        sa.Column("movie_id", sa.Integer(), nullable=False, comment="Whose neighbours these are"),
+        sa.Column("similar_movie_id", sa.Integer(), nullable=False, comment="The neighbour"),
+        sa.Column(
+            "score",
+            sa.DOUBLE_PRECISION(),
+            nullable=False,
+            comment="Similarity, or the weight with which the movie speaks for it",
+        ),
+        sa.CheckConstraint(
+            "score > '-Infinity' AND score < 'Infinity'",
+            name=op.f("ck_movie_similarities_score_finite"),
+        ),
+        sa.CheckConstraint(
+            "movie_id <> similar_movie_id", name=op.f("ck_movie_similarities_not_itself")
+        ),
+        sa.CheckConstraint("rank > 0", name=op.f("ck_movie_similarities_rank_positive")),
+        sa.PrimaryKeyConstraint(
+            "movie_id",
+            "model_id",
+            "rank",
+            "run_id",
+            name=op.f("pk_movie_similarities"),
+            postgresql_include=["similar_movie_id", "score"],
+        ),
+        schema="recsys_store",
+        comment="Nearest movies of each movie",
+        postgresql_partition_by="LIST (run_id)",
+    )
+    op.create_table(
         "movies",
         sa.Column(
             "movie_id",
@@ -259,6 +353,18 @@ def upgrade() -> None:
         op.f("ix_movies_imdb_id"), "movies", ["imdb_id"], unique=False, schema="recsys_store"
     )
     op.create_index(
+        "ix_movies_title_words",
+        "movies",
+        [
+            sa.literal_column(
+                "to_tsvector('simple'::regconfig, (title || ' '::text) || original_title)"
+            )
+        ],
+        unique=False,
+        schema="recsys_store",
+        postgresql_using="gin",
+    )
+    op.create_index(
         op.f("ix_movies_tmdb_id"), "movies", ["tmdb_id"], unique=False, schema="recsys_store"
     )
     op.create_table(
@@ -274,6 +380,81 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("person_id", name=op.f("pk_people")),
         schema="recsys_store",
         comment="Actors and directors",
+    )
+    op.create_table(
+        "user_factors",
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that wrote it"),
+        sa.Column("model_id", sa.SmallInteger(), nullable=False, comment="The model that gave it"),
+        sa.Column("user_id", sa.Integer(), nullable=False, comment="The user"),
+        sa.Column(
+            "factors",
+            postgresql.ARRAY(sa.REAL(), dimensions=1),
+            nullable=False,
+            comment="Latent factors",
+        ),
+        sa.PrimaryKeyConstraint("user_id", "model_id", "run_id", name=op.f("pk_user_factors")),
+        schema="recsys_store",
+        comment="Latent factors of users who have rated",
+        postgresql_partition_by="LIST (run_id)",
+    )
+    op.create_table(
+        "user_recommendations",
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that wrote it"),
+        sa.Column("model_id", sa.SmallInteger(), nullable=False, comment="The model that gave it"),
+        sa.Column("rank", sa.SmallInteger(), nullable=False, comment="Place in the list, from 1"),
+        sa.Column("user_id", sa.Integer(), nullable=False, comment="Whose list this is"),
+        sa.Column("movie_id", sa.Integer(), nullable=False, comment="The movie recommended"),
+        sa.Column(
+            "score",
+            sa.DOUBLE_PRECISION(),
+            nullable=False,
+            comment="The model's score, higher is better",
+        ),
+        sa.CheckConstraint(
+            "score > '-Infinity' AND score < 'Infinity'",
+            name=op.f("ck_user_recommendations_score_finite"),
+        ),
+        sa.CheckConstraint("rank > 0", name=op.f("ck_user_recommendations_rank_positive")),
+        sa.PrimaryKeyConstraint(
+            "user_id",
+            "model_id",
+            "rank",
+            "run_id",
+            name=op.f("pk_user_recommendations"),
+            postgresql_include=["movie_id", "score"],
+        ),
+        schema="recsys_store",
+        comment="Stored recommendations; movies rated when the run read are not in it",
+        postgresql_partition_by="LIST (run_id)",
+    )
+    op.create_table(
+        "user_similarities",
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that wrote it"),
+        sa.Column("model_id", sa.SmallInteger(), nullable=False, comment="The model that gave it"),
+        sa.Column("rank", sa.SmallInteger(), nullable=False, comment="Place in the list, from 1"),
+        sa.Column("user_id", sa.Integer(), nullable=False, comment="Whose neighbours these are"),
+        sa.Column("similar_user_id", sa.Integer(), nullable=False, comment="The neighbour"),
+        sa.Column("common_ratings", sa.Integer(), nullable=False, comment="Movies both have rated"),
+        sa.Column("score", sa.DOUBLE_PRECISION(), nullable=False, comment="Similarity of taste"),
+        sa.CheckConstraint(
+            "score > '-Infinity' AND score < 'Infinity'",
+            name=op.f("ck_user_similarities_score_finite"),
+        ),
+        sa.CheckConstraint("rank > 0", name=op.f("ck_user_similarities_rank_positive")),
+        sa.CheckConstraint(
+            "user_id <> similar_user_id", name=op.f("ck_user_similarities_not_itself")
+        ),
+        sa.PrimaryKeyConstraint(
+            "user_id",
+            "model_id",
+            "rank",
+            "run_id",
+            name=op.f("pk_user_similarities"),
+            postgresql_include=["similar_user_id", "score"],
+        ),
+        schema="recsys_store",
+        comment="Nearest users of each user",
+        postgresql_partition_by="LIST (run_id)",
     )
     op.create_table(
         "users",
@@ -682,167 +863,6 @@ def upgrade() -> None:
         op.f("ix_tags_user_id"), "tags", ["user_id"], unique=False, schema="recsys_store"
     )
     op.create_table(
-        "movie_charts",
-        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that wrote it"),
-        sa.Column("model_id", sa.SmallInteger(), nullable=False, comment="The model that gave it"),
-        sa.Column("rank", sa.Integer(), nullable=False, comment="Place in the chart, from 1"),
-        sa.Column(
-            "genre_id",
-            sa.SmallInteger(),
-            nullable=True,
-            comment="Chart of this genre; NULL: of all",
-        ),
-        sa.Column("movie_id", sa.Integer(), nullable=False, comment="The movie"),
-        sa.Column("votes", sa.BigInteger(), nullable=False, comment="Ratings counted"),
-        sa.Column(
-            "score",
-            sa.DOUBLE_PRECISION(),
-            nullable=False,
-            comment="The chart's score, higher is better",
-        ),
-        sa.Column(
-            "mean_rating", sa.DOUBLE_PRECISION(), nullable=False, comment="Mean of those ratings"
-        ),
-        sa.CheckConstraint(
-            "mean_rating > '-Infinity' AND mean_rating < 'Infinity'",
-            name=op.f("ck_movie_charts_mean_rating_finite"),
-        ),
-        sa.CheckConstraint(
-            "score > '-Infinity' AND score < 'Infinity'", name=op.f("ck_movie_charts_score_finite")
-        ),
-        sa.CheckConstraint("rank > 0", name=op.f("ck_movie_charts_rank_positive")),
-        sa.ForeignKeyConstraint(
-            ["genre_id"],
-            ["recsys_store.genres.genre_id"],
-            name=op.f("fk_movie_charts_genre_id_genres"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["model_id"],
-            ["recsys_store.models.model_id"],
-            name=op.f("fk_movie_charts_model_id_models"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["movie_id"],
-            ["recsys_store.movies.movie_id"],
-            name=op.f("fk_movie_charts_movie_id_movies"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["run_id"], ["recsys_store.runs.run_id"], name=op.f("fk_movie_charts_run_id_runs")
-        ),
-        sa.UniqueConstraint(
-            "model_id",
-            "genre_id",
-            "rank",
-            "run_id",
-            name=op.f("uq_movie_charts_model_id_genre_id_rank_run_id"),
-            postgresql_nulls_not_distinct=True,
-        ),
-        schema="recsys_store",
-        comment="Charts: ranked movies without personalisation",
-        postgresql_partition_by="LIST (run_id)",
-    )
-    op.create_index(
-        op.f("ix_movie_charts_genre_id"),
-        "movie_charts",
-        ["genre_id"],
-        unique=False,
-        schema="recsys_store",
-    )
-    op.create_index(
-        op.f("ix_movie_charts_movie_id"),
-        "movie_charts",
-        ["movie_id"],
-        unique=False,
-        schema="recsys_store",
-    )
-    op.create_table(
-        "movie_factors",
-        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that wrote it"),
-        sa.Column("model_id", sa.SmallInteger(), nullable=False, comment="The model that gave it"),
-        sa.Column("movie_id", sa.Integer(), nullable=False, comment="The movie"),
-        sa.Column(
-            "factors",
-            postgresql.ARRAY(sa.REAL(), dimensions=1),
-            nullable=False,
-            comment="Latent factors",
-        ),
-        sa.ForeignKeyConstraint(
-            ["model_id"],
-            ["recsys_store.models.model_id"],
-            name=op.f("fk_movie_factors_model_id_models"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["movie_id"],
-            ["recsys_store.movies.movie_id"],
-            name=op.f("fk_movie_factors_movie_id_movies"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["run_id"], ["recsys_store.runs.run_id"], name=op.f("fk_movie_factors_run_id_runs")
-        ),
-        sa.PrimaryKeyConstraint("movie_id", "model_id", "run_id", name=op.f("pk_movie_factors")),
-        schema="recsys_store",
-        comment="Latent factors of movies that have been rated",
-        postgresql_partition_by="LIST (run_id)",
-    )
-    op.create_table(
-        "movie_similarities",
-        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that wrote it"),
-        sa.Column("model_id", sa.SmallInteger(), nullable=False, comment="The model that gave it"),
-        sa.Column("rank", sa.SmallInteger(), nullable=False, comment="Place in the list, from 1"),
-        sa.Column("movie_id", sa.Integer(), nullable=False, comment="Whose neighbours these are"),
-        sa.Column("similar_movie_id", sa.Integer(), nullable=False, comment="The neighbour"),
-        sa.Column(
-            "score",
-            sa.DOUBLE_PRECISION(),
-            nullable=False,
-            comment="Similarity, or the weight with which the movie speaks for it",
-        ),
-        sa.CheckConstraint(
-            "score > '-Infinity' AND score < 'Infinity'",
-            name=op.f("ck_movie_similarities_score_finite"),
-        ),
-        sa.CheckConstraint(
-            "movie_id <> similar_movie_id", name=op.f("ck_movie_similarities_not_itself")
-        ),
-        sa.CheckConstraint("rank > 0", name=op.f("ck_movie_similarities_rank_positive")),
-        sa.ForeignKeyConstraint(
-            ["model_id"],
-            ["recsys_store.models.model_id"],
-            name=op.f("fk_movie_similarities_model_id_models"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["movie_id"],
-            ["recsys_store.movies.movie_id"],
-            name=op.f("fk_movie_similarities_movie_id_movies"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["run_id"], ["recsys_store.runs.run_id"], name=op.f("fk_movie_similarities_run_id_runs")
-        ),
-        sa.ForeignKeyConstraint(
-            ["similar_movie_id"],
-            ["recsys_store.movies.movie_id"],
-            name=op.f("fk_movie_similarities_similar_movie_id_movies"),
-        ),
-        sa.PrimaryKeyConstraint(
-            "movie_id",
-            "model_id",
-            "rank",
-            "run_id",
-            name=op.f("pk_movie_similarities"),
-            postgresql_include=["similar_movie_id", "score"],
-        ),
-        schema="recsys_store",
-        comment="Nearest movies of each movie",
-        postgresql_partition_by="LIST (run_id)",
-    )
-    op.create_index(
-        op.f("ix_movie_similarities_similar_movie_id"),
-        "movie_similarities",
-        ["similar_movie_id"],
-        unique=False,
-        schema="recsys_store",
-    )
-    op.create_table(
         "publications",
         sa.Column(
             "publication_id",
@@ -993,151 +1013,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "position", name=op.f("pk_run_stages")),
         schema="recsys_store",
         comment="Stages of runs with timings and row counts",
-    )
-    op.create_table(
-        "user_factors",
-        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that wrote it"),
-        sa.Column("model_id", sa.SmallInteger(), nullable=False, comment="The model that gave it"),
-        sa.Column("user_id", sa.Integer(), nullable=False, comment="The user"),
-        sa.Column(
-            "factors",
-            postgresql.ARRAY(sa.REAL(), dimensions=1),
-            nullable=False,
-            comment="Latent factors",
-        ),
-        sa.ForeignKeyConstraint(
-            ["model_id"],
-            ["recsys_store.models.model_id"],
-            name=op.f("fk_user_factors_model_id_models"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["run_id"], ["recsys_store.runs.run_id"], name=op.f("fk_user_factors_run_id_runs")
-        ),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["recsys_store.users.user_id"], name=op.f("fk_user_factors_user_id_users")
-        ),
-        sa.PrimaryKeyConstraint("user_id", "model_id", "run_id", name=op.f("pk_user_factors")),
-        schema="recsys_store",
-        comment="Latent factors of users who have rated",
-        postgresql_partition_by="LIST (run_id)",
-    )
-    op.create_table(
-        "user_recommendations",
-        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that wrote it"),
-        sa.Column("model_id", sa.SmallInteger(), nullable=False, comment="The model that gave it"),
-        sa.Column("rank", sa.SmallInteger(), nullable=False, comment="Place in the list, from 1"),
-        sa.Column("user_id", sa.Integer(), nullable=False, comment="Whose list this is"),
-        sa.Column("movie_id", sa.Integer(), nullable=False, comment="The movie recommended"),
-        sa.Column(
-            "score",
-            sa.DOUBLE_PRECISION(),
-            nullable=False,
-            comment="The model's score, higher is better",
-        ),
-        sa.CheckConstraint(
-            "score > '-Infinity' AND score < 'Infinity'",
-            name=op.f("ck_user_recommendations_score_finite"),
-        ),
-        sa.CheckConstraint("rank > 0", name=op.f("ck_user_recommendations_rank_positive")),
-        sa.ForeignKeyConstraint(
-            ["model_id"],
-            ["recsys_store.models.model_id"],
-            name=op.f("fk_user_recommendations_model_id_models"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["movie_id"],
-            ["recsys_store.movies.movie_id"],
-            name=op.f("fk_user_recommendations_movie_id_movies"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["run_id"],
-            ["recsys_store.runs.run_id"],
-            name=op.f("fk_user_recommendations_run_id_runs"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["user_id"],
-            ["recsys_store.users.user_id"],
-            name=op.f("fk_user_recommendations_user_id_users"),
-        ),
-        sa.PrimaryKeyConstraint(
-            "user_id",
-            "model_id",
-            "rank",
-            "run_id",
-            name=op.f("pk_user_recommendations"),
-            postgresql_include=["movie_id", "score"],
-        ),
-        schema="recsys_store",
-        comment="Stored recommendations; movies rated when the run read are not in it",
-        postgresql_partition_by="LIST (run_id)",
-    )
-    op.create_index(
-        op.f("ix_user_recommendations_movie_id"),
-        "user_recommendations",
-        ["movie_id"],
-        unique=False,
-        schema="recsys_store",
-    )
-    op.create_table(
-        "user_similarities",
-        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that wrote it"),
-        sa.Column("model_id", sa.SmallInteger(), nullable=False, comment="The model that gave it"),
-        sa.Column("rank", sa.SmallInteger(), nullable=False, comment="Place in the list, from 1"),
-        sa.Column("user_id", sa.Integer(), nullable=False, comment="Whose neighbours these are"),
-        sa.Column("similar_user_id", sa.Integer(), nullable=False, comment="The neighbour"),
-        sa.Column("common_ratings", sa.Integer(), nullable=False, comment="Movies both have rated"),
-        sa.Column("score", sa.DOUBLE_PRECISION(), nullable=False, comment="Similarity of taste"),
-        sa.CheckConstraint(
-            "score > '-Infinity' AND score < 'Infinity'",
-            name=op.f("ck_user_similarities_score_finite"),
-        ),
-        sa.CheckConstraint("rank > 0", name=op.f("ck_user_similarities_rank_positive")),
-        sa.CheckConstraint(
-            "user_id <> similar_user_id", name=op.f("ck_user_similarities_not_itself")
-        ),
-        sa.ForeignKeyConstraint(
-            ["model_id"],
-            ["recsys_store.models.model_id"],
-            name=op.f("fk_user_similarities_model_id_models"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["run_id"], ["recsys_store.runs.run_id"], name=op.f("fk_user_similarities_run_id_runs")
-        ),
-        sa.ForeignKeyConstraint(
-            ["similar_user_id"],
-            ["recsys_store.users.user_id"],
-            name=op.f("fk_user_similarities_similar_user_id_users"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["user_id"],
-            ["recsys_store.users.user_id"],
-            name=op.f("fk_user_similarities_user_id_users"),
-        ),
-        sa.PrimaryKeyConstraint(
-            "user_id",
-            "model_id",
-            "rank",
-            "run_id",
-            name=op.f("pk_user_similarities"),
-            postgresql_include=["similar_user_id", "score"],
-        ),
-        schema="recsys_store",
-        comment="Nearest users of each user",
-        postgresql_partition_by="LIST (run_id)",
-    )
-    op.create_index(
-        op.f("ix_user_similarities_similar_user_id"),
-        "user_similarities",
-        ["similar_user_id"],
-        unique=False,
-        schema="recsys_store",
-    )
-    op.create_index(
-        op.f("ix_movies_title_words"),
-        "movies",
-        [sa.text("to_tsvector('simple'::regconfig, (title || ' '::text) || original_title)")],
-        schema="recsys_store",
-        postgresql_using="gin",
     )
     for index, comment in INDEX_COMMENTS.items():
         op.execute(

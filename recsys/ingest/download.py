@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import Request, build_opener
 
 from recsys.errors import DataError
 
@@ -180,7 +180,7 @@ def _open(request: Request, timeout: float) -> Any:
 
     def connect() -> None:
         try:
-            answer.put(urlopen(request, timeout=timeout))
+            answer.put(build_opener().open(request, timeout=timeout))
         except Exception as exc:
             answer.put(exc)
 

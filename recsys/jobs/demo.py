@@ -84,9 +84,11 @@ def _load_what_can_be_had(
     except DownloadFailed as exc:
         reporter.end("failed")
         say(f"No MovieLens data: {exc}")
+        if present == SAMPLE and not replace:
+            say("The built-in sample stays.")
+            return
         say("Using the built-in sample instead: fictional movies and people, real methods.")
-        if present != SAMPLE or replace:
-            _load_sample(database, replace, reporter)
+        _load_sample(database, replace, reporter)
     else:
         _load(database, archive, replace or present == SAMPLE, reporter, say)
 

@@ -109,6 +109,7 @@ def refresh(
             outputs = _compute(chosen, snapshot, clock)
             writer = OutputWriter(run_id, snapshot, _model_ids(database, chosen))
             rows = _write(database, writer, outputs, clock)
+            runs.confirm_lock(session)
             _finish(database, chosen, snapshot, writer, clock)
         prune(database, chosen.settings.keep_runs)
     logger.info("run %d: %d rows in %.1f s", run_id, rows, clock.total_seconds)

@@ -37,7 +37,8 @@ class Database:
     @property
     def label(self) -> str:
         """The URL without its password, for people to read."""
-        return split_password(self.url)[0]
+        url = sqlalchemy_url(self.url).set(drivername="postgresql")
+        return url.difference_update_query(["password", "sslpassword"]).render_as_string()
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 
 from recsys.errors import RefreshBusy, RunError
 from recsys.storage import results
@@ -60,7 +61,14 @@ def single_flight(session: sa.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        session.execute(UNLOCK)
+        # Without its session the lock is gone already.
+        with suppress(DBAPIError):
+            session.execute(UNLOCK)
+
+
+def confirm_lock(session: sa.Connection) -> None:
+    """Raise the driver's error unless the session that holds the lock is still there."""
+    session.execute(sa.text("SELECT 1"))
 
 
 def fail_orphans(connection: sa.Connection) -> list[int]:

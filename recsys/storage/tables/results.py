@@ -1,8 +1,11 @@
 """Result tables, LIST-partitioned by run: filled by COPY, attached whole, dropped whole.
 
 Their primary keys lead with the id people look up by, since run and model are given in every query
-and a partition holds one run; so one index serves as key, as list in order and as the index of the
-foreign key.
+and a partition holds one run; so one index serves as key and as list in order.
+
+They have no foreign keys. Attaching or dropping a partition that has them locks readers out of
+the tables referred to, and so publishing would wait for every reader of `movies`. The ids come from
+the snapshot the run read, where they are all held by keys.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION
 
-from recsys.storage.tables.base import finite, metadata, reference
+from recsys.storage.tables.base import finite, metadata
 
 
 def _result_table(
@@ -19,12 +22,16 @@ def _result_table(
     return sa.Table(
         name,
         metadata,
-        reference("run_id", "runs.run_id", "The run that wrote it"),
-        reference("model_id", "models.model_id", "The model that gave it"),
+        sa.Column("run_id", sa.Integer, nullable=False, comment="The run that wrote it"),
+        sa.Column("model_id", sa.SmallInteger, nullable=False, comment="The model that gave it"),
         *parts,
         postgresql_partition_by="LIST (run_id)",
         comment=comment,
     )
+
+
+def _id(name: str, comment: str) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=False, comment=comment)
 
 
 def _rank() -> sa.Column[int]:
@@ -42,8 +49,8 @@ def _rank_positive() -> sa.CheckConstraint:
 movie_similarities = _result_table(
     "movie_similarities",
     _rank(),
-    reference("movie_id", "movies.movie_id", "Whose neighbours these are"),
-    reference("similar_movie_id", "movies.movie_id", "The neighbour"),
+    _id("movie_id", "Whose neighbours these are"),
+    _id("similar_movie_id", "The neighbour"),
     _score("Similarity, or the weight with which the movie speaks for it"),
     sa.PrimaryKeyConstraint(
         "movie_id", "model_id", "rank", "run_id", postgresql_include=["similar_movie_id", "score"]
@@ -51,15 +58,14 @@ movie_similarities = _result_table(
     _rank_positive(),
     finite("score"),
     sa.CheckConstraint("movie_id <> similar_movie_id", name="not_itself"),
-    sa.Index(None, "similar_movie_id"),
     comment="Nearest movies of each movie",
 )
 
 user_similarities = _result_table(
     "user_similarities",
     _rank(),
-    reference("user_id", "users.user_id", "Whose neighbours these are"),
-    reference("similar_user_id", "users.user_id", "The neighbour"),
+    _id("user_id", "Whose neighbours these are"),
+    _id("similar_user_id", "The neighbour"),
     sa.Column("common_ratings", sa.Integer, nullable=False, comment="Movies both have rated"),
     _score("Similarity of taste"),
     sa.PrimaryKeyConstraint(
@@ -68,30 +74,28 @@ user_similarities = _result_table(
     _rank_positive(),
     finite("score"),
     sa.CheckConstraint("user_id <> similar_user_id", name="not_itself"),
-    sa.Index(None, "similar_user_id"),
     comment="Nearest users of each user",
 )
 
 user_recommendations = _result_table(
     "user_recommendations",
     _rank(),
-    reference("user_id", "users.user_id", "Whose list this is"),
-    reference("movie_id", "movies.movie_id", "The movie recommended"),
+    _id("user_id", "Whose list this is"),
+    _id("movie_id", "The movie recommended"),
     _score("The model's score, higher is better"),
     sa.PrimaryKeyConstraint(
         "user_id", "model_id", "rank", "run_id", postgresql_include=["movie_id", "score"]
     ),
     _rank_positive(),
     finite("score"),
-    sa.Index(None, "movie_id"),
     comment="Stored recommendations; movies rated when the run read are not in it",
 )
 
 movie_charts = _result_table(
     "movie_charts",
     sa.Column("rank", sa.Integer, nullable=False, comment="Place in the chart, from 1"),
-    reference("genre_id", "genres.genre_id", "Chart of this genre; NULL: of all", nullable=True),
-    reference("movie_id", "movies.movie_id", "The movie"),
+    sa.Column("genre_id", sa.SmallInteger, comment="Chart of this genre; NULL: of all"),
+    _id("movie_id", "The movie"),
     sa.Column("votes", sa.BigInteger, nullable=False, comment="Ratings counted"),
     _score("The chart's score, higher is better"),
     sa.Column("mean_rating", DOUBLE_PRECISION, nullable=False, comment="Mean of those ratings"),
@@ -102,13 +106,12 @@ movie_charts = _result_table(
     finite("score"),
     finite("mean_rating"),
     sa.Index(None, "movie_id"),
-    sa.Index(None, "genre_id"),
     comment="Charts: ranked movies without personalisation",
 )
 
 user_factors = _result_table(
     "user_factors",
-    reference("user_id", "users.user_id", "The user"),
+    _id("user_id", "The user"),
     sa.Column("factors", ARRAY(sa.REAL, dimensions=1), nullable=False, comment="Latent factors"),
     sa.PrimaryKeyConstraint("user_id", "model_id", "run_id"),
     comment="Latent factors of users who have rated",
@@ -116,7 +119,7 @@ user_factors = _result_table(
 
 movie_factors = _result_table(
     "movie_factors",
-    reference("movie_id", "movies.movie_id", "The movie"),
+    _id("movie_id", "The movie"),
     sa.Column("factors", ARRAY(sa.REAL, dimensions=1), nullable=False, comment="Latent factors"),
     sa.PrimaryKeyConstraint("movie_id", "model_id", "run_id"),
     comment="Latent factors of movies that have been rated",

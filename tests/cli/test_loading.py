@@ -1,0 +1,319 @@
+import pytest
+
+from recsys.algorithms.registry import MODELS
+from recsys.cli.load import reject_limit
+from recsys.errors import ConfigError
+from recsys.ingest.sample import write_sample
+from recsys.jobs.ingest import RejectLimit
+from recsys.settings import DEFAULT_MODELS
+
+GOOD = [
+    f"{user},{movie},{3 + (user + movie) % 3}.0,1000" for user in range(1, 9) for movie in (1, 2, 3)
+]
+BAD = ["x,1,3.0,1000", "1,1,99,1000", "1,2"]
+
+
+def loaded(contract_rows, url):
+    query = "SELECT count(*) AS ratings, count(DISTINCT movie_id) AS movies FROM recsys.ratings"
+    return tuple(contract_rows(url, query)[0].values())
+
+
+@pytest.fixture
+def at(database):
+    return {"RECSYS_DATABASE_URL": database.url}
+
+
+def test_what_is_loaded_is_told_and_again_nothing_changes(
+    recsys, write_edition, at, tmp_path, contract_rows
+):
+    folder = write_edition(tmp_path / "ml-mine", GOOD)
+    first = recsys("ingest", str(folder), "--json", **at)
+    assert (first.code, first.json) == (
+        0,
+        {
+            "ingest_id": 1,
+            "edition": "ml-mine",
+            "dialect": "ml-csv",
+            "rows_read": 27,
+            "inserted": 35,
+            "updated": 0,
+            "unchanged": 0,
+            "duplicates": 0,
+            "rejected": 0,
+        },
+    )
+    assert first.errors[-1].startswith(
+        "Loaded: ml-mine (ml-csv), 35 inserted, 0 updated, 0 unchanged, 0 duplicates merged, "
+        "0 rejected, "
+    )
+    again = recsys("ingest", str(folder), **at)
+    assert (again.code, again.out) == (0, "")
+    assert again.errors[-1].startswith("No change: ml-mine (ml-csv), 0 inserted, 0 updated, 3")
+    assert loaded(contract_rows, at["RECSYS_DATABASE_URL"]) == (24, 3)
+
+
+def test_too_many_bad_rows_change_nothing(recsys, write_edition, at, tmp_path, contract_rows):
+    folder = write_edition(tmp_path / "ml-bad", GOOD + BAD, ["1,One (1990),Drama"] * 1)
+    done = recsys("ingest", str(folder), **at)
+    assert (done.code, done.out) == (1, "")
+    assert "rows are bad, 0 are allowed: ratings.csv line " in done.errors[-2]
+    assert done.errors[-1] == (
+        "hint: mend the files, name their form with --format, or allow more with --max-rejects"
+    )
+    assert loaded(contract_rows, at["RECSYS_DATABASE_URL"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "code"), [("3", 0), ("2", 1), ("12%", 0), ("1%", 1), ("100%", 0)]
+)
+def test_bad_rows_may_be_allowed(recsys, write_edition, at, tmp_path, contract_rows, limit, code):
+    movies = [f"{movie},Film {movie} (1990),Drama" for movie in (1, 2, 3)]
+    folder = write_edition(tmp_path / "ml-bad", GOOD + BAD, movies)
+    done = recsys("ingest", str(folder), "--max-rejects", limit, **at)
+    assert done.code == code
+    url = at["RECSYS_DATABASE_URL"]
+    assert loaded(contract_rows, url) == ((24, 3) if code == 0 else (0, 0))
+    if code == 0:
+        kept = contract_rows(
+            url, "SELECT file, line, reason FROM recsys.rejected_rows ORDER BY line"
+        )
+        assert [(row["file"], row["line"]) for row in kept] == [
+            ("ratings.csv", n) for n in (26, 27, 28)
+        ]
+        told = [f"  rejected ratings.csv line {row['line']}: {row['reason']}" for row in kept]
+        where = "  all of them: SELECT * FROM recsys.rejected_rows WHERE ingest_id = 1"
+        assert done.errors[-4:] == [*told, where]
+
+
+LIMITS = [
+    ("1%", RejectLimit(share=0.01)),
+    ("0%", RejectLimit(share=0.0)),
+    (" 12.5 % ", RejectLimit(share=0.125)),
+    ("100%", RejectLimit(share=1.0)),
+    ("0", RejectLimit(rows=0)),
+    ("200", RejectLimit(rows=200)),
+]
+
+
+@pytest.mark.parametrize(("text", "limit"), LIMITS)
+def test_forms_of_max_rejects(text, limit):
+    assert reject_limit(text) == limit
+
+
+@pytest.mark.parametrize("text", ["", "%", "-1", "-1%", "101%", "nan%", "inf%", "x", "1.5", "1%%"])
+def test_forms_that_max_rejects_has_not(text):
+    with pytest.raises(ConfigError, match="--max-rejects cannot be") as caught:
+        reject_limit(text)
+    assert caught.value.hint == "a share, as 1%, or a number"
+
+
+def test_a_wrong_limit_is_told_before_anything_is_read(recsys, at):
+    done = recsys("ingest", "/nonexistent", "--max-rejects", "101%", **at)
+    assert (done.code, done.errors) == (
+        1,
+        ["error: --max-rejects cannot be '101%'", "hint: a share, as 1%, or a number"],
+    )
+
+
+@pytest.mark.parametrize("name", ["/nonexistent/ratings.csv", "ml-nosuch", ""])
+def test_neither_a_path_nor_a_name(recsys, at, name):
+    done = recsys("ingest", name, **at)
+    assert (done.code, done.out) == (1, "")
+    if name:
+        assert done.errors[-2] == (
+            f"error: {name} is neither a file or folder nor the name of a MovieLens edition"
+        )
+        assert done.errors[-1].startswith("hint: editions: ml-latest-small, ")
+
+
+def test_a_name_without_a_network(recsys, at):
+    done = recsys("ingest", "ml-latest-small", **at)
+    assert (done.code, done.out) == (1, "")
+    assert "ml-latest-small.zip: cannot be downloaded: " in done.errors[-2]
+    assert done.errors[-1].startswith("hint: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("empty.csv", ""),
+        ("noise.csv", "a,b\n1,2\n"),
+        ("broken.zip", "PK\x03\x04 no"),
+        ("r.csv", "\0\0"),
+    ],
+)
+def test_files_that_hold_no_ratings(recsys, at, tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    done = recsys("ingest", str(path), **at)
+    assert (done.code, done.out) == (1, "")
+    assert name in done.errors[-2]
+    assert "unexpected" not in done.err
+
+
+def test_another_data_set_is_refused_unless_it_replaces(
+    recsys, write_edition, refreshed_database, tmp_path, contract_rows
+):
+    at = {"RECSYS_DATABASE_URL": refreshed_database.url}
+    folder = write_edition(tmp_path / "ml-mine", GOOD)
+    refused = recsys("ingest", str(folder), **at)
+    assert (refused.code, refused.out, refused.errors[-2:]) == (
+        1,
+        "",
+        [
+            "error: the database holds ml-small-made-up; loading ml-mine over it would mix two "
+            "data sets",
+            "hint: --replace drops what is here, --edition NAME says that both are the same",
+        ],
+    )
+    assert recsys("top", "--json", **at).json != []
+    replaced = recsys("ingest", str(folder), "--replace", **at)
+    assert replaced.code == 0
+    assert replaced.errors[-2] == "ml-small-made-up was dropped."
+    assert loaded(contract_rows, refreshed_database.url) == (24, 3)
+    assert recsys("top", **at).errors[0] == "error: nothing is published yet"
+
+
+def test_the_same_data_set_by_another_name(
+    recsys, write_edition, filled_database, tmp_path, contract_rows
+):
+    folder = write_edition(tmp_path / "ml-mine", ["1,1,1.5,1700000000"])
+    at = {"RECSYS_DATABASE_URL": filled_database.url}
+    done = recsys("ingest", str(folder), "--edition", "ml-small-made-up", **at)
+    assert done.code == 0
+    query = "SELECT rating FROM recsys.ratings WHERE user_id = 1 AND movie_id = 1"
+    assert contract_rows(filled_database.url, query) == [{"rating": 1.5}]
+
+
+@pytest.mark.parametrize(("rule", "rating"), [("latest", 2.0), ("max", 5.0), ("mean", 3.5)])
+def test_duplicates(recsys, at, tmp_path, contract_rows, rule, rating):
+    path = tmp_path / "mine.csv"
+    path.write_text("user_id,movie_id,rating,timestamp\n1,1,5,1000\n1,1,2,2000\n", encoding="utf-8")
+    done = recsys("ingest", str(path), "--on-duplicate", rule, "--json", **at)
+    assert (done.code, done.json["duplicates"], done.json["edition"]) == (0, 1, "csv:mine")
+    query = "SELECT rating FROM recsys.ratings"
+    assert contract_rows(at["RECSYS_DATABASE_URL"], query) == [{"rating": rating}]
+
+
+def test_duplicates_as_an_error(recsys, at, tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("user_id,movie_id,rating,timestamp\n1,1,5,1000\n1,1,2,2000\n", encoding="utf-8")
+    done = recsys("ingest", str(path), "--on-duplicate", "error", **at)
+    assert (done.code, done.out) == (1, "")
+    assert done.errors[-2].startswith("error: ")
+    assert done.errors[-1].startswith("hint: ")
+
+
+def test_metadata(recsys, at, tmp_path, contract_rows):
+    early = recsys("ingest-metadata", str(tmp_path), **at)
+    assert (early.code, early.errors[-2:]) == (
+        1,
+        ["error: there are no movies to describe", "hint: load ratings first: recsys ingest"],
+    )
+    sample = str(write_sample(tmp_path / "made-up"))
+    assert recsys("ingest", sample, **at).code == 0
+    done = recsys("ingest-metadata", sample, **at)
+    assert (done.code, done.out) == (0, "")
+    assert done.errors[-1] == "1,200 movies described, 0 films are not here."
+    assert recsys("ingest-metadata", sample, **at).errors[-2].startswith("No change: ")
+    kinds = contract_rows(
+        at["RECSYS_DATABASE_URL"], "SELECT kind FROM recsys.ingests ORDER BY ingest_id"
+    )
+    assert [row["kind"] for row in kinds] == ["ratings", "metadata", "metadata"]
+    missing = recsys("ingest-metadata", "/nonexistent", **at)
+    assert (missing.code, missing.errors[0]) == (1, "error: /nonexistent does not exist")
+
+
+# --- refresh ---
+
+
+@pytest.fixture
+def refresh(recsys, filled_database, small_config):
+    settings = {"RECSYS_DATABASE_URL": filled_database.url, "RECSYS_CONFIG": small_config()}
+    return lambda *arguments: recsys("refresh", *arguments, **settings)
+
+
+def runs(contract_rows, database):
+    query = "SELECT run_id, published, parameters FROM recsys.runs ORDER BY run_id"
+    return [
+        (row["run_id"], row["published"], sorted(row["parameters"]["models"]))
+        for row in contract_rows(database.url, query)
+    ]
+
+
+ALL = sorted(DEFAULT_MODELS)
+
+
+def test_refresh_publishes_and_only_if_changed(
+    refresh, contract_rows, filled_database, recsys, write_edition, tmp_path
+):
+    first = refresh("--if-changed")
+    assert (first.code, first.out) == (0, "")
+    assert first.errors[-1].startswith("Run 1 is published: ")
+    assert [line.split()[0] for line in first.errors[:-1]] == [
+        "read",
+        *(name for name in MODELS if name in ALL),
+        "write",
+        "index",
+    ]
+    again = refresh("--if-changed")
+    assert (again.code, again.errors[-1]) == (
+        0,
+        "No change: run 1 is published and still true.",
+    )
+    assert runs(contract_rows, filled_database) == [(1, True, ALL)]
+    folder = write_edition(tmp_path / "ml-small-made-up", ["1,1,1.5,1700000000"])
+    assert recsys("ingest", str(folder), RECSYS_DATABASE_URL=filled_database.url).code == 0
+    assert refresh("--if-changed").errors[-1].startswith("Run 2 is published: ")
+    assert runs(contract_rows, filled_database) == [(1, False, ALL), (2, True, ALL)]
+
+
+def test_a_choice_of_models_is_not_published(refresh, contract_rows, filled_database):
+    done = refresh("--models", "ease, top_rated,")
+    assert done.code == 0
+    assert done.errors[-1].startswith("Run 1 is stored, not published: ")
+    assert refresh("--no-publish").errors[-1].startswith("Run 2 is stored, not published: ")
+    assert runs(contract_rows, filled_database) == [
+        (1, False, ["ease", "top_rated"]),
+        (2, False, ALL),
+    ]
+
+
+def test_models_that_are_not_there(refresh, contract_rows, filled_database):
+    done = refresh("--models", "ease,nosuch")
+    assert (done.code, done.out, done.errors[0]) == (1, "", "error: unknown model 'nosuch'")
+    assert done.errors[1] == f"hint: models: {', '.join(MODELS)}"
+    assert runs(contract_rows, filled_database) == []
+
+
+@pytest.mark.parametrize("text", ["", ",", " , "])
+def test_no_model_chosen_does_not_publish_all(refresh, contract_rows, filled_database, text):
+    done = refresh("--models", text)
+    assert (done.code, done.out) == (1, "")
+    assert done.errors == ["error: --models names no model", "hint: as --models ease,als"]
+    assert runs(contract_rows, filled_database) == []
+
+
+def test_refresh_without_ratings(recsys, database, contract_rows):
+    done = recsys("refresh", RECSYS_DATABASE_URL=database.url)
+    assert (done.code, done.out) == (1, "")
+    assert done.errors[-2].startswith("error: ")
+    assert done.errors[-1].startswith("hint: ")
+    assert contract_rows(database.url, "SELECT 1 FROM recsys.runs") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[refresh]\nneighbors = 3\n", "unknown key in [refresh]: neighbors"),
+        ("[models.ease]\nlambda = 3\n", "lambda"),
+        ("[refresh]\nkeep_runs = 0\n", "keep_runs in [refresh] must lie in 1..10000"),
+        ("[refresh", "recsys.toml"),
+    ],
+)
+def test_a_wrong_configuration_is_told(recsys, filled_database, tmp_path, text, told):
+    path = tmp_path / "recsys.toml"
+    path.write_text(text, encoding="utf-8")
+    done = recsys("refresh", RECSYS_DATABASE_URL=filled_database.url, RECSYS_CONFIG=str(path))
+    assert (done.code, done.out) == (1, "")
+    assert told in done.errors[0]

@@ -1,0 +1,89 @@
+import pytest
+import sqlalchemy as sa
+
+VIEWS = {
+    "movies": "movie_id title year genres ratings_count ratings_mean imdb_id tmdb_id poster_url",
+    "ratings": "user_id movie_id title rating rated_at",
+    "similar_movies": "model movie_id title rank similar_movie_id similar_title score run_id",
+    "recommendations": "model user_id rank movie_id title score run_id",
+    "charts": "chart genre rank movie_id title score votes mean_rating run_id",
+    "models": "model kind score_meaning description",
+}
+FUNCTIONS = {
+    "recommend(1)": "rank movie_id title score source model run_id",
+    "similar(1)": "rank movie_id title score model run_id",
+    "top_movies()": "rank movie_id title score votes mean_rating",
+    "search_movies('x')": "movie_id title year",
+}
+ARGUMENTS = {
+    "recommend": "user_id integer, n integer DEFAULT 10, model text DEFAULT NULL::text, "
+    "genres text[] DEFAULT NULL::text[], year_from integer DEFAULT NULL::integer, "
+    "year_to integer DEFAULT NULL::integer",
+    "similar": "movie_id integer, n integer DEFAULT 10, model text DEFAULT NULL::text",
+    "top_movies": "n integer DEFAULT 10, genre text DEFAULT NULL::text, "
+    "chart text DEFAULT 'top_rated'::text",
+    "search_movies": "query text, n integer DEFAULT 10",
+}
+WITHOUT_COMMENT = {
+    "relations": """
+        SELECT c.relname FROM pg_class AS c
+        WHERE c.relnamespace = 'recsys'::regnamespace
+          AND obj_description(c.oid, 'pg_class') IS NULL
+    """,
+    "columns": """
+        SELECT c.relname || '.' || a.attname
+        FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+        WHERE c.relnamespace = 'recsys'::regnamespace AND a.attnum > 0
+          AND col_description(c.oid, a.attnum) IS NULL
+    """,
+    "functions": """
+        SELECT p.oid::regprocedure::text FROM pg_proc AS p
+        WHERE p.pronamespace = 'recsys'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL
+    """,
+}
+
+
+@pytest.mark.parametrize(("view", "columns"), VIEWS.items())
+def test_views_have_the_columns_that_were_promised(connection, view, columns):
+    found = connection.execute(sa.text(f"SELECT * FROM recsys.{view} LIMIT 0"))
+    assert " ".join(found.keys()) == columns
+
+
+@pytest.mark.parametrize(("call", "columns"), FUNCTIONS.items())
+def test_functions_return_the_columns_that_were_promised(connection, call, columns):
+    found = connection.execute(sa.text(f"SELECT * FROM recsys.{call} LIMIT 0"))
+    assert " ".join(found.keys()) == columns
+
+
+@pytest.mark.parametrize(("name", "arguments"), ARGUMENTS.items())
+def test_functions_take_the_arguments_that_were_promised(connection, name, arguments):
+    query = sa.text("SELECT pg_get_function_arguments(CAST(:name AS regproc))")
+    assert connection.scalar(query, {"name": f"recsys.{name}"}) == arguments
+
+
+@pytest.mark.parametrize(
+    "view",
+    [*VIEWS, "runs", "run_stages", "publications", "ingests", "rejected_rows"],
+)
+def test_every_view_can_be_read_when_nothing_is_there(connection, view):
+    assert connection.execute(sa.text(f"SELECT * FROM recsys.{view}")).all() == []
+
+
+@pytest.mark.parametrize("kind", WITHOUT_COMMENT)
+def test_everything_has_a_comment(connection, kind):
+    assert connection.scalars(sa.text(WITHOUT_COMMENT[kind])).all() == []
+
+
+def test_functions_are_stable_and_run_in_parallel(connection):
+    query = """
+        SELECT proname FROM pg_proc WHERE pronamespace = 'recsys'::regnamespace
+        AND (provolatile <> 's' OR proparallel <> 's' OR prosecdef)
+    """
+    assert connection.scalars(sa.text(query)).all() == []
+
+
+def test_the_schema_says_its_version(connection):
+    comment = connection.scalar(
+        sa.text("SELECT obj_description('recsys'::regnamespace, 'pg_namespace')")
+    )
+    assert comment.startswith("Recommendations, and all that is known of them; version ")

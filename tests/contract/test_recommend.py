@@ -1,0 +1,176 @@
+import pytest
+import sqlalchemy as sa
+
+RECOMMEND = """
+SELECT rank, movie_id, title, score, source, model, run_id
+FROM recsys.recommend(:user, :n, :model, :genres, :year_from, :year_to)
+"""
+RATED = "SELECT movie_id FROM recsys_store.ratings WHERE user_id = :user"
+EVERYTHING = set(range(1, 61))
+
+
+def recommend(connection, user=1, n=10, model=None, genres=None, year_from=None, year_to=None):
+    values = {
+        "user": user, "n": n, "model": model, "genres": genres, "year_from": year_from,
+        "year_to": year_to,
+    }  # fmt: skip
+    return connection.execute(sa.text(RECOMMEND), values).all()
+
+
+def rated(connection, user=1):
+    return set(connection.scalars(sa.text(RATED), {"user": user}))
+
+
+def stored(connection, user=1, model="ease"):
+    query = """
+        SELECT movie_id, title, score FROM recsys.recommendations
+        WHERE user_id = :user AND model = :model ORDER BY rank
+    """
+    rows = connection.execute(sa.text(query), {"user": user, "model": model})
+    return [tuple(row) for row in rows]
+
+
+def popular(connection):
+    query = """
+        SELECT movie_id FROM recsys.charts WHERE chart = 'most_rated' AND genre IS NULL
+        ORDER BY rank
+    """
+    return list(connection.scalars(sa.text(query)))
+
+
+def ids(rows):
+    return [row.movie_id for row in rows]
+
+
+def test_stored_rows_come_first_in_their_order(published):
+    rows = recommend(published)
+    assert [(row.movie_id, row.title, row.score) for row in rows] == stored(published)[:10]
+    assert [row.rank for row in rows] == list(range(1, 11))
+    assert {(row.source, row.model, row.run_id) for row in rows} == {("stored", "ease", 1)}
+
+
+@pytest.mark.parametrize("model", ["ease", "als", "item_knn", "content_genres"])
+def test_a_model_is_asked_by_name(published, model):
+    rows = recommend(published, model=model)
+    expected = stored(published, model=model)[:10]
+    assert [(r.movie_id, r.title, r.score) for r in rows if r.source == "stored"] == expected
+    assert len(rows) == 10
+
+
+@pytest.mark.parametrize("user", [1, 2, 40, 80, 81, 4711])
+@pytest.mark.parametrize("n", [1, 7, 60, 1000])
+def test_as_many_rows_as_are_eligible_and_none_rated(published, user, n):
+    rows = recommend(published, user, n)
+    eligible = EVERYTHING - rated(published, user)
+    assert len(rows) == min(n, len(eligible))
+    assert len(set(ids(rows))) == len(rows)
+    assert set(ids(rows)) <= eligible
+    assert [row.rank for row in rows] == list(range(1, len(rows) + 1))
+
+
+def test_the_tail_is_the_most_rated_then_the_unrated(published):
+    rows = recommend(published, 1, 1000)
+    own = [movie for movie, _, _ in stored(published)]
+    seen = rated(published)
+    tail = [movie for movie in popular(published) if movie not in seen and movie not in own]
+    assert ids(rows) == [*own, *tail, 59, 60]
+    assert [row.source for row in rows] == ["stored"] * len(own) + ["popular"] * (len(tail) + 2)
+    assert {row.model for row in rows[len(own) :]} == {"most_rated"}
+    assert [row.score for row in rows[-2:]] == [0, 0]
+
+
+@pytest.mark.parametrize("user", [81, 4711], ids=["only tags", "unknown"])
+def test_who_has_not_rated_gets_what_is_popular(published, user):
+    rows = recommend(published, user, 5)
+    assert ids(rows) == popular(published)[:5]
+    assert {(row.source, row.model) for row in rows} == {("popular", "most_rated")}
+
+
+def test_what_was_rated_a_moment_ago_is_left_out(published):
+    before = ids(recommend(published))
+    published.execute(
+        sa.text("INSERT INTO recsys_store.ratings VALUES (1, :movie, 1.0, now())"),
+        {"movie": before[0]},
+    )
+    after = ids(recommend(published))
+    assert after[:9] == before[1:]
+    assert len(after) == 10
+    assert before[0] not in ids(recommend(published, n=1000))
+
+
+BLOCK = "INSERT INTO recsys_store.blocks (user_id, movie_id, until) VALUES (1, :movie, {})"
+
+
+@pytest.mark.parametrize(
+    ("until", "left_out"),
+    [("NULL", True), ("now() + interval '1 day'", True), ("now() - interval '1 s'", False)],
+)
+def test_what_is_blocked_is_left_out_until_the_block_ends(published, until, left_out):
+    before = ids(recommend(published))
+    published.execute(sa.text(BLOCK.format(until)), {"movie": before[0]})
+    assert (before[0] not in ids(recommend(published, n=1000))) == left_out
+    assert len(recommend(published)) == 10
+
+
+def test_a_block_is_one_users_own(published):
+    movie = recommend(published, 3)[0].movie_id
+    published.execute(sa.text(BLOCK.format("NULL")), {"movie": movie})
+    assert recommend(published, 3)[0].movie_id == movie
+
+
+@pytest.mark.parametrize("genres", [["Drama"], ["dRaMa"], ["Comedy", "film-noir"], ["Drama", "No"]])
+def test_genres_are_any_of_these_in_any_case(published, genres):
+    wanted = {name.lower() for name in genres}
+    fit = {
+        movie
+        for movie, names in published.execute(sa.text("SELECT movie_id, genres FROM recsys.movies"))
+        if wanted & {name.lower() for name in names}
+    }
+    rows = recommend(published, n=1000, genres=genres)
+    assert set(ids(rows)) == fit - rated(published)
+    everything = ids(recommend(published, n=1000))
+    assert ids(rows) == [movie for movie in everything if movie in fit]
+
+
+@pytest.mark.parametrize("genres", [["No"], [], [None]])
+def test_genres_that_are_none_fit_nothing(published, genres):
+    assert recommend(published, genres=genres) == []
+
+
+@pytest.mark.parametrize(
+    ("year_from", "year_to"), [(1980, None), (None, 1960), (1970, 1975), (1999, 1990)]
+)
+def test_years_are_inclusive(published, year_from, year_to):
+    fit = {movie for movie in EVERYTHING if (year_from or 0) <= 1950 + movie <= (year_to or 9999)}
+    rows = recommend(published, n=1000, year_from=year_from, year_to=year_to)
+    assert set(ids(rows)) == fit - rated(published)
+
+
+def test_filters_are_joined_and_still_filled_up(published):
+    rows = recommend(published, 4711, 3, genres=["Drama"], year_from=1955)
+    assert len(rows) == 3
+
+
+def test_an_unknown_model_gives_no_rows(published):
+    assert recommend(published, model="nonsense") == []
+
+
+@pytest.mark.parametrize("n", [0])
+def test_no_rows_are_asked_for(published, n):
+    assert recommend(published, n=n) == []
+
+
+def test_nothing_published_gives_no_rows(published):
+    published.execute(sa.text("DELETE FROM recsys_store.published"))
+    assert recommend(published) == []
+    assert recommend(published, 4711) == []
+
+
+def test_a_movie_added_after_the_run_can_be_reached(published):
+    published.execute(
+        sa.text(
+            "INSERT INTO recsys_store.movies (movie_id, title, original_title, year) "
+            "VALUES (61, 'New', 'New', 2099)"
+        )
+    )
+    assert ids(recommend(published, year_from=2099)) == [61]

@@ -1,0 +1,334 @@
+"""Every method of the Recommender against the SQL contract, asked directly."""
+
+from dataclasses import asdict, fields
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from recsys import Recommender
+from recsys.errors import ConfigError, NotPublished, StorageError, UnknownMovie
+from recsys.service.results import FoundMovie, PublishedRun, Status
+from recsys.settings import DEFAULT_MODELS
+from recsys.storage.embedded import EmbeddedServer
+from recsys.storage.engine import Database
+
+FIRST_STEPS = "`recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
+READERS = {
+    "recommend": lambda service: service.recommend(1),
+    "similar": lambda service: service.similar(1),
+    "top_movies": lambda service: service.top_movies(),
+}
+
+
+@pytest.fixture(scope="session")
+def edition_database(server_url, refreshed_template):
+    """The made-up edition with run 1 published; nobody may write to it."""
+    url = sa.make_url(server_url).set(database=refreshed_template)
+    return Database(url.render_as_string(hide_password=False))
+
+
+@pytest.fixture
+def service(edition_database):
+    return Recommender(edition_database)
+
+
+@pytest.fixture
+def contract(edition_database):
+    def ask(query, **values):
+        with edition_database.snapshot() as connection:
+            return [dict(row) for row in connection.execute(sa.text(query), values).mappings()]
+
+    return ask
+
+
+def dicts(rows):
+    return [asdict(row) for row in rows]
+
+
+RECOMMENDED = [
+    (((1,), {}), "recsys.recommend(1)"),
+    (((2, 3), {}), "recsys.recommend(2, 3)"),
+    (((2, 0), {}), "recsys.recommend(2, 0)"),
+    (((2,), {"model": "als"}), "recsys.recommend(2, 10, 'als')"),
+    (((2, 60), {"genres": ["sci-fi"]}), "recsys.recommend(2, 60, NULL, ARRAY['Sci-Fi'])"),
+    (((2, 60), {"genres": ("Drama", "Comedy")}), "recsys.recommend(2, 60, NULL, '{Drama,Comedy}')"),
+    (((2, 60), {"genres": []}), "recsys.recommend(2, 60)"),
+    (((2, 60), {"year_from": 1970}), "recsys.recommend(2, 60, NULL, NULL, 1970)"),
+    (((2, 60), {"year_to": 1960}), "recsys.recommend(2, 60, NULL, NULL, NULL, 1960)"),
+    (
+        ((2, 60), {"year_from": 1960, "year_to": 1964}),
+        "recsys.recommend(2, 60, NULL, NULL, 1960, 1964)",
+    ),
+    (((999_999, 4), {}), "recsys.recommend(999999, 4)"),
+]
+
+
+@pytest.mark.parametrize(("call", "source"), RECOMMENDED, ids=[case[1] for case in RECOMMENDED])
+def test_recommend(service, contract, call, source):
+    arguments, options = call
+    found = service.recommend(*arguments, **options)
+    expected = contract(f"SELECT * FROM {source}")
+    assert dicts(found) == expected
+    assert bool(expected) is not (arguments[1:] == (0,))
+
+
+def test_recommend_keeps_to_its_filters(service, contract):
+    rated = {row["movie_id"] for row in contract("SELECT * FROM recsys.ratings WHERE user_id = 2")}
+    wanted = contract(
+        "SELECT movie_id FROM recsys.movies "
+        "WHERE 'Drama' = ANY (genres) AND year BETWEEN 1960 AND 1990"
+    )
+    found = service.recommend(2, 60, genres=["drama"], year_from=1960, year_to=1990)
+    assert {row.movie_id for row in found} == {row["movie_id"] for row in wanted} - rated
+    assert [row.rank for row in found] == list(range(1, len(found) + 1))
+
+
+@pytest.mark.parametrize("model", [None, "ease", "als", "item_knn", "content_genres"])
+@pytest.mark.parametrize("n", [0, 1, 10])
+def test_similar(service, contract, model, n):
+    found = service.similar(7, n, model=model)
+    assert dicts(found) == contract("SELECT * FROM recsys.similar(7, :n, :model)", n=n, model=model)
+    assert bool(found) is (n > 0)
+
+
+def test_a_movie_without_ratings_has_neighbours_by_its_genres_only(service):
+    assert service.similar(60) == []
+    assert len(service.similar(60, 5, model="content_genres")) == 5
+
+
+@pytest.mark.parametrize("chart", ["top_rated", "most_rated", "trending"])
+@pytest.mark.parametrize("genre", [None, "Drama", "FILM-NOIR"])
+def test_top_movies(service, contract, chart, genre):
+    found = service.top_movies(5, genre=genre, chart=chart)
+    query = "SELECT * FROM recsys.top_movies(5, :genre, :chart)"
+    assert dicts(found) == contract(query, genre=genre, chart=chart)
+    assert found
+
+
+def test_an_unknown_genre_is_refused_with_those_there_are(service):
+    for ask in (
+        lambda: service.top_movies(5, genre="Western"),
+        lambda: service.recommend(2, 5, genres=["Drama", "Western"]),
+    ):
+        with pytest.raises(ConfigError, match="there is no genre 'Western'") as caught:
+            ask()
+        assert "Drama" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["film", "FILM 17", "the film 1", "17 film", "'", "", "(%s) :n"])
+def test_search(service, contract, text):
+    found = service.search(text, 4)
+    assert dicts(found) == contract("SELECT * FROM recsys.search_movies(:text, 4)", text=text)
+    assert bool(found) is any(letter.isalnum() for letter in text.replace("(%s) :n", ""))
+
+
+def test_movie(service):
+    assert service.movie(17) == FoundMovie(17, "The Film 17", 1967)
+
+
+def test_ratings_are_the_highest_first(service, contract):
+    query = """
+        SELECT * FROM recsys.ratings WHERE user_id = 3
+        ORDER BY rating DESC, rated_at DESC, movie_id LIMIT 12
+    """
+    assert dicts(service.ratings(3, 12)) == contract(query)
+    assert service.ratings(3, 1)[0].rating == 4.5
+    assert service.ratings(999_999) == []
+
+
+def test_a_user_has_rated_about_a_hundred(service, contract):
+    query = """
+        SELECT user_id FROM recsys.ratings GROUP BY user_id
+        ORDER BY count(*) DESC, user_id LIMIT 1
+    """
+    assert [{"user_id": service.a_user()}] == contract(query)
+
+
+def test_status(service, contract):
+    found = service.status()
+    [run] = contract("SELECT * FROM recsys.runs")
+    [publication] = contract("SELECT * FROM recsys.publications")
+    [ingest] = contract("SELECT * FROM recsys.ingests")
+    [counted] = contract(
+        "SELECT count(*) AS ratings, count(DISTINCT user_id) AS users FROM recsys.ratings"
+    )
+    assert found.published is not None
+    age = timedelta(seconds=found.published.age_seconds)
+    assert timedelta(0) < age < timedelta(hours=1)
+    columns = {field.name for field in fields(PublishedRun)} & set(run)
+    assert found == Status(
+        edition="ml-small-made-up",
+        last_ingest_at=ingest["finished_at"],
+        **counted,
+        movies=60,
+        published=PublishedRun(
+            **{name: run[name] for name in columns},
+            models=sorted(DEFAULT_MODELS),
+            published_at=publication["published_at"],
+            age_seconds=found.published.age_seconds,
+        ),
+        last_run_id=1,
+        last_run_state="complete",
+        last_run_error=None,
+    )
+    assert found.published.age_seconds < service.status().published.age_seconds
+
+
+# --- errors ---
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_nothing_is_published(filled_database, reader):
+    with pytest.raises(NotPublished, match=r"^nothing is published yet$") as caught:
+        READERS[reader](Recommender(filled_database))
+    assert caught.value.hint == FIRST_STEPS
+
+
+def test_what_can_be_known_before_anything_is_published(filled_database):
+    service = Recommender(filled_database)
+    assert service.movie(17) == FoundMovie(17, "The Film 17", 1967)
+    assert [row.movie_id for row in service.search("film 17")] == [17]
+    assert service.status().published is None
+    assert len(service.ratings(3, 2)) == 2
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        *READERS.values(),
+        lambda service: service.search("x"),
+        lambda service: service.movie(1),
+        lambda service: service.ratings(1),
+        lambda service: service.a_user(),
+        lambda service: service.status(),
+    ],
+)
+def test_an_empty_database(empty_database, ask):
+    with pytest.raises(NotPublished, match=r"^the database is empty$") as caught:
+        ask(Recommender(empty_database))
+    assert caught.value.hint == FIRST_STEPS
+
+
+def test_nobody_has_rated(database):
+    with pytest.raises(NotPublished, match=r"^nobody has rated anything yet$"):
+        Recommender(database).a_user()
+
+
+def test_unknown_movies(service):
+    for ask in (service.movie, service.similar):
+        with pytest.raises(UnknownMovie, match=r"^there is no movie 4711$") as caught:
+            ask(4711)
+        assert caught.value.hint == "find its id with `recsys search TITLE`"
+
+
+PERSONAL, NEAR = "models: als, ease, item_knn", "models: als, content_genres, ease, item_knn"
+CHARTS = "charts: most_rated, top_rated, trending"
+NO_MODEL = [
+    (lambda s: s.recommend(1, model="no"), "no personal lists of a model 'no'", PERSONAL),
+    (lambda s: s.recommend(1, model=""), "no personal lists of a model ''", PERSONAL),
+    (
+        lambda s: s.recommend(1, model="content_genres"),
+        "no personal lists of a model 'content_genres'",
+        PERSONAL,
+    ),
+    (lambda s: s.similar(1, model="trending"), "no similar movies of a model 'trending'", NEAR),
+    (lambda s: s.top_movies(chart="als"), "no chart 'als' is published", CHARTS),
+]
+
+
+@pytest.mark.parametrize(("ask", "message", "hint"), NO_MODEL, ids=[case[1] for case in NO_MODEL])
+def test_models_that_are_not_published(service, ask, message, hint):
+    with pytest.raises(ConfigError) as caught:
+        ask(service)
+    assert str(caught.value).startswith(message)
+    assert caught.value.hint == hint
+
+
+def test_a_failure_of_the_database_is_no_empty_list(server_url):
+    url = sa.make_url(server_url).set(database="recsys_test_nonexistent")
+    service = Recommender(Database(url.render_as_string(hide_password=False)))
+    for ask in (*READERS.values(), lambda s: s.search("x"), lambda s: s.status()):
+        with pytest.raises(StorageError, match="recsys_test_nonexistent"):
+            ask(service)
+
+
+def test_text_is_never_sql(service, contract):
+    evil = "'; DROP SCHEMA recsys CASCADE; --"
+    assert contract("SELECT * FROM recsys.recommend(1, 5, NULL, :g)", g=[evil, '"},{"']) == []
+    assert contract("SELECT * FROM recsys.top_movies(5, :genre)", genre=evil) == []
+    assert service.search(evil) == []
+    for ask in (
+        lambda: service.recommend(1, genres=[evil, '"},{"']),
+        lambda: service.top_movies(genre=evil),
+        lambda: service.top_movies(chart=evil),
+        lambda: service.recommend(1, model=evil),
+        lambda: service.similar(1, model=evil),
+    ):
+        with pytest.raises(ConfigError):
+            ask()
+    assert contract("SELECT count(*) AS n FROM recsys.movies") == [{"n": 60}]
+
+
+# --- connect ---
+
+
+@pytest.fixture
+def no_settings(monkeypatch, tmp_path):
+    for name in ("RECSYS_DATABASE_URL", "RECSYS_CONFIG", "RECSYS_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "untouched"))
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+def test_connect_by_url(no_settings, edition_database, tmp_path):
+    with Recommender.connect(edition_database.url) as service:
+        assert service.movie(17).title == "The Film 17"
+    assert not (tmp_path / "untouched").exists()
+
+
+def test_connect_by_the_environment(no_settings, edition_database):
+    no_settings.setenv("RECSYS_DATABASE_URL", edition_database.url)
+    with Recommender.connect() as service:
+        assert len(service.recommend(1)) == 10
+
+
+def test_the_url_given_comes_before_the_environment(no_settings, edition_database):
+    no_settings.setenv("RECSYS_DATABASE_URL", "postgresql://127.0.0.1:9/nowhere")
+    with Recommender.connect(edition_database.url) as service:
+        assert service.status().movies == 60
+    with pytest.raises(StorageError, match=r"127\.0\.0\.1:9/nowhere"):
+        Recommender.connect()
+
+
+def test_connect_to_the_embedded_server(no_settings, unused_home):
+    no_settings.setenv("RECSYS_HOME", str(unused_home))
+    server = EmbeddedServer(unused_home)
+    with Recommender.connect() as service:
+        assert server.status().running
+        other = Recommender.connect()
+        with pytest.raises(NotPublished, match=r"^the database is empty$"):
+            service.top_movies()
+        service.close()
+        assert server.status().running
+        other.close()
+        assert not server.status().running
+        other.close()
+    assert not server.status().running
+
+
+def test_titles_in_any_script(database, write_edition, tmp_path, plan_all):
+    from recsys.jobs.ingest import ingest
+    from recsys.jobs.refresh import refresh
+
+    movies = ["1,七人の侍 (1954),Drama", '2,"Fabuleux destin d\'Amélie, Le (2001)",Comedy']
+    movies += ["3,Ёлки — «2» 🎬 (2010),Comedy"]
+    ratings = [f"{user},{movie},4.0,1000" for user in range(1, 6) for movie in (1, 2, 3)][1:]
+    ingest(database, write_edition(tmp_path / "ml-titles", ratings, movies))
+    refresh(database, plan_all)
+    service = Recommender(database)
+    assert service.movie(1) == FoundMovie(1, "七人の侍", 1954)
+    assert [row.title for row in service.search("AMÉLIE")] == ["Le Fabuleux destin d'Amélie"]
+    assert [row.title for row in service.search("ёлки")] == ["Ёлки — «2» 🎬"]
+    assert [row.title for row in service.recommend(1)] == ["七人の侍"]

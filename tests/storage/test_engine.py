@@ -1,0 +1,165 @@
+import pytest
+import sqlalchemy as sa
+
+from recsys.errors import ConfigError, StorageError
+from recsys.storage import engine
+from recsys.storage.engine import Database, open_database, sqlalchemy_url
+
+NOBODY = "postgresql://ann:s3cret%21@127.0.0.1:1/shop?connect_timeout=1"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("postgres://a:b@h:5/d", "postgresql+psycopg://a:b@h:5/d"),
+        ("postgresql://h/d", "postgresql+psycopg://h/d"),
+        ("postgresql+psycopg2://h/d", "postgresql+psycopg://h/d"),
+        ("postgresql://u@/d?host=/run/x", "postgresql+psycopg://u@/d?host=%2Frun%2Fx"),
+    ],
+)
+def test_urls_that_are_understood(given, expected):
+    assert sqlalchemy_url(given).render_as_string(hide_password=False) == expected
+
+
+def test_a_url_that_is_none_is_refused_without_its_words():
+    with pytest.raises(ConfigError) as caught:
+        sqlalchemy_url("s3cret")
+    assert str(caught.value) == "the database URL cannot be read"
+    assert caught.value.hint == (
+        "it looks like postgresql://user:password@host:5432/database; "
+        "special characters in the password are percent-encoded, as %40 for @"
+    )
+
+
+def test_a_url_of_another_database_is_refused():
+    with pytest.raises(ConfigError, match="the database URL is for mysql, not PostgreSQL"):
+        sqlalchemy_url("mysql://a:b@h/d")
+
+
+def test_a_bad_port_is_refused():
+    with pytest.raises(ConfigError, match="cannot be read"):
+        sqlalchemy_url("postgresql://a:b@h:port/d")
+
+
+def test_the_label_hides_the_password():
+    assert Database(NOBODY).label == "postgresql://ann:***@127.0.0.1:1/shop?connect_timeout=1"
+
+
+def test_nobody_there_is_a_storage_error_without_the_password(tmp_path):
+    with pytest.raises(StorageError) as caught, open_database(tmp_path, NOBODY):
+        pytest.fail("somebody answered")
+    message = f"{caught.value} {caught.value.hint}"
+    assert message.startswith("no connection to postgresql://ann:***@127.0.0.1:1/shop")
+    assert "s3cret" not in message
+    assert "refused" in message
+
+
+def test_an_unknown_database_is_a_storage_error(server_url, tmp_path):
+    missing = sqlalchemy_url(server_url).set(drivername="postgresql", database="is_not_there")
+    url = missing.render_as_string(hide_password=False)
+    with (
+        pytest.raises(StorageError, match='database "is_not_there" does not exist'),
+        open_database(tmp_path, url),
+    ):
+        pytest.fail("a database that is not there was opened")
+
+
+def test_an_old_server_is_refused(database, monkeypatch, tmp_path):
+    monkeypatch.setattr(engine, "MINIMUM_VERSION", 99)
+    with (
+        pytest.raises(StorageError, match=r"is PostgreSQL \d\d$") as caught,
+        open_database(tmp_path, database.url),
+    ):
+        pytest.fail("an old server was opened")
+    assert caught.value.hint == "PostgreSQL 99 or newer is needed"
+
+
+def test_a_transaction_commits(database):
+    with database.transaction() as connection:
+        connection.execute(sa.text("CREATE TABLE t AS SELECT 1 AS x"))
+    with database.transaction() as connection:
+        assert connection.scalar(sa.text("SELECT x FROM t")) == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_a_transaction_is_rolled_back_on_any_error(database, error):
+    def begin_and_break_off():
+        with database.transaction() as connection:
+            connection.execute(sa.text("CREATE TABLE t AS SELECT 1 AS x"))
+            raise error
+
+    with pytest.raises(error):
+        begin_and_break_off()
+    with database.transaction() as connection:
+        assert connection.scalar(sa.text("SELECT to_regclass('t')")) is None
+
+
+def test_times_are_read_in_utc_whatever_the_server_is_set_to(database):
+    with database.transaction() as connection:
+        name = connection.scalar(sa.text("SELECT current_database()"))
+        connection.execute(sa.text(f"ALTER DATABASE {name} SET timezone = 'Asia/Tokyo'"))
+    with database.transaction() as connection:
+        assert connection.scalar(sa.text("SHOW timezone")) == "UTC"
+        moment = connection.scalar(sa.text("SELECT TIMESTAMPTZ '2026-01-02 03:04:05+09'"))
+        assert moment.isoformat() == "2026-01-01T18:04:05+00:00"
+
+
+def test_a_snapshot_is_read_only(database):
+    with (
+        pytest.raises(StorageError, match=r"\(25006\): cannot execute CREATE TABLE"),
+        database.snapshot() as connection,
+    ):
+        connection.execute(sa.text("CREATE TABLE t (x integer)"))
+
+
+def test_a_session_is_in_no_transaction(database):
+    with database.session() as session:
+        session.execute(sa.text("CREATE TABLE t AS SELECT 1 AS x"))
+        with database.transaction() as connection:
+            assert connection.scalar(sa.text("SELECT x FROM t")) == 1
+
+
+def test_what_the_server_refuses_names_its_code_and_keeps_the_cause(database):
+    with pytest.raises(StorageError) as caught, database.transaction() as connection:
+        connection.execute(sa.text("SELECT 1 / 0"))
+    assert str(caught.value) == "PostgreSQL refused (22012): division by zero"
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    ("statement", "hint"),
+    [
+        (
+            "SELECT FROM recsys_store.nothing",
+            "the schema is missing or old: run `recsys db upgrade`",
+        ),
+        ("SELECT recsys.nothing()", "the contract is missing or old: run `recsys db upgrade`"),
+        (
+            "SET LOCAL statement_timeout = 1; SELECT pg_sleep(1)",
+            "a timeout or a cancel request stopped the statement",
+        ),
+    ],
+)
+def test_what_to_do_is_in_the_hint(database, statement, hint):
+    with pytest.raises(StorageError) as caught, database.transaction() as connection:
+        connection.exec_driver_sql(statement)
+    assert caught.value.hint == hint
+
+
+def test_errors_of_the_driver_itself_are_translated_too(database):
+    with (
+        pytest.raises(StorageError, match="PostgreSQL refused"),
+        database.transaction() as connection,
+    ):
+        connection.connection.driver_connection.execute("SELECT nothing")
+
+
+def test_a_connection_cut_off_is_a_storage_error(database):
+    def cut_ourselves_off():
+        with database.transaction() as connection, database.session() as other:
+            pid = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+            other.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+            connection.execute(sa.text("SELECT 1"))
+
+    with pytest.raises(StorageError, match="terminating connection"):
+        cut_ourselves_off()

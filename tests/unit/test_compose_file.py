@@ -1,0 +1,97 @@
+"""docker-compose.yml, as far as it can be checked without Docker."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+import yaml
+
+from recsys.cli.app import app
+from recsys.storage.engine import sqlalchemy_url
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def services(compose):
+    return compose["services"]
+
+
+def with_defaults(text):
+    """Put in what Compose puts in where no variable is set."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
+
+
+def test_services_and_their_order(services):
+    conditions = {
+        name: {on: how["condition"] for on, how in service.get("depends_on", {}).items()}
+        for name, service in services.items()
+    }
+    assert conditions == {
+        "db": {},
+        "migrate": {"db": "service_healthy"},
+        "ingest": {"migrate": "service_completed_successfully"},
+        "refresh": {"ingest": "service_completed_successfully"},
+    }
+
+
+def test_the_database(services):
+    db = services["db"]
+    assert db["image"] == "postgres:18"
+    # The image of 18 keeps its data in a folder of the major version below this one.
+    assert db["volumes"] == ["database:/var/lib/postgresql"]
+    assert with_defaults(db["ports"][0]) == "127.0.0.1:5432:5432"
+    assert db["healthcheck"]["test"] == ["CMD-SHELL", "pg_isready -U recsys -d recsys"]
+
+
+def test_volumes_are_declared(compose, services):
+    used = {v.split(":")[0] for service in services.values() for v in service.get("volumes", [])}
+    assert {name for name in used if not name.startswith(".")} == set(compose["volumes"])
+
+
+def test_the_url_leads_to_the_database(services):
+    db = {name: with_defaults(text) for name, text in services["db"]["environment"].items()}
+    for name in ("migrate", "ingest", "refresh"):
+        environment = services[name]["environment"]
+        url = sqlalchemy_url(with_defaults(environment["RECSYS_DATABASE_URL"]))
+        found = (url.username, url.password, url.host, url.port, url.database)
+        expected = (db["POSTGRES_USER"], db["POSTGRES_PASSWORD"], "db", 5432, db["POSTGRES_DB"])
+        assert found == expected
+        assert environment["RECSYS_HOME"] == "/cache"
+
+
+@pytest.mark.parametrize("name", ["migrate", "ingest", "refresh"])
+def test_commands_exist(services, name):
+    command = typer.main.get_command(app)
+    words = [with_defaults(word) for word in services[name]["command"]]
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    context = command.make_context(name, words)
+    assert context.args == []
+
+
+def test_the_image_is_built_from_files_that_exist(compose):
+    build = compose["x-recsys"]["build"]
+    lines = build["dockerfile_inline"].splitlines()
+    copied = [word for line in lines if line.startswith("COPY ") for word in line.split()[1:-1]]
+    assert copied == ["pyproject.toml", "README.md", "LICENSE", "alembic", "sql", "recsys"]
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    assert lines[0] == "FROM python:3.13-slim"
+    assert lines[-1] == 'ENTRYPOINT ["recsys"]'
+
+
+def test_what_the_package_is_built_from_is_in_the_image(compose):
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {*wheel["packages"], *wheel["force-include"], project["project"]["readme"]}
+    needed |= set(project["project"]["license-files"])
+    copies = compose["x-recsys"]["build"]["dockerfile_inline"]
+    assert [name for name in sorted(needed) if name not in copies] == []

@@ -1,0 +1,62 @@
+"""The Makefile: its targets, its help, and what it does without a suitable Python."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
+
+
+def make(*arguments, folder=ROOT):
+    # The tests themselves may have been started by make.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
+def test_help_lists_every_target():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split()
+    listed = re.findall(r"^  make ([a-z]+)\t\S", make("help").stdout, re.MULTILINE)
+    assert listed == phony
+    assert make().stdout == make("help").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("demo",), ".venv/bin/recsys demo "),
+        (("demo", "DATA=a b/ml-25m"), '.venv/bin/recsys demo --data "a b/ml-25m"'),
+        (("test",), ".venv/bin/python -m pytest"),
+        (("check",), ".venv/bin/mypy"),
+        (("bench",), ".venv/bin/python tests/benchmarks/bulk_paths.py"),
+    ],
+)
+def test_what_a_target_would_run(arguments, line):
+    done = make("--dry-run", *arguments)
+    assert (done.returncode, line in done.stdout.splitlines()) == (0, True)
+
+
+def test_files_it_runs_exist():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    scripts = re.findall(r"\S+/\S+\.py", text)
+    assert scripts == ["tests/benchmarks/bulk_paths.py"]
+    assert (ROOT / scripts[0]).is_file()
+
+
+def test_an_old_python_is_refused_before_anything_is_made(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    old = tmp_path / "old-python"
+    old.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    old.chmod(0o755)
+    done = make("demo", f"PYTHON={old}", folder=tmp_path)
+    assert done.returncode == 2
+    assert "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." in done.stdout
+    assert not (tmp_path / ".venv").exists()

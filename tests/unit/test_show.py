@@ -1,0 +1,161 @@
+import json
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from recsys.cli import show
+
+MOMENT = datetime(2026, 3, 4, 5, 6, 7, 891_000, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Row:
+    rank: int
+    title: str
+    score: float | None
+
+
+ROWS = [Row(1, "[red]Amélie[/red]", 0.25), Row(12, "七人の侍", 1234.5), Row(3, "Third", None)]
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TZ", "UTC")
+
+
+CELLS = [
+    (None, "-"),
+    (0, "0"),
+    (1234567, "1234567"),
+    (True, "True"),
+    (0.0, "0.0"),
+    (-0.5, "-0.5"),
+    (4.5, "4.5"),
+    (306.0, "306.0"),
+    (12345.0, "12,345.0"),
+    (0.25, "0.2500"),
+    (-0.12345, "-0.1235"),
+    (12345.6789, "12,345.6789"),
+    (1e-9, "0.0000"),
+    (float("nan"), "nan"),
+    (float("inf"), "inf"),
+    ("", ""),
+    ("[bold]", "[bold]"),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), CELLS)
+def test_cell(value, text):
+    assert show.cell(value) == text
+
+
+def test_a_time_is_shown_in_the_local_zone():
+    expected = MOMENT.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    assert show.cell(MOMENT) == expected
+    elsewhere = MOMENT.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    assert show.cell(elsewhere) == expected
+
+
+AGES = [
+    (0, "0 s"),
+    (0.4, "0 s"),
+    (59, "59 s"),
+    (60, "1 min"),
+    (3_599, "60 min"),
+    (3_600, "1 h"),
+    (10_800, "3 h"),
+    (86_399, "24 h"),
+    (86_400, "1 d"),
+    (86_400 * 45, "45 d"),
+]
+
+
+@pytest.mark.parametrize(("seconds", "words"), AGES)
+def test_age(seconds, words):
+    assert show.age(seconds) == words
+
+
+def test_json_of_rows(capsys):
+    show.json_rows(ROWS)
+    text = capsys.readouterr().out
+    assert json.loads(text) == [
+        {"rank": 1, "title": "[red]Amélie[/red]", "score": 0.25},
+        {"rank": 12, "title": "七人の侍", "score": 1234.5},
+        {"rank": 3, "title": "Third", "score": None},
+    ]
+    assert "七人の侍" in text
+    show.json_rows([])
+    assert capsys.readouterr().out == "[]\n"
+
+
+def test_json_of_times_and_paths(capsys):
+    show.as_json({"at": MOMENT, "path": Path("/a b"), "none": None})
+    assert json.loads(capsys.readouterr().out) == {
+        "at": "2026-03-04T05:06:07.891000+00:00",
+        "path": "/a b",
+        "none": None,
+    }
+
+
+def test_a_table(capsys):
+    show.rows(ROWS, ("rank", "title", "score"), title="The [best]", caption="run 1")
+    captured = capsys.readouterr()
+    assert [line.rstrip() for line in captured.out.splitlines()] == [
+        "The [best]",
+        "",
+        "  rank   title                 score",
+        " " + "─" * 36,
+        "     1   [red]Amélie[/red]    0.2500",
+        "    12   七人の侍            1,234.5",
+        "     3   Third                     -",
+        "",
+        "run 1",
+    ]
+    assert captured.err == ""
+
+
+def test_a_table_without_rows(capsys):
+    show.rows([], ("rank", "title"), title="None", caption="nothing fits")
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if line] == ["None", "rank   title", "─" * 14, "nothing fits"]
+
+
+def test_facts(capsys):
+    show.facts("A title", {"edition": None, "[x]": "[y]", "score": 0.25})
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["A title", " edition  -", " [x]      [y]", " score    0.2500"]
+
+
+def test_messages_are_not_data(capsys):
+    show.say("[bold] a message that is long " + "x" * 200)
+    captured = capsys.readouterr()
+    assert captured == ("", "[bold] a message that is long " + "x" * 200 + "\n")
+
+
+def test_a_line_a_stage_where_there_is_no_terminal(capsys):
+    with show.reporting() as reporter:
+        reporter.begin("read [files]")
+        reporter.advance(1, 2)
+        reporter.end("10 rows")
+    captured = capsys.readouterr()
+    assert captured == ("", f"{'read [files]':<24}{'10 rows':>24}{0.0:8.1f} s\n")
+
+
+def test_a_bar_a_stage_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(
+        show, "stderr", show.Console(file=sys.stderr, force_terminal=True, width=90)
+    )
+    with show.reporting() as reporter:
+        reporter.end("before any stage")
+        reporter.begin("read [files]")
+        reporter.advance(1, 4)
+        reporter.advance(0, 0)
+        reporter.end("10 rows")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "read [files]" in captured.err
+    assert "10 rows" in captured.err
