@@ -87,9 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--regularization", type=float, nargs="+", default=[600.0])
-    parser.add_argument(
-        "--weights", type=int, nargs="*", default=[50, 100, 200, 300, 500, 1000]
-    )
+    parser.add_argument("--weights", type=int, nargs="*", default=[50, 100, 200, 300, 500, 1000])
     parser.add_argument("--min-raters", type=float, default=0.6)
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--seed", type=int, default=42)

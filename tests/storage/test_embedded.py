@@ -276,8 +276,8 @@ def test_settings_of_our_shell_do_not_reach_it(home, monkeypatch):
     assert url.endswith("/run")
 
 
-@pytest.mark.skipif(AS_ROOT, reason="root lets the server run as another user")
-def test_everything_is_ours_alone(home):
+def test_an_ordinary_users_folders_are_theirs_alone(home, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     closed = home / "mine"
     server = EmbeddedServer(closed)
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700

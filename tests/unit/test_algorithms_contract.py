@@ -168,9 +168,7 @@ def test_same_input_gives_the_same_output(spec: ModelSpec) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(once, again, strict=True))
 
 
-def test_blocks_and_threads_do_not_matter(
-    spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_and_threads_do_not_matter(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     data = interactions(random_ratings(80, 60, 4))
     whole = flat(fit(spec, data, k=5, n=5, threads=1))
     monkeypatch.setattr("recsys.algorithms.topk._ROWS_AT_MOST", 7)

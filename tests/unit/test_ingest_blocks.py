@@ -98,9 +98,7 @@ def corrupted(random: np.random.Generator, line: str) -> bytes:
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 1.0])
 @pytest.mark.parametrize("block_size", [97, 5_000, 1 << 20])
-def test_bulk_equals_careful_on_random_lines(
-    tmp_path: Path, share: float, block_size: int
-) -> None:
+def test_bulk_equals_careful_on_random_lines(tmp_path: Path, share: float, block_size: int) -> None:
     random = np.random.default_rng(int(share * 100) + block_size)
     lines = [valid_line(random).encode() for _ in range(2_000)]
     lines = [corrupted(random, x.decode()) if random.random() < share else x for x in lines]

@@ -37,7 +37,7 @@ TOY_STORY = {
     "imdb_id": "tt0114709",
     "original_language": "en",
     "original_title": "Toy Story",
-    "overview": "Led by Woody,\n\"Andy's\" toys\nlive happily.",
+    "overview": 'Led by Woody,\n"Andy\'s" toys\nlive happily.',
     "popularity": "21.946943",
     "poster_path": "/rhIR.jpg",
     "release_date": "1995-10-30",
@@ -104,7 +104,7 @@ def test_movie_row_becomes_typed_values(tmp_path: Path) -> None:
             tmdb_id=862,
             imdb_id=114709,
             title="Toy Story",
-            overview="Led by Woody,\n\"Andy's\" toys\nlive happily.",
+            overview='Led by Woody,\n"Andy\'s" toys\nlive happily.',
             tagline="To infinity",
             release_date="1995-10-30",
             runtime=81.0,
@@ -188,9 +188,7 @@ def test_row_split_by_a_bare_newline_is_a_short_movie_and_a_rejected_rest(tmp_pa
     )
     # The header is line 1 and Toy Story's overview takes lines 2 to 4.
     assert found.rejected == [
-        RejectedRow(
-            "movies_metadata.csv", 6, rest.rstrip("\n"), "id is not a number: '1997-08-20'"
-        )
+        RejectedRow("movies_metadata.csv", 6, rest.rstrip("\n"), "id is not a number: '1997-08-20'")
     ]
     assert found.rows_read == 4
 
@@ -274,7 +272,7 @@ def test_bom_and_crlf_change_nothing(tmp_path: Path) -> None:
     path = tmp_path / "movies_metadata.csv"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
     windows = read_metadata(path)
-    overview = "Led by Woody,\r\n\"Andy's\" toys\r\nlive happily."
+    overview = 'Led by Woody,\r\n"Andy\'s" toys\r\nlive happily.'
     assert windows.movies[0].overview == overview
     assert windows.rejected == plain.rejected
     assert [r.line for r in windows.rejected] == [5]
@@ -305,7 +303,7 @@ def test_keywords_of_duplicate_rows_are_united_and_the_first_name_wins(tmp_path:
         "keywords.csv",
         line("862", "[{'id': 931, 'name': 'jealousy'}, {'id': 4290, 'name': 'toy'}]"),
         line("2", "[]"),
-        line("3", str([{"id": 15101, "name": "based on children's \"book\""}])),
+        line("3", str([{"id": 15101, "name": 'based on children\'s "book"'}])),
         line("862", "[{'id': 4290, 'name': 'toys'}, {'id': 7, 'name': '\\xa0boy'}]"),
         line("2", "[{'id': 13091, 'name': '\\xa0'}, {'id': 931, 'name': 'envy'}]"),
     )
@@ -313,7 +311,7 @@ def test_keywords_of_duplicate_rows_are_united_and_the_first_name_wins(tmp_path:
     assert found.keywords == {
         931: "jealousy",
         4290: "toy",
-        15101: "based on children's \"book\"",
+        15101: 'based on children\'s "book"',
         7: "boy",
     }
     assert found.movie_keywords == [(862, 931), (862, 4290), (862, 7), (2, 931), (3, 15101)]
@@ -344,9 +342,7 @@ def test_keywords_of_duplicate_rows_are_united_and_the_first_name_wins(tmp_path:
 def test_hostile_cell_rejects_its_row_only(tmp_path: Path, cell: str, reason: str) -> None:
     good = line("2", "[{'id': 931, 'name': 'jealousy'}]")
     found = read_metadata(write(tmp_path, "keywords.csv", line("1", cell), good))
-    assert found.rejected == [
-        RejectedRow("keywords.csv", 2, line("1", cell).rstrip("\n"), reason)
-    ]
+    assert found.rejected == [RejectedRow("keywords.csv", 2, line("1", cell).rstrip("\n"), reason)]
     assert (found.keywords, found.movie_keywords) == ({931: "jealousy"}, [(2, 931)])
 
 
