@@ -27,7 +27,6 @@ from recsys.storage.embedded import EmbeddedServer
 from recsys.storage.engine import Database, sqlalchemy_url
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED_DATA = ROOT.parent / "shared" / "data"
 TEMPLATE = f"recsys_test_template_{os.getpid()}"
 numbers = itertools.count(1)
 

@@ -357,7 +357,8 @@ def upgrade() -> None:
         "movies",
         [
             sa.literal_column(
-                "to_tsvector('simple'::regconfig, (title || ' '::text) || original_title)"
+                "to_tsvector('simple'::regconfig, "
+                "regexp_replace(title, '[^[:alnum:]]+'::text, ' '::text, 'g'::text))"
             )
         ],
         unique=False,
@@ -988,7 +989,7 @@ def upgrade() -> None:
             "stage",
             sa.Text(),
             nullable=False,
-            comment="What was done: read, a model's name, index, publish",
+            comment="read, the name of a model, write, index",
         ),
         sa.Column(
             "started_at",
@@ -1021,5 +1022,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # The contract stands on these tables; the next upgrade makes it again.
+    op.execute("DROP SCHEMA IF EXISTS recsys CASCADE")
     for table in TABLES_IN_REVERSE:
         op.drop_table(table, schema="recsys_store")

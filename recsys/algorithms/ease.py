@@ -38,7 +38,7 @@ class EaseConfig:
 
     def __post_init__(self) -> None:
         within(self, "regularization", 0, above=True)
-        within(self, "weights", 1)
+        within(self, "weights", 1, 10_000)
         within(self, "min_raters", 0)
         within(self, "max_items", 1, 46_340)  # beyond it a 32-bit LAPACK cannot count the entries
 

@@ -52,3 +52,5 @@ class ModelSpec:
     fit: Callable[[Interactions, Any, FitOptions], ModelOutput]
     score_meaning: str
     description: str
+    needs_times: bool = False
+    """Whether `fit` wants `Interactions.rated_at`, which costs reading it."""

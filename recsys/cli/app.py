@@ -54,9 +54,6 @@ def main() -> None:
     except RecsysError as error:
         _tell(error, str(error), error.hint)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        show.say("interrupted")
-        sys.exit(130)
     except Exception as error:
         message = f"unexpected {type(error).__name__}: {error}"
         _tell(error, message, "`recsys -v` before the command shows where")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from contextlib import nullcontext
 from typing import Annotated
@@ -123,5 +124,16 @@ def psql(context: typer.Context) -> None:
         # By the environment: everybody on the machine may read the arguments of a process.
         public, password = split_password(str(address))
         environment = {**os.environ, "PGPASSWORD": password} if password else None
-        done = subprocess.run([program, public, *context.args], env=environment)
+        # Ctrl-C is psql's: it cancels a query there.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            done = subprocess.run(
+                [program, public, *context.args], env=environment, preexec_fn=_own_interrupts
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
     raise typer.Exit(done.returncode)
+
+
+def _own_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

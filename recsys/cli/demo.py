@@ -37,13 +37,13 @@ def demo(
     from recsys.jobs.demo import run_demo
 
     current = settings.load()
-    for path in (data, current.movielens):
-        if path is not None and not path.exists():
-            raise DataError(f"{path} does not exist", hint="give a folder, a .zip or a CSV file")
+    given = data or current.movielens
+    if given is not None and not given.expanduser().exists():
+        raise DataError(f"{given} does not exist", hint="give a folder, a .zip or a CSV file")
     with database() as opened:
         with show.reporting() as reporter:
             report = run_demo(
-                opened, current, data=data, replace=replace, reporter=reporter, say=show.say
+                opened, current, data=given, replace=replace, reporter=reporter, say=show.say
             )
         run = report.refresh
         word = f"published in {run.seconds:.1f} s" if run.changed else "published and still true"

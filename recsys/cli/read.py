@@ -27,9 +27,11 @@ def recommend(
         list[str] | None, typer.Option("--genre", help="Only of this genre; may be repeated.")
     ] = None,
     year_from: Annotated[
-        int | None, typer.Option(max=9999, help="Not older than this year.")
+        int | None, typer.Option(min=0, max=9999, help="Not older than this year.")
     ] = None,
-    year_to: Annotated[int | None, typer.Option(max=9999, help="Not newer than this year.")] = None,
+    year_to: Annotated[
+        int | None, typer.Option(min=0, max=9999, help="Not newer than this year.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show what to recommend to a user."""

@@ -257,7 +257,7 @@ def _publish(partial: _Partial, target: Path, edition: Edition, url: str) -> Non
     fault = _fault(partial.path, edition)
     if fault is not None:
         partial.discard()
-        raise DataError(
+        raise DownloadFailed(
             f"{url}: the download is damaged: {fault}",
             hint="start it again; if it stays so, give a folder or zip of your own with PATH",
         )

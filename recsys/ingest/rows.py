@@ -17,6 +17,9 @@ from recsys.ingest.numbers import (
 from recsys.ingest.tables import Link, Tag, TagName
 from recsys.ingest.titles import split_title
 
+LONGEST_TAG = 2000
+"""Bytes; a longer one does not fit into an index of PostgreSQL."""
+
 Fields = Sequence[str]
 
 GENRES_100K = (
@@ -103,7 +106,9 @@ def movie_100k(genres: Sequence[str]) -> Callable[[Fields], Movie]:
 def _release_year(date: str) -> int | None:
     """Return the year of `01-Jan-1995`, the column being empty for some."""
     year = date.strip()[-4:]
-    return int(year) if year.isascii() and year.isdecimal() and len(year) == 4 else None
+    if not (year.isascii() and year.isdecimal() and len(year) == 4):
+        return None
+    return int(year) if 1800 <= int(year) <= 2200 else None
 
 
 def movie_piped(fields: Fields) -> Movie:
@@ -182,6 +187,8 @@ def tag(known: Container[int], times: TimeColumn) -> Callable[[Fields], Tag]:
         text = fields[2].strip()
         if not text:
             raise BadField("tag is empty")
+        if len(text.encode()) > LONGEST_TAG:
+            raise BadField(f"tag is longer than {LONGEST_TAG} bytes")
         return user_id, movie_id, text, times.parse(fields[3])
 
     return parse

@@ -40,17 +40,16 @@ def run_demo(
 ) -> DemoReport:
     """Load data if need be, compute and publish if anything changed.
 
-    The data is `data`, else RECSYS_MOVIELENS, else what the database holds, else
+    The data is `data`, else what the database holds, else
     ml-latest-small from the cache or from GroupLens, else the built-in sample, which makes way
     for any of the others.
     """
-    given = data or settings.movielens
     with database.transaction() as connection:
         schema.ensure(connection)
         present = catalogue.loaded_edition(connection)
-    if given is not None:
+    if data is not None:
         # The sample is nobody's data: it makes way for real ones.
-        _load(database, given, replace or present == SAMPLE, reporter, say)
+        _load(database, data.expanduser(), replace or present == SAMPLE, reporter, say)
     elif present in (None, SAMPLE) or replace:
         _load_what_can_be_had(database, settings, present, replace, reporter, say)
     else:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 
 from recsys.algorithms.registry import MODELS, FitOptions, ModelSpec, make_config
 from recsys.domain import ModelOutput
-from recsys.errors import ConfigError, RecsysError, RunError
+from recsys.errors import ConfigError, RecsysError, RunError, StorageError
 from recsys.jobs.outputs import OutputWriter
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.prune import prune
@@ -27,7 +28,6 @@ from recsys.storage.matrices import Snapshot
 logger = logging.getLogger(__name__)
 
 COLD_START_CHART = "most_rated"
-NEEDS_TIMES = {"trending"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def plan(
             hint="people without ratings are served from it: add it to [refresh] models",
         )
     default = MODELS.get(settings.default_model)
-    if publish and (default is None or default.kind == "chart"):
+    if publish and (default is None or default.kind != "personal"):
         raise ConfigError(
             f"default_model {settings.default_model!r} gives no personal lists",
             hint="take one such as ease or als",
@@ -104,16 +104,24 @@ def refresh(
         snapshot = _read(database, chosen, clock)
         if if_changed and (current := _unchanged(database, chosen, snapshot)) is not None:
             return RefreshReport(current, True, False, 0, clock.total_seconds)
-        run_id = _begin(database, chosen)
-        with _failing_run(database, run_id):
+        run_id = _begin(database, chosen, clock.started_at)
+        with _failing_run(database, run_id, clock):
             outputs = _compute(chosen, snapshot, clock)
             writer = OutputWriter(run_id, snapshot, _model_ids(database, chosen))
             rows = _write(database, writer, outputs, clock)
             runs.confirm_lock(session)
             _finish(database, chosen, snapshot, writer, clock)
-        prune(database, chosen.settings.keep_runs)
+        _prune(database, chosen.settings.keep_runs)
     logger.info("run %d: %d rows in %.1f s", run_id, rows, clock.total_seconds)
     return RefreshReport(run_id, chosen.publish, True, rows, clock.total_seconds)
+
+
+def _prune(database: Database, keep: int) -> None:
+    try:
+        prune(database, keep)
+    except StorageError as exc:
+        # The run is published; old ones can go the next time.
+        logger.warning("results of old runs stay: %s", exc)
 
 
 @contextmanager
@@ -128,7 +136,7 @@ def _single_flight(database: Database, session: sa.Connection) -> Iterator[None]
 
 
 def _read(database: Database, chosen: Plan, clock: StageClock) -> Snapshot:
-    times = any(spec.name in NEEDS_TIMES for spec in chosen.specs)
+    times = any(spec.needs_times for spec in chosen.specs)
     with clock.stage("read") as done, database.snapshot() as connection:
         snapshot = matrices.read_snapshot(connection, times=times, progress=clock.advance)
         done(snapshot.interactions.user_items.nnz, "ratings")
@@ -141,22 +149,28 @@ def _unchanged(database: Database, chosen: Plan, snapshot: Snapshot) -> int | No
         published = runs.published_run(connection)
         versions = code_versions(connection)
     wanted = (snapshot.checksum, chosen.parameters, chosen.settings.seed, versions)
-    if published is None or wanted != (
-        published.snapshot_checksum,
-        published.parameters,
-        published.seed,
-        published.versions,
+    if (
+        published is None
+        or published.pruned_at is not None
+        or wanted
+        != (
+            published.snapshot_checksum,
+            published.parameters,
+            published.seed,
+            published.versions,
+        )
     ):
         return None
     run_id: int = published.run_id
     return run_id
 
 
-def _begin(database: Database, chosen: Plan) -> int:
+def _begin(database: Database, chosen: Plan, started_at: datetime) -> int:
     ids = _model_ids(database, chosen)
     with database.transaction() as connection:
         return runs.begin(
             connection,
+            started_at=started_at,
             default_model_id=ids.get(chosen.settings.default_model),
             seed=chosen.settings.seed,
             parameters=chosen.parameters,
@@ -179,13 +193,13 @@ def _model_ids(database: Database, chosen: Plan) -> dict[str, int]:
 
 
 @contextmanager
-def _failing_run(database: Database, run_id: int) -> Iterator[None]:
+def _failing_run(database: Database, run_id: int, clock: StageClock) -> Iterator[None]:
     """Mark the run as failed on any error, a Ctrl-C included."""
     try:
         yield
     except BaseException as exc:
         with suppress(RecsysError), database.transaction() as connection:
-            runs.fail(connection, run_id, str(exc) or type(exc).__name__)
+            runs.fail(connection, run_id, str(exc) or type(exc).__name__, clock.stages)
         raise
 
 
@@ -254,4 +268,5 @@ def _finish(
         runs.complete(connection, writer.run_id, clock.stages, facts)
         if chosen.publish:
             runs.publish(connection, writer.run_id)
-    logger.info("run %d published in %.3f s", writer.run_id, time.monotonic() - started)
+    word = "published" if chosen.publish else "attached"
+    logger.info("run %d %s in %.3f s", writer.run_id, word, time.monotonic() - started)

@@ -26,6 +26,7 @@ class StageClock:
         self.stages: list[Stage] = []
         self._reporter = reporter
         self._started = time.monotonic()
+        self.started_at = datetime.now(UTC)
 
     @property
     def total_seconds(self) -> float:

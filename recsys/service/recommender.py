@@ -63,8 +63,7 @@ ORDER BY abs(count(*) - 100), user_id
 LIMIT 1
 """
 GENRES = """
-SELECT DISTINCT genre FROM recsys.charts WHERE chart = 'most_rated' AND genre IS NOT NULL
-ORDER BY genre
+SELECT DISTINCT genre FROM recsys.movies CROSS JOIN unnest(genres) AS genre ORDER BY genre
 """
 COUNTS = """
 SELECT
@@ -240,6 +239,10 @@ class Recommender:
             raise NotPublished("nothing is published yet", hint=FIRST_STEPS)
         return models
 
+    def _is_empty(self) -> bool:
+        with self._database.snapshot() as connection:
+            return connection.scalar(sa.text("SELECT to_regnamespace('recsys') IS NULL")) is True
+
     def _rows(self, kind: type[Row], query: str, values: Mapping[str, Any]) -> list[Row]:
         names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
         return [kind(**{name: row[name] for name in names}) for row in self._query(query, values)]
@@ -249,6 +252,6 @@ class Recommender:
             with self._database.snapshot() as connection:
                 return connection.execute(sa.text(query), values).mappings().all()
         except StorageError as exc:
-            if exc.sqlstate in NO_CONTRACT:
+            if exc.sqlstate in NO_CONTRACT and self._is_empty():
                 raise NotPublished("the database is empty", hint=FIRST_STEPS) from exc
             raise

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 DATABASE = "recsys"
 SUPERUSER = "postgres"
-START_TIMEOUT_S = 300
+TIMEOUT_S = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,9 @@ class EmbeddedServer:
     def start(self) -> bool:
         """Start the server and keep it; return whether it had to be started."""
         with self._mutex():
+            started = self._ensure_started()
             self.place.keep.touch()
-            return self._ensure_started()
+            return started
 
     def stop(self, *, force: bool = False) -> bool:
         """Stop the server; return whether it was running.
@@ -126,6 +127,8 @@ class EmbeddedServer:
 
     def _answers(self) -> bool:
         """Tell by connecting: a postmaster.pid may be left over from a crash."""
+        if not server_place.is_private(self.place):
+            return False
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             with suppress(OSError):
                 probe.connect(str(self.place.socket_dir / ".s.PGSQL.5432"))
@@ -133,14 +136,15 @@ class EmbeddedServer:
             return False
 
     def _ensure_started(self) -> bool:
+        server_place.make_socket_dir(self.place)
         if self._answers():
             return False
         if not (self.place.data / "PG_VERSION").exists():
             self._initialise()
         self._write_settings()
-        server_place.check_socket_dir(self.place)
+        self.place.make_for_server(self.place.log.parent)
         self._run(
-            *("pg_ctl", "start", "-w", "-s", "-t", str(START_TIMEOUT_S), "-D", self.place.data),
+            *("pg_ctl", "start", "-w", "-s", "-t", str(TIMEOUT_S), "-D", self.place.data),
             *("-l", self.place.log, "-o", f"-k '{self.place.socket_dir}'"),
         )
         logger.debug("embedded PostgreSQL started, data in %s", self.place.data)
@@ -149,7 +153,8 @@ class EmbeddedServer:
     def _stop(self) -> bool:
         if not self._answers():
             return False
-        self._run("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-D", self.place.data)
+        patience = ("-t", str(TIMEOUT_S))
+        self._run("pg_ctl", "stop", "-w", "-s", "-m", "fast", *patience, "-D", self.place.data)
         logger.debug("embedded PostgreSQL stopped")
         return True
 
@@ -157,24 +162,23 @@ class EmbeddedServer:
         """Make the cluster beside its place and move it in, so that a killed initdb leaves none."""
         fresh = self.place.data.with_name("data.new")
         shutil.rmtree(fresh, ignore_errors=True)
+        self.place.make_for_server(fresh)
         self._run(
             *("initdb", "-D", fresh, "-U", SUPERUSER, "--encoding=UTF8", "--no-instructions"),
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
             *("--auth-local=trust", "--auth-host=scram-sha-256"),
         )
         with open(fresh / "postgresql.conf", "a") as conf:
-            conf.write("\ninclude_if_exists = 'recsys.conf'\n")
+            conf.write("\ninclude_if_exists = '../recsys.conf'\n")
         create = f"CREATE DATABASE {DATABASE}"
         self._run("postgres", "--single", "-D", fresh, "postgres", typed=create)
         fresh.rename(self.place.data)
 
     def _write_settings(self) -> None:
         lines = [f"{name} = '{value}'\n" for name, value in server_settings().items()]
-        path = self.place.data / "recsys.conf"
-        path.write_text(
+        self.place.settings.write_text(
             "# Written anew at every start. To override: ALTER SYSTEM SET ...\n" + "".join(lines)
         )
-        self.place.give_to_server(path)
 
     def _run(self, program: str, *arguments: str | Path, typed: str = "") -> None:
         """Run one of the server's programs as the server's user, away from our terminal.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -75,9 +76,9 @@ def open_database(home: Path, url: str | None) -> Iterator[Database]:
 
 
 def sqlalchemy_url(url: str) -> sa.URL:
-    """Return the URL for SQLAlchemy with psycopg; accepts what libpq accepts as a URL."""
+    """Return the URL for SQLAlchemy with psycopg; one host, otherwise as libpq has it."""
     try:
-        parsed = sa.make_url(url.replace("postgres://", "postgresql://", 1))
+        parsed = sa.make_url(re.sub("^postgres://", "postgresql://", url))
     except (ArgumentError, ValueError) as exc:
         raise ConfigError(
             "the database URL cannot be read",

@@ -13,6 +13,7 @@ from psycopg import sql
 from recsys.domain import RejectedRow, SourceFile
 from recsys.storage import results
 from recsys.storage.copy import copy_rows, driver, identifier
+from recsys.storage.runs import keep_refreshes_out
 from recsys.storage.tables import catalogue, runs
 
 KEPT = {"ingests", "rejected_rows"}
@@ -49,8 +50,10 @@ def record(
 def clear(connection: sa.Connection) -> None:
     """Withdraw what is published, empty the catalogue and drop all results.
 
-    Ingests, runs and publications stay as history. Readers wait until the transaction ends.
+    Ingests, runs and publications stay as history. Readers wait until the transaction ends. Raises
+    RefreshBusy while a refresh runs: it would publish what it read of the old data.
     """
+    keep_refreshes_out(connection)
     run_ids = connection.scalars(
         sa.select(runs.runs.c.run_id).where(runs.runs.c.pruned_at.is_(None))
     ).all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,13 +20,17 @@ from recsys.storage.tables import runs as tables
 
 # The newest runs stay, and the published one whatever its age.
 BEYOND_RETENTION = """
-SELECT run_id FROM recsys_store.runs
-WHERE state = 'complete' AND pruned_at IS NULL
-  AND run_id NOT IN (SELECT run_id FROM recsys_store.published)
-ORDER BY run_id DESC
-OFFSET :others
+SELECT run_id FROM (
+    SELECT run_id FROM recsys_store.runs
+    WHERE state = 'complete' AND pruned_at IS NULL
+    ORDER BY run_id DESC
+    OFFSET :keep
+) AS older
+WHERE run_id NOT IN (SELECT run_id FROM recsys_store.published)
+ORDER BY run_id
 """
 TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(hashtext('recsys refresh'))")
+TRY_LOCK_FOR_TRANSACTION = sa.text("SELECT pg_try_advisory_xact_lock(hashtext('recsys refresh'))")
 UNLOCK = sa.text("SELECT pg_advisory_unlock(hashtext('recsys refresh'))")
 WHO_RUNS = sa.text("""
 SELECT run_id, backend, started_at FROM recsys_store.runs
@@ -51,19 +55,29 @@ def single_flight(session: sa.Connection) -> Iterator[None]:
     holds it since when.
     """
     if not session.scalar(TRY_LOCK):
-        holder = session.execute(WHO_RUNS).one_or_none()
-        who = (
-            f"run {holder.run_id} by {holder.backend} since {holder.started_at:%Y-%m-%d %H:%M:%S}"
-            if holder
-            else "it has just begun"
-        )
-        raise RefreshBusy(f"another refresh is running: {who}", hint="wait for it to end")
+        raise _busy(session)
     try:
         yield
     finally:
         # Without its session the lock is gone already.
         with suppress(DBAPIError):
             session.execute(UNLOCK)
+
+
+def keep_refreshes_out(connection: sa.Connection) -> None:
+    """Hold the lock of a refresh until the transaction ends; raises RefreshBusy if one runs."""
+    if not connection.scalar(TRY_LOCK_FOR_TRANSACTION):
+        raise _busy(connection)
+
+
+def _busy(connection: sa.Connection) -> RefreshBusy:
+    holder = connection.execute(WHO_RUNS).one_or_none()
+    who = (
+        f"run {holder.run_id} by {holder.backend} since {holder.started_at:%Y-%m-%d %H:%M:%S}"
+        if holder
+        else "it has just begun"
+    )
+    return RefreshBusy(f"another refresh is running: {who}", hint="wait for it to end")
 
 
 def confirm_lock(session: sa.Connection) -> None:
@@ -106,14 +120,16 @@ def register_models(connection: sa.Connection, described: list[dict[str, str]]) 
 def begin(
     connection: sa.Connection,
     *,
+    started_at: datetime | None = None,
     default_model_id: int | None,
     seed: int,
     parameters: Mapping[str, Any],
     versions: Mapping[str, str],
 ) -> int:
-    """Write a run in state `running` and return its id."""
+    """Write a run in state `running`, begun now or at `started_at`, and return its id."""
     statement = tables.runs.insert().values(
         state="running",
+        started_at=started_at or sa.func.now(),
         default_model_id=default_model_id,
         seed=seed,
         parameters=parameters,
@@ -125,29 +141,21 @@ def begin(
 
 
 def complete(
-    connection: sa.Connection, run_id: int, stages: list[Stage], facts: Mapping[str, Any]
+    connection: sa.Connection, run_id: int, stages: Sequence[Stage], facts: Mapping[str, Any]
 ) -> None:
     """Attach the run's results and mark it complete; `facts` are columns of `runs`."""
     results.attach(connection, run_id)
-    rows = [
-        {
-            "run_id": run_id,
-            "position": position,
-            "stage": stage.name,
-            "started_at": stage.started_at,
-            "seconds": stage.seconds,
-            "rows": stage.rows,
-            "peak_memory_mb": stage.peak_memory_mb,
-        }
-        for position, stage in enumerate(stages, 1)
-    ]
-    connection.execute(tables.run_stages.insert(), rows)
+    _record_stages(connection, run_id, stages)
     _end(connection, run_id, {"state": "complete", **facts})
 
 
-def fail(connection: sa.Connection, run_id: int, error: str) -> None:
-    """Mark a run as failed and drop what it wrote."""
+def fail(connection: sa.Connection, run_id: int, error: str, stages: Sequence[Stage] = ()) -> None:
+    """Mark a run as failed and drop what it wrote; one that has ended meanwhile stays as it is."""
+    state = sa.select(tables.runs.c.state).where(tables.runs.c.run_id == run_id)
+    if connection.scalar(state.with_for_update()) != "running":
+        return
     results.drop(connection, run_id)
+    _record_stages(connection, run_id, stages)
     _end(connection, run_id, {"state": "failed", "error": error})
 
 
@@ -186,9 +194,25 @@ def published_run(connection: sa.Connection) -> sa.Row[Any] | None:
 
 
 def beyond_retention(connection: sa.Connection, keep: int) -> list[int]:
-    """Return the runs whose results may go when `keep` runs, the published one among them, stay."""
-    query = sa.text(BEYOND_RETENTION)
-    return list(connection.scalars(query, {"others": max(keep - 1, 0)}))
+    """Return the runs whose results may go: all but the `keep` newest and the published one."""
+    return list(connection.scalars(sa.text(BEYOND_RETENTION), {"keep": keep}))
+
+
+def _record_stages(connection: sa.Connection, run_id: int, stages: Sequence[Stage]) -> None:
+    rows = [
+        {
+            "run_id": run_id,
+            "position": position,
+            "stage": stage.name,
+            "started_at": stage.started_at,
+            "seconds": stage.seconds,
+            "rows": stage.rows,
+            "peak_memory_mb": stage.peak_memory_mb,
+        }
+        for position, stage in enumerate(stages, 1)
+    ]
+    if rows:
+        connection.execute(tables.run_stages.insert(), rows)
 
 
 def _end(connection: sa.Connection, run_id: int, values: Mapping[str, Any]) -> None:

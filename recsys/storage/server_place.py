@@ -30,7 +30,11 @@ SOCKET_PATH_LIMIT = 100  # 107 bytes on Linux, 103 on macOS
 @dataclass(frozen=True, slots=True)
 class ServerPlace:
     root: Path
-    """The folder that holds all of the server."""
+    """The folder that holds all of the server.
+
+    It is ours; the server's user owns only `data`, `run` and `log` in it, so that nothing the
+    server does can lead what we write elsewhere.
+    """
     socket_dir: Path
     binaries: Path
     user: str | None
@@ -41,8 +45,12 @@ class ServerPlace:
         return self.root / "data"
 
     @property
+    def settings(self) -> Path:
+        return self.root / "recsys.conf"
+
+    @property
     def log(self) -> Path:
-        return self.root / "postgresql.log"
+        return self.root / "log" / "postgresql.log"
 
     @property
     def mutex(self) -> Path:
@@ -63,10 +71,20 @@ class ServerPlace:
         entry = pwd.getpwnam(self.user)
         return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
-    def give_to_server(self, path: Path) -> None:
+    @property
+    def owner(self) -> int:
+        """The user id the server runs under."""
+        return os.geteuid() if self.user is None else pwd.getpwnam(self.user).pw_uid
+
+    def make_for_server(self, folder: Path) -> None:
+        """Make a folder that only the server's user may enter; leave one that exists."""
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            return
         if self.user is not None:
             entry = pwd.getpwnam(self.user)
-            os.chown(path, entry.pw_uid, entry.pw_gid)
+            os.chown(folder, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
 
 
 def prepare(home: Path, wheel_binaries: Path) -> ServerPlace:
@@ -88,26 +106,30 @@ def prepare(home: Path, wheel_binaries: Path) -> ServerPlace:
         ) from exc
 
 
-def check_socket_dir(place: ServerPlace) -> None:
-    """Make the socket folder ours alone; refuse one that somebody else has put there."""
-    _make(place.socket_dir, 0o700)
-    place.give_to_server(place.socket_dir)
-    info = place.socket_dir.lstat()
-    owner = os.geteuid() if place.user is None else pwd.getpwnam(place.user).pw_uid
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid != owner or info.st_mode & 0o077:
+def make_socket_dir(place: ServerPlace) -> None:
+    """Make the socket folder; raise ConfigError where somebody else has put one there."""
+    place.make_for_server(place.socket_dir)
+    if not is_private(place):
         raise ConfigError(
             f"{place.socket_dir} is not a private folder of the server's",
             hint="remove it, or set RECSYS_HOME to a shorter path",
         )
 
 
+def is_private(place: ServerPlace) -> bool:
+    """Tell whether the socket folder is the server's: nobody else can answer there then."""
+    try:
+        info = place.socket_dir.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(info.st_mode) and info.st_uid == place.owner and not info.st_mode & 0o077
+
+
 def _prepare_as_root(home: Path, wheel_binaries: Path) -> ServerPlace:
     _ensure_system_user()
     _make(home, 0o755)
     root = _root_for_server(home)
-    place = ServerPlace(root, _socket_dir(root), _reachable(wheel_binaries), SYSTEM_USER)
-    place.give_to_server(root)
-    return place
+    return ServerPlace(root, _socket_dir(root), _reachable(wheel_binaries), SYSTEM_USER)
 
 
 def _root_for_server(home: Path) -> Path:
@@ -120,12 +142,12 @@ def _root_for_server(home: Path) -> Path:
             )
         return root.resolve()
     if _others_can_enter(home):
-        _make(root, 0o700)
+        _make(root, 0o711)
         return root
     inner = ROOT_HOME / "clusters" / uuid.uuid4().hex[:12]
     _make(ROOT_HOME, 0o755)
     _make(inner.parent, 0o755)
-    _make(inner, 0o700)
+    _make(inner, 0o711)
     root.symlink_to(inner)
     return inner
 
@@ -134,7 +156,7 @@ def _reachable(binaries: Path) -> Path:
     """Return binaries the server's user can run: these, or a copy of them."""
     if _others_can_enter(binaries / "bin"):
         return binaries
-    # The inode tells a reinstalled wheel from the one that was copied.
+    # The time tells a reinstalled wheel from the one that was copied.
     mark = f"{binaries}:{(binaries / 'bin' / 'postgres').stat().st_mtime_ns}"
     copy = ROOT_HOME / "binaries" / hashlib.sha256(mark.encode()).hexdigest()[:12]
     package = binaries.parent
@@ -201,9 +223,11 @@ def _ensure_system_user() -> None:
     options = "--system --user-group --no-create-home --home-dir /nonexistent"
     command = [useradd, *options.split(), "--shell", "/usr/sbin/nologin", SYSTEM_USER]
     made = subprocess.run(command, capture_output=True, text=True)
-    # 9: made by another process in the meantime
-    if made.returncode not in (0, 9):
+    try:
+        # Whatever useradd said, another process may have made it in the meantime.
+        pwd.getpwnam(SYSTEM_USER)
+    except KeyError as exc:
         raise ConfigError(
             f"cannot create the system user {SYSTEM_USER!r}: {made.stderr.strip()}",
             hint="create it, run as an ordinary user, or set RECSYS_DATABASE_URL",
-        )
+        ) from exc

@@ -17,7 +17,8 @@ AS $$
             m.year,
             btrim(regexp_replace(lower(m.title), '[^[:alnum:]]+', ' ', 'g')) AS plain
         FROM recsys_store.movies AS m
-        WHERE to_tsvector('simple'::regconfig, (m.title || ' '::text) || m.original_title)
+        -- Split as the query is: the parser alone would make numbers and paths of 571 and 9/11.
+        WHERE to_tsvector('simple'::regconfig, regexp_replace(m.title, '[^[:alnum:]]+'::text, ' '::text, 'g'::text))
             @@ to_tsquery('simple', (SELECT words FROM asked))
     )
     SELECT f.movie_id, f.title, f.year::integer

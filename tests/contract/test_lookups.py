@@ -110,9 +110,13 @@ TITLES = [
     (1002, "The Matrix Reloaded", "Matrix Reloaded, The (2003)"),
     (1003, "Matrixes", "Matrixes (1980)"),
     (1004, "Star Wars: Episode IV - A New Hope", "Star Wars: Episode IV - A New Hope (1977)"),
-    (1005, "Amélie", "Amelie (Fabuleux destin d'Amélie Poulain, Le) (2001)"),
+    (1005, "Amelie (Le Fabuleux destin d'Amélie Poulain)", "Amelie (2001)"),
     (1006, "A Star Is Born", "Star Is Born, A (1954)"),
-    (1007, "七人の侍", "Seven Samurai (七人の侍) (1954)"),
+    (1007, "Seven Samurai (七人の侍)", "Seven Samurai (七人の侍) (1954)"),
+    (1008, "U-571", "U-571 (2000)"),
+    (1009, "Fahrenheit 9/11", "Fahrenheit 9/11 (2004)"),
+    (1010, "8 1/2 (8½)", "8 1/2 (8½) (1963)"),
+    (1011, "K-19: The Widowmaker", "K-19: The Widowmaker (2002)"),
 ]
 
 
@@ -148,6 +152,12 @@ def titled(published):
         ("poulain", [1005]),
         ("samurai", [1007]),
         ("七人の侍", [1007]),
+        ("u-571", [1008]),
+        ("571", [1008]),
+        ("fahrenheit 9/11", [1009]),
+        ("8 1/2", [1010]),
+        ("k-19", [1011]),
+        ("matrix 1999", []),
         ("matrix samurai", []),
         ("xyzzy", []),
     ],

@@ -386,9 +386,13 @@ def test_a_model_that_fails_publishes_nothing(refreshed_database, with_model, co
     assert str(caught.value) == "model rain failed: ValueError: it rained"
     assert isinstance(caught.value.__cause__, ValueError)
     after = contents(refreshed_database)
-    for table in ("recsys_store.runs", "recsys_store.models"):
+    for table in ("recsys_store.runs", "recsys_store.models", "recsys_store.run_stages"):
         del before[table], after[table]
     assert after == before
+    assert rows_of(
+        refreshed_database,
+        "SELECT stage FROM recsys.run_stages WHERE run_id > 1 ORDER BY position",
+    ) == [("read",), ("most_rated",), ("ease",)]
     assert rows_of(
         refreshed_database, "SELECT state, error, published FROM recsys.runs ORDER BY run_id"
     ) == [

@@ -57,7 +57,7 @@ def test_wrong_type(model: str, name: str, value: Any, hint: str) -> None:
         ("item_knn", "min_support", 0, "min_support must be at least 1."),
         ("item_knn", "shrinkage", -1, "shrinkage must be at least 0."),
         ("ease", "regularization", 0, "regularization must be above 0."),
-        ("ease", "weights", 0, "weights must be at least 1."),
+        ("ease", "weights", 0, "weights must be at least 1 and at most 10000."),
         ("ease", "min_raters", -0.1, "min_raters must be at least 0."),
         ("ease", "max_items", 46_341, "max_items must be at least 1 and at most 46340."),
         ("als", "factors", 0, "factors must be at least 1 and at most 1024."),

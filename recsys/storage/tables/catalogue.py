@@ -83,7 +83,10 @@ movies = sa.Table(
     sa.Index(None, "tmdb_id"),
     sa.Index(
         "ix_movies_title_words",
-        sa.text("to_tsvector('simple'::regconfig, (title || ' '::text) || original_title)"),
+        sa.text(
+            "to_tsvector('simple'::regconfig, "
+            "regexp_replace(title, '[^[:alnum:]]+'::text, ' '::text, 'g'::text))"
+        ),
         postgresql_using="gin",
     ),
     comment="The movies of the catalogue",

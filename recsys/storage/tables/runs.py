@@ -67,7 +67,7 @@ run_stages = sa.Table(
     metadata,
     reference("run_id", "runs.run_id", "The run", ondelete="CASCADE"),
     sa.Column("position", sa.SmallInteger, nullable=False, comment="Order within the run, from 1"),
-    text_column("stage", "What was done: read, a model's name, index, publish"),
+    text_column("stage", "read, the name of a model, write, index"),
     timestamp("started_at", "When the stage began"),
     sa.Column("seconds", DOUBLE_PRECISION, nullable=False, comment="How long it took"),
     sa.Column("rows", sa.BigInteger, nullable=False, comment="Rows read or written"),
