@@ -37,7 +37,7 @@ class RefreshSettings:
     """Kept for each movie; `ease` keeps `weights` of its own."""
     list_length: int = 100
     keep_runs: int = 3
-    """Runs whose results are kept, the published one among them."""
+    """The newest runs whose results are kept; those of the published one always are."""
     seed: int = 42
     memory_mb: int = 1024
     threads: int = 0
@@ -53,7 +53,11 @@ class Settings:
     """None: the embedded server under `home`."""
     movielens: Path | None
     config_file: Path | None
-    refresh: RefreshSettings
+
+    @property
+    def refresh(self) -> RefreshSettings:
+        """Read what `recsys.toml` says of a refresh; commands that make none never fail by it."""
+        return read_config(self.config_file) if self.config_file else RefreshSettings()
 
     @property
     def cache(self) -> Path:
@@ -62,9 +66,9 @@ class Settings:
 
 
 def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
-    """Read the settings from the environment and from the `recsys.toml` they lead to.
+    """Read the settings from the environment, and find the `recsys.toml` they lead to.
 
-    Raises ConfigError naming the variable or the file and key at fault.
+    Raises ConfigError naming the variable at fault.
     """
     env = os.environ if environ is None else environ
     home = Path(env["RECSYS_HOME"]).expanduser() if env.get("RECSYS_HOME") else _default_home()
@@ -77,7 +81,6 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
         database_url=env.get("RECSYS_DATABASE_URL") or None,
         movielens=Path(movielens).expanduser() if movielens else None,
         config_file=config_file,
-        refresh=read_config(config_file) if config_file else RefreshSettings(),
     )
 
 
@@ -95,7 +98,10 @@ def _config_file(env: Mapping[str, str], home: Path, folder: Path) -> Path | Non
         if not path.is_file():
             raise ConfigError(f"RECSYS_CONFIG names {path}, which is not a file")
         return path
-    return next((p for p in (folder / CONFIG_NAME, home / CONFIG_NAME) if p.is_file()), None)
+    try:
+        return next((p for p in (folder / CONFIG_NAME, home / CONFIG_NAME) if p.is_file()), None)
+    except OSError as exc:
+        raise ConfigError(f"RECSYS_HOME={str(home)[:100]} cannot be used: {exc.strerror}") from exc
 
 
 def read_config(path: Path) -> RefreshSettings:

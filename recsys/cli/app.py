@@ -12,7 +12,7 @@ import typer
 
 from recsys import logs
 from recsys.cli import db, demo, load, read, show
-from recsys.errors import RecsysError
+from recsys.errors import ConfigError, RecsysError
 
 app = typer.Typer(
     name="recsys",
@@ -50,6 +50,7 @@ def main() -> None:
     """Run a command; a failure we know is told in two lines, with its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
+        _refuse_broken_text(sys.argv)
         app()
     except RecsysError as error:
         _tell(error, str(error), error.hint)
@@ -58,6 +59,12 @@ def main() -> None:
         message = f"unexpected {type(error).__name__}: {error}"
         _tell(error, message, "`recsys -v` before the command shows where")
         sys.exit(1)
+
+
+def _refuse_broken_text(arguments: list[str]) -> None:
+    for argument in arguments:
+        if not argument.isascii() and "\\udc" in ascii(argument):
+            raise ConfigError(f"{argument!a} is not text in the encoding of this terminal")
 
 
 def _tell(error: Exception, message: str, hint: str | None) -> None:

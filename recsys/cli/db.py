@@ -125,15 +125,9 @@ def psql(context: typer.Context) -> None:
         public, password = split_password(str(address))
         environment = {**os.environ, "PGPASSWORD": password} if password else None
         # Ctrl-C is psql's: it cancels a query there.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        before = signal.signal(signal.SIGINT, lambda number, frame: None)
         try:
-            done = subprocess.run(
-                [program, public, *context.args], env=environment, preexec_fn=_own_interrupts
-            )
+            done = subprocess.run([program, public, *context.args], env=environment)
         finally:
             signal.signal(signal.SIGINT, before)
     raise typer.Exit(done.returncode)
-
-
-def _own_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -14,7 +14,7 @@ import typer
 from recsys import settings
 from recsys.cli import show
 from recsys.cli.options import database
-from recsys.errors import ConfigError, DataError
+from recsys.errors import DataError
 
 if TYPE_CHECKING:
     from recsys.jobs.ingest import IngestReport, RejectLimit
@@ -90,7 +90,7 @@ def ingest(
 
 
 def reject_limit(text: str) -> RejectLimit:
-    """Read `1%` or `200`; raises ConfigError for anything else."""
+    """Read `1%` or `200`; raises BadParameter for anything else."""
     from recsys.jobs.ingest import RejectLimit
 
     number = text.strip().removesuffix("%")
@@ -103,7 +103,7 @@ def reject_limit(text: str) -> RejectLimit:
             return RejectLimit(rows=int(number))
     except ValueError:
         pass
-    raise ConfigError(f"--max-rejects cannot be {text!r}", hint="a share, as 1%, or a number")
+    raise typer.BadParameter(f"--max-rejects cannot be {text!r}: a share, as 1%, or a number")
 
 
 def _tell(report: IngestReport, *, json: bool) -> None:
@@ -175,7 +175,7 @@ def refresh(
     if models is not None:
         chosen = [name.strip() for name in models.split(",") if name.strip()]
         if not chosen:
-            raise ConfigError("--models names no model", hint="as --models ease,als")
+            raise typer.BadParameter("--models names no model: as --models ease,als")
     todo = plan(settings.load().refresh, chosen, publish=not no_publish)
     with show.reporting() as reporter, database() as opened:
         report = refresh_job(opened, todo, if_changed=if_changed, reporter=reporter)

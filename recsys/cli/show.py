@@ -21,6 +21,7 @@ from rich.table import Table
 from recsys.jobs.progress import Reporter
 
 stdout = Console(highlight=False)
+TITLE_WIDTH = 16
 stderr = Console(stderr=True, highlight=False)
 
 
@@ -31,7 +32,8 @@ def say(message: str) -> None:
 
 def out(line: str) -> None:
     """Write one line of data, as it is."""
-    sys.stdout.write(line + "\n")
+    if sys.stdout is not None:  # closed by whoever called us
+        sys.stdout.write(line + "\n")
 
 
 def as_json(value: Any) -> None:
@@ -67,8 +69,9 @@ def table_of(
     )
     for column in columns:
         numeric = bool(items) and isinstance(getattr(items[0], column), int | float)
-        # A title may wrap; a number or an id must not.
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=numeric)
+        # A title may wrap, but not vanish where the terminal is narrow.
+        width = TITLE_WIDTH if column == "title" else None
+        table.add_column(column, justify="right" if numeric else "left", min_width=width)
     for item in items:
         table.add_row(*(escape(cell(getattr(item, column))) for column in columns))
     return table

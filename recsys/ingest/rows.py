@@ -17,8 +17,8 @@ from recsys.ingest.numbers import (
 from recsys.ingest.tables import Link, Tag, TagName
 from recsys.ingest.titles import split_title
 
-LONGEST_TAG = 2000
-"""Bytes; a longer one does not fit into an index of PostgreSQL."""
+LONGEST_KEY = 2000
+"""Bytes of a tag or genre; a longer one does not fit into an index of PostgreSQL."""
 
 Fields = Sequence[str]
 
@@ -84,6 +84,8 @@ def movie_from(movie_id: int, original: str, genres: Sequence[str], year: int | 
         raise BadField("title is empty")
     named = dict.fromkeys(genre.strip() for genre in genres)
     kept = tuple(genre for genre in named if genre.lower() not in _NO_GENRE)
+    if any(len(genre.encode()) > LONGEST_KEY for genre in kept):
+        raise BadField(f"genre is longer than {LONGEST_KEY} bytes")
     return Movie(movie_id, title, original, title_year if year is None else year, kept)
 
 
@@ -187,8 +189,8 @@ def tag(known: Container[int], times: TimeColumn) -> Callable[[Fields], Tag]:
         text = fields[2].strip()
         if not text:
             raise BadField("tag is empty")
-        if len(text.encode()) > LONGEST_TAG:
-            raise BadField(f"tag is longer than {LONGEST_TAG} bytes")
+        if len(text.encode()) > LONGEST_KEY:
+            raise BadField(f"tag is longer than {LONGEST_KEY} bytes")
         return user_id, movie_id, text, times.parse(fields[3])
 
     return parse

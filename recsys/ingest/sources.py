@@ -95,7 +95,7 @@ def _file(path: Path) -> Entry:
 def _walk(path: Path, name: str, depth: int) -> list[Folder]:
     with readable(str(path)):
         children = sorted(path.iterdir())
-    files = {child.name.lower(): _file(child) for child in children if child.is_file()}
+        files = {child.name.lower(): _file(child) for child in children if child.is_file()}
     found = [Folder(name, depth, files)] if files else []
     if depth < _DEEPEST:
         for child in children:

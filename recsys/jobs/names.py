@@ -15,8 +15,11 @@ def find_source(text: str, cache: Path, reporter: Reporter) -> Path:
     Raises DataError where it is neither.
     """
     path = Path(text).expanduser()
-    if text and path.exists():
-        return path
+    try:
+        if text and path.exists():
+            return path
+    except OSError as exc:
+        raise DataError(f"{text[:100]} cannot be read: {exc.strerror}") from exc
     if text not in EDITIONS:
         raise DataError(
             f"{text} is neither a file or folder nor the name of a MovieLens edition",

@@ -15,8 +15,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 DATABASE = "recsys"
 SUPERUSER = "postgres"
 TIMEOUT_S = 300
+PATIENCE_WITH_LEFT_OVERS_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +54,20 @@ class EmbeddedServer:
 
     def __init__(self, home: Path) -> None:
         self.place: ServerPlace = server_place.prepare(home, _wheel_binaries())
+        if not os.access(self.place.root, os.W_OK | os.X_OK):
+            raise ConfigError(
+                f"{self.place.root} is another user's",
+                hint="set RECSYS_HOME to a folder of yours",
+            )
 
     # --- what commands use ---
 
     @contextmanager
     def running(self) -> Iterator[str]:
         """Yield the server's URL; start it if needed, and stop it if nobody else wants it."""
-        with open(self.place.in_use, "a") as claim:
+        with ExitStack() as stack:
             with self._mutex():
+                claim = stack.enter_context(open(self.place.in_use, "a"))
                 fcntl.flock(claim, fcntl.LOCK_SH)
                 self._ensure_started()
             try:
@@ -140,15 +148,31 @@ class EmbeddedServer:
         if self._answers():
             return False
         if not (self.place.data / "PG_VERSION").exists():
+            if self.place.data.exists():
+                raise ConfigError(
+                    f"{self.place.data} is there, but holds no database of PostgreSQL",
+                    hint="move it away, or set RECSYS_HOME to another folder",
+                )
             self._initialise()
         self._write_settings()
         self.place.make_for_server(self.place.log.parent)
-        self._run(
-            *("pg_ctl", "start", "-w", "-s", "-t", str(TIMEOUT_S), "-D", self.place.data),
-            *("-l", self.place.log, "-o", f"-k '{self.place.socket_dir}'"),
-        )
+        self._start()
         logger.debug("embedded PostgreSQL started, data in %s", self.place.data)
         return True
+
+    def _start(self) -> None:
+        """Start the server; after a `kill -9` its children may hold the data a moment longer."""
+        deadline = time.monotonic() + PATIENCE_WITH_LEFT_OVERS_S
+        while True:
+            try:
+                return self._run(
+                    *("pg_ctl", "start", "-w", "-s", "-t", str(TIMEOUT_S), "-D", self.place.data),
+                    *("-l", self.place.log, "-o", f"-k '{self.place.socket_dir}'"),
+                )
+            except StorageError as exc:
+                if "another server might be running" not in str(exc) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.5)
 
     def _stop(self) -> bool:
         if not self._answers():
@@ -179,6 +203,8 @@ class EmbeddedServer:
         self.place.settings.write_text(
             "# Written anew at every start. To override: ALTER SYSTEM SET ...\n" + "".join(lines)
         )
+        # Whatever our umask is, the server's user reads it and nobody else writes it.
+        self.place.settings.chmod(0o644)
 
     def _run(self, program: str, *arguments: str | Path, typed: str = "") -> None:
         """Run one of the server's programs as the server's user, away from our terminal.

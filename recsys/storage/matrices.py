@@ -24,6 +24,12 @@ from recsys.storage.copy import HEADER, TRAILER, driver
 Progress = Callable[[int, int], None]
 """Called with ratings read so far and in all."""
 
+# Before the first query, which takes the snapshot: rows that an ingest froze are visible to every
+# snapshot, those it wrote beside them only to later ones.
+WAIT_FOR_INGEST = """
+LOCK TABLE recsys_store.movies, recsys_store.genres, recsys_store.movie_genres,
+    recsys_store.users, recsys_store.ratings IN ACCESS SHARE MODE
+"""
 IDS = "COPY (SELECT {column} FROM recsys_store.{table} ORDER BY {column}) TO STDOUT (FORMAT binary)"
 RATINGS = """
 COPY (
@@ -67,6 +73,7 @@ def read_snapshot(
 
     `times` fills `Interactions.rated_at`. Raises DataError where there is no rating.
     """
+    connection.execute(sa.text(WAIT_FOR_INGEST))
     users, movies = _ids(connection, "users", "user_id"), _ids(connection, "movies", "movie_id")
     total = connection.scalar(sa.text("SELECT count(*) FROM recsys_store.ratings")) or 0
     if not total:

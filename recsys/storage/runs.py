@@ -75,7 +75,7 @@ def _busy(connection: sa.Connection) -> RefreshBusy:
     who = (
         f"run {holder.run_id} by {holder.backend} since {holder.started_at:%Y-%m-%d %H:%M:%S}"
         if holder
-        else "it has just begun"
+        else "it has just begun, or an ingest replaces the data"
     )
     return RefreshBusy(f"another refresh is running: {who}", hint="wait for it to end")
 

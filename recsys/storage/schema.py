@@ -6,23 +6,16 @@ import hashlib
 import re
 from pathlib import Path
 
-import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import DBAPIError
 
 from recsys.errors import StorageError
 from recsys.storage import share
+from recsys.storage.contract import CONTRACT, apply_script
 from recsys.storage.tables import STORE
-
-CONTRACT = "recsys"
-CREATED = re.compile(r"^CREATE OR REPLACE (VIEW|FUNCTION) (recsys\.\w+)", re.MULTILINE)
-NOT_THERE_YET = {"42P01", "42883"}  # undefined table, undefined function
-SHAPE_CHANGED = {"42P16", "42P13"}  # columns of a view, result of a function
-HAS_DEPENDENTS = "2BP01"
 
 
 def alembic_config(connection: sa.Connection) -> Config:
@@ -87,48 +80,18 @@ def apply_contract(connection: sa.Connection) -> None:
     connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {CONTRACT}"))
     pending = contract_files()
     while pending:
-        waiting = [path for path in pending if not _apply_file(connection, path)]
+        waiting = [
+            path
+            for path in pending
+            if not apply_script(connection, path.read_text(encoding="utf-8"))
+        ]
         if len(waiting) == len(pending):
             names = ", ".join(path.name for path in waiting)
-            raise StorageError(f"these contract files need objects that do not exist: {names}")
+            raise StorageError(
+                f"these contract files need objects that are missing or ambiguous: {names}"
+            )
         pending = waiting
     connection.exec_driver_sql(
         f"COMMENT ON SCHEMA {CONTRACT} IS "
         f"'Recommendations, and all that is known of them; version {contract_digest()}'"
     )
-
-
-def _apply_file(connection: sa.Connection, path: Path) -> bool:
-    """Run one file; return False where it needs an object that is not there yet."""
-    statements = path.read_text(encoding="utf-8")
-    try:
-        _run_script(connection, statements)
-    except DBAPIError as exc:
-        state = getattr(exc.orig, "sqlstate", None)
-        if state in NOT_THERE_YET:
-            return False
-        if state not in SHAPE_CHANGED:
-            raise
-        _drop_created(connection, statements)
-        _run_script(connection, statements)
-    return True
-
-
-def _run_script(connection: sa.Connection, statements: str) -> None:
-    # Without parameters psycopg sends the text as it is: `%` and `:` mean nothing.
-    with connection.begin_nested():
-        connection.exec_driver_sql(statements, execution_options={"no_parameters": True})
-
-
-def _drop_created(connection: sa.Connection, statements: str) -> None:
-    for kind, name in CREATED.findall(statements):
-        try:
-            connection.exec_driver_sql(f"DROP {kind} IF EXISTS {name}")
-        except DBAPIError as exc:
-            if not isinstance(exc.orig, psycopg.Error) or exc.orig.sqlstate != HAS_DEPENDENTS:
-                raise
-            raise StorageError(
-                f"{name} changes its columns, but other objects are built on it: "
-                f"{exc.orig.diag.message_detail}",
-                hint="drop those objects, run `recsys db upgrade`, and create them again",
-            ) from exc

@@ -24,6 +24,7 @@ from recsys.errors import ConfigError
 
 SYSTEM_USER = "recsys"
 ROOT_HOME = Path("/var/lib/recsys")
+FOR_THE_SHELL = set("'\"$`\\")
 SOCKET_PATH_LIMIT = 100  # 107 bytes on Linux, 103 on macOS
 
 
@@ -92,6 +93,12 @@ def prepare(home: Path, wheel_binaries: Path) -> ServerPlace:
 
     Raises ConfigError where the home cannot be made or the system user is missing.
     """
+    odd = sorted(set(str(home)) & FOR_THE_SHELL | {c for c in str(home) if not c.isprintable()})
+    if odd:
+        raise ConfigError(
+            f"RECSYS_HOME cannot hold {' '.join(map(repr, odd))}: PostgreSQL starts by a shell",
+            hint="set it to a folder whose path is without",
+        )
     try:
         if os.geteuid() != 0:
             _make(home, 0o700)
@@ -142,14 +149,20 @@ def _root_for_server(home: Path) -> Path:
             )
         return root.resolve()
     if _others_can_enter(home):
-        _make(root, 0o711)
+        _make_cluster(root)
         return root
     inner = ROOT_HOME / "clusters" / uuid.uuid4().hex[:12]
     _make(ROOT_HOME, 0o755)
     _make(inner.parent, 0o755)
-    _make(inner, 0o711)
+    _make_cluster(inner)
     root.symlink_to(inner)
     return inner
+
+
+def _make_cluster(root: Path) -> None:
+    """Make the folder of a server: its user passes through, nobody else comes to the locks."""
+    _make(root, 0o710)
+    os.chown(root, 0, pwd.getpwnam(SYSTEM_USER).pw_gid)
 
 
 def _reachable(binaries: Path) -> Path:

@@ -7,7 +7,7 @@ AS $$
         SELECT
             string_agg(word || ':*', ' & ') AS words,
             string_agg(word, ' ') AS phrase
-        FROM regexp_split_to_table(lower(search_movies.query), '[^[:alnum:]]+') AS word
+        FROM regexp_split_to_table(lower(left(search_movies.query, 200)), '[^[:alnum:]]+') AS word
         WHERE word <> ''
     ),
     found AS (

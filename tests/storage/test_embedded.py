@@ -310,7 +310,7 @@ def test_a_closed_home_of_roots_works_and_no_folder_is_loosened(home):
         place = EmbeddedServer(closed / "deep").place
         assert (closed / "deep" / "postgresql").resolve() == place.root
         assert place.root.parent == server_place.ROOT_HOME / "clusters"
-        assert (place.root.stat().st_uid, stat.S_IMODE(place.root.stat().st_mode)) == (0, 0o711)
+        assert (place.root.stat().st_uid, stat.S_IMODE(place.root.stat().st_mode)) == (0, 0o710)
         assert stat.S_IMODE(place.data.stat().st_mode) == 0o700
     finally:
         remove(closed / "deep")

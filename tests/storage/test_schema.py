@@ -73,9 +73,26 @@ def test_files_that_need_one_another_are_applied_in_any_order(connection, tmp_pa
     assert connection.scalar(sa.text("SELECT x FROM recsys.a")) == 7
 
 
+def test_a_file_whose_call_is_ambiguous_waits_for_the_old_overload_to_go(
+    connection, tmp_path, monkeypatch
+):
+    for arguments in ("x integer", "x integer DEFAULT 1, y integer DEFAULT 2"):
+        connection.execute(
+            sa.text(f"CREATE FUNCTION recsys.f({arguments}) RETURNS integer RETURN 1")
+        )
+    folder_of(
+        tmp_path,
+        monkeypatch,
+        a="CREATE OR REPLACE VIEW recsys.a AS SELECT recsys.f(3) AS x;",
+        f="CREATE OR REPLACE FUNCTION recsys.f(x integer) RETURNS integer RETURN x;",
+    )
+    schema.apply_contract(connection)
+    assert connection.scalar(sa.text("SELECT x FROM recsys.a")) == 3
+
+
 def test_a_file_that_needs_what_is_nowhere_is_named(connection, tmp_path, monkeypatch):
     folder_of(tmp_path, monkeypatch, lost="CREATE OR REPLACE VIEW recsys.z AS TABLE recsys.gone;")
-    with pytest.raises(StorageError, match=r"need objects that do not exist: lost\.sql"):
+    with pytest.raises(StorageError, match=r"are missing or ambiguous: lost\.sql"):
         schema.apply_contract(connection)
 
 

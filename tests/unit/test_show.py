@@ -121,7 +121,7 @@ def test_a_table(capsys):
 def test_a_table_without_rows(capsys):
     show.rows([], ("rank", "title"), title="None", caption="nothing fits")
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
-    assert [line for line in lines if line] == ["None", "rank   title", "─" * 14, "nothing fits"]
+    assert [line for line in lines if line] == ["None", "rank   title", "─" * 25, "nothing fits"]
 
 
 def test_facts(capsys):
