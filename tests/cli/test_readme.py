@@ -76,7 +76,7 @@ def test_the_answer_shown_has_the_columns_of_the_function(published_url):
 
 
 def test_the_contract_named_is_the_contract_there(published_url):
-    sentence = re.search(r"views (`.*?) and the functions above", README, re.DOTALL)[1]
+    sentence = re.search(r"views (`.*?) and the functions\s+above", README, re.DOTALL)[1]
     views = "SELECT viewname FROM pg_views WHERE schemaname = 'recsys'"
     functions = """
         SELECT proname FROM pg_proc AS p JOIN pg_description AS d ON d.objoid = p.oid
