@@ -26,8 +26,6 @@ class FitOptions:
     """Bound of the working blocks of a fit, all threads together."""
     threads: int = 0
     """0: one for each processor."""
-    now: float | None = None
-    """Unix seconds, the time of the snapshot's newest rating; None: taken from the ratings."""
 
     def __post_init__(self) -> None:
         within(self, "k", 1)

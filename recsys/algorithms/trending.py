@@ -26,14 +26,13 @@ class TrendingConfig:
 def fit(data: Interactions, config: TrendingConfig, options: FitOptions) -> ModelOutput:
     """Rank movies by the sum of `2^(-age / half life)` over their ratings.
 
-    Ratings of unknown time contribute nothing, those later than `now` count 1. Movies whose sum
+    Ages count from the newest rating; ratings of unknown time contribute nothing. Movies whose sum
     is 0 are left out; without any times there are no charts. `votes` and `means` of the charts
     are over all ratings.
     """
     if data.rated_at is None or np.isnan(data.rated_at).all():
         return ModelOutput()
-    now = np.nanmax(data.rated_at) if options.now is None else options.now
-    weights = _decayed(data.rated_at, float(now), config.half_life_days)
+    weights = _decayed(data.rated_at, config.half_life_days)
     ratings = data.user_items
     sums = np.bincount(ratings.indices, weights, minlength=ratings.shape[1])
     scores = np.where(sums > 0, sums, -np.inf)
@@ -41,8 +40,8 @@ def fit(data: Interactions, config: TrendingConfig, options: FitOptions) -> Mode
     return ModelOutput(charts=build_charts(data, votes, lambda items: scores[items]))
 
 
-def _decayed(rated_at: Float64, now: float, half_life_days: float) -> Float64:
-    ages = np.maximum(now - rated_at, 0) / (half_life_days * SECONDS_A_DAY)
+def _decayed(rated_at: Float64, half_life_days: float) -> Float64:
+    ages = (np.nanmax(rated_at) - rated_at) / (half_life_days * SECONDS_A_DAY)
     with np.errstate(under="ignore"):
         return np.nan_to_num(np.exp2(-ages), nan=0.0)
 

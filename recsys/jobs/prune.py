@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import sqlalchemy as sa
-
 from recsys.errors import StorageError
 from recsys.storage import results, runs
 from recsys.storage.engine import Database
@@ -13,8 +11,6 @@ from recsys.storage.engine import Database
 logger = logging.getLogger(__name__)
 
 LOCK_NOT_AVAILABLE = "55P03"
-# Dropping a partition needs its parent for a moment; new readers wait behind us for so long.
-BRIEFLY = sa.text("SET LOCAL lock_timeout = '500ms'")
 
 
 def prune(database: Database, keep: int) -> list[int]:
@@ -28,7 +24,7 @@ def prune(database: Database, keep: int) -> list[int]:
     for run_id in candidates:
         try:
             with database.transaction() as connection:
-                connection.execute(BRIEFLY)
+                results.wait_briefly(connection)
                 results.drop(connection, run_id)
         except StorageError as exc:
             if exc.sqlstate != LOCK_NOT_AVAILABLE:

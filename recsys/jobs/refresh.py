@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
 from recsys.algorithms.registry import MODELS, FitOptions, ModelSpec, make_config
@@ -204,15 +203,12 @@ def _failing_run(database: Database, run_id: int, clock: StageClock) -> Iterator
 
 
 def _compute(chosen: Plan, snapshot: Snapshot, clock: StageClock) -> dict[str, ModelOutput]:
-    rated_at = snapshot.interactions.rated_at
-    known_times = rated_at is not None and not np.isnan(rated_at).all()
     options = FitOptions(
         k=chosen.settings.neighbours,
         n=chosen.settings.list_length,
         seed=chosen.settings.seed,
         memory_mb=chosen.settings.memory_mb,
         threads=chosen.settings.threads,
-        now=float(np.nanmax(rated_at)) if known_times and rated_at is not None else None,
     )
     outputs = {}
     for spec in chosen.specs:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from recsys.storage import schema
-from recsys.storage.engine import Database
+from recsys.storage.engine import Database, database_bytes, server_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +19,9 @@ class SchemaState:
 def schema_state(database: Database) -> SchemaState:
     with database.transaction() as connection:
         revision, contract = schema.revision(connection), schema.contract_version(connection)
-        version = connection.scalar(sa.text("SHOW server_version"))
-        size = connection.scalar(sa.text("SELECT pg_database_size(current_database())"))
+        version, size = server_version(connection), database_bytes(connection)
     current = (revision, contract) == (schema.head(), schema.contract_digest())
-    return SchemaState(str(version).split()[0], revision is None, current, int(size or 0))
+    return SchemaState(version, revision is None, current, size)
 
 
 def upgrade_schema(database: Database) -> None:

@@ -14,6 +14,7 @@ from importlib.metadata import version
 import sqlalchemy as sa
 
 from recsys.jobs.progress import Reporter
+from recsys.storage.engine import server_version
 from recsys.storage.runs import Stage
 
 PACKAGES = ("recsys", "numpy", "scipy", "scikit-learn", "implicit")
@@ -61,5 +62,5 @@ def peak_memory_mb() -> int:
 def code_versions(connection: sa.Connection) -> dict[str, str]:
     versions = {package: version(package) for package in PACKAGES}
     versions["python"] = platform.python_version()
-    versions["postgresql"] = str(connection.scalar(sa.text("SHOW server_version"))).split()[0]
+    versions["postgresql"] = server_version(connection)
     return versions

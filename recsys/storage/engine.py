@@ -75,6 +75,16 @@ def open_database(home: Path, url: str | None) -> Iterator[Database]:
         yield database
 
 
+def server_version(connection: sa.Connection) -> str:
+    """Return the version of PostgreSQL, as 18.4."""
+    return str(connection.scalar(sa.text("SHOW server_version"))).split()[0]
+
+
+def database_bytes(connection: sa.Connection) -> int:
+    """Return the size of the database on disk."""
+    return int(connection.scalar(sa.text("SELECT pg_database_size(current_database())")) or 0)
+
+
 def sqlalchemy_url(url: str) -> sa.URL:
     """Return the URL for SQLAlchemy with psycopg; one host, otherwise as libpq has it."""
     try:

@@ -89,6 +89,11 @@ def drop(connection: sa.Connection, run_id: int) -> None:
     )
 
 
+def wait_briefly(connection: sa.Connection) -> None:
+    """Let the transaction fail after half a second for a lock: new readers wait behind it."""
+    connection.execute(sa.text("SET LOCAL lock_timeout = '500ms'"))
+
+
 def _partitions(connection: sa.Connection, run_id: int) -> dict[str, bool]:
     """Return the result tables in which a run has a partition, and whether it is attached."""
     tables = {partition_name(table.name, run_id): table.name for table in TABLES}

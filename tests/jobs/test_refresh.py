@@ -88,8 +88,7 @@ def snapshot_of(database):
 def fit(database, chosen, name):
     spec = refresh_job.MODELS[name]
     interactions = snapshot_of(database).interactions
-    assert interactions.rated_at is not None
-    options = FitOptions(100, 100, 42, threads=1, now=float(np.nanmax(interactions.rated_at)))
+    options = FitOptions(100, 100, 42, threads=1)
     return spec.fit(interactions, chosen.configs[name], options)
 
 
