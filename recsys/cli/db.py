@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import subprocess
-from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -14,28 +9,16 @@ import typer
 from recsys import settings
 from recsys.cli import show
 from recsys.cli.options import Json, database
-from recsys.errors import ConfigError
 from recsys.jobs.schema import SchemaState, schema_state, upgrade_schema
-from recsys.storage.embedded import EmbeddedServer
-from recsys.storage.engine import open_database, split_password
+from recsys.jobs.server import configured_database, embedded_server, embedded_status, run_psql
 
 app = typer.Typer(no_args_is_help=True, help="The database: server, schema, psql.")
-
-
-def _embedded() -> EmbeddedServer:
-    current = settings.load()
-    if current.database_url:
-        raise ConfigError(
-            "RECSYS_DATABASE_URL is set, and that server is not ours to start or stop",
-            hint="unset it to use the embedded PostgreSQL",
-        )
-    return EmbeddedServer(current.home)
 
 
 @app.command()
 def start() -> None:
     """Start the embedded server and leave it running, for psql and BI tools."""
-    server = _embedded()
+    server = embedded_server(settings.load())
     word = "started" if server.start() else "was running already"
     show.say(f"PostgreSQL {word} and stays until `recsys db stop`; its data is {server.place.data}")
     show.out(server.url)
@@ -48,9 +31,8 @@ def stop(
     ] = False,
 ) -> None:
     """Stop the embedded server."""
-    show.say(
-        "PostgreSQL stopped." if _embedded().stop(force=force) else "PostgreSQL was not running."
-    )
+    stopped = embedded_server(settings.load()).stop(force=force)
+    show.say("PostgreSQL stopped." if stopped else "PostgreSQL was not running.")
 
 
 @app.command()
@@ -60,7 +42,7 @@ def url() -> None:
     if current.database_url:
         show.out(current.database_url)
         return
-    server = _embedded()
+    server = embedded_server(current)
     if server.start():
         show.say("PostgreSQL started; it stays until `recsys db stop`.")
     show.out(server.url)
@@ -71,8 +53,8 @@ def status(json: Json = False) -> None:
     """Show whether the server runs, where, and how old the schema is."""
     current = settings.load()
     facts: dict[str, object] = {}
-    if current.database_url is None:
-        server = EmbeddedServer(current.home).status()
+    server = embedded_status(current)
+    if server is not None:
         facts = {
             "server": "embedded",
             "running": server.running,
@@ -84,7 +66,7 @@ def status(json: Json = False) -> None:
         if not server.running:
             _show_status(facts, json=json)
             return
-    with open_database(current.home, current.database_url) as opened:
+    with configured_database(current) as opened:
         state = schema_state(opened)
         facts |= {"url": opened.label, "version": state.server_version}
         facts |= {"schema": _schema_word(state), "bytes": state.bytes}
@@ -115,19 +97,4 @@ def upgrade() -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
     """Open psql on the database; further arguments are psql's, as -c "SELECT 1"."""
-    current = settings.load()
-    server = None if current.database_url else EmbeddedServer(current.home)
-    program = str(server.program("psql")) if server else shutil.which("psql")
-    if program is None:
-        raise ConfigError("psql is not on PATH", hint="install PostgreSQL's client programs")
-    with server.running() if server else nullcontext(current.database_url) as address:
-        # By the environment: everybody on the machine may read the arguments of a process.
-        public, password = split_password(str(address))
-        environment = {**os.environ, "PGPASSWORD": password} if password else None
-        # Ctrl-C is psql's: it cancels a query there.
-        before = signal.signal(signal.SIGINT, lambda number, frame: None)
-        try:
-            done = subprocess.run([program, public, *context.args], env=environment)
-        finally:
-            signal.signal(signal.SIGINT, before)
-    raise typer.Exit(done.returncode)
+    raise typer.Exit(run_psql(settings.load(), context.args))

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from recsys import settings
+from recsys.jobs.server import Database, configured_database
 from recsys.service import Recommender
-from recsys.storage.engine import Database, open_database
 
 Count = Annotated[int, typer.Option("-n", min=0, max=100_000, help="How many rows.")]
 Model = Annotated[
@@ -21,8 +21,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 
 @contextmanager
 def database() -> Iterator[Database]:
-    current = settings.load()
-    with open_database(current.home, current.database_url) as opened:
+    with configured_database(settings.load()) as opened:
         yield opened
 
 
