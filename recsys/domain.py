@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -202,11 +203,20 @@ class IdMap:
 
 
 @dataclass(frozen=True, slots=True)
+class Votes:
+    """Votes on each item: their number and mean."""
+
+    counts: Int64
+    means: Float64
+
+
+@dataclass(frozen=True, slots=True)
 class Interactions:
     """All a model may learn from, in positions: no ids, no database.
 
     Positions ascend with the ids, so a tie broken by position is a tie broken by movie_id.
     Users and items are all of the catalogue: rows and columns without ratings are empty.
+    What no model of a run needs is None.
     """
 
     user_items: csr_matrix
@@ -217,6 +227,18 @@ class Interactions:
     """Names of the columns of `item_genres`, ascending."""
     rated_at: Float64 | None = None
     """Unix seconds of each stored entry of `user_items`, in its order; NaN where unknown."""
+    item_years: Int32 | None = None
+    """Year of release of each item; 0 where unknown."""
+    item_texts: tuple[str, ...] | None = None
+    """What is written about each item; empty where nothing is."""
+    item_votes: Votes | None = None
+    """Votes the metadata tells of; mean NaN where it tells none."""
+    user_attributes: csr_matrix | None = None
+    """Users x attributes (age group, gender, occupation), float64, 1 where the user has it."""
+    rating_range: tuple[float, float] | None = None
+    """Lowest and highest rating there can be; None: those there are."""
+    parts: Mapping[str, ModelOutput] = field(default_factory=dict)
+    """Outputs of the models that a model is composed of, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +264,24 @@ class Neighbours(RankedLists):
     """For each item its most similar items, itself excluded."""
 
 
+@dataclass(frozen=True, slots=True)
+class UserNeighbours(RankedLists):
+    """For each user the most similar users, itself excluded."""
+
+    common: Int32
+    """Items both have rated, of each entry."""
+
+
+@dataclass(frozen=True, slots=True)
 class TopN(RankedLists):
-    """For each user the best items not rated by that user."""
+    """For each user the best items not rated by that user.
+
+    With `sources` the lists are put together from those of several models: scores are those of
+    the model an entry came from, and only the order of the entries is theirs.
+    """
+
+    sources: NDArray[np.int16] | None = None
+    """Of each entry the model it came from, a position in `ModelOutput.sources`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,15 +294,35 @@ class Chart:
     scores: Float64
     votes: Int64
     means: Float64
-    """Mean rating of the item; NaN nowhere, since a listed item has votes."""
+    """Mean rating of the item; NaN where it has no votes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """Dense latent factors, users x f and items x f, float32."""
+    """Dense latent factors, users x f and items x f, float32.
+
+    With biases a rating is predicted as `user_bias + item_bias + users . items`; users and
+    items of which nothing is known have a bias of NaN, and factors of 0.
+    """
 
     users: Float32
     items: Float32
+    user_bias: Float64 | None = None
+    """Of each user, the mean of all ratings included."""
+    item_bias: Float64 | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One measured figure of a model."""
+
+    protocol: str
+    """How it was measured, as `train` or `holdout 0.1`."""
+    name: str
+    """As `rmse`."""
+    value: float
+    n: int
+    """Over how many users or ratings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,4 +332,10 @@ class ModelOutput:
     neighbours: Neighbours | None = None
     recommendations: TopN | None = None
     factors: Factors | None = None
-    charts: tuple[Chart, ...] = field(default=())
+    charts: tuple[Chart, ...] = ()
+    user_neighbours: UserNeighbours | None = None
+    user_means: Float64 | None = None
+    """Mean rating of each user, NaN without any, where predictions start from it."""
+    sources: tuple[str, ...] = ()
+    """Names of the models that `recommendations.sources` points to."""
+    metrics: tuple[Metric, ...] = ()

@@ -8,14 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csc_matrix, csr_matrix
 
-from recsys.domain import Chart, Float64, Int64, Interactions
-
-
-class Votes(NamedTuple):
-    """Ratings of each item: their number and mean (0 where there are none)."""
-
-    counts: Int64
-    means: Float64
+from recsys.domain import Chart, Float64, Int64, Interactions, Votes
 
 
 class WeightedRating(NamedTuple):
@@ -43,7 +36,7 @@ def weighted_rating(votes: np.ndarray, means: Float64, q: float) -> WeightedRati
 
 
 def count_votes(user_items: csr_matrix) -> Votes:
-    """Count and average the ratings of each item."""
+    """Count and average the ratings of each item; the mean is 0 where there are none."""
     items = user_items.shape[1]
     counts = np.bincount(user_items.indices, minlength=items).astype(np.int64)
     sums = np.bincount(user_items.indices, user_items.data, minlength=items)

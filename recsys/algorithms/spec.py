@@ -11,6 +11,8 @@ from recsys.algorithms.config import within
 from recsys.domain import Interactions, ModelOutput
 
 Kind = Literal["chart", "similarity", "personal"]
+Need = Literal["times", "texts", "votes", "attributes"]
+Prediction = Literal["factors", "user_neighbours", "movie_neighbours"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,5 +52,12 @@ class ModelSpec:
     fit: Callable[[Interactions, Any, FitOptions], ModelOutput]
     score_meaning: str
     description: str
-    needs_times: bool = False
-    """Whether `fit` wants `Interactions.rated_at`, which costs reading it."""
+    needs: frozenset[Need] = frozenset()
+    """What `fit` wants of `Interactions` beside ratings, genres and years; it costs reading."""
+    parts: Callable[[Any], tuple[str, ...]] = lambda config: ()
+    """Names of the models whose outputs `fit` finds in `Interactions.parts`, by the config. They
+    come before this one in the registry."""
+    prediction: Prediction | None = None
+    """How ratings are predicted from the output; see `recsys.algorithms.predict`."""
+    requires: tuple[str, str] | None = None
+    """Package it cannot do without and the extra of ours that brings it."""

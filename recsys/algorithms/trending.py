@@ -53,5 +53,5 @@ SPEC = ModelSpec(
     fit=fit,
     score_meaning="number of ratings, older ones counting less",
     description="Movies rated often of late, overall and by genre",
-    needs_times=True,
+    needs=frozenset({"times"}),
 )

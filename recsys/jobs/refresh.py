@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -135,9 +135,9 @@ def _single_flight(database: Database, session: sa.Connection) -> Iterator[None]
 
 
 def _read(database: Database, chosen: Plan, clock: StageClock) -> Snapshot:
-    times = any(spec.needs_times for spec in chosen.specs)
+    needs = frozenset[str]().union(*(spec.needs for spec in chosen.specs))
     with clock.stage("read") as done, database.snapshot() as connection:
-        snapshot = matrices.read_snapshot(connection, times=times, progress=clock.advance)
+        snapshot = matrices.read_snapshot(connection, needs, progress=clock.advance)
         done(snapshot.interactions.user_items.nnz, "ratings")
     return snapshot
 
@@ -210,11 +210,14 @@ def _compute(chosen: Plan, snapshot: Snapshot, clock: StageClock) -> dict[str, M
         memory_mb=chosen.settings.memory_mb,
         threads=chosen.settings.threads,
     )
-    outputs = {}
+    outputs: dict[str, ModelOutput] = {}
     for spec in chosen.specs:
+        config = chosen.configs[spec.name]
+        parts = {name: outputs[name] for name in spec.parts(config)}
+        data = replace(snapshot.interactions, parts=parts)
         with clock.stage(spec.name) as done:
             try:
-                output = spec.fit(snapshot.interactions, chosen.configs[spec.name], options)
+                output = spec.fit(data, config, options)
             except RecsysError:
                 raise
             except Exception as exc:
@@ -228,7 +231,8 @@ def _compute(chosen: Plan, snapshot: Snapshot, clock: StageClock) -> dict[str, M
 
 
 def _rows(output: ModelOutput) -> int:
-    lists = [lists for lists in (output.neighbours, output.recommendations) if lists is not None]
+    all_lists = (output.neighbours, output.user_neighbours, output.recommendations)
+    lists = [lists for lists in all_lists if lists is not None]
     return sum(map(len, lists)) + sum(len(chart.items) for chart in output.charts)
 
 

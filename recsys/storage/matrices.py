@@ -7,7 +7,7 @@ one user's movies and ratings as two arrays, and numpy takes them over without t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Float64, IdMap, Int32, Int64, Interactions
+from recsys.domain import Float64, IdMap, Int32, Interactions
 from recsys.errors import DataError
+from recsys.storage import describing
 from recsys.storage.copy import HEADER, TRAILER, driver
 
 Progress = Callable[[int, int], None]
@@ -28,7 +29,7 @@ Progress = Callable[[int, int], None]
 # snapshot, those it wrote beside them only to later ones.
 WAIT_FOR_INGEST = """
 LOCK TABLE recsys_store.movies, recsys_store.genres, recsys_store.movie_genres,
-    recsys_store.users, recsys_store.ratings IN ACCESS SHARE MODE
+    recsys_store.users, recsys_store.ratings, recsys_store.tags IN ACCESS SHARE MODE
 """
 IDS = "COPY (SELECT {column} FROM recsys_store.{table} ORDER BY {column}) TO STDOUT (FORMAT binary)"
 RATINGS = """
@@ -51,6 +52,11 @@ FROM recsys_store.movie_genres AS mg
 JOIN recsys_store.genres AS g ON g.genre_id = mg.genre_id
 ORDER BY mg.movie_id, g.name
 """
+SCALE = """
+SELECT min(rating_min), max(rating_max) FROM recsys_store.ingests WHERE ingest_id > coalesce(
+    (SELECT max(i.ingest_id) - 1 FROM recsys_store.ingests AS i WHERE i.replaced), 0
+)
+"""
 DIRECT_TABLE_LIMIT = 1 << 24
 
 
@@ -63,15 +69,19 @@ class Snapshot:
     interactions: Interactions
     taken_at: datetime
     checksum: str
-    """sha256 over ids, ratings, times and genres."""
+    """sha256 over ids and all that was read."""
 
 
 def read_snapshot(
-    connection: sa.Connection, *, times: bool = False, progress: Progress | None = None
+    connection: sa.Connection,
+    needs: Collection[str] = (),
+    *,
+    progress: Progress | None = None,
 ) -> Snapshot:
     """Read everything models learn from; the connection's transaction gives the one state.
 
-    `times` fills `Interactions.rated_at`. Raises DataError where there is no rating.
+    Ratings, genres and years are always read, the rest where `needs` names it: times, texts,
+    votes, attributes. Raises DataError where there is no rating.
     """
     connection.execute(sa.text(WAIT_FOR_INGEST))
     users, movies = _ids(connection, "users", "user_id"), _ids(connection, "movies", "movie_id")
@@ -81,9 +91,20 @@ def read_snapshot(
             "there are no ratings in the database",
             hint="load some: `recsys ingest ml-latest-small`",
         )
+    times = "times" in needs
     matrix, rated_at = _read_ratings(connection, users, movies, total, times, progress)
     genres, item_genres = _read_genres(connection, movies)
-    interactions = Interactions(matrix, item_genres, genres, rated_at)
+    interactions = Interactions(
+        matrix,
+        item_genres,
+        genres,
+        rated_at,
+        item_years=describing.years(connection, movies),
+        item_texts=describing.texts(connection, movies) if "texts" in needs else None,
+        item_votes=describing.votes(connection, movies) if "votes" in needs else None,
+        user_attributes=describing.attributes(connection, users) if "attributes" in needs else None,
+        rating_range=_rating_range(connection, matrix),
+    )
     taken_at = connection.scalar(sa.text("SELECT now()"))
     assert isinstance(taken_at, datetime)
     return Snapshot(users, movies, interactions, taken_at, _checksum(users, movies, interactions))
@@ -185,14 +206,33 @@ def _read_genres(connection: sa.Connection, movies: IdMap) -> tuple[tuple[str, .
     return names, csr_matrix((ones, (items, genres)), shape=(len(movies), len(names)))
 
 
+def _rating_range(connection: sa.Connection, ratings: csr_matrix) -> tuple[float, float]:
+    """Return the scale the edition promises, widened to the ratings there are."""
+    promised = connection.execute(sa.text(SCALE)).one()
+    lows = [float(ratings.data.min()), *(low for low in promised[:1] if low is not None)]
+    highs = [float(ratings.data.max()), *(high for high in promised[1:] if high is not None)]
+    return min(lows), max(highs)
+
+
 def _checksum(users: IdMap, movies: IdMap, interactions: Interactions) -> str:
     digest = hashlib.sha256()
-    matrix, genres = interactions.user_items, interactions.item_genres
-    arrays: list[Int32 | Int64 | Float64] = [users.ids, movies.ids, matrix.indptr, matrix.indices]
-    arrays += [matrix.data, genres.indptr, genres.indices]
-    if interactions.rated_at is not None:
-        arrays.append(interactions.rated_at)
-    for array in arrays:
+    for array in (users.ids, movies.ids, *_arrays(interactions)):
         digest.update(np.ascontiguousarray(array).data)
     digest.update("\0".join(interactions.genres).encode())
+    for text in interactions.item_texts or ():
+        digest.update(text.encode())
+        digest.update(b"\0")
+    digest.update(repr(interactions.rating_range).encode())
     return digest.hexdigest()
+
+
+def _arrays(interactions: Interactions) -> Iterator[NDArray[Any]]:
+    votes = interactions.item_votes
+    for matrix in (interactions.user_items, interactions.item_genres, interactions.user_attributes):
+        if matrix is not None:
+            yield from (matrix.indptr, matrix.indices, matrix.data)
+    for array in (interactions.rated_at, interactions.item_years):
+        if array is not None:
+            yield array
+    if votes is not None:
+        yield from (votes.counts, votes.means)

@@ -82,7 +82,7 @@ def value(database, query):
 
 def snapshot_of(database):
     with database.snapshot() as connection:
-        return read_snapshot(connection, times=True)
+        return read_snapshot(connection, {"times"})
 
 
 def fit(database, chosen, name):

@@ -28,7 +28,7 @@ def fill(connection, users, movies, ratings):
 
 
 def test_the_matrix_is_what_plain_sql_reads(published):
-    snapshot = read_snapshot(published, times=True)
+    snapshot = read_snapshot(published, {"times"})
     users = published.scalars(sa.text("SELECT user_id FROM recsys_store.users ORDER BY 1")).all()
     movies = published.scalars(sa.text("SELECT movie_id FROM recsys_store.movies ORDER BY 1")).all()
     expected, times = np.zeros((len(users), len(movies))), np.zeros((len(users), len(movies)))
@@ -92,7 +92,7 @@ def test_users_and_movies_without_ratings_are_empty_rows_and_columns(connection)
 def test_an_unknown_time_is_nan(connection):
     ratings = [(1, 10, 4.0, 7.5), (1, 20, 2.0, None), (2, 10, 3.0, 1e9)]
     fill(connection, [1, 2], [10, 20], ratings)
-    snapshot = read_snapshot(connection, times=True)
+    snapshot = read_snapshot(connection, {"times"})
     assert snapshot.interactions.rated_at is not None
     assert np.array_equal(snapshot.interactions.rated_at, [7.5, np.nan, 1e9], equal_nan=True)
 
@@ -127,7 +127,7 @@ def test_one_user_with_very_many_ratings(connection):
     )
     told: list[tuple[int, int]] = []
     progress = lambda done, total: told.append((done, total))  # noqa: E731
-    snapshot = read_snapshot(connection, times=True, progress=progress)
+    snapshot = read_snapshot(connection, {"times"}, progress=progress)
     matrix = snapshot.interactions.user_items
     assert matrix.indices.tolist() == list(range(60_000))
     assert np.array_equal(matrix.data, np.arange(60_000) % 11)
@@ -164,9 +164,7 @@ def test_the_checksum_is_of_the_data_alone(make_database, filled_template):
     one, other = make_database(filled_template), make_database(filled_template)
     with one.snapshot() as first, other.snapshot() as second:
         assert read_snapshot(first).checksum == read_snapshot(second).checksum
-        assert (
-            read_snapshot(first, times=True).checksum == read_snapshot(second, times=True).checksum
-        )
+        assert read_snapshot(first, {"times"}).checksum == read_snapshot(second, {"times"}).checksum
 
 
 CHANGES = {
@@ -186,12 +184,12 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_checksum_changes_with(published, change):
-    before = read_snapshot(published, times=True).checksum
+    before = read_snapshot(published, {"times"}).checksum
     movie = published.scalar(
         sa.text("SELECT min(movie_id) FROM recsys_store.ratings WHERE user_id = 1")
     )
     assert published.execute(sa.text(CHANGES[change].format(m=movie))).rowcount > 0
-    assert read_snapshot(published, times=True).checksum != before
+    assert read_snapshot(published, {"times"}).checksum != before
 
 
 def test_the_checksum_without_times_does_not_see_them(published):

@@ -33,7 +33,7 @@ def wait_until_somebody_waits(database):
 def test_a_snapshot_waits_for_the_ingest_and_sees_all_of_it(filled_database):
     def read():
         with filled_database.snapshot() as connection:
-            return read_snapshot(connection, times=True)
+            return read_snapshot(connection, {"times"})
 
     with ThreadPoolExecutor(1) as pool:
         with filled_database.transaction() as connection:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
 from recsys.algorithms.registry import MODELS, FitOptions, ModelSpec, make_config
-from recsys.domain import Interactions, ModelOutput, RankedLists
+from recsys.domain import Interactions, ModelOutput, RankedLists, Votes
 
 GENRES = ("Comedy", "Drama", "War")
+WORDS = ("boat", "captain", "desert", "engine", "forest", "ghost", "harbour", "island", "the", "of")
 # The defaults are for real data; here every weight is to count.
 PARAMS = {
     "ease": {"regularization": 2.0, "min_raters": 0.0},
@@ -20,9 +23,22 @@ PARAMS = {
 
 def interactions(user_items: csr_matrix, seed: int = 0) -> Interactions:
     random = np.random.default_rng(seed)
-    items = user_items.shape[1]
+    users, items = user_items.shape
     genres = csr_matrix((random.random((items, len(GENRES))) < 0.5).astype(np.float64))
-    return Interactions(user_items, genres, GENRES, random.uniform(1e9, 1.1e9, user_items.nnz))
+    attributes = csr_matrix((random.random((users, 4)) < 0.5).astype(np.float64))
+    years = np.where(random.random(items) < 0.1, 0, random.integers(1930, 2020, items))
+    means = np.where(random.random(items) < 0.1, np.nan, random.uniform(1, 10, items))
+    return Interactions(
+        user_items,
+        genres,
+        GENRES,
+        random.uniform(1e9, 1.1e9, user_items.nnz),
+        item_years=years.astype(np.int32),
+        item_texts=tuple(" ".join(random.choice(WORDS, size)) for size in range(items)),
+        item_votes=Votes(random.integers(0, 99, items), means),
+        user_attributes=attributes,
+        rating_range=(0.5, 5.0),
+    )
 
 
 def random_ratings(users: int, items: int, seed: int, density: float = 0.3) -> csr_matrix:
@@ -65,7 +81,9 @@ CASES = edge_cases()
 
 
 def fit(spec: ModelSpec, data: Interactions, **options: int) -> ModelOutput:
-    return spec.fit(data, make_config(spec, PARAMS.get(spec.name, {})), FitOptions(**options))
+    config = make_config(spec, PARAMS.get(spec.name, {}))
+    parts = {name: fit(MODELS[name], data, **options) for name in spec.parts(config)}
+    return spec.fit(replace(data, parts=parts), config, FitOptions(**options))
 
 
 def check_lists(lists: RankedLists, rows: int, columns: int, length: int) -> None:
@@ -198,10 +216,23 @@ def test_order_of_the_registry() -> None:
     assert list(MODELS) == [
         "top_rated",
         "most_rated",
+        "popular",
         "trending",
+        "exploratory",
+        "random",
         "pearson_average",
         "item_knn",
+        "user_knn",
         "content_genres",
+        "content_text",
+        "content",
+        "svd",
+        "mf",
+        "bayes_fm",
         "ease",
         "als",
+        "bpr",
+        "blend",
+        "hybrid_switching",
+        "hybrid_mixed",
     ]

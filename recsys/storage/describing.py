@@ -1,0 +1,89 @@
+"""What the database tells of movies and people beside ratings and genres, by position."""
+
+from __future__ import annotations
+
+import numpy as np
+import sqlalchemy as sa
+from scipy.sparse import csr_matrix
+
+from recsys.domain import IdMap, Int32, Votes
+
+YEARS = "SELECT coalesce(year, 0) FROM recsys_store.movies ORDER BY movie_id"
+# Every subquery walks along a key. What is known of a movie comes in the order of its weight for
+# a reader: the title, then what the film itself says, then what people say of it.
+TEXTS = """
+SELECT m.movie_id, concat_ws(E'\\n',
+    m.title,
+    d.tagline,
+    d.overview,
+    (
+        SELECT string_agg(k.name, E'\\n' ORDER BY k.name, k.keyword_id)
+        FROM recsys_store.movie_keywords AS mk
+        JOIN recsys_store.keywords AS k ON k.keyword_id = mk.keyword_id
+        WHERE mk.movie_id = m.movie_id
+    ),
+    (
+        SELECT string_agg(t.tag, E'\\n' ORDER BY t.tag, t.user_id)
+        FROM recsys_store.tags AS t
+        WHERE t.movie_id = m.movie_id
+    ),
+    (
+        SELECT string_agg(p.name, E'\\n' ORDER BY c.role, c.position, c.person_id)
+        FROM recsys_store.movie_credits AS c
+        JOIN recsys_store.people AS p ON p.person_id = c.person_id
+        WHERE c.movie_id = m.movie_id AND (c.role = 'director' OR c.position < 5)
+    )
+)
+FROM recsys_store.movies AS m
+LEFT JOIN recsys_store.movie_metadata AS d ON d.movie_id = m.movie_id
+ORDER BY m.movie_id
+"""
+VOTES = """
+SELECT coalesce(d.vote_count, 0), CASE WHEN d.vote_count IS NOT NULL THEN d.vote_average END
+FROM recsys_store.movies AS m
+LEFT JOIN recsys_store.movie_metadata AS d ON d.movie_id = m.movie_id
+ORDER BY m.movie_id
+"""
+ATTRIBUTES = """
+SELECT user_id, 'age ' || age / 10 * 10 AS attribute FROM recsys_store.users WHERE age IS NOT NULL
+UNION ALL
+SELECT user_id, 'gender ' || gender FROM recsys_store.users WHERE gender IS NOT NULL
+UNION ALL
+SELECT user_id, 'occupation ' || occupation FROM recsys_store.users WHERE occupation IS NOT NULL
+"""
+
+
+def years(connection: sa.Connection, movies: IdMap) -> Int32:
+    """Return the year of release of each movie; 0 where unknown."""
+    found = np.array(connection.scalars(sa.text(YEARS)).all(), np.int32)
+    assert len(found) == len(movies)
+    return found
+
+
+def texts(connection: sa.Connection, movies: IdMap) -> tuple[str, ...]:
+    """Return what is written about each movie, a line for each thing.
+
+    Title, tagline, overview, keywords, people's tags, the directors and the five leading actors.
+    """
+    rows = connection.execute(sa.text(TEXTS)).all()
+    assert [row[0] for row in rows] == movies.ids.tolist()
+    return tuple(text for _, text in rows)
+
+
+def votes(connection: sa.Connection, movies: IdMap) -> Votes:
+    """Return TMDB's votes on each movie; mean NaN where nothing is known."""
+    rows = connection.execute(sa.text(VOTES)).all()
+    assert len(rows) == len(movies)
+    counts = np.array([count for count, _ in rows], np.int64)
+    means = np.array([np.nan if mean is None else mean for _, mean in rows], np.float64)
+    return Votes(counts, means)
+
+
+def attributes(connection: sa.Connection, users: IdMap) -> csr_matrix:
+    """Return users x attributes, 1 where a user has one: age by decades, gender, occupation."""
+    rows = connection.execute(sa.text(ATTRIBUTES)).all()
+    names = sorted({name for _, name in rows})
+    column = {name: position for position, name in enumerate(names)}
+    owners = np.searchsorted(users.ids, np.array([user for user, _ in rows], np.int32))
+    columns = np.array([column[name] for _, name in rows], np.int32)
+    return csr_matrix((np.ones(len(rows)), (owners, columns)), shape=(len(users), len(names)))
