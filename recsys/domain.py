@@ -319,10 +319,15 @@ class Metric:
     protocol: str
     """How it was measured, as `train` or `holdout 0.1`."""
     name: str
-    """As `rmse`."""
+    """As `rmse` or `ndcg@10`."""
     value: float
     n: int
     """Over how many users or ratings."""
+    segment: str = "all"
+    """Over which users or movies, as `new users`."""
+    ci_low: float | None = None
+    """Ends of the 95 % interval; None where none was computed."""
+    ci_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

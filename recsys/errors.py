@@ -14,6 +14,11 @@ class RecsysError(Exception):
 class ConfigError(RecsysError):
     """A setting, an environment variable or `recsys.toml` cannot be used."""
 
+    def __init__(self, message: str, *, hint: str | None = None, key: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.key = key
+        """The way to the value at fault, as far as whoever raised this knew it."""
+
 
 class DataError(RecsysError):
     """An input file cannot be loaded: names the file, the line where known, and the reason."""
@@ -37,6 +42,10 @@ class RefreshBusy(RunError):
     """Another refresh holds the lock of this database."""
 
     exit_code = 4
+
+
+class EvaluationError(RecsysError):
+    """A model cannot be measured as asked, or the measurement would not be honest."""
 
 
 class GateRefused(RecsysError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,18 +11,45 @@ from typing import Any
 
 import platformdirs
 
+from recsys.config_file import ConfigFile
 from recsys.errors import ConfigError
 
 CONFIG_NAME = "recsys.toml"
+BOUNDS = {
+    "neighbours": (1, 10_000),
+    "list_length": (1, 10_000),
+    "keep_runs": (1, 10_000),
+    "seed": (0, 2**31 - 1),
+    "memory_mb": (64, 2**20),
+    "threads": (0, 1024),
+}
+"""What numbers in `[refresh]` can be."""
+NOT_IN_THE_TABLE = ("parameters", "gate", "source")
 DEFAULT_MODELS = (
     "top_rated",
     "most_rated",
+    "popular",
     "trending",
     "item_knn",
     "content_genres",
+    "mf",
     "ease",
     "als",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """The `[gate]` table of `recsys.toml`: what a run must show before it is published."""
+
+    enabled: bool = True
+    max_rows_drop: float = 0.2
+    """Share of a model's rows by which it may shrink against the published run."""
+    min_served: float = 0.5
+    """Share of the people who have rated whom the default model must give ten movies."""
+    beat_popularity: bool = True
+    no_fall: bool = True
+    """Whether the default model's nDCG must not fall beyond the confidence interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +59,12 @@ class RefreshSettings:
     models: tuple[str, ...] = DEFAULT_MODELS
     default_model: str = "ease"
     """Which model the contract's functions use when none is named."""
+    cold_start: str | None = None
+    """Which chart serves people of whom nothing is known; None: the fittest one there is."""
+    rating_model: str | None = None
+    """Which model predicts ratings when none is named; None: the most accurate one there is."""
     neighbours: int = 100
-    """Kept for each movie; `ease` keeps `weights` of its own."""
+    """Kept for each movie and each user; `ease` keeps `weights` of its own."""
     list_length: int = 100
     keep_runs: int = 3
     """The newest runs whose results are kept; those of the published one always are."""
@@ -44,6 +74,15 @@ class RefreshSettings:
     """0: all cores."""
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of the models that do not run on their defaults."""
+    gate: GateSettings = field(default_factory=GateSettings)
+    source: ConfigFile | None = field(default=None, compare=False, repr=False)
+    """Where this was read; None: nowhere."""
+
+    def located(self, error: ConfigError, *key: str) -> ConfigError:
+        """Return the error with the file and line of the table `key` it arose in, if there is."""
+        if self.source is None:
+            return error
+        return self.source.error((*key, *error.key), str(error), error.hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,71 +145,58 @@ def _config_file(env: Mapping[str, str], home: Path, folder: Path) -> Path | Non
 
 def read_config(path: Path) -> RefreshSettings:
     """Read one `recsys.toml`; unknown tables, unknown keys and wrong types are refused."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise ConfigError(f"{path}: {exc}") from exc
-    _refuse_unknown(path, "table", document, ("refresh", "models"))
-    refresh = _table(path, document, "refresh")
-    models = _table(path, document, "models")
-    for name in models:
-        _table(path, models, name, prefix="models.")
-    allowed = {f.name: f for f in fields(RefreshSettings) if f.name != "parameters"}
-    _refuse_unknown(path, "key in [refresh]", refresh, tuple(allowed))
+    file = ConfigFile.read(path)
+    file.refuse_unknown("table", (), ("refresh", "models", "gate"))
+    allowed = tuple(f.name for f in fields(RefreshSettings) if f.name not in NOT_IN_THE_TABLE)
+    file.refuse_unknown("key in [refresh]", ("refresh",), allowed)
+    models = {name: file.table("models", name) for name in file.table("models")}
+    refresh = file.table("refresh")
     for key, value in refresh.items():
-        _check_type(path, key, value)
+        _check_type(file, key, value)
     if "models" in refresh:
         refresh = {**refresh, "models": tuple(refresh["models"])}
-    settings = RefreshSettings(**refresh, parameters=models)
-    _check_values(path, settings)
+    gate = _read_gate(file)
+    settings = RefreshSettings(**refresh, parameters=models, gate=gate, source=file)
+    _check_values(file, settings)
     return settings
 
 
-def _table(path: Path, parent: Mapping[str, Any], name: str, prefix: str = "") -> dict[str, Any]:
-    table = parent.get(name, {})
-    if not isinstance(table, dict):
-        raise ConfigError(f"{path}: {prefix}{name} must be a table, [{prefix}{name}]")
-    return table
+def _read_gate(file: ConfigFile) -> GateSettings:
+    file.refuse_unknown("key in [gate]", ("gate",), tuple(f.name for f in fields(GateSettings)))
+    table = file.table("gate")
+    for name, value in table.items():
+        key = ("gate", name)
+        if isinstance(getattr(GateSettings(), name), bool):
+            if not isinstance(value, bool):
+                raise file.error(key, f"{name} in [gate] must be true or false, not {value!r}")
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            raise file.error(key, f"{name} in [gate] must be a number, not {value!r}")
+        elif not 0 <= value <= 1:
+            message = f"{name} = {value} in [gate] is out of range"
+            raise file.error(key, message, f"{name} must lie in 0..1")
+    return GateSettings(**table)
 
 
-def _refuse_unknown(
-    path: Path, what: str, given: Mapping[str, Any], allowed: tuple[str, ...]
-) -> None:
-    unknown = sorted(set(given) - set(allowed))
-    if unknown:
-        raise ConfigError(
-            f"{path}: unknown {what}: {', '.join(unknown)}", hint=f"allowed: {', '.join(allowed)}"
-        )
-
-
-def _check_type(path: Path, key: str, value: Any) -> None:
+def _check_type(file: ConfigFile, key: str, value: Any) -> None:
     if key == "models":
         good = isinstance(value, list) and all(isinstance(name, str) for name in value)
         expected = "a list of model names"
-    elif key == "default_model":
+    elif key in ("default_model", "cold_start", "rating_model"):
         good, expected = isinstance(value, str), "a model name"
     else:
         good, expected = isinstance(value, int) and not isinstance(value, bool), "a whole number"
     if not good:
-        raise ConfigError(f"{path}: {key} in [refresh] must be {expected}, not {value!r}")
+        message = f"{key} in [refresh] must be {expected}, not {value!r}"
+        raise file.error(("refresh", key), message)
 
 
-def _check_values(path: Path, settings: RefreshSettings) -> None:
-    bounds = {
-        "neighbours": (1, 10_000),
-        "list_length": (1, 10_000),
-        "keep_runs": (1, 10_000),
-        "seed": (0, 2**31 - 1),
-        "memory_mb": (64, 2**20),
-        "threads": (0, 1024),
-    }
-    for key, (low, high) in bounds.items():
-        if not low <= getattr(settings, key) <= high:
-            raise ConfigError(f"{path}: {key} in [refresh] must lie in {low}..{high}")
-    if len(set(settings.models)) != len(settings.models):
-        raise ConfigError(f"{path}: a model is named twice in [refresh] models")
-    if settings.default_model not in settings.models:
-        raise ConfigError(
-            f"{path}: default_model {settings.default_model!r} is not among the models refreshed",
-            hint=f"models: {', '.join(settings.models)}",
-        )
+def _check_values(file: ConfigFile, settings: RefreshSettings) -> None:
+    for key, (low, high) in BOUNDS.items():
+        value = getattr(settings, key)
+        if not low <= value <= high:
+            message = f"{key} = {value} in [refresh] is out of range"
+            raise file.error(("refresh", key), message, f"{key} must lie in {low}..{high}")
+    names = settings.models
+    for name in names:
+        if names.count(name) > 1:
+            raise file.error(("refresh", "models"), f"model {name} is named twice in [refresh]")

@@ -18,7 +18,7 @@ from recsys.algorithms.recommend import (
     neighbours_from_factors,
     recommend_from_factors,
 )
-from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.algorithms.spec import FitOptions, ModelSpec, Range
 from recsys.domain import Factors, Interactions, ModelOutput
 
 
@@ -79,4 +79,10 @@ SPEC = ModelSpec(
     fit=fit,
     score_meaning="predicted preference, about 1 for a movie that suits; similarities are cosines",
     description="Implicit-feedback matrix factorisation by alternating least squares",
+    search={
+        "factors": Range(8, 128, log=True, whole=True),
+        "regularization": Range(0.1, 100, log=True),
+        "alpha": Range(0.5, 40, log=True),
+        "iterations": Range(5, 30, whole=True),
+    },
 )

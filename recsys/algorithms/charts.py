@@ -36,27 +36,27 @@ def weighted_rating(votes: np.ndarray, means: Float64, q: float) -> WeightedRati
 
 
 def count_votes(user_items: csr_matrix) -> Votes:
-    """Count and average the ratings of each item; the mean is 0 where there are none."""
+    """Count and average the ratings of each item; the mean is NaN where there are none."""
     items = user_items.shape[1]
     counts = np.bincount(user_items.indices, minlength=items).astype(np.int64)
     sums = np.bincount(user_items.indices, user_items.data, minlength=items)
-    return Votes(counts, sums / np.maximum(counts, 1))
+    return Votes(counts, np.divide(sums, counts, out=np.full(items, np.nan), where=counts > 0))
 
 
 def build_charts(
-    data: Interactions, votes: Votes, score: Callable[[Int64], Float64]
+    data: Interactions, votes: Votes, score: Callable[[Int64], Float64], items: Int64 | None = None
 ) -> tuple[Chart, ...]:
-    """Rank the rated items overall, then within each genre.
+    """Rank the given items, or those of a known mean, overall and then within each genre.
 
-    `score` gets the positions of the rated items of one chart and returns their scores, -inf for
-    those that do not belong on it. A chart without items is absent.
+    `score` gets the positions of the items of one chart and returns their scores, -inf for those
+    that do not belong on it. A chart without items is absent.
     """
-    rated = np.flatnonzero(votes.counts)
+    taking_part = np.flatnonzero(~np.isnan(votes.means)) if items is None else items
     by_genre = csc_matrix(data.item_genres)
-    charts = [_chart(None, rated, votes, score)]
+    charts = [_chart(None, taking_part, votes, score)]
     for column, genre in enumerate(data.genres):
         members = by_genre.indices[by_genre.indptr[column] : by_genre.indptr[column + 1]]
-        charts.append(_chart(genre, np.intersect1d(rated, members), votes, score))
+        charts.append(_chart(genre, np.intersect1d(taking_part, members), votes, score))
     return tuple(chart for chart in charts if len(chart.items))
 
 

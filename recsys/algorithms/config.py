@@ -25,8 +25,9 @@ def within(
     lower = f"above {low:g}" if above else f"at least {low:g}"
     upper = "" if math.isinf(high) else f" and at most {high:.10g}"
     raise ConfigError(
-        f"{type(config).__name__}: {field} = {value!r} is out of range",
+        f"{field} = {value!r} is out of range",
         hint=f"{field} must be {lower}{upper}.",
+        key=(field,),
     )
 
 
@@ -35,15 +36,17 @@ def one_of(config: Any, field: str, allowed: tuple[str, ...]) -> None:
     value = getattr(config, field)
     if value not in allowed:
         raise ConfigError(
-            f"{type(config).__name__}: {field} = {value!r} is not known",
+            f"{field} = {value!r} is not known",
             hint=f"{field} must be one of: {', '.join(allowed)}.",
+            key=(field,),
         )
 
 
 def make_config(spec: ModelSpec, params: Mapping[str, Any]) -> Any:
     """Build the model's config; parameters not given keep their defaults.
 
-    Raises ConfigError on an unknown name, a value of the wrong type or one out of range.
+    Raises ConfigError, whose key is the parameter, on an unknown name, a value of the wrong type or
+    one out of range.
     """
     names = [field.name for field in fields(spec.config)]
     hints = get_type_hints(spec.config)
@@ -52,13 +55,19 @@ def make_config(spec: ModelSpec, params: Mapping[str, Any]) -> Any:
             raise ConfigError(
                 f"model {spec.name}: unknown parameter {name!r}",
                 hint=f"Its parameters are: {', '.join(names)}." if names else "It takes none.",
+                key=(name,),
             )
         if not _fits(hints[name], value):
             raise ConfigError(
                 f"model {spec.name}: {name} = {value!r} is of the wrong type",
                 hint=f"{name} must be {_words(hints[name])}.",
+                key=(name,),
             )
-    return spec.config(**{name: _widened(hints[name], value) for name, value in params.items()})
+    try:
+        return spec.config(**{name: _widened(hints[name], value) for name, value in params.items()})
+    except ConfigError as exc:
+        message = f"model {spec.name}: {exc}"
+        raise ConfigError(message, hint=exc.hint, key=exc.key) from exc
 
 
 def _fits(hint: Any, value: Any) -> bool:

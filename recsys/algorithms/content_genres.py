@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfTransformer
 
+from recsys.algorithms.content_vectors import cosines, recommend_by_profile
 from recsys.algorithms.spec import FitOptions, ModelSpec
 from recsys.algorithms.topk import empty, joined, over_blocks, ranked_top_k
 from recsys.domain import Int64, Interactions, ModelOutput, Neighbours, RankedLists
@@ -22,18 +23,31 @@ class ContentGenresConfig:
 
 
 def fit(data: Interactions, config: ContentGenresConfig, options: FitOptions) -> ModelOutput:
-    """List for each movie those with the most similar genres: TF-IDF, cosine, where it is above 0.
+    """List for each movie those with the most similar genres, and recommend by users' profiles.
 
-    A movie without genres has no neighbours and is nobody's. Many movies have exactly the same
-    genres, so one list is made for each distinct set of genres, and each movie takes that of its
-    set without itself.
+    TF-IDF, cosine, where it is above 0: a movie without genres has no neighbours and is nobody's.
     """
-    sets, set_of_item = _distinct(data.item_genres)
+    vectors = genre_vectors(data.item_genres)
+    return ModelOutput(
+        neighbours=_neighbours(data.item_genres, vectors, options),
+        recommendations=recommend_by_profile(data.user_items, [vectors], [1.0], options),
+    )
+
+
+def genre_vectors(item_genres: csr_matrix) -> csr_matrix:
+    """Return a unit vector for each item, items x genres; zero where it has no genre."""
+    if 0 in item_genres.shape:
+        return item_genres
+    return csr_matrix(TfidfTransformer().fit_transform(item_genres))
+
+
+def _neighbours(item_genres: csr_matrix, vectors: csr_matrix, options: FitOptions) -> Neighbours:
+    """Make one list for each distinct set of genres, which many movies have, for all of them."""
+    sets, set_of_item = _distinct(item_genres)
     if not len(sets):
-        return ModelOutput(neighbours=empty(Neighbours, data.item_genres.shape[0]))
-    weights = TfidfTransformer().fit_transform(data.item_genres)[sets]
-    lists = _lists_of_sets(csr_matrix(weights), set_of_item, options)
-    return ModelOutput(neighbours=_lists_of_items(lists, set_of_item, options.k))
+        return empty(Neighbours, item_genres.shape[0])
+    lists = _lists_of_sets(vectors[sets], set_of_item, options)
+    return _lists_of_items(lists, set_of_item, options.k)
 
 
 def _distinct(item_genres: csr_matrix) -> tuple[Int64, Int64]:
@@ -45,19 +59,16 @@ def _distinct(item_genres: csr_matrix) -> tuple[Int64, Int64]:
     return first, members.reshape(-1)
 
 
-def _lists_of_sets(weights: csr_matrix, set_of_item: Int64, options: FitOptions) -> RankedLists:
+def _lists_of_sets(sets: csr_matrix, set_of_item: Int64, options: FitOptions) -> RankedLists:
     """Rank the k + 1 best movies for each set: one more, since a movie's own may be among them."""
+    columns = sets.T.tocsr()
 
     def work(start: int, stop: int) -> RankedLists:
-        cosines = np.minimum((weights[start:stop] @ weights.T).toarray(), 1)
-        own = np.arange(start, stop)
-        # Equal sets are equal, whatever the rounding.
-        cosines[own - start, own] = np.round(cosines[own - start, own])
-        cosines[cosines <= 0] = -np.inf
-        return ranked_top_k(cosines[:, set_of_item], options.k + 1)
+        scores = cosines(sets[start:stop], columns)
+        return ranked_top_k(scores[:, set_of_item], options.k + 1)
 
     row_bytes = _BYTES_A_COLUMN * len(set_of_item)
-    return joined(RankedLists, over_blocks(weights.shape[0], row_bytes, options, work))
+    return joined(RankedLists, over_blocks(sets.shape[0], row_bytes, options, work))
 
 
 def _lists_of_items(lists: RankedLists, set_of_item: Int64, k: int) -> Neighbours:
@@ -78,7 +89,7 @@ def _lists_of_items(lists: RankedLists, set_of_item: Int64, k: int) -> Neighbour
 
 SPEC = ModelSpec(
     name="content_genres",
-    kind="similarity",
+    kind="personal",
     config=ContentGenresConfig,
     fit=fit,
     score_meaning="cosine of the TF-IDF weighted genres, up to 1: the same genres",

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from recsys.algorithms.config import within
 from recsys.algorithms.recommend import binarised, recommend_from_neighbours
-from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.algorithms.spec import FitOptions, ModelSpec, Range
 from recsys.algorithms.topk import empty, joined, over_blocks, ranked, spread, top_k
 from recsys.domain import Float32, Int64, Interactions, ModelOutput, Neighbours, RankedLists, TopN
 from recsys.errors import RecsysError
@@ -175,4 +175,5 @@ SPEC = ModelSpec(
     fit=fit,
     score_meaning="sum of the weights of the movies rated; 1 would be certainty",
     description="Linear item-item model in closed form (EASE)",
+    search={"regularization": Range(50, 5000, log=True)},
 )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from recsys.algorithms.co_rated import co_rated_neighbours
 from recsys.algorithms.config import within
-from recsys.algorithms.pearson import pearson_neighbours
 from recsys.algorithms.recommend import binarised, exclude, weight_matrix
-from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.algorithms.spec import FitOptions, ModelSpec, Range, making_lists
 from recsys.algorithms.topk import joined, over_blocks, ranked_top_k
 from recsys.domain import Interactions, ModelOutput, Neighbours, RankedLists, TopN
 
+LABELS = ((3.0, "strongly recommended"), (0.0, "recommended"), (-math.inf, "not recommended"))
+"""What a score is called: the first label whose bound it is above."""
 _BYTES_A_COLUMN = 64
 """Two products, dense, the copy that is partitioned, masks and positions."""
 
@@ -29,13 +32,15 @@ class PearsonAverageConfig:
 
 def fit(data: Interactions, config: PearsonAverageConfig, options: FitOptions) -> ModelOutput:
     """List the most correlated movies of each, and recommend by the average."""
-    neighbours = pearson_neighbours(data.user_items, config.min_support, 0.0, options)
+    similar = co_rated_neighbours(data.user_items, "pearson", config.min_support, 0.0, options)
+    neighbours = joined(Neighbours, [similar])
     return ModelOutput(
         neighbours=neighbours,
         recommendations=recommend_by_average(data.user_items, neighbours, options),
     )
 
 
+@making_lists
 def recommend_by_average(
     user_items: csr_matrix, neighbours: Neighbours, options: FitOptions
 ) -> TopN:
@@ -59,6 +64,11 @@ def recommend_by_average(
     return joined(TopN, over_blocks(user_items.shape[0], row_bytes, options, work))
 
 
+def label(score: float) -> str:
+    """Return what a score is called."""
+    return next(words for bound, words in LABELS if score > bound)
+
+
 SPEC = ModelSpec(
     name="pearson_average",
     kind="personal",
@@ -66,4 +76,5 @@ SPEC = ModelSpec(
     fit=fit,
     score_meaning="mean of correlation times rating: above 3 strongly, above 0 recommended",
     description="Movies rated like those you rated highly: average of Pearson correlations",
+    search={"min_support": Range(2, 50, log=True, whole=True)},
 )

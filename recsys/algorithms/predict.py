@@ -90,9 +90,8 @@ def _weighted_mean(weights: csr_matrix, values: csr_matrix) -> Float64:
 
 
 def _weights(lists: RankedLists) -> csr_matrix:
-    weights = weight_matrix(lists)
-    weights.sort_indices()
-    return weights
+    # A copy: sorted in place, the lists themselves would lose their order.
+    return weight_matrix(lists).sorted_indices()
 
 
 def _with(matrix: csr_matrix, data: Float64) -> csr_matrix:

@@ -6,9 +6,9 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recsys.algorithms.spec import FitOptions
+from recsys.algorithms.spec import FitOptions, making_lists
 from recsys.algorithms.topk import joined, over_blocks, ranked_top_k
-from recsys.domain import Float32, Neighbours, RankedLists, TopN
+from recsys.domain import Float32, Float64, Neighbours, RankedLists, TopN
 
 _BYTES_A_COLUMN = 48
 """Sparse product, its dense copy, the copy that is partitioned, masks and positions."""
@@ -26,6 +26,7 @@ def weight_matrix(neighbours: RankedLists) -> csr_matrix:
     return csr_matrix((neighbours.scores, neighbours.indices, neighbours.indptr), shape=shape)
 
 
+@making_lists
 def recommend_from_neighbours(
     user_items: csr_matrix, neighbours: RankedLists, options: FitOptions
 ) -> TopN:
@@ -48,18 +49,29 @@ def recommend_from_neighbours(
     return joined(TopN, over_blocks(seen.shape[0], row_bytes, options, work))
 
 
+@making_lists
 def recommend_from_factors(
-    user_items: csr_matrix, users: Float32, items: Float32, options: FitOptions
+    user_items: csr_matrix,
+    users: Float32,
+    items: Float32,
+    options: FitOptions,
+    user_bias: Float64 | None = None,
+    item_bias: Float64 | None = None,
 ) -> TopN:
     """Score `(u, i)` by the dot product of factors, for users and items that have ratings.
 
-    `users` is users x f, `items` items x f. Rated items are left out; a score may be negative.
+    `users` is users x f, `items` items x f. Biases, where there are any, are added; those of
+    users and items without ratings may be NaN. Rated items are left out; a score may be negative.
     """
     unrated = np.bincount(user_items.indices, minlength=user_items.shape[1]) == 0
     silent = np.diff(user_items.indptr) == 0
 
     def work(start: int, stop: int) -> RankedLists:
         scores = users[start:stop] @ items.T
+        if item_bias is not None:
+            scores = scores + item_bias
+        if user_bias is not None:
+            scores = scores + user_bias[start:stop, None]
         scores[:, unrated] = -np.inf
         scores[silent[start:stop]] = -np.inf
         exclude(scores, user_items[start:stop])

@@ -7,13 +7,26 @@ from types import MappingProxyType
 
 from recsys.algorithms import (
     als,
+    bayes_fm,
+    blend,
+    bpr,
+    content,
     content_genres,
+    content_text,
     ease,
+    exploratory,
+    hybrid_mixed,
+    hybrid_switching,
     item_knn,
+    mf,
     most_rated,
     pearson_average,
+    popular,
+    random_order,
+    svd,
     top_rated,
     trending,
+    user_knn,
 )
 from recsys.algorithms.config import make_config
 from recsys.algorithms.spec import FitOptions, ModelSpec
@@ -26,12 +39,25 @@ MODELS: Mapping[str, ModelSpec] = MappingProxyType(
         for spec in (
             top_rated.SPEC,
             most_rated.SPEC,
+            popular.SPEC,
             trending.SPEC,
+            exploratory.SPEC,
+            random_order.SPEC,
             pearson_average.SPEC,
             item_knn.SPEC,
+            user_knn.SPEC,
             content_genres.SPEC,
+            content_text.SPEC,
+            content.SPEC,
+            svd.SPEC,
+            mf.SPEC,
+            bayes_fm.SPEC,
             ease.SPEC,
             als.SPEC,
+            bpr.SPEC,
+            blend.SPEC,
+            hybrid_switching.SPEC,
+            hybrid_mixed.SPEC,
         )
     }
 )

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from recsys.algorithms.config import within
 from recsys.domain import Interactions, ModelOutput
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 Kind = Literal["chart", "similarity", "personal"]
 Need = Literal["times", "texts", "votes", "attributes"]
 Prediction = Literal["factors", "user_neighbours", "movie_neighbours"]
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds spent on making lists, where somebody wants to know them apart from the rest."""
+
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +39,8 @@ class FitOptions:
     """Bound of the working blocks of a fit, all threads together."""
     threads: int = 0
     """0: one for each processor."""
+    lists: Stopwatch | None = field(default=None, compare=False)
+    """Runs while lists are made from what was learned."""
 
     def __post_init__(self) -> None:
         within(self, "k", 1)
@@ -41,6 +54,42 @@ class FitOptions:
         return self.threads or os.cpu_count() or 1
 
 
+def making_lists(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let the stopwatch of the FitOptions among the arguments run while the function works."""
+
+    @functools.wraps(function)
+    def timed(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        [options] = [argument for argument in args if isinstance(argument, FitOptions)]
+        begun = time.monotonic()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            if options.lists is not None:
+                options.lists.seconds += time.monotonic() - begun
+
+    return timed
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Values of a parameter worth trying, each as likely as the others."""
+
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Numbers worth trying for a parameter, from `low` to `high`."""
+
+    low: float
+    high: float
+    log: bool = False
+    """Equal factors are equally likely, where else equal steps are."""
+    whole: bool = False
+    each: bool = False
+    """One number for each element of the parameter, which is a tuple."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """A model: its name, its parameters and a pure function from interactions to its output."""
@@ -52,8 +101,9 @@ class ModelSpec:
     fit: Callable[[Interactions, Any, FitOptions], ModelOutput]
     score_meaning: str
     description: str
-    needs: frozenset[Need] = frozenset()
-    """What `fit` wants of `Interactions` beside ratings, genres and years; it costs reading."""
+    needs: Callable[[Any], frozenset[Need]] = lambda config: frozenset()
+    """What `fit` wants of `Interactions` beside ratings, genres and years, by the config; it costs
+    reading, and a change of it makes a published run stale."""
     parts: Callable[[Any], tuple[str, ...]] = lambda config: ()
     """Names of the models whose outputs `fit` finds in `Interactions.parts`, by the config. They
     come before this one in the registry."""
@@ -61,3 +111,5 @@ class ModelSpec:
     """How ratings are predicted from the output; see `recsys.algorithms.predict`."""
     requires: tuple[str, str] | None = None
     """Package it cannot do without and the extra of ours that brings it."""
+    search: Mapping[str, Choice | Range] = field(default_factory=dict, hash=False)
+    """Parameters worth a search, and where `recsys tune` searches them."""

@@ -1,29 +1,41 @@
-"""Chart: the weighted rating of the IMDb Top 250 over our own ratings."""
+"""Chart: the weighted rating of the IMDb Top 250, over our own ratings or the metadata's votes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from recsys.algorithms.charts import build_charts, count_votes, weighted_rating
-from recsys.algorithms.config import within
-from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.algorithms.config import one_of, within
+from recsys.algorithms.spec import FitOptions, ModelSpec, Need, Range
 from recsys.domain import Float64, Int64, Interactions, ModelOutput
+
+VoteSource = Literal["ratings", "metadata"]
 
 
 @dataclass(frozen=True, slots=True)
 class TopRatedConfig:
     q: float = 0.90
     """Quantile of the votes from which a movie qualifies."""
+    votes: VoteSource = "ratings"
+    """Whose votes: our own `ratings`, or those that the `metadata` counts (TMDB's)."""
 
     def __post_init__(self) -> None:
         within(self, "q", 0, 1)
+        one_of(self, "votes", get_args(VoteSource))
 
 
 def fit(data: Interactions, config: TopRatedConfig, options: FitOptions) -> ModelOutput:
-    """Rank the movies that qualify; for a genre, C and m are those of the genre's rated movies."""
-    votes = count_votes(data.user_items)
+    """Rank the movies that qualify; for a genre, C and m are those of the genre's movies.
+
+    Movies of which nobody has voted in our ratings, or of which the metadata tells no votes, take
+    no part in C and m. Without metadata there are no charts of its votes.
+    """
+    votes = count_votes(data.user_items) if config.votes == "ratings" else data.item_votes
+    if votes is None:
+        return ModelOutput()
 
     def score(items: Int64) -> Float64:
         result = weighted_rating(votes.counts[items], votes.means[items], config.q)
@@ -32,11 +44,17 @@ def fit(data: Interactions, config: TopRatedConfig, options: FitOptions) -> Mode
     return ModelOutput(charts=build_charts(data, votes, score))
 
 
+def _needs(config: TopRatedConfig) -> frozenset[Need]:
+    return frozenset({"votes"} if config.votes == "metadata" else ())
+
+
 SPEC = ModelSpec(
     name="top_rated",
     kind="chart",
     config=TopRatedConfig,
     fit=fit,
-    score_meaning="weighted rating, on the scale of the ratings",
+    score_meaning="weighted rating, on the scale of the votes: our ratings', or the metadata's",
     description="Best movies by the weighted rating of the IMDb Top 250, overall and by genre",
+    needs=_needs,
+    search={"q": Range(0.5, 0.99)},
 )

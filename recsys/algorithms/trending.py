@@ -8,7 +8,7 @@ import numpy as np
 
 from recsys.algorithms.charts import build_charts, count_votes
 from recsys.algorithms.config import within
-from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.algorithms.spec import FitOptions, ModelSpec, Range
 from recsys.domain import Float64, Interactions, ModelOutput
 
 SECONDS_A_DAY = 86_400
@@ -53,5 +53,6 @@ SPEC = ModelSpec(
     fit=fit,
     score_meaning="number of ratings, older ones counting less",
     description="Movies rated often of late, overall and by genre",
-    needs=frozenset({"times"}),
+    needs=lambda config: frozenset({"times"}),
+    search={"half_life_days": Range(7, 2000, log=True)},
 )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.charts import weighted_rating
+from recsys.algorithms.charts import count_votes, weighted_rating
 from recsys.algorithms.registry import MODELS, FitOptions, make_config
-from recsys.domain import Chart, Interactions
+from recsys.domain import Chart, Interactions, Votes
+
+METADATA = Path(__file__).resolve().parents[2] / "../shared/data/the-movies-dataset"
 
 DAY = 86_400.0
 GENRES = ("Action", "Musical", "War")
@@ -32,7 +37,7 @@ def table(data: Interactions) -> pd.DataFrame:
     return pd.DataFrame({"item": entries.col, "rating": entries.data, "at": data.rated_at})
 
 
-def charts(name: str, data: Interactions, **params: float) -> list[Chart]:
+def charts(name: str, data: Interactions, **params: float | str) -> list[Chart]:
     spec = MODELS[name]
     return list(spec.fit(data, make_config(spec, params), FitOptions()).charts)
 
@@ -89,6 +94,102 @@ def test_top_rated_is_what_pandas_computes(q: float) -> None:
         m = v.quantile(q)
         scores = v / (v + m) * mean + m / (v + m) * mean.mean()
         assert_chart(chart, scores[v >= m], data)
+
+
+def test_counting_votes() -> None:
+    votes = count_votes(csr_matrix(np.array([[4.0, 0, 1], [3, 0, 0]])))
+    assert votes.counts.tolist() == [2, 0, 1]
+    assert votes.means.tolist() == pytest.approx([3.5, np.nan, 1.0], nan_ok=True)
+
+
+def with_votes(seed: int = 0) -> Interactions:
+    """The sample with votes of others: of items 3 and 4 none are known, of 5 there are 0."""
+    random = np.random.default_rng(seed)
+    counts, means = random.geometric(0.01, 50), random.uniform(1, 10, 50).round(1)
+    counts[[3, 5]], means[[3, 4]], means[5] = 0, np.nan, 0
+    return replace(sample(), item_votes=Votes(counts, means))
+
+
+@pytest.mark.parametrize("q", [0.0, 0.5, 0.9, 1.0])
+def test_top_rated_by_metadata_is_what_pandas_computes(q: float) -> None:
+    data = with_votes()
+    assert data.item_votes is not None
+    columns = {"v": data.item_votes.counts, "mean": data.item_votes.means}
+    known = pd.DataFrame(columns).dropna()
+    genres = data.item_genres.toarray()
+    found = charts("top_rated", data, q=q, votes="metadata")
+    assert [chart.genre for chart in found] == [None, "Action", "War"]
+    for chart, column in zip(found, [None, 0, 2], strict=True):
+        movies = known if column is None else known[genres[known.index, column] > 0]
+        m = movies["v"].quantile(q)
+        share = (movies["v"] / (movies["v"] + m)).fillna(0)  # 0 / 0
+        scores = share * movies["mean"] + (1 - share) * movies["mean"].mean()
+        best = scores[movies["v"] >= m].sort_values(ascending=False, kind="stable")
+        assert chart.items.tolist() == best.index.tolist()
+        np.testing.assert_allclose(chart.scores, best, rtol=1e-12)
+        assert chart.votes.tolist() == movies["v"][best.index].tolist()
+        assert chart.means.tolist() == movies["mean"][best.index].tolist()
+    assert {3, 4}.isdisjoint(found[0].items.tolist())
+    assert (5 in found[0].items) == (q == 0)
+
+
+@pytest.mark.parametrize("votes", [None, Votes(np.zeros(50, np.int64), np.full(50, np.nan))])
+def test_top_rated_by_metadata_needs_votes(votes: Votes | None) -> None:
+    assert charts("top_rated", replace(sample(), item_votes=votes), votes="metadata") == []
+
+
+def test_top_rated_reads_votes_only_where_it_counts_them() -> None:
+    spec = MODELS["top_rated"]
+    assert spec.needs(make_config(spec, {})) == frozenset()
+    assert spec.needs(make_config(spec, {"votes": "metadata"})) == {"votes"}
+    assert MODELS["trending"].needs(make_config(MODELS["trending"], {})) == {"times"}
+
+
+# By the number of rows there are: those at hand, or the whole file.
+TMDB = {
+    5_000: (
+        (6.069459999999999, 568.1000000000004, 500),
+        [
+            ("The Shawshank Redemption", 8.345309),
+            ("The Godfather", 8.290539),
+            ("Fight Club", 8.176327),
+        ],
+    ),
+    45_466: (
+        (5.618207215133889, 160.0, 4_555),
+        [("The Shawshank Redemption", 8.445869), ("The Godfather", 8.425439)],
+    ),
+}
+
+
+@pytest.mark.skipif(not METADATA.is_dir(), reason="the-movies-dataset is not here")
+def test_top_rated_of_the_movies_dataset() -> None:
+    columns = ["title", "vote_average", "vote_count"]
+    table = pd.read_csv(METADATA / "movies_metadata.csv", usecols=columns, low_memory=False)
+    (mean, least, qualified), leaders = TMDB[len(table)]
+    counts, means = table["vote_count"].to_numpy(), table["vote_average"].to_numpy()
+    known = ~np.isnan(means)
+    result = weighted_rating(counts[known], means[known], 0.9)
+    assert (result.C, result.m) == pytest.approx((mean, least), rel=1e-12)
+
+    votes = Votes(np.nan_to_num(counts).astype(np.int64), means)
+    data = Interactions(
+        csr_matrix((1, len(table))), csr_matrix((len(table), 0)), (), item_votes=votes
+    )
+    (chart,) = charts("top_rated", data, votes="metadata")
+    assert len(chart.items) == qualified
+    best = zip(table["title"][chart.items].tolist(), chart.scores.tolist(), strict=True)
+    assert [next(best) for _ in leaders] == [
+        (title, pytest.approx(score, abs=5e-7)) for title, score in leaders
+    ]
+
+    # As the tutorial has it.
+    films = table[table["vote_count"] >= least].copy()
+    v, rating = films["vote_count"], films["vote_average"]
+    films["score"] = v / (v + least) * rating + least / (least + v) * mean
+    films = films.sort_values("score", ascending=False, kind="stable")
+    assert chart.items.tolist() == films.index.tolist()
+    np.testing.assert_allclose(chart.scores, films["score"], rtol=1e-12)
 
 
 def test_most_rated_counts() -> None:

@@ -9,6 +9,8 @@ import pytest
 from recsys.algorithms.registry import MODELS, FitOptions, make_config
 from recsys.errors import ConfigError
 
+SIMILARITIES = "pearson, cosine, adjusted_cosine, jaccard"
+
 
 def test_nothing_given_is_the_defaults() -> None:
     for spec in MODELS.values():
@@ -37,8 +39,9 @@ def test_unknown_name_lists_the_known() -> None:
         ("als", "factors", True, "factors must be a whole number."),
         ("als", "alpha", "2", "alpha must be a number."),
         ("top_rated", "q", None, "q must be a number."),
-        ("item_knn", "similarity", "cosin", "similarity must be one of: cosine, pearson."),
-        ("item_knn", "similarity", 1, "similarity must be one of: cosine, pearson."),
+        ("item_knn", "similarity", "cosin", f"similarity must be one of: {SIMILARITIES}."),
+        ("item_knn", "similarity", 1, f"similarity must be one of: {SIMILARITIES}."),
+        ("user_knn", "similarity", "dice", f"similarity must be one of: {SIMILARITIES}."),
     ],
 )
 def test_wrong_type(model: str, name: str, value: Any, hint: str) -> None:
@@ -73,11 +76,21 @@ def test_out_of_range(model: str, name: str, value: float, hint: str) -> None:
 
 
 def test_a_config_checks_itself() -> None:
-    with pytest.raises(ConfigError, match="ItemKnnConfig: similarity = 'dice' is not known"):
+    with pytest.raises(ConfigError, match=r"^similarity = 'dice' is not known$") as caught:
         MODELS["item_knn"].config(similarity="dice")
+    assert caught.value.hint == f"similarity must be one of: {SIMILARITIES}."
+    assert caught.value.key == ("similarity",)
+
+
+def test_an_error_names_the_model_and_the_parameter() -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_config(MODELS["mf"], {"factors": 0})
+    assert str(caught.value) == "model mf: factors = 0 is out of range"
+    assert caught.value.key == ("factors",)
 
 
 @pytest.mark.parametrize("name", ["k", "n", "seed", "memory_mb", "threads"])
 def test_options_out_of_range(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"FitOptions: {name} = -1 is out of range"):
+    with pytest.raises(ConfigError, match=f"^{name} = -1 is out of range$") as caught:
         FitOptions(**{name: -1})
+    assert caught.value.key == (name,)

@@ -9,7 +9,8 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from recsys.algorithms.registry import MODELS, FitOptions, ModelSpec, make_config
-from recsys.domain import Interactions, ModelOutput, RankedLists, Votes
+from recsys.algorithms.spec import Stopwatch
+from recsys.domain import Interactions, ModelOutput, RankedLists, TopN, Votes
 
 GENRES = ("Comedy", "Drama", "War")
 WORDS = ("boat", "captain", "desert", "engine", "forest", "ghost", "harbour", "island", "the", "of")
@@ -17,8 +18,15 @@ WORDS = ("boat", "captain", "desert", "engine", "forest", "ghost", "harbour", "i
 PARAMS = {
     "ease": {"regularization": 2.0, "min_raters": 0.0},
     "als": {"factors": 4, "regularization": 0.1},
+    "bpr": {"factors": 4},
+    "mf": {"factors": 4, "regularization": 0.1},
+    "bayes_fm": {"rank": 2, "iterations": 12, "burn_in": 4, "stored_factors": 6},
     "item_knn": {"min_support": 1},
 }
+# These recommend movies that nobody has rated.
+BY_CONTENT = ("content_genres", "content_text", "content")
+# These are made of other models' lists, charts among them, and have something for everybody.
+HYBRIDS = ("hybrid_switching", "hybrid_mixed")
 
 
 def interactions(user_items: csr_matrix, seed: int = 0) -> Interactions:
@@ -101,7 +109,19 @@ def check_lists(lists: RankedLists, rows: int, columns: int, length: int) -> Non
         assert len(indices) <= length
         assert len(set(indices.tolist())) == len(indices)
         assert all(0 <= index < columns for index in indices)
-        assert np.array_equal(np.lexsort((indices, -scores)), np.arange(len(indices)))
+        for own in of_each_source(lists, slice(start, stop)):
+            order = np.lexsort((indices[own], -scores[own]))
+            assert np.array_equal(order, np.arange(len(order)))
+
+
+def of_each_source(lists: RankedLists, row: slice) -> list[np.ndarray]:
+    """Return which entries of a row came from each model: scores of one descend."""
+    if not isinstance(lists, TopN) or lists.sources is None:
+        return [np.ones(row.stop - row.start, bool)]
+    assert lists.sources.dtype == np.int16
+    assert len(lists.sources) == len(lists)
+    sources = lists.sources[row]
+    return [sources == source for source in np.unique(sources)]
 
 
 def as_dense(lists: RankedLists, columns: int) -> np.ndarray:
@@ -128,12 +148,19 @@ def test_output_is_well_formed(spec: ModelSpec, data: Interactions) -> None:
         length = 500 if spec.name == "ease" else 6
         check_lists(output.neighbours, items, items, length)
         assert not as_dense(output.neighbours, items).diagonal().any()
+    if output.user_neighbours is not None:
+        check_lists(output.user_neighbours, users, users, 6)
+        assert not as_dense(output.user_neighbours, users).diagonal().any()
+        assert output.user_means is not None
+        assert np.array_equal(np.isfinite(output.user_means), rated.any(axis=1))
     if output.recommendations is not None:
         check_lists(output.recommendations, users, items, 7)
         recommended = as_dense(output.recommendations, items)
         assert not (recommended & rated).any()
-        assert not recommended[~rated.any(axis=1)].any()
-        assert not recommended[:, ~rated.any(axis=0)].any()
+        if spec.name not in HYBRIDS:
+            assert not recommended[~rated.any(axis=1)].any()
+        if spec.name not in BY_CONTENT + HYBRIDS:
+            assert not recommended[:, ~rated.any(axis=0)].any()
     if output.factors is not None:
         assert output.factors.users.shape[0] == users
         assert output.factors.items.shape[0] == items
@@ -144,7 +171,9 @@ def test_output_is_well_formed(spec: ModelSpec, data: Interactions) -> None:
 
 def test_charts_are_well_formed(spec: ModelSpec, data: Interactions) -> None:
     charts = fit(spec, data).charts
-    if spec.kind != "chart" or data.user_items.nnz == 0:
+    everything = spec.name == "random"
+    listed = data.user_items.shape[1] if everything else data.user_items.nnz
+    if spec.kind != "chart" or listed == 0:
         assert charts == ()
         return
     counts = np.diff(data.user_items.tocsc().indptr)
@@ -153,9 +182,9 @@ def test_charts_are_well_formed(spec: ModelSpec, data: Interactions) -> None:
     for chart in charts:
         assert len(chart.items) > 0
         assert np.isfinite(chart.scores).all()
-        assert np.isfinite(chart.means).all()
+        assert np.array_equal(np.isfinite(chart.means), chart.votes > 0)
         assert np.array_equal(chart.votes, counts[chart.items])
-        assert (chart.votes > 0).all()
+        assert everything or (chart.votes > 0).all()
         order = np.lexsort((chart.items, -chart.scores))
         assert np.array_equal(order, np.arange(len(chart.items)))
 
@@ -163,15 +192,19 @@ def test_charts_are_well_formed(spec: ModelSpec, data: Interactions) -> None:
 def test_yields_what_its_kind_says(spec: ModelSpec) -> None:
     output = fit(spec, interactions(CASES["ordinary"]))
     assert bool(output.charts) == (spec.kind == "chart")
-    assert (output.neighbours is not None and len(output.neighbours) > 0) == (spec.kind != "chart")
+    similar = spec.kind != "chart" and spec.name not in (*HYBRIDS, "blend")
+    near = output.user_neighbours if spec.name == "user_knn" else output.neighbours
+    assert (near is not None and len(near) > 0) == similar
     assert (output.recommendations is not None) == (spec.kind == "personal")
 
 
 def flat(output: ModelOutput) -> list[np.ndarray]:
     arrays = []
-    for lists in (output.neighbours, output.recommendations):
+    for lists in (output.neighbours, output.user_neighbours, output.recommendations):
         if lists is not None:
             arrays += [lists.indptr, lists.indices, lists.scores]
+    if output.sources and output.recommendations is not None:
+        arrays.append(np.asarray(output.recommendations.sources))
     if output.factors is not None:
         arrays += [output.factors.users, output.factors.items]
     for chart in output.charts:
@@ -236,3 +269,12 @@ def test_order_of_the_registry() -> None:
         "hybrid_switching",
         "hybrid_mixed",
     ]
+
+
+def test_the_stopwatch_runs_while_lists_are_made(spec: ModelSpec) -> None:
+    data = interactions(CASES["ordinary"])
+    watch = Stopwatch()
+    config = make_config(spec, PARAMS.get(spec.name, {}))
+    parts = {name: fit(MODELS[name], data) for name in spec.parts(config)}
+    output = spec.fit(replace(data, parts=parts), config, FitOptions(lists=watch))
+    assert (watch.seconds > 0) == (output.recommendations is not None)

@@ -188,9 +188,15 @@ def test_content_genres(k: int) -> None:
     scores = np.round(vectors @ vectors.T / np.outer(lengths, lengths).clip(1e-9), 12)
     scores[scores <= 0] = -np.inf
     np.fill_diagonal(scores, -np.inf)
-    output = fit("content_genres", np.zeros((2, 60)), genres, k=k)
+    dense = ratings(20, 60, 13)
+    dense[4] = 0
+    output = fit("content_genres", dense, genres, k=k, n=k)
     assert_lists(output.neighbours, scores, k, 1e-11)
-    assert output.recommendations is None
+    profiles = dense @ (vectors / lengths.clip(1e-9)[:, None])
+    away = np.outer(np.linalg.norm(profiles, axis=1), lengths).clip(1e-9)
+    liked = np.round(profiles @ vectors.T / away, 12)
+    liked[(liked <= 0) | (dense != 0)] = -np.inf
+    assert_lists(output.recommendations, liked, k, 1e-11)
 
 
 def test_als_recommends_and_compares_by_its_factors() -> None:

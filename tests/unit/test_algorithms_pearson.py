@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.pearson import pearson_neighbours
-from recsys.algorithms.pearson_average import recommend_by_average
+from recsys.algorithms.co_rated import co_rated_neighbours
+from recsys.algorithms.pearson_average import LABELS, label, recommend_by_average
 from recsys.algorithms.registry import MODELS, FitOptions, make_config
 from recsys.domain import Interactions, RankedLists
 
@@ -55,7 +55,7 @@ def score_of(lists: RankedLists, row: int, item: int) -> float:
 
 @pytest.mark.parametrize(("one", "other", "expected"), CORRELATIONS)
 def test_correlations_of_the_six_movies(one: str, other: str, expected: float) -> None:
-    lists = pearson_neighbours(six_movies(), 2, 0.0, FitOptions())
+    lists = co_rated_neighbours(six_movies(), "pearson", 2, 0.0, FitOptions())
     i, j = MOVIES.index(one), MOVIES.index(other)
     assert score_of(lists, i, j) == pytest.approx(expected, rel=1e-14, abs=1e-15)
     assert score_of(lists, j, i) == score_of(lists, i, j)
@@ -63,7 +63,7 @@ def test_correlations_of_the_six_movies(one: str, other: str, expected: float) -
 
 def test_what_the_newcomer_is_recommended() -> None:
     newcomer = csr_matrix([[NEWCOMER.get(movie, 0.0) for movie in MOVIES]])
-    lists = pearson_neighbours(six_movies(), 2, 0.0, FitOptions())
+    lists = co_rated_neighbours(six_movies(), "pearson", 2, 0.0, FitOptions())
     found = recommend_by_average(newcomer, lists, FitOptions())
     assert [MOVIES[i] for i in found.indices] == [
         "Terminator 2",
@@ -74,12 +74,25 @@ def test_what_the_newcomer_is_recommended() -> None:
     np.testing.assert_allclose(found.scores, expected, rtol=0, atol=5e-11)
 
 
+def test_labels_of_what_the_newcomer_is_recommended() -> None:
+    assert [words for _, words in LABELS] == [
+        "strongly recommended",
+        "recommended",
+        "not recommended",
+    ]
+    scores = (4.0104504845, 3.0000001, 3.0, 0.6115200480, 1e-9, 0.0, -1.0810425901)
+    strongly, recommended, no = (words for _, words in LABELS)
+    assert [label(score) for score in scores] == [
+        *(strongly, strongly, recommended, recommended, recommended, no, no)
+    ]
+
+
 @pytest.mark.parametrize(("min_support", "shrinkage"), [(2, 0.0), (4, 0.0), (2, 3.0)])
 def test_all_pairs_agree_with_numpy(min_support: int, shrinkage: float) -> None:
     random = np.random.default_rng(7)
     dense = (random.random((25, 14)) < 0.5) * random.uniform(0.5, 5, (25, 14))
     dense[dense[:, 3] != 0, 3] = 3.7  # a constant column is similar to nothing
-    lists = pearson_neighbours(csr_matrix(dense), min_support, shrinkage, FitOptions())
+    lists = co_rated_neighbours(csr_matrix(dense), "pearson", min_support, shrinkage, FitOptions())
     expected = {}
     for i in range(14):
         for j in range(14):

@@ -9,31 +9,31 @@ from recsys.storage.engine import Database
 
 BAD = {
     "no toml": ("= nothing", "Invalid statement"),
-    "unknown table": ("[refesh]\n", "unknown table: refesh"),
-    "key at the top": ("seed = 1\n", "unknown table: seed"),
-    "unknown key": ("[refresh]\nsed = 1\n", "unknown key in [refresh]: sed"),
-    "no table": ("refresh = 1\n", "refresh must be a table, [refresh]"),
-    "no table of a model": ("[models]\nals = 3\n", "models.als must be a table, [models.als]"),
-    "text for a number": ('[refresh]\nseed = "1"\n', "seed IN must be a whole number, not '1'"),
-    "fraction": ("[refresh]\nseed = 1.5\n", "seed IN must be a whole number, not 1.5"),
-    "truth": ("[refresh]\nseed = true\n", "seed IN must be a whole number, not True"),
-    "models as text": ('[refresh]\nmodels = "ease"\n', "models IN must be a list of model names"),
-    "models as numbers": ("[refresh]\nmodels = [1]\n", "models IN must be a list of model names"),
+    "unknown table": ("[refesh]\n", "1: unknown table: refesh"),
+    "key at the top": ("seed = 1\n", "1: unknown table: seed"),
+    "unknown key": ("[refresh]\nsed = 1\n", "2: unknown key in [refresh]: sed"),
+    "no table": ("refresh = 1\n", "1: refresh must be a table, [refresh]"),
+    "no table of a model": ("[models]\nals = 3\n", "2: models.als must be a table, [models.als]"),
+    "text for a number": ('[refresh]\nseed = "1"\n', "2: seed IN must be a whole number, not '1'"),
+    "fraction": ("[refresh]\nseed = 1.5\n", "2: seed IN must be a whole number, not 1.5"),
+    "truth": ("[refresh]\nseed = true\n", "2: seed IN must be a whole number, not True"),
+    "models as text": ('[refresh]\nmodels = "als"\n', "2: models IN must be a list of model names"),
+    "models as numbers": ("[refresh]\nmodels = [1]\n", "2: models IN must be a list of model"),
     "default as a list": (
         '[refresh]\ndefault_model = ["ease"]\n',
-        "default_model IN must be a model name",
+        "2: default_model IN must be a model name",
     ),
-    "seed below": ("[refresh]\nseed = -1\n", "seed IN must lie in 0..2147483647"),
-    "seed above": ("[refresh]\nseed = 2147483648\n", "seed IN must lie in 0..2147483647"),
-    "no neighbours": ("[refresh]\nneighbours = 0\n", "neighbours IN must lie in 1..10000"),
-    "long lists": ("[refresh]\nlist_length = 10001\n", "list_length IN must lie in 1..10000"),
-    "no memory": ("[refresh]\nmemory_mb = 63\n", "memory_mb IN must lie in 64..1048576"),
-    "threads": ("[refresh]\nthreads = -1\n", "threads IN must lie in 0..1024"),
-    "a model twice": ('[refresh]\nmodels = ["ease", "ease"]\n', "a model is named twice IN models"),
-    "default not among them": (
-        '[refresh]\nmodels = ["als"]\n',
-        "default_model 'ease' is not among the models refreshed",
-    ),
+    "seed below": ("[refresh]\nseed = -1\n", "2: seed = -1 IN is out of range"),
+    "seed above": ("[refresh]\nseed = 2147483648\n", "2: seed = 2147483648 IN is out of range"),
+    "no neighbours": ("[refresh]\nneighbours = 0\n", "2: neighbours = 0 IN is out of range"),
+    "long lists": ("[refresh]\nlist_length = 10001\n", "2: list_length = 10001 IN is out of range"),
+    "no memory": ("[refresh]\n\nmemory_mb = 63\n", "3: memory_mb = 63 IN is out of range"),
+    "threads": ("[refresh]\nthreads = -1\n", "2: threads = -1 IN is out of range"),
+    "gate as text": ('[gate]\nenabled = "no"\n', "2: enabled in [gate] must be true or false"),
+    "gate of a truth": ("[gate]\nmin_served = true\n", "2: min_served in [gate] must be a number"),
+    "gate above": ("[gate]\nmax_rows_drop = 2\n", "2: max_rows_drop = 2 in [gate] is out of"),
+    "gate unknown": ("[gate]\nrule = 1\n", "2: unknown key in [gate]: rule"),
+    "a model twice": ('[refresh]\nmodels = ["als", "als"]\n', "2: model als is named twice IN"),
 }  # fmt: skip
 
 
@@ -85,12 +85,14 @@ def test_a_relative_home_is_made_absolute(tmp_path, monkeypatch):
 def test_all_keys_of_a_config_are_read(config):
     path = config(
         '[refresh]\nmodels = ["most_rated", "als"]\ndefault_model = "als"\nneighbours = 7\n'
+        'cold_start = "most_rated"\nrating_model = "mf"\n'
         "list_length = 8\nseed = 9\nmemory_mb = 64\nthreads = 2\n"
         "[models.als]\nfactors = 16\n[models.ease]\n"
     )
     found = read_config(path)
     expected = RefreshSettings(
-        models=("most_rated", "als"), default_model="als", neighbours=7, list_length=8, seed=9,
+        models=("most_rated", "als"), default_model="als", cold_start="most_rated",
+        rating_model="mf", neighbours=7, list_length=8, seed=9,
         memory_mb=64, threads=2, parameters={"als": {"factors": 16}, "ease": {}},
     )  # fmt: skip
     assert found == expected
@@ -106,13 +108,18 @@ def test_a_bad_config_is_refused_naming_the_file(config, what):
     path = config(text)
     with pytest.raises(ConfigError) as caught:
         read_config(path)
-    assert str(caught.value).startswith(f"{path}: {message.replace(' IN ', ' in [refresh] ')}")
+    message = f"{message} ".replace(" IN ", " in [refresh] ").strip()
+    where = f"{path} line " if message[0].isdigit() else f"{path}: "
+    assert str(caught.value).startswith(where + message)
 
 
 def test_what_is_allowed_is_in_the_hint(config):
     with pytest.raises(ConfigError) as caught:
         read_config(config("[refesh]\n"))
-    assert caught.value.hint == "allowed: refresh, models"
+    assert caught.value.hint == "allowed: refresh, models, gate"
+    with pytest.raises(ConfigError) as caught:
+        read_config(config("[refresh]\nmemory_mb = 1\n"))
+    assert caught.value.hint == "memory_mb must lie in 64..1048576"
 
 
 def test_a_config_that_is_no_text_is_refused(tmp_path):

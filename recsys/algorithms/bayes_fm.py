@@ -1,0 +1,154 @@
+"""Rating prediction by a Bayesian factorisation machine with side information.
+
+S. Rendle: Factorization Machines with libFM, ACM TIST 2012; the sets of ratings as features after
+S. Rendle, L. Zhang, Y. Koren: On the Difficulty of Evaluating Baselines, arXiv:1905.01395.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from recsys.algorithms.config import within
+from recsys.algorithms.factorisation_machine import draw, item_side, user_side
+from recsys.algorithms.factors import rated
+from recsys.algorithms.posterior import PosteriorMean, Sample
+from recsys.algorithms.predict import predict_ratings
+from recsys.algorithms.recommend import neighbours_from_factors, recommend_from_factors
+from recsys.algorithms.spec import FitOptions, ModelSpec, Range
+from recsys.domain import Factors, Interactions, Metric, ModelOutput
+from recsys.errors import ConfigError
+
+_BYTES_A_FACTOR = 32
+"""Of one user or item while factors are compressed: drawn, joined, their basis and a copy."""
+
+Known = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class BayesFmConfig:
+    rank: int = 10
+    """Factors of one draw."""
+    iterations: int = 400
+    """Draws by Gibbs sampling, in one chain."""
+    burn_in: int = 20
+    """Draws left out at the beginning, fewer than `iterations`."""
+    stored_factors: int = 64
+    """Factors that the mean of the draws is compressed to."""
+
+    def __post_init__(self) -> None:
+        within(self, "rank", 1, 256)
+        within(self, "iterations", 1, 100_000)
+        within(self, "burn_in", 0)
+        within(self, "stored_factors", 1, 1024)
+        if self.burn_in >= self.iterations:
+            raise ConfigError(
+                f"burn_in = {self.burn_in} leaves none of {self.iterations} iterations",
+                hint="burn_in must be less than iterations.",
+                key=("burn_in",),
+            )
+
+
+def fit(data: Interactions, config: BayesFmConfig, options: FitOptions) -> ModelOutput:
+    """Average the predictions of many draws, and recommend by the ratings predicted.
+
+    Users and items without ratings have factors of 0, a bias of NaN, and no lists.
+    """
+    ratings = data.user_items
+    users, items = rated(ratings)
+    known = _about(data, users, items)
+    # Of ratings all alike there is nothing more to learn, and no spread to scale by.
+    varied = ratings.nnz > 0 and np.ptp(ratings.data) > 0
+    mean = posterior_mean(known, config, options) if varied else _constant(known.user_items)
+    factors = _spread(mean, users, items, config.stored_factors)
+    output = ModelOutput(
+        neighbours=neighbours_from_factors(factors.items, options),
+        recommendations=recommend_from_factors(
+            ratings, factors.users, factors.items, options, factors.user_bias, factors.item_bias
+        ),
+        factors=factors,
+    )
+    return replace(output, metrics=_train_error(data, output))
+
+
+def _about(data: Interactions, users: Known, items: Known) -> Interactions:
+    """Return what the features tell of some users and items."""
+    years, attributes = data.item_years, data.user_attributes
+    return Interactions(
+        data.user_items[users][:, items],
+        data.item_genres[items],
+        data.genres,
+        item_years=None if years is None else years[items],
+        user_attributes=None if attributes is None else attributes[users],
+    )
+
+
+def posterior_mean(data: Interactions, config: BayesFmConfig, options: FitOptions) -> Sample:
+    """Return the mean of what the draws predict; every user and item has ratings."""
+    ratings = data.user_items
+    kept = 2 * config.stored_factors
+    room = options.memory_mb * 2**20 // (_BYTES_A_FACTOR * sum(ratings.shape))
+    mean = PosteriorMean(kept, room=min(max(kept, room), 4 * kept))
+
+    def take(iteration: int, sample: Sample) -> None:
+        if iteration >= config.burn_in:
+            mean.add(sample)
+
+    level, unit = ratings.data.mean(), ratings.data.std()
+    values = (ratings.data - level) / unit
+    standard = csr_matrix((values, ratings.indices, ratings.indptr), shape=ratings.shape)
+    sides = user_side(data), item_side(data)
+    draw(standard, *sides, config.rank, config.iterations, options.seed, take)
+    result = mean.mean(config.stored_factors)
+    user_bias, item_bias = level + unit * result.user_bias, unit * result.item_bias
+    return Sample(user_bias, item_bias, result.users, unit * result.items)
+
+
+def _constant(ratings: csr_matrix) -> Sample:
+    """Predict the one rating that everybody gave."""
+    users, items = ratings.shape
+    user_bias = np.full(users, ratings.data[:1].sum())
+    return Sample(user_bias, np.zeros(items), np.zeros((users, 0)), np.zeros((items, 0)))
+
+
+def _spread(mean: Sample, users: Known, items: Known, width: int) -> Factors:
+    """Carry over what is known of some users and items to all of them."""
+    factors = Factors(
+        np.zeros((len(users), width), np.float32),
+        np.zeros((len(items), width), np.float32),
+        np.full(len(users), np.nan),
+        np.full(len(items), np.nan),
+    )
+    assert factors.user_bias is not None
+    assert factors.item_bias is not None
+    factors.users[users, : mean.users.shape[1]] = mean.users
+    factors.items[items, : mean.items.shape[1]] = mean.items
+    factors.user_bias[users], factors.item_bias[items] = mean.user_bias, mean.item_bias
+    return factors
+
+
+def _train_error(data: Interactions, output: ModelOutput) -> tuple[Metric, ...]:
+    ratings = data.user_items
+    if ratings.nnz == 0:
+        return ()
+    raters = np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
+    predicted = predict_ratings(data, output, "factors", raters, ratings.indices)
+    rmse = float(np.sqrt(np.mean((predicted - ratings.data) ** 2)))
+    return (Metric("train", "rmse", rmse, ratings.nnz),)
+
+
+SPEC = ModelSpec(
+    name="bayes_fm",
+    kind="personal",
+    config=BayesFmConfig,
+    fit=fit,
+    score_meaning="predicted rating, not clipped to the scale; similarities are correlations",
+    description="Bayesian factorisation machine on ratings, genres, years and users' attributes",
+    needs=lambda config: frozenset({"attributes"}),
+    prediction="factors",
+    requires=("myfm", "bayes"),
+    search={"rank": Range(4, 24, whole=True)},
+)

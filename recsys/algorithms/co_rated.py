@@ -1,0 +1,224 @@
+"""How alike two columns are over the rows that have both: Pearson, adjusted cosine, Jaccard.
+
+For movies the columns of the ratings are compared, for users those of the transposed matrix. All
+of it is computed from sums over the common raters, which are products of matrices.
+
+B. Sarwar, G. Karypis, J. Konstan, J. Riedl: Item-Based Collaborative Filtering Recommendation
+Algorithms, WWW 2001 (adjusted cosine).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from scipy.sparse import csc_matrix, csr_matrix
+
+from recsys.algorithms.spec import FitOptions
+from recsys.algorithms.topk import joined, over_blocks, ranked_top_k
+from recsys.domain import Float64, Int64, RankedLists
+
+CoRated = Literal["pearson", "adjusted_cosine", "jaccard"]
+
+_PANEL = 128
+"""Columns of a dense panel at most: a row of it stays in the cache while it is added to."""
+_PAIR_BYTES = 144
+"""Six sums, what is computed of them, the similarity and its copies to be ranked."""
+_RANK_BYTES = 64
+"""Two copies of a similarity, the one that is partitioned, masks and positions."""
+_ROUNDING = 1e-12
+"""What is this small beside that which it was subtracted from is rounding, and stands for 0."""
+_DENSE, _SPARSE, _ENTRY = 0.8, 1.5, 10.0
+"""Nanoseconds of an addition to a dense sum, of one to a sparse sum and of an entry of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """What is to be multiplied, and what the products say of two columns."""
+
+    parts: tuple[csc_matrix, ...]
+    """Rows x columns with entries at the same places; those of the first are 1."""
+    products: tuple[tuple[int, int], ...]
+    """Which parts of the one and the other column; the first: the numbers of common raters."""
+    score: Callable[[list[Float64], slice, slice], Float64]
+    """From the products of two ranges of columns to similarities, NaN where undefined."""
+    least_support: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Scorer:
+    comparison: _Comparison
+    min_support: int
+    shrinkage: float
+
+    def __call__(self, sums: list[Float64], one: slice, other: slice) -> Float64:
+        """Compare two ranges of columns; -inf for what is not to be listed."""
+        scores = self.comparison.score(sums, one, other)
+        common = sums[0]
+        if self.shrinkage > 0:
+            scores *= common / (common + self.shrinkage)
+        support = max(self.min_support, self.comparison.least_support)
+        scores[np.isnan(scores) | (common < support)] = -np.inf
+        both = np.arange(max(one.start, other.start), min(one.stop, other.stop))
+        scores[both - one.start, both - other.start] = -np.inf
+        return scores
+
+
+def co_rated_neighbours(
+    matrix: csr_matrix,
+    similarity: CoRated,
+    min_support: int,
+    shrinkage: float,
+    options: FitOptions,
+) -> RankedLists:
+    """List for each column the k most similar others, negative similarities included.
+
+    `pearson` centres both columns on their means over the common raters, as `numpy.corrcoef`
+    does on the two lists of common ratings; `adjusted_cosine` centres each rating on the mean of
+    all ratings of its row; `jaccard` compares the sets of raters. Undefined pairs and those with
+    fewer than `min_support` common raters are left out. `shrinkage` is the lambda of the factor
+    `n / (n + lambda)`, n being the common raters.
+    """
+    counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    # By falling popularity: of two columns the one with fewer ratings then does the adding up.
+    order = np.argsort(-counts, kind="stable")
+    if not _dense_is_better(matrix, counts[order], options):
+        comparison = _COMPARISONS[similarity](matrix.tocsc())
+        return _by_sparse_sums(_Scorer(comparison, min_support, shrinkage), options)
+    comparison = _COMPARISONS[similarity](matrix[:, order].tocsc())
+    # One half of the memory is for the square, the other for what is computed on the way.
+    half = replace(options, memory_mb=max(1, options.memory_mb // 2))
+    square = _square(_Scorer(comparison, min_support, shrinkage), half)
+    return _ranked_square(square, np.argsort(order), half)
+
+
+def _dense_is_better(matrix: csr_matrix, falling: Int64, options: FitOptions) -> bool:
+    """Tell whether all pairs fit into half of the memory and dense sums take less time.
+
+    These add up quickly, each pair once, but also where there is nothing to add.
+    """
+    columns = len(falling)
+    if 8 * columns**2 > options.memory_mb * 2**19:
+        return False
+    dense = _DENSE * float(falling @ np.arange(1, columns + 1) + matrix.shape[0] * columns)
+    additions = float((np.diff(matrix.indptr).astype(np.float64) ** 2).sum())
+    return dense <= _SPARSE * additions + _ENTRY * columns**2
+
+
+def _by_sparse_sums(scorer: _Scorer, options: FitOptions) -> RankedLists:
+    """Rank each column's similarities to all, a block of columns at a time."""
+    parts, products = scorer.comparison.parts, scorer.comparison.products
+    columns = parts[0].shape[1]
+    everything = tuple(part.tocsr() for part in parts)
+
+    def work(start: int, stop: int) -> RankedLists:
+        block = [part[:, start:stop].T for part in parts]
+        sums = [(block[one] @ everything[other]).toarray() for one, other in products]
+        return ranked_top_k(scorer(sums, slice(start, stop), slice(0, columns)), options.k)
+
+    return joined(RankedLists, over_blocks(columns, _PAIR_BYTES * columns, options, work))
+
+
+def _square(scorer: _Scorer, options: FitOptions) -> Float64:
+    """Compute the similarity of each two columns once, by panels side by side."""
+    parts, products = scorer.comparison.parts, scorer.comparison.products
+    rows, columns = parts[0].shape
+    square = np.empty((columns, columns))
+
+    def work(start: int) -> None:
+        stop = min(start + width, columns)
+        rest = [part[:, start:].T for part in parts]
+        panel = [part[:, start:stop].toarray() for part in parts]
+        sums = [rest[one] @ panel[other] for one, other in products]
+        scores = scorer(sums, slice(start, columns), slice(start, stop))
+        square[start:, start:stop] = scores
+        square[start:stop, start:] = scores.T
+
+    column_bytes = _PAIR_BYTES * columns + 8 * len(parts) * rows
+    room = options.memory_mb * 2**20 // (options.workers * max(1, column_bytes))
+    width = int(min(max(1, room), _PANEL))
+    with ThreadPoolExecutor(options.workers) as pool:
+        list(pool.map(work, range(0, columns, width)))
+    return square
+
+
+def _ranked_square(square: Float64, places: Int64, options: FitOptions) -> RankedLists:
+    """Rank the rows of a square whose row and column `places[i]` are those of column i."""
+
+    def work(start: int, stop: int) -> RankedLists:
+        return ranked_top_k(square[places[start:stop]][:, places], options.k)
+
+    blocks = over_blocks(len(square), _RANK_BYTES * len(square), options, work)
+    return joined(RankedLists, blocks)
+
+
+def _pearson(ratings: csc_matrix) -> _Comparison:
+    def score(sums: list[Float64], one: slice, other: slice) -> Float64:
+        # Multiplied by n throughout, so that ratings in halves give sums without any rounding.
+        common, product, sum_one, sum_other, squares_one, squares_other = sums
+        covariance = common * product
+        covariance -= sum_one * sum_other
+        spread = _variance(common, sum_one, squares_one)
+        spread *= _variance(common, sum_other, squares_other)
+        return _quotient(covariance, np.sqrt(spread, out=spread))
+
+    parts = (_ones(ratings), ratings, _with(ratings, ratings.data**2))
+    return _Comparison(parts, ((0, 0), (1, 1), (1, 0), (0, 1), (2, 0), (0, 2)), score, 2)
+
+
+def _adjusted_cosine(ratings: csc_matrix) -> _Comparison:
+    def score(sums: list[Float64], one: slice, other: slice) -> Float64:
+        _, product, squares_one, squares_other = sums
+        return _quotient(product, np.sqrt(squares_one * squares_other))
+
+    rows = ratings.shape[0]
+    counts = np.bincount(ratings.indices, minlength=rows)
+    means = np.bincount(ratings.indices, ratings.data, rows) / np.maximum(counts, 1)
+    deviations = ratings.data - means[ratings.indices]
+    deviations[np.abs(deviations) <= _ROUNDING * np.abs(ratings.data)] = 0
+    parts = (_ones(ratings), _with(ratings, deviations), _with(ratings, deviations**2))
+    return _Comparison(parts, ((0, 0), (1, 1), (2, 0), (0, 2)), score, 2)
+
+
+def _jaccard(ratings: csc_matrix) -> _Comparison:
+    counts = np.diff(ratings.indptr).astype(np.float64)
+
+    def score(sums: list[Float64], one: slice, other: slice) -> Float64:
+        (common,) = sums
+        return _quotient(common, counts[one, None] + counts[other] - common)
+
+    return _Comparison((_ones(ratings),), ((0, 0),), score, 1)
+
+
+_COMPARISONS: dict[CoRated, Callable[[csc_matrix], _Comparison]] = {
+    "pearson": _pearson,
+    "adjusted_cosine": _adjusted_cosine,
+    "jaccard": _jaccard,
+}
+
+
+def _variance(common: Float64, sums: Float64, squares: Float64) -> Float64:
+    total = common * squares
+    variance: Float64 = total - sums * sums
+    total *= _ROUNDING
+    variance[variance <= total] = 0
+    return variance
+
+
+def _quotient(product: Float64, norm: Float64) -> Float64:
+    """Divide, NaN where the norm is 0, and keep rounding from leading out of [-1, 1]."""
+    norm[norm <= 0] = np.nan
+    quotient = product / norm
+    return np.clip(quotient, -1.0, 1.0, out=quotient)
+
+
+def _ones(columns: csc_matrix) -> csc_matrix:
+    return _with(columns, np.ones(columns.nnz))
+
+
+def _with(columns: csc_matrix, data: Float64) -> csc_matrix:
+    """Return the matrix with other values, zeros among them, at the same places."""
+    return csc_matrix((data, columns.indices, columns.indptr), shape=columns.shape)

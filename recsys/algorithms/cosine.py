@@ -1,0 +1,115 @@
+"""Cosine of the rating columns of two movies, or of two users in the transposed matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+from implicit.nearest_neighbours import all_pairs_knn
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from recsys.algorithms.recommend import binarised
+from recsys.algorithms.spec import FitOptions
+from recsys.algorithms.topk import (
+    empty,
+    joined,
+    over_blocks,
+    ranked,
+    ranked_top_k,
+    shortened,
+)
+from recsys.domain import Float64, Int64, RankedLists
+
+_BYTES_A_COLUMN = 96
+"""Two sparse products, their dense copies, the copy that is partitioned, masks and positions."""
+
+
+def cosine_neighbours(
+    matrix: csr_matrix, min_support: int, shrinkage: float, options: FitOptions
+) -> RankedLists:
+    """List for each column the k nearest by the cosine of their ratings, where it is above 0.
+
+    The kernel of `implicit` knows nothing of common raters and cuts ties as they come. The rows
+    for which that cannot have mattered are taken from it; the others, mostly of columns with few
+    ratings and therefore cheap, are computed in full.
+    """
+    columns = matrix.shape[1]
+    if matrix.nnz == 0:
+        return empty(RankedLists, columns)
+    unit, norms = _unit_columns(matrix)
+    fast = _kernel(unit, min(options.k + 1, columns), options)
+    largest = float(np.abs(matrix.data).max())
+    if shrinkage > 0:
+        trusted = np.zeros(columns, bool)
+    else:
+        trusted = _trusted(fast, norms / max(largest, 1e-300), min_support, options.k)
+    exact = _exact(unit, np.flatnonzero(~trusted), min_support, shrinkage, options)
+    return _merged(shortened(fast, options.k), exact, trusted)
+
+
+def _unit_columns(matrix: csr_matrix) -> tuple[csr_matrix, Float64]:
+    squares = np.bincount(matrix.indices, matrix.data**2, minlength=matrix.shape[1])
+    norms = np.sqrt(squares)
+    data = matrix.data / np.where(norms > 0, norms, 1)[matrix.indices]
+    # Copies: the kernel asks for 32-bit buffers it could write to.
+    indices, indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+    return csr_matrix((data, indices, indptr), shape=matrix.shape), norms
+
+
+def _kernel(unit: csr_matrix, k: int, options: FitOptions) -> RankedLists:
+    """Best k by cosine of each column without itself."""
+    pairs = all_pairs_knn(unit, k + 1, num_threads=options.threads, show_progress=False)
+    wanted = (pairs.data > 0) & (pairs.row != pairs.col)
+    scores = np.minimum(pairs.data[wanted], 1.0)
+    lists = ranked(pairs.row[wanted], pairs.col[wanted], scores, unit.shape[1])
+    return shortened(lists, k)
+
+
+def _trusted(lists: RankedLists, norms: Float64, min_support: int, k: int) -> NDArray[np.bool_]:
+    """Tell the rows of k + 1 candidates whose first k stand: supported, and no tie at the cut.
+
+    `norms` are in units of the largest rating: each common rater adds at most
+    `1 / (norm_i * norm_j)` to a cosine, which bounds their number from below.
+    """
+    lengths = np.diff(lists.indptr)
+    rows = np.repeat(np.arange(lists.rows), lengths)
+    raters = lists.scores * norms[rows] * norms[lists.indices]
+    # One whole rater is the least that can be missing, so 0.5 leaves rounding no say.
+    weak = raters < min_support - 0.5 if min_support > 1 else np.zeros(len(rows), bool)
+    trusted: NDArray[np.bool_] = np.bincount(rows[weak], minlength=lists.rows) == 0
+    full = np.flatnonzero(lengths > k)
+    last = lists.indptr[full + 1] - 1
+    trusted[full] &= lists.scores[last] < lists.scores[last - 1]
+    return trusted
+
+
+def _exact(
+    unit: csr_matrix, chosen: Int64, min_support: int, shrinkage: float, options: FitOptions
+) -> RankedLists:
+    """Rank the k nearest of the chosen columns from all pairs of theirs."""
+    raters = binarised(unit, np.float32)
+    own, own_raters = unit.T.tocsr()[chosen], raters.T.tocsr()[chosen]
+
+    def work(start: int, stop: int) -> RankedLists:
+        scores = np.minimum((own[start:stop] @ unit).toarray(), 1.0)
+        common = (own_raters[start:stop] @ raters).toarray()
+        if shrinkage > 0:
+            scores *= common / (common + np.float64(shrinkage))
+        scores[(scores <= 0) | (common < min_support)] = -np.inf
+        scores[np.arange(stop - start), chosen[start:stop]] = -np.inf
+        return ranked_top_k(scores, options.k)
+
+    row_bytes = _BYTES_A_COLUMN * unit.shape[1]
+    return joined(RankedLists, over_blocks(len(chosen), row_bytes, options, work))
+
+
+def _merged(fast: RankedLists, exact: RankedLists, trusted: np.ndarray) -> RankedLists:
+    """Take the trusted rows of `fast` and, for the others, the rows of `exact` in their order."""
+    own = np.repeat(trusted, np.diff(fast.indptr))
+    lengths = np.where(trusted, np.diff(fast.indptr), 0)
+    lengths[~trusted] = np.diff(exact.indptr)
+    from_exact = np.repeat(~trusted, lengths)
+    indices = np.empty(len(from_exact), np.int32)
+    scores = np.empty(len(from_exact))
+    indices[from_exact], indices[~from_exact] = exact.indices, fast.indices[own]
+    scores[from_exact], scores[~from_exact] = exact.scores, fast.scores[own]
+    return RankedLists(np.concatenate(([0], np.cumsum(lengths))), indices, scores)

@@ -1,0 +1,95 @@
+"""Chart: what to show somebody to learn a taste: well known, disputed, of all genres and eras.
+
+A. M. Rashid et al.: Getting to Know You: Learning New User Preferences in Recommender Systems,
+IUI 2002: log(popularity) * entropy finds movies that people can rate and whose rating tells
+something. Alone it finds those of one decade, of few genres; so each (genre, decade) takes turns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.special import entr
+
+from recsys.algorithms.charts import build_charts, count_votes
+from recsys.algorithms.config import within
+from recsys.algorithms.predict import rating_range
+from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.domain import Float64, Int64, Interactions, ModelOutput
+
+YEARS_AN_ERA = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ExploratoryConfig:
+    grades: int = 5
+    """Equal parts of the rating scale between which the entropy tells: half a star is no dispute.
+    The paper's scale has five."""
+
+    def __post_init__(self) -> None:
+        within(self, "grades", 2, 100)
+
+
+def fit(data: Interactions, config: ExploratoryConfig, options: FitOptions) -> ModelOutput:
+    """Rank the rated movies by `log(votes) * entropy / turn`.
+
+    A movie's turn is its place, by `log(votes) * entropy`, in its cells (genre, era), the last of
+    these places where it has several; movies of one and the same turn share no cell. The era is
+    the decade; movies without a year, or without genres, have cells of their own. In the chart of
+    one genre the last place is that of all the movies of an era.
+    """
+    votes = count_votes(data.user_items)
+    worth = _worth(data, votes.counts, config.grades)
+    eras = _eras(data)
+
+    def score(items: Int64) -> Float64:
+        return worth[items] / _turns(worth[items], data.item_genres[items], eras[items])
+
+    return ModelOutput(charts=build_charts(data, votes, score))
+
+
+def _worth(data: Interactions, votes: Int64, grades: int) -> Float64:
+    """Return log(votes) times the entropy, in nats, of the grades each item was given."""
+    ratings = data.user_items
+    low, high = rating_range(data)
+    width = (high - low) / grades or 1.0
+    grade = np.clip((ratings.data - low) // width, 0, grades - 1).astype(np.int64)
+    cells = ratings.indices.astype(np.int64) * grades + grade
+    given = np.bincount(cells, minlength=len(votes) * grades).reshape(-1, grades)
+    some = np.maximum(votes, 1)
+    # Rounded, so that the same numbers of votes at other grades are a tie.
+    worth: Float64 = np.round(np.log(some) * entr(given / some[:, None]).sum(axis=1), 12)
+    return worth
+
+
+def _eras(data: Interactions) -> Int64:
+    """Return the era of each item as a number from 0."""
+    if data.item_years is None:
+        return np.zeros(data.user_items.shape[1], np.int64)
+    return np.unique(data.item_years // YEARS_AN_ERA, return_inverse=True)[1].astype(np.int64)
+
+
+def _turns(worth: Float64, genres: csr_matrix, eras: Int64) -> Int64:
+    """Return the place, from 1, of each item in its cells; the last of its places."""
+    lengths = np.diff(genres.indptr)
+    bare = np.flatnonzero(lengths == 0)
+    items = np.concatenate((np.repeat(np.arange(len(worth)), lengths), bare))
+    columns = np.concatenate((genres.indices, np.full(len(bare), genres.shape[1])))
+    cells = columns * (eras.max(initial=0) + 1) + eras[items]
+    order = np.lexsort((items, -worth[items], cells))
+    items, cells = items[order], cells[order]
+    turns = np.zeros(len(worth), np.int64)
+    np.maximum.at(turns, items, np.arange(1, len(items) + 1) - np.searchsorted(cells, cells))
+    return turns
+
+
+SPEC = ModelSpec(
+    name="exploratory",
+    kind="chart",
+    config=ExploratoryConfig,
+    fit=fit,
+    score_meaning="log(votes) times entropy of the ratings, over its place in genre and decade",
+    description="Well known and disputed movies across genres and decades: to learn a taste",
+)

@@ -1,0 +1,64 @@
+"""Hybrid: the whole list from the first model of a chain that can serve the user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.algorithms.hybrids import Offers, check_chain, hybrid
+from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.domain import Int64, Interactions, ModelOutput
+from recsys.errors import ConfigError
+
+NAME = "hybrid_switching"
+
+
+@dataclass(frozen=True, slots=True)
+class HybridSwitchingConfig:
+    chain: tuple[str, ...] = ("ease", "content_genres", "popular")
+    """Models in the order they are tried: collaborative first, or, the other way round, content
+    first."""
+    min_ratings: tuple[int, ...] = (5, 1, 0)
+    """Ratings a user needs to be served by each model of the chain."""
+
+    def __post_init__(self) -> None:
+        check_chain(self, NAME)
+        if len(self.min_ratings) != len(self.chain) or min(self.min_ratings) < 0:
+            raise ConfigError(
+                f"min_ratings = {self.min_ratings!r} does not fit the chain",
+                hint=f"min_ratings must be {len(self.chain)} numbers of at least 0, "
+                f"one for each of: {', '.join(self.chain)}.",
+                key=("min_ratings",),
+            )
+
+
+def fit(data: Interactions, config: HybridSwitchingConfig, options: FitOptions) -> ModelOutput:
+    """List what the first model offers of which the user has enough ratings, and that offers any.
+
+    A chart serves everybody who has not rated all of it; charts come last, then.
+    """
+    needed = np.array(config.min_ratings)[:, None]
+
+    def choose(offers: Offers, ratings: Int64) -> Int64:
+        serves = np.zeros((len(config.chain), len(ratings)), bool)
+        serves[offers.parts, offers.rows] = True
+        serves &= ratings >= needed
+        first = np.argmax(serves, axis=0)
+        wanted = serves[offers.parts, offers.rows] & (first[offers.rows] == offers.parts)
+        entries = np.flatnonzero(wanted)
+        # All of a user's are of one list already in order.
+        return entries[np.argsort(offers.rows[entries], kind="stable")]
+
+    return hybrid(data, config.chain, choose, options)
+
+
+SPEC = ModelSpec(
+    name=NAME,
+    kind="personal",
+    config=HybridSwitchingConfig,
+    fit=fit,
+    score_meaning="score of the model that gave the list",
+    description="First of several models that can serve a user: collaborative, content, popular",
+    parts=lambda config: config.chain,
+)

@@ -1,0 +1,272 @@
+"""Matrix factorisation with biases, fitted on the observed ratings by alternating least squares.
+
+Y. Koren, R. Bell, C. Volinsky: Matrix Factorization Techniques for Recommender Systems,
+Computer 42(8), 2009; the penalty by the number of ratings is after Y. Zhou, D. Wilkinson,
+R. Schreiber, R. Pan: Large-scale Parallel Collaborative Filtering for the Netflix Prize, 2008.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.spatial.distance import cdist
+from threadpoolctl import threadpool_limits
+
+from recsys.algorithms.config import within
+from recsys.algorithms.factors import rated, signs, where
+from recsys.algorithms.predict import predict_ratings
+from recsys.algorithms.recommend import binarised, recommend_from_factors
+from recsys.algorithms.spec import FitOptions, ModelSpec, Range
+from recsys.algorithms.topk import joined, over_blocks, ranked_top_k, spread
+from recsys.domain import (
+    Factors,
+    Float32,
+    Float64,
+    Int64,
+    Interactions,
+    Metric,
+    ModelOutput,
+    Neighbours,
+    RankedLists,
+)
+
+_BYTES_A_COLUMN = 56
+"""Distances, scores, the copy that is partitioned, masks and positions."""
+
+
+@dataclass(frozen=True, slots=True)
+class MfConfig:
+    factors: int = 15
+    regularization: float = 1.2
+    """Penalty of factors: times the squared length of the vector and the root of its ratings'
+    number. What is best depends little on how many ratings there are."""
+    bias_regularization: float = 3.0
+    """Penalty of a bias, as so many ratings that say 0."""
+    iterations: int = 15
+    holdout: float = 0.1
+    """Share of the ratings that a fit of its own leaves out, to measure on; 0: no such fit."""
+
+    def __post_init__(self) -> None:
+        within(self, "factors", 1, 256)
+        within(self, "regularization", 1e-6)
+        within(self, "bias_regularization", 1e-6)
+        within(self, "iterations", 1)
+        within(self, "holdout", 0, 0.9)
+
+
+def fit(data: Interactions, config: MfConfig, options: FitOptions) -> ModelOutput:
+    """Predict ratings by `mean + b_u + b_i + p_u . q_i`, and compare movies by their factors.
+
+    Users and items without ratings have factors of 0, a bias of NaN, and no lists.
+    """
+    ratings = data.user_items
+    fitted = factorise(ratings, config, options)
+    assert fitted.user_bias is not None
+    assert fitted.item_bias is not None
+    users, items = rated(ratings)
+    user_bias, item_bias = where(users, fitted.user_bias), where(items, fitted.item_bias)
+    return ModelOutput(
+        neighbours=neighbours_by_difference(fitted.items, items, options),
+        recommendations=recommend_from_factors(
+            ratings, fitted.users, fitted.items, options, user_bias, item_bias
+        ),
+        factors=Factors(fitted.users, fitted.items, user_bias, item_bias),
+        metrics=_train_error(data, fitted) + _holdout_error(data, config, options),
+    )
+
+
+# --- the fit --------------------------------------------------------------------------------------
+
+
+def factorise(user_items: csr_matrix, config: MfConfig, options: FitOptions) -> Factors:
+    """Minimise the squared error on the ratings plus
+
+    `regularization (sum_u sqrt(n_u) |p_u|^2 + sum_i sqrt(n_i) |q_i|^2)`
+    `+ bias_regularization (sum_u b_u^2 + sum_i b_i^2)`,
+
+    n being numbers of ratings. Biases of users include the mean of all ratings; without ratings
+    a bias is 0, or that mean, and factors are 0.
+    """
+    users, items = user_items.shape
+    width = config.factors + 1
+    own, other = np.zeros((users, width)), np.zeros((items, width))
+    if user_items.nnz == 0:
+        return _as_factors(own, other, 0.0)
+    mean = float(user_items.data.mean())
+    by_user = _with(user_items, user_items.data - mean)
+    by_item = by_user.T.tocsr()
+    random = np.random.default_rng(options.seed)
+    other[:, :-1] = random.normal(scale=0.1, size=(items, config.factors))
+    with threadpool_limits(1, "blas"):  # blocks of rows run side by side already
+        for _ in range(config.iterations):
+            own = _solved(by_user, other, config, options)
+            other = _solved(by_item, own, config, options)
+    axes = _principal_axes(other[:, :-1], np.diff(by_item.indptr))
+    own[:, :-1] = own[:, :-1] @ axes
+    other[:, :-1] = other[:, :-1] @ axes
+    return _as_factors(own, other, mean)
+
+
+def _solved(ratings: csr_matrix, others: Float64, config: MfConfig, options: FitOptions) -> Float64:
+    """Solve the least squares problem of each row, the other side's factors being given.
+
+    Rows are vectors of factors with the bias as last column. A row's matrix is the sum of the
+    outer products of those it rated: the upper triangles of all of them are a sparse product.
+    """
+    width = others.shape[1]
+    known = np.column_stack([others[:, :-1], np.ones(len(others))])
+    counts = np.diff(ratings.indptr)
+    seen = binarised(ratings)
+    sums = _with(ratings, ratings.data - others[ratings.indices, -1]) @ known
+    diagonal = np.arange(width)
+    penalty = np.empty((len(counts), width))
+    penalty[:, -1] = config.bias_regularization
+    penalty[:, :-1] = config.regularization * np.sqrt(np.maximum(counts, 1))[:, None]
+    result = np.empty((len(counts), width))
+
+    def work(rows: slice) -> None:
+        matrices = _sums_of_outer_products(seen[rows], known, options)
+        matrices[:, diagonal, diagonal] += penalty[rows]
+        result[rows] = np.linalg.solve(matrices, sums[rows, :, None])[:, :, 0]
+
+    with ThreadPoolExecutor(options.workers) as pool:
+        list(pool.map(work, _row_blocks(len(counts), width, options)))
+    return result
+
+
+def _sums_of_outer_products(seen: csr_matrix, vectors: Float64, options: FitOptions) -> Float64:
+    """Return for each row of `seen` the matrix `sum v v'` over the vectors it has."""
+    width = vectors.shape[1]
+    left, right = np.triu_indices(width)
+    upper = np.empty((seen.shape[0], len(left)))
+    # Both factors of the products are copies, so three arrays of this many columns.
+    at_once = max(1, _room(options) // (3 * 8 * len(vectors)))
+    for start in range(0, len(left), at_once):
+        part = slice(start, start + at_once)
+        upper[:, part] = seen @ (vectors[:, left[part]] * vectors[:, right[part]])
+    place = np.empty((width, width), np.intp)
+    place[left, right] = place[right, left] = np.arange(len(left))
+    return np.take(upper, place, axis=1)
+
+
+def _row_blocks(rows: int, width: int, options: FitOptions) -> list[slice]:
+    """Cut the rows into one block for each thread, or into more where memory asks for it."""
+    size = max(1, min(_room(options) // (2 * 8 * width**2), -(-rows // options.workers)))
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+def _room(options: FitOptions) -> int:
+    """Bytes for each of the two large arrays of a thread: outer products and their sums."""
+    return options.memory_mb * 2**20 // (2 * options.workers)
+
+
+def _principal_axes(items: Float64, counts: NDArray[np.integer]) -> Float64:
+    """Return the rotation to the axes that do not depend on where the fit began.
+
+    Predictions and penalty stay as they are when both sides are rotated; distances by
+    coordinates do not.
+    """
+    scatter = (items * np.sqrt(counts)[:, None]).T @ items
+    axes: Float64 = np.linalg.eigh(scatter)[1][:, ::-1]
+    return axes * signs(items @ axes)
+
+
+def _as_factors(own: Float64, other: Float64, mean: float) -> Factors:
+    users, items = own[:, :-1].astype(np.float32), other[:, :-1].astype(np.float32)
+    return Factors(users, items, mean + own[:, -1], other[:, -1].copy())
+
+
+def _with(matrix: csr_matrix, values: Float64) -> csr_matrix:
+    return csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+# --- how well it fits -----------------------------------------------------------------------------
+
+
+def _train_error(data: Interactions, fitted: Factors) -> tuple[Metric, ...]:
+    every = np.arange(data.user_items.nnz)
+    return _error("train", data, fitted, every)
+
+
+def _holdout_error(data: Interactions, config: MfConfig, options: FitOptions) -> tuple[Metric, ...]:
+    """Fit the rest of a random split and measure on what was held out.
+
+    A user or movie not in the rest counts with a bias of 0 and no factors.
+    """
+    ratings = data.user_items
+    size = int(config.holdout * ratings.nnz)
+    if size == 0:
+        return ()
+    held = np.sort(np.random.default_rng(options.seed).permutation(ratings.nnz)[:size])
+    rest = _without(ratings, held)
+    fitted = factorise(rest, config, options)
+    return _error(f"holdout {config.holdout:g}", data, fitted, held)
+
+
+def _without(ratings: csr_matrix, entries: Int64) -> csr_matrix:
+    """Return the matrix without the entries at these places of its arrays."""
+    kept = np.ones(ratings.nnz, bool)
+    kept[entries] = False
+    before = np.concatenate([[0], np.cumsum(kept)])
+    arrays = ratings.data[kept], ratings.indices[kept], before[ratings.indptr]
+    return csr_matrix(arrays, shape=ratings.shape)
+
+
+def _error(
+    protocol: str, data: Interactions, fitted: Factors, entries: Int64
+) -> tuple[Metric, ...]:
+    """Measure the error of the predictions, on the scale of the ratings, at some entries."""
+    if len(entries) == 0:
+        return ()
+    ratings = data.user_items
+    users = np.searchsorted(ratings.indptr, entries, side="right") - 1
+    items = ratings.indices[entries]
+    predicted = predict_ratings(data, ModelOutput(factors=fitted), "factors", users, items)
+    error = np.sqrt(np.mean((predicted - ratings.data[entries]) ** 2))
+    return (Metric(protocol, "rmse", float(error), len(entries)),)
+
+
+# --- similar movies -------------------------------------------------------------------------------
+
+
+def neighbours_by_difference(
+    items: Float32, known: NDArray[np.bool_], options: FitOptions
+) -> Neighbours:
+    """List for each known item those whose factors differ least.
+
+    `difference_score` is the sum of absolute differences, and the score `1 / (1 + difference)`.
+    """
+    positions = np.flatnonzero(known)
+    vectors = items[positions].astype(np.float64)
+
+    def work(start: int, stop: int) -> RankedLists:
+        scores = 1 / (1 + cdist(vectors[start:stop], vectors, "cityblock"))
+        own = np.arange(start, stop)
+        scores[own - start, own] = -np.inf
+        return ranked_top_k(scores, options.k)
+
+    row_bytes = _BYTES_A_COLUMN * len(positions)
+    lists = joined(RankedLists, over_blocks(len(positions), row_bytes, options, work))
+    lists = spread(lists, positions, positions, len(items))
+    return Neighbours(lists.indptr, lists.indices, lists.scores)
+
+
+SPEC = ModelSpec(
+    name="mf",
+    kind="personal",
+    config=MfConfig,
+    fit=fit,
+    score_meaning="predicted rating, not clipped to the scale; similarities 1 / (1 + difference)",
+    description="Regularised matrix factorisation with biases, fitted on the observed ratings",
+    prediction="factors",
+    search={
+        "factors": Range(5, 64, log=True, whole=True),
+        "regularization": Range(0.3, 4, log=True),
+        "bias_regularization": Range(0.5, 20, log=True),
+        "iterations": Range(5, 30, whole=True),
+    },
+)

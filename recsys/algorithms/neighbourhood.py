@@ -1,0 +1,64 @@
+"""The four similarities of movies, or of users in the transposed matrix, under one roof."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from recsys.algorithms.co_rated import co_rated_neighbours
+from recsys.algorithms.cosine import cosine_neighbours
+from recsys.algorithms.spec import FitOptions
+from recsys.domain import Int32, RankedLists
+
+Similarity = Literal["pearson", "cosine", "adjusted_cosine", "jaccard"]
+
+_PAIRS_AT_ONCE = 1 << 12
+_BITS_AT_MOST = 1 << 13
+
+
+def similar_columns(
+    matrix: csr_matrix,
+    similarity: Similarity,
+    min_support: int,
+    shrinkage: float,
+    options: FitOptions,
+) -> RankedLists:
+    """List for each column the k most similar others by their ratings.
+
+    Pairs with fewer than `min_support` common raters, and those whose similarity is undefined,
+    are left out; `shrinkage` is the lambda of the factor `n / (n + lambda)`, n being the common
+    raters. A cosine of 0 says that nobody rated both, and is left out as well.
+    """
+    if similarity == "cosine":
+        return cosine_neighbours(matrix, min_support, shrinkage, options)
+    return co_rated_neighbours(matrix, similarity, min_support, shrinkage, options)
+
+
+def common_ratings(matrix: csr_matrix, lists: RankedLists, options: FitOptions) -> Int32:
+    """Count for each entry of the lists the columns that its two rows of the matrix both have.
+
+    Rows are compared as strings of bits, some thousand columns at a time.
+    """
+    seen = matrix.tocsc()
+    seen = type(seen)((np.ones(seen.nnz, np.bool_), seen.indices, seen.indptr), shape=seen.shape)
+    owners = np.repeat(np.arange(lists.rows), np.diff(lists.indptr))
+    common = np.zeros(len(lists), np.int32)
+    room = options.memory_mb * 2**20 // (2 * max(1, lists.rows))
+    width = int(min(max(64, room // 64 * 64), _BITS_AT_MOST))
+    for first in range(0, matrix.shape[1], width):
+        bits = _words(seen[:, first : first + width].toarray())
+        for start in range(0, len(lists), _PAIRS_AT_ONCE):
+            part = slice(start, start + _PAIRS_AT_ONCE)
+            both = bits[owners[part]] & bits[lists.indices[part]]
+            common[part] += np.bitwise_count(both).sum(axis=1, dtype=np.int32)
+    return common
+
+
+def _words(flags: np.ndarray) -> np.ndarray:
+    """Pack the flags of each row into 64-bit words."""
+    packed = np.packbits(flags, axis=1)
+    words = np.zeros((len(packed), -(-packed.shape[1] // 8) * 8), np.uint8)
+    words[:, : packed.shape[1]] = packed
+    return words.view(np.uint64)

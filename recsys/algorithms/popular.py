@@ -1,0 +1,61 @@
+"""Chart: what someone of whom nothing is known is most likely to watch and like.
+
+S. E. Robertson: The Probability Ranking Principle in IR, Journal of Documentation 33(4), 1977. A
+list ordered by the probability that its reader gains from each entry has the highest expected
+gain, at every length. Of a stranger that probability is the share of people it holds for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from recsys.algorithms.charts import build_charts, count_votes
+from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.domain import Interactions, ModelOutput
+
+_ROUNDING = 1e-9
+"""A sum of many ratings is off by less, and no rating on a scale is this near to a mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class PopularConfig:
+    """Nothing to choose."""
+
+
+def fit(data: Interactions, config: PopularConfig, options: FitOptions) -> ModelOutput:
+    """Rank the rated movies by (people who liked it) / (people who have rated anything).
+
+    A rating that is at least the mean of its user's is a like; so are all of someone who always
+    gives the same. Movies rated but liked by nobody score 0. A genre's chart has the same scores.
+    """
+    likes = np.bincount(
+        data.user_items.indices[liked(data.user_items)], minlength=data.user_items.shape[1]
+    )
+    people = int(np.count_nonzero(np.diff(data.user_items.indptr)))
+    scores = likes / max(1, people)
+    votes = count_votes(data.user_items)
+    return ModelOutput(charts=build_charts(data, votes, lambda items: scores[items]))
+
+
+def liked(user_items: csr_matrix) -> np.ndarray:
+    """Tell of each stored rating whether it is at least the mean of its user's ratings."""
+    lengths = np.diff(user_items.indptr)
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    sums = np.bincount(rows, user_items.data, minlength=len(lengths))
+    sizes = np.bincount(rows, np.abs(user_items.data), minlength=len(lengths))
+    least = (sums - _ROUNDING * sizes) / np.maximum(lengths, 1)
+    enough: np.ndarray = user_items.data >= least[rows]
+    return enough
+
+
+SPEC = ModelSpec(
+    name="popular",
+    kind="chart",
+    config=PopularConfig,
+    fit=fit,
+    score_meaning="share of the people who rated it no lower than their own mean, up to 1",
+    description="Movies that most people watched and liked: for someone of whom nothing is known",
+)

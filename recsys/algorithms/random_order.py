@@ -1,0 +1,38 @@
+"""Chart: all movies of the catalogue in random order, so that new ones are shown at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.algorithms.charts import build_charts, count_votes
+from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.domain import Interactions, ModelOutput
+
+
+@dataclass(frozen=True, slots=True)
+class RandomConfig:
+    """Nothing to choose; the order is that of the run's seed."""
+
+
+def fit(data: Interactions, config: RandomConfig, options: FitOptions) -> ModelOutput:
+    """Shuffle all movies, those nobody has rated included; a genre's are in the same order.
+
+    The score is 1 for the first of all and falls evenly to `1 / movies` for the last.
+    """
+    items = data.user_items.shape[1]
+    scores = np.random.default_rng(options.seed).permutation(np.arange(1, items + 1)) / items
+    votes = count_votes(data.user_items)
+    charts = build_charts(data, votes, lambda members: scores[members], np.arange(items))
+    return ModelOutput(charts=charts)
+
+
+SPEC = ModelSpec(
+    name="random",
+    kind="chart",
+    config=RandomConfig,
+    fit=fit,
+    score_meaning="place in a random order: 1 for the first, near 0 for the last",
+    description="All movies in random order, those nobody has rated yet among them",
+)

@@ -1,0 +1,258 @@
+"""The hybrids against plain loops over the lists of their parts."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from recsys.algorithms.registry import MODELS, FitOptions, make_config
+from recsys.domain import Chart, Interactions, ModelOutput, TopN
+from recsys.errors import ConfigError
+
+USERS, ITEMS = 23, 30
+Entry = tuple[int, float, int]
+"""Movie, score, position of its model in the chain."""
+
+
+def ratings(seed: int) -> np.ndarray:
+    """Users of no, few and many ratings; the last has rated everything, the first nothing."""
+    random = np.random.default_rng(seed)
+    activity = random.permutation(np.linspace(0, 0.6, USERS))
+    dense = (random.random((USERS, ITEMS)) < activity[:, None]) * 4.0
+    dense[0], dense[-1] = 0, 4
+    return dense
+
+
+def personal(dense: np.ndarray, seed: int, least: int = 0) -> ModelOutput:
+    """Random lists of up to 9 movies not rated; empty for users of fewer than `least` ratings."""
+    random = np.random.default_rng(seed)
+    lists: list[np.ndarray] = []
+    for row in dense:
+        free = random.permutation(np.flatnonzero(row == 0))
+        served = (row > 0).sum() >= least
+        lists.append(free[: random.integers(0, 10)] if served else free[:0])
+    indices = np.concatenate(lists).astype(np.int32)
+    scores = np.concatenate([np.sort(random.normal(size=len(one)))[::-1] for one in lists])
+    indptr = np.concatenate(([0], np.cumsum([len(one) for one in lists])))
+    return ModelOutput(recommendations=TopN(indptr, indices, scores))
+
+
+def chart(seed: int, length: int) -> ModelOutput:
+    """A chart of some movies, and one of a genre that is not to be used."""
+    random = np.random.default_rng(seed)
+    items = random.permutation(ITEMS)[:length].astype(np.int32)
+    numbers = np.zeros(length, np.int64), np.zeros(length)
+    scores = np.linspace(50, 40, length)
+    genre = Chart("Drama", items[::-1], scores, *numbers)
+    return ModelOutput(charts=(genre, Chart(None, items, scores, *numbers)))
+
+
+def parts(dense: np.ndarray) -> dict[str, ModelOutput]:
+    return {
+        "ease": personal(dense, 1, least=3),
+        "als": personal(dense, 2),
+        "popular": chart(3, 17),
+        "trending": ModelOutput(),
+    }
+
+
+def fit(name: str, dense: np.ndarray, n: int, **params: Any) -> tuple[list[list[Entry]], TopN]:
+    spec = MODELS[name]
+    data = Interactions(csr_matrix(dense), csr_matrix((ITEMS, 0)), (), parts=parts(dense))
+    config = make_config(spec, params)
+    assert spec.parts(config) == config.chain
+    output = spec.fit(data, config, FitOptions(n=n))
+    assert output.sources == config.chain
+    lists = output.recommendations
+    assert lists is not None
+    assert lists.sources is not None
+    assert lists.sources.dtype == np.int16
+    assert len(lists.sources) == len(lists.indices) == len(lists.scores) == lists.indptr[-1]
+    entries = list(
+        zip(lists.indices.tolist(), lists.scores.tolist(), lists.sources.tolist(), strict=True)
+    )
+    bounds = lists.indptr.tolist()
+    return [entries[a:b] for a, b in pairwise(bounds)], lists
+
+
+def offered(dense: np.ndarray, chain: tuple[str, ...], user: int, n: int) -> list[list[Entry]]:
+    """Return the list of each model for the user, cut to n."""
+    found = []
+    for source, name in enumerate(chain):
+        output = parts(dense)[name]
+        pairs: list[tuple[int, float]] = []
+        if output.recommendations is not None:
+            lists = output.recommendations
+            own = slice(lists.indptr[user], lists.indptr[user + 1])
+            pairs = list(zip(lists.indices[own].tolist(), lists.scores[own].tolist(), strict=True))
+        for each in output.charts:
+            if each.genre is None:
+                ranked = zip(each.items.tolist(), each.scores.tolist(), strict=True)
+                pairs = [(item, score) for item, score in ranked if dense[user, item] == 0]
+        found.append([(item, score, source) for item, score in pairs[:n]])
+    return found
+
+
+CHAINS = [
+    (("ease", "als", "popular"), (5, 1, 0)),
+    (("als", "ease", "popular"), (0, 8, 0)),
+    (("ease", "trending", "als"), (0, 0, 7)),
+    (("trending",), (0,)),
+    (("als",), (7,)),
+    (("popular", "als"), (4, 0)),
+]
+
+
+@pytest.mark.parametrize("n", [1, 4, 100])
+@pytest.mark.parametrize(("chain", "least"), CHAINS)
+def test_switching_takes_the_first_that_can_serve(
+    chain: tuple[str, ...], least: tuple[int, ...], n: int
+) -> None:
+    dense = ratings(5)
+    found, _ = fit("hybrid_switching", dense, n, chain=chain, min_ratings=least)
+    sources = set()
+    for user, entries in enumerate(found):
+        count = int((dense[user] > 0).sum())
+        offers = zip(offered(dense, chain, user, n), least, strict=True)
+        expected = next((one for one, needed in offers if one and count >= needed), [])
+        assert entries == expected
+        sources.update(source for _, _, source in entries)
+    if chain == CHAINS[0][0]:
+        assert sources == {0, 1, 2}
+
+
+@pytest.mark.parametrize("n", [1, 4, 100])
+@pytest.mark.parametrize(
+    "chain",
+    [("ease", "als", "trending", "popular"), ("popular", "als", "ease"), ("als",), ("trending",)],
+)
+def test_mixed_takes_turns(chain: tuple[str, ...], n: int) -> None:
+    dense = ratings(6)
+    found, _ = fit("hybrid_mixed", dense, n, chain=chain)
+    twice = 0
+    for user, entries in enumerate(found):
+        offers = offered(dense, chain, user, n)
+        expected: list[Entry] = []
+        for turn in range(n):
+            for one in offers:
+                if turn < len(one) and one[turn][0] not in [entry[0] for entry in expected]:
+                    expected.append(one[turn])
+        assert entries == expected[:n]
+        twice += sum(map(len, offers)) - len(expected)
+    if n == 100 and len(chain) > 1:
+        assert twice > 10
+
+
+def test_mixed_by_hand() -> None:
+    """A movie listed already costs the turn; who has nothing left passes."""
+    lists = {
+        "ease": ([4, 1, 2], [0.9, 0.8, 0.7]),
+        "als": ([1, 4, 3, 5], [3.0, 2.0, 1.0, 0.5]),
+    }
+    outputs = {
+        name: ModelOutput(
+            recommendations=TopN(
+                np.array([0, len(items)]), np.array(items, np.int32), np.array(scores)
+            )
+        )
+        for name, (items, scores) in lists.items()
+    }
+    ranked = Chart(
+        None,
+        np.array([0, 6, 1, 7], np.int32),
+        np.array([9.0, 8, 7, 6]),
+        np.ones(4, np.int64),
+        np.ones(4),
+    )
+    outputs["popular"] = ModelOutput(charts=(ranked,))
+    seen = csr_matrix(np.array([[5.0, 0, 0, 0, 0, 0, 0, 0]]))
+    data = Interactions(seen, csr_matrix((8, 0)), (), parts=outputs)
+    spec = MODELS["hybrid_mixed"]
+    config = make_config(spec, {"chain": ("ease", "als", "popular")})
+    lists_ = spec.fit(data, config, FitOptions()).recommendations
+    assert lists_ is not None
+    assert lists_.indices.tolist() == [4, 1, 6, 2, 3, 7, 5]
+    assert lists_.scores.tolist() == [0.9, 3.0, 8.0, 0.7, 1.0, 6.0, 0.5]
+    assert lists_.sources is not None
+    assert lists_.sources.tolist() == [0, 1, 2, 0, 1, 2, 1]
+
+
+@pytest.mark.parametrize("name", ["hybrid_switching", "hybrid_mixed"])
+def test_a_chart_serves_everybody(name: str) -> None:
+    dense = ratings(7)
+    params: dict[str, Any] = {"chain": ("ease", "popular")}
+    if name == "hybrid_switching":
+        params["min_ratings"] = (1, 0)
+    found, _ = fit(name, dense, 5, **params)
+    assert [item for item, _, _ in found[0]] == chart(3, 17).charts[1].items[:5].tolist()
+    assert {len(entries) for entries in found[:-1]} >= {5}
+    assert all(found[:-1])
+    assert found[-1] == []  # has rated everything
+
+
+@pytest.mark.parametrize("name", ["hybrid_switching", "hybrid_mixed"])
+def test_blocks_do_not_matter(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    dense = ratings(8)
+    params: dict[str, Any] = {"chain": ("ease", "als", "popular")}
+    whole = fit(name, dense, 6, **params)[0]
+    monkeypatch.setattr("recsys.algorithms.topk._ROWS_AT_MOST", 4)
+    assert fit(name, dense, 6, **params)[0] == whole
+
+
+def test_a_hybrid_can_be_part_of_a_hybrid() -> None:
+    dense = ratings(9)
+    outputs = parts(dense)
+    data = Interactions(csr_matrix(dense), csr_matrix((ITEMS, 0)), (), parts=outputs)
+    inner = MODELS["hybrid_switching"]
+    config = make_config(inner, {"chain": ("ease", "popular"), "min_ratings": (3, 0)})
+    outputs["hybrid_switching"] = inner.fit(data, config, FitOptions(n=4))
+    outer = MODELS["hybrid_mixed"]
+    config = make_config(outer, {"chain": ("hybrid_switching",)})
+    output = outer.fit(data, config, FitOptions(n=4))
+    assert output.sources == ("hybrid_switching",)
+    one, other = output.recommendations, outputs["hybrid_switching"].recommendations
+    assert one is not None
+    assert other is not None
+    assert one.indices.tolist() == other.indices.tolist()
+    assert one.indptr.tolist() == other.indptr.tolist()
+    assert one.sources is not None
+    assert not one.sources.any()
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        ("hybrid_mixed", {"chain": ()}, "chain = () names no model"),
+        ("hybrid_mixed", {"chain": ["als", "als"]}, "chain = ('als', 'als') names a model twice"),
+        (
+            "hybrid_mixed",
+            {"chain": ["als", "hybrid_mixed"]},
+            "chain = ('als', 'hybrid_mixed') names hybrid_mixed itself",
+        ),
+        (
+            "hybrid_switching",
+            {"chain": ["hybrid_switching"], "min_ratings": [0]},
+            "chain = ('hybrid_switching',) names hybrid_switching itself",
+        ),
+    ],
+)
+def test_chains_refused(name: str, params: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_config(MODELS[name], params)
+    assert str(caught.value) == f"model {name}: {message}"
+    assert caught.value.hint == "chain must name one or more other models, each once."
+    assert caught.value.key == ("chain",)
+
+
+@pytest.mark.parametrize("least", [(), (1,), (1, 2, 3), (1, -1)])
+def test_min_ratings_refused(least: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError, match=r"min_ratings = .* does not fit the chain") as caught:
+        make_config(MODELS["hybrid_switching"], {"chain": ["als", "popular"], "min_ratings": least})
+    assert caught.value.hint == (
+        "min_ratings must be 2 numbers of at least 0, one for each of: als, popular."
+    )
+    assert caught.value.key == ("min_ratings",)

@@ -1,0 +1,325 @@
+"""The four similarities of movies and of users against dense oracles, and what is made of them."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+from scipy.spatial.distance import cdist, pdist, squareform
+
+from recsys.algorithms import co_rated
+from recsys.algorithms.co_rated import co_rated_neighbours
+from recsys.algorithms.neighbourhood import common_ratings, similar_columns
+from recsys.algorithms.predict import predict_ratings
+from recsys.algorithms.registry import MODELS, FitOptions, make_config
+from recsys.algorithms.user_knn import UserKnnConfig
+from recsys.domain import Interactions, ModelOutput, RankedLists
+
+SIMILARITIES = ("pearson", "cosine", "adjusted_cosine", "jaccard")
+CO_RATED = ("pearson", "adjusted_cosine", "jaccard")
+DATA = Path(__file__).resolve().parents[2] / "../shared/data"
+
+
+def ratings(users: int, items: int, seed: int, density: float = 0.5) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return (random.random((users, items)) < density) * random.uniform(0.5, 5, (users, items))
+
+
+def stars(users: int, items: int, seed: int, density: float = 0.4) -> np.ndarray:
+    return np.ceil(2 * ratings(users, items, seed, density)) / 2
+
+
+def predicted_by(
+    name: str, data: Interactions, output: ModelOutput, users: Any, items: Any
+) -> np.ndarray:
+    prediction = MODELS[name].prediction
+    assert prediction is not None
+    return predict_ratings(data, output, prediction, np.asarray(users), np.asarray(items))
+
+
+def fit(name: str, dense: np.ndarray, **settings: Any) -> tuple[Interactions, ModelOutput]:
+    known = {key: settings.pop(key) for key in ("k", "n") if key in settings}
+    data = Interactions(csr_matrix(dense), csr_matrix((dense.shape[1], 0)), ())
+    config = make_config(MODELS[name], settings)
+    return data, MODELS[name].fit(data, config, FitOptions(**known))
+
+
+def of_pair(similarity: str, dense: np.ndarray, i: int, j: int) -> float:
+    """Compute one similarity from its definition; NaN where undefined."""
+    rated = dense != 0
+    both = rated[:, i] & rated[:, j]
+    a, b = dense[both, i], dense[both, j]
+    if len(a) == 0:
+        return np.nan
+    if similarity == "jaccard":
+        return both.sum() / (rated[:, i] | rated[:, j]).sum()
+    if similarity == "cosine":
+        return a @ b / np.sqrt((dense[:, i] ** 2).sum() * (dense[:, j] ** 2).sum())
+    if len(a) < 2:
+        return np.nan
+    if similarity == "pearson":
+        return np.corrcoef(a, b)[0, 1] if np.ptp(a) and np.ptp(b) else np.nan
+    means = np.array([row[row != 0].mean() for row in dense[both]])
+    a, b = a - means, b - means
+    if np.abs(a).max() < 1e-9 or np.abs(b).max() < 1e-9:
+        return np.nan
+    return a @ b / np.sqrt((a @ a) * (b @ b))
+
+
+def oracle(similarity: str, dense: np.ndarray, min_support: int, shrinkage: float) -> np.ndarray:
+    columns = dense.shape[1]
+    common = (dense != 0).astype(int).T @ (dense != 0).astype(int)
+    scores = np.full((columns, columns), -np.inf)
+    for i in range(columns):
+        for j in range(columns):
+            score = of_pair(similarity, dense, i, j) if i != j else np.nan
+            if common[i, j] >= min_support and not np.isnan(score):
+                scores[i, j] = score * (common[i, j] / (common[i, j] + shrinkage))
+    return scores
+
+
+def nearest(scores: np.ndarray, length: int) -> np.ndarray:
+    """Return the positions of the best; what differs by rounding only is in order of position."""
+    best = np.argsort(-np.round(scores, 11), kind="stable")[:length]
+    return best[scores[best] > -np.inf]
+
+
+def assert_lists(lists: RankedLists | None, scores: np.ndarray, length: int) -> None:
+    """Compare with the best of each row of dense scores, where -inf is left out."""
+    assert lists is not None
+    assert lists.rows == len(scores)
+    for row, expected in enumerate(scores):
+        best = nearest(expected, length)
+        part = slice(lists.indptr[row], lists.indptr[row + 1])
+        np.testing.assert_allclose(lists.scores[part], expected[best], rtol=0, atol=1e-9)
+        assert lists.indices[part].tolist() == best.tolist()
+
+
+def odd_ratings() -> np.ndarray:
+    """Ratings in stars with what is undefined among them."""
+    dense = stars(30, 20, 4)
+    dense[dense[:, 3] != 0, 3] = 3.5  # a movie that all give the same
+    dense[5, dense[5] != 0] = 3.7  # somebody who gives all the same
+    dense[:, 8] = 0
+    dense[8] = 0
+    dense[:, 11] = dense[:, 12] = 0
+    dense[5, 11] = dense[5, 12] = 3.7  # with nothing but that one's ratings
+    dense[2, 11] = 4
+    return dense
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+@pytest.mark.parametrize(("min_support", "shrinkage"), [(1, 0.0), (4, 0.0), (2, 7.5)])
+@pytest.mark.parametrize("k", [4, 50])
+def test_similar_columns(similarity: Any, min_support: int, shrinkage: float, k: int) -> None:
+    for dense in (ratings(25, 14, 7), odd_ratings(), odd_ratings().T):
+        options = FitOptions(k=k)
+        found = similar_columns(csr_matrix(dense), similarity, min_support, shrinkage, options)
+        assert_lists(found, oracle(similarity, dense, min_support, shrinkage), k)
+
+
+def test_cosine_and_jaccard_agree_with_scipy() -> None:
+    dense = ratings(40, 15, 3)
+    options = FitOptions(k=14)
+    off = ~np.eye(15, dtype=bool)
+    for similarity, distances in (
+        ("cosine", cdist(dense.T, dense.T, "cosine")),
+        ("jaccard", squareform(pdist(dense.T != 0, "jaccard"))),
+    ):
+        lists = similar_columns(csr_matrix(dense), similarity, 1, 0.0, options)  # type: ignore[arg-type]
+        assert_lists(lists, np.where(off, 1 - distances, -np.inf), 14)
+
+
+def test_adjusted_cosine_centres_on_all_ratings_of_the_rater() -> None:
+    # Raters' means 3, 3, 2; they are those of three ratings, not of the two that are compared.
+    dense = np.array([[4.0, 3, 2], [5, 3, 1], [1, 4, 1]])
+    lists = co_rated_neighbours(csr_matrix(dense), "adjusted_cosine", 2, 0.0, FitOptions())
+    # Centred: (1, 2, -1), (0, 0, 2), (-1, -2, -1).
+    one, other, third = -2 / np.sqrt(6 * 4), -4 / 6, -2 / np.sqrt(4 * 6)
+    assert lists.indices.tolist() == [1, 2, 0, 2, 1, 0]
+    expected = [one, other, one, third, third, other]
+    np.testing.assert_allclose(lists.scores, expected, rtol=1e-15)
+
+
+def test_adjusted_cosine_of_constant_raters_is_undefined() -> None:
+    dense = np.full((4, 3), 3.7)  # (3.7 + 3.7 + 3.7) / 3 is not 3.7
+    assert len(co_rated_neighbours(csr_matrix(dense), "adjusted_cosine", 2, 0.0, FitOptions())) == 0
+
+
+@pytest.mark.parametrize("similarity", CO_RATED)
+@pytest.mark.parametrize("dense_sums", [True, False])
+def test_every_way_gives_the_same(
+    similarity: Any, dense_sums: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix = csr_matrix(stars(60, 50, 5, 0.3))
+    once = co_rated_neighbours(matrix, similarity, 2, 3.0, FitOptions(k=9, threads=1))
+    monkeypatch.setattr(co_rated, "_PANEL", 7)
+    monkeypatch.setattr("recsys.algorithms.topk._ROWS_AT_MOST", 7)
+    monkeypatch.setattr(co_rated, "_dense_is_better", lambda *about: dense_sums)
+    again = co_rated_neighbours(matrix, similarity, 2, 3.0, FitOptions(k=9, threads=3))
+    assert np.array_equal(once.indptr, again.indptr)
+    assert np.array_equal(once.indices, again.indices)
+    np.testing.assert_allclose(once.scores, again.scores, rtol=1e-12)
+
+
+def test_the_way_goes_by_memory_and_density() -> None:
+    def dense(matrix: csr_matrix, memory_mb: int) -> bool:
+        falling = -np.sort(-np.bincount(matrix.indices))
+        return co_rated._dense_is_better(matrix, falling, FitOptions(memory_mb=memory_mb))
+
+    crowded = csr_matrix(np.ones((300, 400)))  # all pairs take 1.2 MiB
+    assert [dense(crowded, 2), dense(crowded, 3)] == [False, True]
+    one_each = csr_matrix((np.ones(20_000), np.arange(20_000) % 100, np.arange(20_001)))
+    assert not dense(one_each, 1024)
+
+
+@pytest.mark.parametrize("dense_sums", [True, False])
+def test_memory_of_the_blocks_is_bounded(dense_sums: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = csr_matrix(stars(500, 1000, 1, 0.1))
+    monkeypatch.setattr(co_rated, "_dense_is_better", lambda *about: dense_sums)
+    tracemalloc.start()
+    co_rated_neighbours(matrix, "pearson", 2, 0.0, FitOptions(k=5, memory_mb=16, threads=2))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    copies = 2 * 3 * 12 * matrix.nnz
+    assert peak < 16 * 2**20 + copies
+
+
+def test_ties_go_by_position_whatever_the_popularity() -> None:
+    dense = np.tile(stars(12, 1, 1, 0.8), (1, 9))
+    dense = np.vstack([dense, np.diag([4.0] * 9)[::-1], np.tri(9) * 3])
+    lists = co_rated_neighbours(csr_matrix(dense), "jaccard", 1, 0.0, FitOptions(k=3))
+    assert_lists(lists, oracle("jaccard", dense, 1, 0.0), 3)
+
+
+def test_correlations_of_stars_are_the_same_from_both_sides() -> None:
+    lists = co_rated_neighbours(csr_matrix(stars(40, 30, 2)), "pearson", 2, 0.0, FitOptions())
+    square = np.full((30, 30), np.nan)
+    square[np.repeat(np.arange(30), np.diff(lists.indptr)), lists.indices] = lists.scores
+    assert np.array_equal(square, square.T, equal_nan=True)
+
+
+def test_a_rating_of_zero_is_a_rating() -> None:
+    dense = np.array([[0.0, 1, 2], [3, 3, 2], [5, 4, 1]])
+    everything = csr_matrix((dense.ravel(), np.tile(np.arange(3), 3), np.arange(0, 10, 3)))
+    lists = co_rated_neighbours(everything, "pearson", 3, 0.0, FitOptions())
+    expected = np.corrcoef(dense.T)
+    np.fill_diagonal(expected, -np.inf)
+    assert_lists(lists, expected, 2)
+    assert common_ratings(everything, lists, FitOptions()).tolist() == [3] * 6
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(9, 300), (300, 9)])
+def test_common_ratings(rows: int, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    dense = ratings(rows, columns, 6, 0.3)
+    monkeypatch.setattr("recsys.algorithms.neighbourhood._BITS_AT_MOST", 128)
+    monkeypatch.setattr("recsys.algorithms.neighbourhood._PAIRS_AT_ONCE", 100)
+    lists = similar_columns(csr_matrix(dense.T), "jaccard", 1, 0.0, FitOptions(k=7))
+    common = common_ratings(csr_matrix(dense), lists, FitOptions())
+    owners = np.repeat(np.arange(rows), np.diff(lists.indptr))
+    pairs = zip(owners, lists.indices, strict=True)
+    assert common.dtype == np.int32
+    assert common.tolist() == [int(((dense[u] != 0) & (dense[v] != 0)).sum()) for u, v in pairs]
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_item_knn_takes_each_similarity_and_predicts(similarity: str) -> None:
+    dense = stars(40, 25, 8)
+    data, output = fit("item_knn", dense, similarity=similarity, min_support=3, k=6)
+    scores = oracle(similarity, dense, 3, 0.0)
+    assert_lists(output.neighbours, scores, 6)
+    predicted = predicted_by("item_knn", data, output, [0, 1, 2], [4, 5, 6])
+    for user, item, found in zip((0, 1, 2), (4, 5, 6), predicted, strict=True):
+        near = [j for j in nearest(scores[item], 6) if dense[user, j]]
+        weights = scores[item, near]
+        expected = weights @ dense[user, near] / np.abs(weights).sum()
+        assert found == pytest.approx(np.clip(expected, 0.5, 5), rel=1e-12)
+
+
+def by_users(dense: np.ndarray, scores: np.ndarray, k: int, least: int) -> np.ndarray:
+    """Predict what is not rated by the k nearest users, in plain loops; -inf where unknown."""
+    users, items = dense.shape
+    means = [row[row != 0].mean() if row.any() else np.nan for row in dense]
+    predicted = np.full(dense.shape, -np.inf)
+    for u in range(users):
+        near = nearest(scores[u], k)
+        for i in range(items):
+            raters = [v for v in near if dense[v, i]]
+            weight = sum(abs(scores[u, v]) for v in raters)
+            if len(raters) >= least and weight > 0 and not dense[u, i]:
+                deviation = sum(scores[u, v] * (dense[v, i] - means[v]) for v in raters)
+                predicted[u, i] = means[u] + deviation / weight
+    return predicted
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+@pytest.mark.parametrize("least", [1, 3])
+def test_user_knn(similarity: str, least: int) -> None:
+    dense = ratings(25, 30, 9)
+    dense[[4, 24]] = 0
+    dense[:, [0, 7]] = 0
+    settings = {"similarity": similarity, "min_support": 3, "shrinkage": 5.0}
+    data, output = fit("user_knn", dense, **settings, min_neighbours=least, k=8, n=6)
+    scores = oracle(similarity, dense.T, 3, 5.0)
+    near, best = output.user_neighbours, output.recommendations
+    assert_lists(near, scores, 8)
+    expected = by_users(dense, scores, 8, least)
+    assert_lists(best, expected, 6)
+    assert near is not None
+    assert best is not None
+    assert output.neighbours is None
+    assert output.user_means is not None
+    assert np.isnan(output.user_means).nonzero()[0].tolist() == [4, 24]
+    owners = np.repeat(np.arange(25), np.diff(near.indptr))
+    rated = (dense != 0).astype(int)
+    assert np.array_equal(near.common, (rated[owners] * rated[near.indices]).sum(axis=1))
+    users = np.repeat(np.arange(25), np.diff(best.indptr))
+    predicted = predicted_by("user_knn", data, output, users, best.indices)
+    scale = dense[dense != 0].min(), dense.max()
+    np.testing.assert_allclose(predicted, np.clip(best.scores, *scale), rtol=1e-12)
+
+
+def test_user_knn_scores_are_not_cut() -> None:
+    dense = np.array([[5.0, 4, 0], [4, 3, 5]])
+    data, output = fit("user_knn", dense, similarity="cosine", min_neighbours=1)
+    best, near = output.recommendations, output.user_neighbours
+    assert best is not None
+    assert near is not None
+    # The mean 4.5 and the one above the mean of 4 that the other one gives.
+    assert (best.indptr.tolist(), best.indices.tolist()) == ([0, 1, 1], [2])
+    assert best.scores == pytest.approx([5.5], rel=1e-15)
+    assert near.common.tolist() == [2, 2]
+    predicted = predicted_by("user_knn", data, output, [0], [2])
+    assert predicted.tolist() == [5.0]
+
+
+def test_user_knn_without_ratings() -> None:
+    _, output = fit("user_knn", np.zeros((3, 4)))
+    assert output.user_neighbours is not None
+    assert output.recommendations is not None
+    assert output.user_means is not None
+    assert (len(output.user_neighbours), len(output.recommendations)) == (0, 0)
+    assert np.isnan(output.user_means).all()
+
+
+def test_defaults_of_user_knn() -> None:
+    assert UserKnnConfig() == UserKnnConfig("pearson", 2, 100.0, 3)
+
+
+@pytest.mark.skipif(not (DATA / "ml-100k").is_dir(), reason="ml-100k is not here")
+def test_user_knn_predicts_ml_100k() -> None:
+    """Figures measured once, on the split the data set comes with."""
+    train, test = (np.loadtxt(DATA / "ml-100k" / name, np.int64) for name in ("u1.base", "u1.test"))
+    where = train[:, 0] - 1, train[:, 1] - 1
+    matrix = csr_matrix((train[:, 2].astype(float), where), shape=(943, 1682))
+    data = Interactions(matrix, csr_matrix((1682, 0)), (), rating_range=(1.0, 5.0))
+    output = MODELS["user_knn"].fit(data, UserKnnConfig(), FitOptions())
+    predicted = predicted_by("user_knn", data, output, test[:, 0] - 1, test[:, 1] - 1)
+    known = np.isfinite(predicted)
+    error = predicted[known] - test[known, 2]
+    assert known.mean() == pytest.approx(0.98995)
+    assert np.sqrt(np.mean(error**2)) == pytest.approx(0.9570, abs=5e-5)

@@ -1,0 +1,59 @@
+"""The page of the models says what their code says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recsys.algorithms.registry import MODELS, ModelSpec
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+SECTION = re.compile(r"^### `(\w+)`\n(.*?)(?=^##)", re.DOTALL | re.MULTILINE)
+SECTIONS = dict(SECTION.findall(PAGE + "\n##"))
+PARAMETER = re.compile(r"^ +\| `(\w+)` \| `([^`]*)` \| (.+) \|$", re.MULTILINE)
+
+
+@pytest.fixture(params=list(MODELS.values()), ids=list(MODELS))
+def spec(request: pytest.FixtureRequest) -> ModelSpec:
+    return request.param
+
+
+def as_toml(value: Any) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(as_toml, value)) + "]"
+    return str(value)
+
+
+def test_every_model_has_a_section_in_the_order_of_the_registry() -> None:
+    listed = re.findall(r"^\| \[`(\w+)`\]\(#(\w+)\)", PAGE, re.MULTILINE)
+    assert listed == [(name, name) for name in MODELS]
+    assert sorted(SECTIONS) == sorted(MODELS)
+
+
+def test_a_section_says_what_a_reader_asks(spec: ModelSpec) -> None:
+    words = ["For", "Formula", "Parameters", "Not for", "Score", "Reference"]
+    words += ["Cost"] if spec.kind != "chart" else []
+    found = re.findall(r"^- \*\*([^*]+)\*\*", SECTIONS[spec.name], re.MULTILINE)
+    assert sorted(found) == sorted(words)
+
+
+def test_parameters_and_defaults_are_those_of_the_config(spec: ModelSpec) -> None:
+    described = [(name, default) for name, default, _ in PARAMETER.findall(SECTIONS[spec.name])]
+    assert all(field.default is not MISSING for field in fields(spec.config))
+    assert described == [(f.name, as_toml(f.default)) for f in fields(spec.config)]
+    none = "- **Parameters** none." in SECTIONS[spec.name]
+    assert none == (not described)
+
+
+def test_what_a_model_gives_is_what_it_yields(spec: ModelSpec) -> None:
+    row = re.search(rf"^\| \[`{spec.name}`\][^|]*\| ([^|]+) \|", PAGE, re.MULTILINE)
+    assert row is not None
+    assert ("charts" in row[1]) == (spec.kind == "chart")
+    assert ("predicted ratings" in row[1]) == (spec.prediction is not None)
+    assert ("lists" in row[1]) == (spec.kind == "personal")
