@@ -19,8 +19,10 @@ import pytest
 import sqlalchemy as sa
 from psycopg import sql
 
+from recsys.algorithms.registry import MODELS
 from recsys.jobs import ingest as ingest_job
 from recsys.jobs import refresh as refresh_job
+from recsys.jobs.plan import Plan, plan
 from recsys.settings import RefreshSettings
 from recsys.storage import schema
 from recsys.storage.embedded import EmbeddedServer
@@ -126,7 +128,14 @@ def connection(server_url: str, template: str) -> Iterator[sa.Connection]:
 
 USERS, MOVIES, UNRATED_MOVIES = 80, 60, 2
 GENRES = ("Action", "Comedy", "Drama", "Film-Noir", "Sci-Fi")
-MODEL_PARAMETERS = {"als": {"factors": 8, "iterations": 3}}
+MODEL_PARAMETERS = {"als": {"factors": 8, "iterations": 3}, "mf": {"factors": 4, "iterations": 3}}
+SMALL_PARAMETERS = {
+    **MODEL_PARAMETERS,
+    "svd": {"rank": 6},
+    "bpr": {"factors": 4, "iterations": 20},
+    "bayes_fm": {"rank": 2, "iterations": 20, "burn_in": 5},
+    "user_knn": {"min_neighbours": 1},
+}
 
 
 @pytest.fixture(scope="session")
@@ -184,9 +193,9 @@ def edition(tmp_path_factory: pytest.TempPathFactory, write_edition: Callable[..
 
 
 @pytest.fixture(scope="session")
-def plan_all() -> refresh_job.Plan:
+def plan_all() -> Plan:
     """All models, small enough for the made-up edition."""
-    return refresh_job.plan(RefreshSettings(threads=1, parameters=MODEL_PARAMETERS))
+    return plan(RefreshSettings(threads=1, parameters=MODEL_PARAMETERS))
 
 
 @pytest.fixture(scope="session")
@@ -207,12 +216,50 @@ def refreshed_template(
     server_url: str,
     filled_template: str,
     run_on_server: Callable[[sql.Composable], None],
-    plan_all: refresh_job.Plan,
+    plan_all: Plan,
 ) -> Iterator[str]:
     """A template that holds the made-up edition with run 1 published."""
     with _template(server_url, run_on_server, f"{TEMPLATE}_refreshed", filled_template) as database:
         refresh_job.refresh(database, plan_all)
         yield f"{TEMPLATE}_refreshed"
+
+
+@pytest.fixture(scope="session")
+def plan_everything() -> Plan:
+    """Every model there is, small enough for the made-up edition; 20 neighbours, lists of 30."""
+    settings = RefreshSettings(
+        models=tuple(MODELS), neighbours=20, list_length=30, threads=1, parameters=SMALL_PARAMETERS
+    )
+    return plan(settings)
+
+
+@pytest.fixture(scope="session")
+def everything_template(
+    server_url: str,
+    filled_template: str,
+    run_on_server: Callable[[sql.Composable], None],
+    plan_everything: Plan,
+) -> Iterator[str]:
+    """A template that holds the made-up edition with every model published as run 1."""
+    name = f"{TEMPLATE}_everything"
+    with _template(server_url, run_on_server, name, filled_template) as database:
+        refresh_job.refresh(database, plan_everything)
+        yield name
+
+
+@pytest.fixture(scope="session")
+def everything_database(server_url: str, everything_template: str) -> Database:
+    """The edition with every model; nobody may write to it."""
+    return Database(with_database(server_url, everything_template))
+
+
+@pytest.fixture
+def everything(everything_database: Database) -> Iterator[sa.Connection]:
+    """A connection to the edition with every model, whose transaction is rolled back."""
+    with everything_database.engine.connect() as open_connection:
+        transaction = open_connection.begin()
+        yield open_connection
+        transaction.rollback()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from types import TracebackType
@@ -19,12 +19,13 @@ from recsys.service.results import (
     Rating,
     Recommendation,
     SimilarMovie,
+    SimilarUser,
     Status,
 )
 from recsys.storage.engine import Database, open_database
 
 RECOMMEND = """
-SELECT rank, movie_id, title, score, source, model, run_id
+SELECT rank, movie_id, title, score, source, model, run_id, recsys.label(model, score) AS label
 FROM recsys.recommend(
     CAST(:user_id AS integer), CAST(:n AS integer), CAST(:model AS text),
     CAST(:genres AS text[]), CAST(:year_from AS integer), CAST(:year_to AS integer)
@@ -33,6 +34,15 @@ FROM recsys.recommend(
 SIMILAR = """
 SELECT rank, movie_id, title, score, model, run_id
 FROM recsys.similar(CAST(:movie_id AS integer), CAST(:n AS integer), CAST(:model AS text))
+"""
+SIMILAR_USERS = """
+SELECT rank, user_id, score, common_ratings, model, run_id
+FROM recsys.similar_users(CAST(:user_id AS integer), CAST(:n AS integer), CAST(:model AS text))
+"""
+PREDICT_RATING = """
+SELECT recsys.predict_rating(
+    CAST(:user_id AS integer), CAST(:movie_id AS integer), CAST(:model AS text)
+) AS rating
 """
 TOP_MOVIES = """
 SELECT rank, movie_id, title, score, votes, mean_rating
@@ -50,7 +60,7 @@ ORDER BY rating DESC, rated_at DESC NULLS LAST, movie_id
 LIMIT CAST(:n AS integer)
 """
 PUBLISHED_MODELS = """
-SELECT m.model, m.kind
+SELECT m.model, m.kind, m.prediction
 FROM recsys.models AS m
 JOIN recsys.runs AS r ON r.parameters -> 'models' ? m.model
 WHERE r.published
@@ -75,7 +85,9 @@ SELECT
     (SELECT count(*) FROM recsys.movies) AS movies,
     r.run_id AS last_run_id, r.state AS last_run_state, r.error AS last_run_error
 FROM (VALUES (1)) AS one
-LEFT JOIN (SELECT * FROM recsys.runs ORDER BY run_id DESC LIMIT 1) AS r ON true
+LEFT JOIN (
+    SELECT * FROM recsys.runs WHERE kind = 'refresh' ORDER BY run_id DESC LIMIT 1
+) AS r ON true
 """
 PUBLISHED = """
 SELECT
@@ -142,10 +154,10 @@ class Recommender:
     ) -> list[Recommendation]:
         """Return the n movies to recommend to a user, best first.
 
-        A user without ratings gets the most rated movies. Raises ConfigError for an unknown genre
-        and for a model that is not published or gives no personal lists.
+        A user without ratings gets a chart. Raises ConfigError for an unknown genre and for a model
+        that is not published.
         """
-        self._check_model(model, personal=True)
+        self._check_model(model, "recommendations", lambda found: found["kind"] != "similarity")
         self._check_genres(genres or ())
         wanted: dict[str, Any] = {"user_id": user_id, "n": n, "model": model}
         wanted |= {"genres": list(genres) if genres else None}
@@ -159,9 +171,37 @@ class Recommender:
 
         Raises UnknownMovie, and ConfigError for a model that is not published or finds none.
         """
-        self._check_model(model, personal=False)
+        self._check_model(model, "similar movies", lambda found: found["kind"] != "chart")
         self.movie(movie_id)
         return self._rows(SimilarMovie, SIMILAR, {"movie_id": movie_id, "n": n, "model": model})
+
+    def similar_users(
+        self, user_id: int, n: int = 10, *, model: str | None = None
+    ) -> list[SimilarUser]:
+        """Return the n users of most similar taste, by the named model or by user_knn.
+
+        None where nobody is near. Raises ConfigError where the model is not published or finds
+        none.
+        """
+        by_users = "user_neighbours"
+        self._check_model(
+            model or "user_knn", "similar users", lambda found: found["prediction"] == by_users
+        )
+        return self._rows(SimilarUser, SIMILAR_USERS, {"user_id": user_id, "n": n, "model": model})
+
+    def predict_rating(
+        self, user_id: int, movie_id: int, *, model: str | None = None
+    ) -> float | None:
+        """Return the rating a user would give a movie, on the scale of the ratings.
+
+        None where it cannot be known. Raises UnknownMovie, and ConfigError for a model that is not
+        published or predicts no ratings.
+        """
+        self._check_model(model, "predicted ratings", lambda found: bool(found["prediction"]))
+        self.movie(movie_id)
+        wanted = {"user_id": user_id, "movie_id": movie_id, "model": model}
+        rating: float | None = self._query(PREDICT_RATING, wanted)[0]["rating"]
+        return rating
 
     def top_movies(
         self, n: int = 10, *, genre: str | None = None, chart: str = "top_rated"
@@ -170,11 +210,7 @@ class Recommender:
 
         Raises ConfigError for an unknown chart or genre.
         """
-        charts = [name for name, kind in self._published_models().items() if kind == "chart"]
-        if chart not in charts:
-            raise ConfigError(
-                f"no chart {chart!r} is published", hint=f"charts: {', '.join(charts)}"
-            )
+        self._check_model(chart, "charts", lambda found: found["kind"] == "chart")
         self._check_genres([genre] if genre else [])
         return self._rows(ChartEntry, TOP_MOVIES, {"n": n, "genre": genre, "chart": chart})
 
@@ -212,17 +248,20 @@ class Recommender:
         published = self._rows(PublishedRun, PUBLISHED, {})
         return Status(**counts, published=published[0] if published else None)
 
-    def _check_model(self, model: str | None, *, personal: bool) -> None:
-        models = self._published_models()
-        usable = [
-            name
-            for name, kind in models.items()
-            if kind == "personal" or (kind == "similarity" and not personal)
-        ]
-        if model is not None and model not in usable:
-            what = "personal lists" if personal else "similar movies"
+    def _check_model(
+        self, model: str | None, what: str, fits: Callable[[sa.RowMapping], bool]
+    ) -> None:
+        """Raise ConfigError unless the model is published and fits; None fits always."""
+        published = self._query(PUBLISHED_MODELS, {})
+        if not published:
+            raise NotPublished("nothing is published yet", hint=FIRST_STEPS)
+        fitting = [row["model"] for row in published if fits(row)]
+        if model is not None and model not in fitting:
             raise ConfigError(
-                f"no {what} of a model {model!r} are published", hint=f"models: {', '.join(usable)}"
+                f"no {what} of a model {model!r} are published",
+                hint=f"models: {', '.join(fitting)}"
+                if fitting
+                else "name one in [refresh] models of recsys.toml, then `recsys refresh`",
             )
 
     def _check_genres(self, asked: Sequence[str]) -> None:
@@ -232,12 +271,6 @@ class Recommender:
                 raise ConfigError(
                     f"there is no genre {genre!r}", hint=f"genres: {', '.join(known)}"
                 )
-
-    def _published_models(self) -> dict[str, str]:
-        models = {row["model"]: row["kind"] for row in self._query(PUBLISHED_MODELS, {})}
-        if not models:
-            raise NotPublished("nothing is published yet", hint=FIRST_STEPS)
-        return models
 
     def _is_empty(self) -> bool:
         with self._database.snapshot() as connection:

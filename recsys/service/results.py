@@ -15,7 +15,10 @@ class Recommendation:
     source: str
     """stored, live, content or popular: where the row comes from."""
     model: str
+    """The model that gave the row: of a hybrid, the one it took it from."""
     run_id: int
+    label: str | None = None
+    """The score in words, where the model has such: strongly recommended and so on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,25 @@ class SimilarMovie:
 
 
 @dataclass(frozen=True, slots=True)
+class SimilarUser:
+    rank: int
+    user_id: int
+    score: float
+    common_ratings: int
+    """Movies both have rated."""
+    model: str
+    run_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChartEntry:
     rank: int
     movie_id: int
     title: str
     score: float
     votes: int
-    mean_rating: float
+    mean_rating: float | None
+    """None: nobody has rated it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,22 +10,23 @@ from recsys.domain import IdMap, Int32, Votes
 
 YEARS = "SELECT coalesce(year, 0) FROM recsys_store.movies ORDER BY movie_id"
 # Every subquery walks along a key. What is known of a movie comes in the order of its weight for
-# a reader: the title, then what the film itself says, then what people say of it.
+# a reader: the title, then what the film itself says, then what people say of it. Neighbouring
+# words are terms to a model, so their order must not depend on the server's locale.
 TEXTS = """
 SELECT m.movie_id, concat_ws(E'\\n',
     m.title,
     d.tagline,
     d.overview,
     (
-        SELECT string_agg(k.name, E'\\n' ORDER BY k.name, k.keyword_id)
+        SELECT string_agg(k.name, E'\\n' ORDER BY k.name COLLATE "C", k.keyword_id)
         FROM recsys_store.movie_keywords AS mk
         JOIN recsys_store.keywords AS k ON k.keyword_id = mk.keyword_id
         WHERE mk.movie_id = m.movie_id
     ),
     (
-        SELECT string_agg(t.tag, E'\\n' ORDER BY t.tag, t.user_id)
+        SELECT string_agg(t.tag, E'\\n' ORDER BY t.tag COLLATE "C", t.user_id)
         FROM recsys_store.tags AS t
-        WHERE t.movie_id = m.movie_id
+        WHERE t.movie_id = m.movie_id AND :tags
     ),
     (
         SELECT string_agg(p.name, E'\\n' ORDER BY c.role, c.position, c.person_id)
@@ -60,12 +61,12 @@ def years(connection: sa.Connection, movies: IdMap) -> Int32:
     return found
 
 
-def texts(connection: sa.Connection, movies: IdMap) -> tuple[str, ...]:
+def texts(connection: sa.Connection, movies: IdMap, *, tags: bool = True) -> tuple[str, ...]:
     """Return what is written about each movie, a line for each thing.
 
     Title, tagline, overview, keywords, people's tags, the directors and the five leading actors.
     """
-    rows = connection.execute(sa.text(TEXTS)).all()
+    rows = connection.execute(sa.text(TEXTS), {"tags": tags}).all()
     assert [row[0] for row in rows] == movies.ids.tolist()
     return tuple(text for _, text in rows)
 

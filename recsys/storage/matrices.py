@@ -80,8 +80,9 @@ def read_snapshot(
 ) -> Snapshot:
     """Read everything models learn from; the connection's transaction gives the one state.
 
-    Ratings, genres and years are always read, the rest where `needs` names it: times, texts,
-    votes, attributes. Raises DataError where there is no rating.
+    Ratings, genres and years are always read, the rest where `needs` names it: times, texts
+    (untagged_texts: without people's tags), votes, attributes. Raises DataError where there is no
+    rating.
     """
     connection.execute(sa.text(WAIT_FOR_INGEST))
     users, movies = _ids(connection, "users", "user_id"), _ids(connection, "movies", "movie_id")
@@ -100,7 +101,7 @@ def read_snapshot(
         genres,
         rated_at,
         item_years=describing.years(connection, movies),
-        item_texts=describing.texts(connection, movies) if "texts" in needs else None,
+        item_texts=_texts(connection, movies, needs),
         item_votes=describing.votes(connection, movies) if "votes" in needs else None,
         user_attributes=describing.attributes(connection, users) if "attributes" in needs else None,
         rating_range=_rating_range(connection, matrix),
@@ -204,6 +205,16 @@ def _read_genres(connection: sa.Connection, movies: IdMap) -> tuple[tuple[str, .
     genres = np.array([column[name] for _, name in rows], np.int32)
     ones = np.ones(len(rows))
     return names, csr_matrix((ones, (items, genres)), shape=(len(movies), len(names)))
+
+
+def _texts(
+    connection: sa.Connection, movies: IdMap, needs: Collection[str]
+) -> tuple[str, ...] | None:
+    if "texts" in needs:
+        return describing.texts(connection, movies)
+    if "untagged_texts" in needs:
+        return describing.texts(connection, movies, tags=False)
+    return None
 
 
 def _rating_range(connection: sa.Connection, ratings: csr_matrix) -> tuple[float, float]:

@@ -30,8 +30,13 @@ def partition_name(table: str, run_id: int) -> str:
 
 def create(connection: sa.Connection, table: str, run_id: int) -> None:
     """Make the standing-alone partition of a result table for a run."""
-    statement = "CREATE TABLE {} (LIKE {} INCLUDING CONSTRAINTS INCLUDING COMMENTS)"
-    _run(connection, statement, _name(partition_name(table, run_id)), _name(table))
+    like = "LIKE {} INCLUDING CONSTRAINTS INCLUDING DEFAULTS INCLUDING COMMENTS"
+    _run(
+        connection,
+        f"CREATE TABLE {{}} ({like})",
+        _name(partition_name(table, run_id)),
+        _name(table),
+    )
 
 
 def append(

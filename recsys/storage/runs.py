@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
+from recsys.domain import Metric
 from recsys.errors import RefreshBusy, RunError
 from recsys.storage import results
 from recsys.storage.tables import runs as tables
@@ -94,12 +95,10 @@ def fail_orphans(connection: sa.Connection) -> list[int]:
     return orphans
 
 
-def register_models(connection: sa.Connection, described: list[dict[str, str]]) -> dict[str, int]:
-    """Write name, kind, score_meaning and description of models; return their ids by name."""
-    statement = insert(tables.models)
-    columns = ("kind", "score_meaning", "description")
-    new = {column: statement.excluded[column] for column in columns}
-    changed = sa.or_(*(tables.models.c[column] != new[column] for column in columns))
+def register_models(
+    connection: sa.Connection, described: list[dict[str, str | None]]
+) -> dict[str, int]:
+    """Write name, kind, prediction, score_meaning and description of models; return their ids."""
     names = [model["name"] for model in described]
     known = set(connection.scalars(sa.select(tables.models.c.name)))
     # Only a model that is new may draw a number.
@@ -108,6 +107,9 @@ def register_models(connection: sa.Connection, described: list[dict[str, str]]) 
             connection.execute(tables.models.insert().values(model))
         else:
             same_name = tables.models.c.name == model["name"]
+            changed = sa.or_(
+                *(tables.models.c[column].is_distinct_from(model[column]) for column in model)
+            )
             connection.execute(tables.models.update().where(same_name, changed).values(model))
     rows = connection.execute(
         sa.select(tables.models.c.name, tables.models.c.model_id).where(
@@ -134,10 +136,14 @@ def begin(
         seed=seed,
         parameters=parameters,
         versions=versions,
-        backend=f"{socket.gethostname()}:{os.getpid()}",
+        backend=_backend(),
     )
     run_id: int = connection.execute(statement.returning(tables.runs.c.run_id)).scalar_one()
     return run_id
+
+
+def _backend() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def complete(
@@ -147,6 +153,45 @@ def complete(
     results.attach(connection, run_id)
     _record_stages(connection, run_id, stages)
     _end(connection, run_id, {"state": "complete", **facts})
+
+
+def record_evaluation(
+    connection: sa.Connection, stages: Sequence[Stage], facts: Mapping[str, Any]
+) -> int:
+    """Write a run that measured models and is over, and return its id; `facts` are its columns."""
+    statement = tables.runs.insert().values(
+        kind="evaluation",
+        state="complete",
+        backend=_backend(),
+        finished_at=sa.func.clock_timestamp(),
+        pruned_at=sa.func.clock_timestamp(),  # there are no results to keep
+        **facts,
+    )
+    run_id: int = connection.execute(statement.returning(tables.runs.c.run_id)).scalar_one()
+    _record_stages(connection, run_id, stages)
+    return run_id
+
+
+def record_metrics(
+    connection: sa.Connection, run_id: int, metrics: Iterable[tuple[int, Metric]]
+) -> None:
+    """Write measured figures of a run, each beside the id of its model."""
+    rows = [
+        {
+            "run_id": run_id,
+            "model_id": model_id,
+            "protocol": metric.protocol,
+            "metric": metric.name,
+            "segment": metric.segment,
+            "value": metric.value,
+            "ci_low": metric.ci_low,
+            "ci_high": metric.ci_high,
+            "n": metric.n,
+        }
+        for model_id, metric in metrics
+    ]
+    if rows:
+        connection.execute(tables.run_metrics.insert(), rows)
 
 
 def fail(connection: sa.Connection, run_id: int, error: str, stages: Sequence[Stage] = ()) -> None:
@@ -181,6 +226,49 @@ def publish(
     pointer = insert(tables.published).values(run_id=run_id)
     connection.execute(
         pointer.on_conflict_do_update(index_elements=["only_row"], set_={"run_id": run_id})
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFigures:
+    """What the published run came to."""
+
+    run_id: int
+    rows: Mapping[str, int]
+    """Rows of each model."""
+    metrics: Sequence[tuple[str, Metric]]
+    """Figures, each beside the name of its model."""
+
+    def metric(self, model: str, protocol: str, name: str) -> Metric | None:
+        """Return one figure over everybody, None where it was not measured."""
+        wanted = (model, protocol, name, "all")
+        found = (m for of, m in self.metrics if (of, m.protocol, m.name, m.segment) == wanted)
+        return next(found, None)
+
+
+def published_figures(connection: sa.Connection) -> PublishedFigures | None:
+    """Return what the published run came to, None when nothing is published."""
+    run = published_run(connection)
+    if run is None:
+        return None
+    stages, metrics, models = tables.run_stages.c, tables.run_metrics.c, tables.models.c
+    rows = connection.execute(
+        sa.select(stages.stage, stages.rows)
+        .join(tables.models, models.name == stages.stage)
+        .where(stages.run_id == run.run_id)
+    )
+    figures = connection.execute(
+        sa.select(tables.run_metrics, models.name)
+        .join(tables.models, models.model_id == metrics.model_id)
+        .where(metrics.run_id == run.run_id)
+    )
+    return PublishedFigures(
+        run.run_id,
+        {stage: count for stage, count in rows},
+        [
+            (f.name, Metric(f.protocol, f.metric, f.value, f.n, f.segment, f.ci_low, f.ci_high))
+            for f in figures
+        ],
     )
 
 

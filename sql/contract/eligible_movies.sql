@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION recsys.eligible_movies(
-    user_id integer, genres text[] DEFAULT NULL, year_from integer DEFAULT NULL,
+    user_id integer, genre_ids smallint[] DEFAULT NULL, year_from integer DEFAULT NULL,
     year_to integer DEFAULT NULL
 )
 RETURNS TABLE (movie_id integer, title text)
@@ -19,17 +19,16 @@ AS $$
               AND (b.until IS NULL OR b.until > now())
         )
       AND (
-            eligible_movies.genres IS NULL
+            eligible_movies.genre_ids IS NULL
             OR EXISTS (
                 SELECT FROM recsys_store.movie_genres AS mg
-                JOIN recsys_store.genres AS g ON g.genre_id = mg.genre_id
                 WHERE mg.movie_id = m.movie_id
-                  AND lower(g.name) = ANY (lower(eligible_movies.genres::text)::text[])
+                  AND mg.genre_id = ANY (eligible_movies.genre_ids)
             )
         )
       AND (eligible_movies.year_from IS NULL OR m.year >= eligible_movies.year_from)
       AND (eligible_movies.year_to IS NULL OR m.year <= eligible_movies.year_to)
 $$;
 
-COMMENT ON FUNCTION recsys.eligible_movies(integer, text[], integer, integer) IS
-'The movies that may be recommended to a user: neither rated nor blocked; of any of the genres, in any case; within the years, inclusive';
+COMMENT ON FUNCTION recsys.eligible_movies(integer, smallint[], integer, integer) IS
+'The movies that may be recommended to a user: neither rated nor blocked; of any of the genres; within the years, inclusive';

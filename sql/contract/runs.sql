@@ -18,15 +18,23 @@ SELECT
     r.output_checksum,
     r.peak_memory_mb,
     r.pruned_at,
-    r.error
+    r.error,
+    c.name AS cold_start,
+    k.name AS rating_model,
+    r.rating_min,
+    r.rating_max,
+    r.kind,
+    r.refused
 FROM recsys_store.runs AS r
-LEFT JOIN recsys_store.models AS d ON d.model_id = r.default_model_id;
+LEFT JOIN recsys_store.models AS d ON d.model_id = r.default_model_id
+LEFT JOIN recsys_store.models AS c ON c.model_id = r.cold_start_model_id
+LEFT JOIN recsys_store.models AS k ON k.model_id = r.rating_model_id;
 
-COMMENT ON VIEW recsys.runs IS 'Every refresh: what it read, with which parameters, how it ended';
+COMMENT ON VIEW recsys.runs IS 'Every refresh and every evaluation: what it read, with which parameters, how it ended';
 COMMENT ON COLUMN recsys.runs.run_id IS 'Number of the run, ascending';
 COMMENT ON COLUMN recsys.runs.state IS 'running, complete or failed';
 COMMENT ON COLUMN recsys.runs.published IS 'Whether readers see this run now';
-COMMENT ON COLUMN recsys.runs.started_at IS 'When the refresh began';
+COMMENT ON COLUMN recsys.runs.started_at IS 'When it began';
 COMMENT ON COLUMN recsys.runs.finished_at IS 'When it completed or failed';
 COMMENT ON COLUMN recsys.runs.seconds IS 'How long it took';
 COMMENT ON COLUMN recsys.runs.default_model IS 'Model used when none is named';
@@ -42,3 +50,9 @@ COMMENT ON COLUMN recsys.runs.output_checksum IS 'sha256 over all it wrote';
 COMMENT ON COLUMN recsys.runs.peak_memory_mb IS 'Highest resident memory of the process, MiB';
 COMMENT ON COLUMN recsys.runs.pruned_at IS 'When its results were dropped; NULL: they are here';
 COMMENT ON COLUMN recsys.runs.error IS 'Why it failed';
+COMMENT ON COLUMN recsys.runs.cold_start IS 'Chart for people of whom nothing is known';
+COMMENT ON COLUMN recsys.runs.rating_model IS 'Model that predicts ratings when none is named';
+COMMENT ON COLUMN recsys.runs.rating_min IS 'Lowest rating of the scale it read';
+COMMENT ON COLUMN recsys.runs.rating_max IS 'Highest rating of the scale it read';
+COMMENT ON COLUMN recsys.runs.kind IS 'refresh: computed results; evaluation: measured models, see recsys.run_metrics';
+COMMENT ON COLUMN recsys.runs.refused IS 'What the publish gate had against it; NULL: nothing';

@@ -29,4 +29,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION recsys.top_movies(integer, text, text) IS
-'The first n movies of a chart of the published run: top_rated, most_rated or trending, of all movies or of one genre (in any case). No rows where there is no such chart or genre';
+'The first n movies of a chart of the published run: top_rated, most_rated, popular, trending, exploratory or random, of all movies or of one genre (in any case). No rows where there is no such chart or genre';

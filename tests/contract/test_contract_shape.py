@@ -5,13 +5,21 @@ VIEWS = {
     "movies": "movie_id title year genres ratings_count ratings_mean imdb_id tmdb_id poster_url",
     "ratings": "user_id movie_id title rating rated_at",
     "similar_movies": "model movie_id title rank similar_movie_id similar_title score run_id",
-    "recommendations": "model user_id rank movie_id title score run_id",
+    "recommendations": "model user_id rank movie_id title score run_id source_model label",
     "charts": "chart genre rank movie_id title score votes mean_rating run_id",
-    "models": "model kind score_meaning description",
+    "models": "model kind score_meaning description prediction",
+    "runs": "run_id state published started_at finished_at seconds default_model seed parameters "
+    "versions snapshot_at ratings_count users_count movies_count snapshot_checksum output_checksum "
+    "peak_memory_mb pruned_at error cold_start rating_model rating_min rating_max "
+    "kind refused",
+    "run_metrics": "run_id model protocol metric segment value ci_low ci_high n",
 }
 FUNCTIONS = {
     "recommend(1)": "rank movie_id title score source model run_id",
     "similar(1)": "rank movie_id title score model run_id",
+    "similar_users(1)": "rank user_id score common_ratings model run_id",
+    "predict_rating(1, 1)": "predict_rating",
+    "label('ease', 1)": "label",
     "top_movies()": "rank movie_id title score votes mean_rating",
     "search_movies('x')": "movie_id title year",
 }
@@ -20,6 +28,9 @@ ARGUMENTS = {
     "genres text[] DEFAULT NULL::text[], year_from integer DEFAULT NULL::integer, "
     "year_to integer DEFAULT NULL::integer",
     "similar": "movie_id integer, n integer DEFAULT 10, model text DEFAULT NULL::text",
+    "similar_users": "user_id integer, n integer DEFAULT 10, model text DEFAULT NULL::text",
+    "predict_rating": "user_id integer, movie_id integer, model text DEFAULT NULL::text",
+    "label": "model text, score double precision",
     "top_movies": "n integer DEFAULT 10, genre text DEFAULT NULL::text, "
     "chart text DEFAULT 'top_rated'::text",
     "search_movies": "query text, n integer DEFAULT 10",
@@ -63,7 +74,7 @@ def test_functions_take_the_arguments_that_were_promised(connection, name, argum
 
 @pytest.mark.parametrize(
     "view",
-    [*VIEWS, "runs", "run_stages", "publications", "ingests", "rejected_rows"],
+    [*VIEWS, "run_stages", "publications", "ingests", "rejected_rows"],
 )
 def test_every_view_can_be_read_when_nothing_is_there(connection, view):
     assert connection.execute(sa.text(f"SELECT * FROM recsys.{view}")).all() == []
@@ -77,9 +88,17 @@ def test_everything_has_a_comment(connection, kind):
 def test_functions_are_stable_and_run_in_parallel(connection):
     query = """
         SELECT proname FROM pg_proc WHERE pronamespace = 'recsys'::regnamespace
-        AND (provolatile <> 's' OR proparallel <> 's' OR prosecdef)
+        AND (provolatile = 'v' OR proparallel <> 's' OR prosecdef)
     """
     assert connection.scalars(sa.text(query)).all() == []
+
+
+def test_what_reads_no_table_is_immutable(connection):
+    query = """
+        SELECT proname FROM pg_proc
+        WHERE pronamespace = 'recsys'::regnamespace AND provolatile = 'i'
+    """
+    assert connection.scalars(sa.text(query)).all() == ["label"]
 
 
 def test_the_schema_says_its_version(connection):

@@ -132,7 +132,7 @@ def test_a_caller_of_a_function_with_other_arguments_goes_on(published, change):
     change(
         "eligible_movies",
         ("year_to integer DEFAULT NULL\n)", "year_to integer DEFAULT NULL, x int DEFAULT 0\n)"),
-        ("text[], integer, integer) IS", "text[], integer, integer, integer) IS"),
+        ("smallint[], integer, integer) IS", "smallint[], integer, integer, integer) IS"),
     )
     schema.upgrade(published)
     assert published.execute(sa.text("SELECT * FROM recsys.recommend(1, 5)")).all() == rows

@@ -50,16 +50,38 @@ def test_similar_has_no_rows_where_there_is_nothing_to_say(published):
     assert similar(published, model="nonsense") == []
     assert similar(published, model="top_rated") == []
     assert similar(published, movie=4711) == []
-    assert similar(published, movie=60) == []
     assert similar(published, n=0) == []
     published.execute(sa.text("DELETE FROM recsys_store.published"))
     assert similar(published) == []
 
 
+def test_a_movie_the_default_model_does_not_know_is_told_by_another(published):
+    expected = rows_of(
+        published,
+        "SELECT rank, similar_movie_id, similar_title, score, model, run_id "
+        "FROM recsys.similar_movies WHERE movie_id = 60 AND score > 0 ORDER BY rank",
+    )
+    assert {row[4] for row in expected} == {"content_genres"}
+    assert similar(published, movie=60) == expected[:10]
+    for model in ("ease", "item_knn", "als"):
+        assert similar(published, movie=60, model=model) == []
+
+
+def test_a_model_that_only_speaks_against_a_movies_neighbours_knows_none(published):
+    negative = """
+        UPDATE recsys_store.movie_similarities AS s SET score = -0.5
+        FROM recsys_store.models AS d
+        WHERE d.model_id = s.model_id AND d.name = 'ease' AND s.movie_id = 1
+    """
+    published.execute(sa.text(negative))
+    assert {row[4] for row in similar(published)} == {"item_knn"}
+    assert similar(published, model="ease") == []
+
+
 # --- top_movies ---
 
 
-@pytest.mark.parametrize("chart", ["top_rated", "most_rated", "trending"])
+@pytest.mark.parametrize("chart", ["top_rated", "most_rated", "popular", "trending"])
 @pytest.mark.parametrize("genre", [None, "Drama"])
 def test_top_movies_is_the_head_of_a_chart(published, chart, genre):
     expected = rows_of(

@@ -1,3 +1,6 @@
+import math
+from collections import defaultdict
+
 import pytest
 import sqlalchemy as sa
 
@@ -32,10 +35,26 @@ def stored(connection, user=1, model="ease"):
 
 def popular(connection):
     query = """
-        SELECT movie_id FROM recsys.charts WHERE chart = 'most_rated' AND genre IS NULL
+        SELECT movie_id FROM recsys.charts WHERE chart = 'popular' AND genre IS NULL
         ORDER BY rank
     """
     return list(connection.scalars(sa.text(query)))
+
+
+def like_those_rated(connection, user=1):
+    """Mean similarity of each movie to those the user rated, weighted by the ratings."""
+    query = """
+        SELECT s.similar_movie_id, r.rating, s.score
+        FROM recsys.ratings AS r
+        JOIN recsys.similar_movies AS s ON s.movie_id = r.movie_id AND s.model = 'content_genres'
+        WHERE r.user_id = :user AND r.rating > 0
+    """
+    terms = defaultdict(list)
+    for movie, rating, score in connection.execute(sa.text(query), {"user": user}):
+        terms[movie].append(rating * score)
+    given = "SELECT sum(rating) FROM recsys.ratings WHERE user_id = :user"
+    total = connection.scalar(sa.text(given), {"user": user})
+    return {movie: math.fsum(products) / total for movie, products in terms.items()}
 
 
 def ids(rows):
@@ -49,7 +68,7 @@ def test_stored_rows_come_first_in_their_order(published):
     assert {(row.source, row.model, row.run_id) for row in rows} == {("stored", "ease", 1)}
 
 
-@pytest.mark.parametrize("model", ["ease", "als", "item_knn", "content_genres"])
+@pytest.mark.parametrize("model", ["ease", "als", "item_knn", "content_genres", "mf"])
 def test_a_model_is_asked_by_name(published, model):
     rows = recommend(published, model=model)
     expected = stored(published, model=model)[:10]
@@ -68,14 +87,46 @@ def test_as_many_rows_as_are_eligible_and_none_rated(published, user, n):
     assert [row.rank for row in rows] == list(range(1, len(rows) + 1))
 
 
-def test_the_tail_is_the_most_rated_then_the_unrated(published):
-    rows = recommend(published, 1, 1000)
+def test_behind_the_stored_rows_come_movies_like_those_rated(published):
     own = [movie for movie, _, _ in stored(published)]
-    seen = rated(published)
-    tail = [movie for movie in popular(published) if movie not in seen and movie not in own]
-    assert ids(rows) == [*own, *tail, 59, 60]
-    assert [row.source for row in rows] == ["stored"] * len(own) + ["popular"] * (len(tail) + 2)
-    assert {row.model for row in rows[len(own) :]} == {"most_rated"}
+    near = like_those_rated(published)
+    rows = recommend(published, 1, 1000)
+    assert ids(rows)[: len(own)] == own
+    tail = rows[len(own) :]
+    wanted = {movie: near[movie] for movie in near if movie not in rated(published).union(own)}
+    assert {row.movie_id: row.score for row in tail} == pytest.approx(wanted, rel=1e-12)
+    assert tail == sorted(tail, key=lambda row: (-row.score, row.movie_id))
+    assert {(row.source, row.model) for row in rows[: len(own)]} == {("stored", "ease")}
+    assert {(row.source, row.model) for row in tail} == {("content", "content_genres")}
+    assert len(tail) > 1
+
+
+def test_what_is_like_nothing_rated_is_taken_from_the_chart_and_then_the_rest(published):
+    """User 4711 came after the run; a rating of 0 says nothing of what to recommend."""
+    published.execute(sa.text("INSERT INTO recsys_store.users VALUES (4711)"))
+    published.execute(
+        sa.text(
+            "INSERT INTO recsys_store.ratings VALUES "
+            "(4711, 1, 5.0, now()), (4711, 4, 2.5, now()), (4711, 2, 0, now())"
+        )
+    )
+    near = like_those_rated(published, 4711)
+    content = sorted(near.keys() - {1, 2, 4}, key=lambda movie: (-near[movie], movie))
+    chart = [movie for movie in popular(published) if movie not in {1, 2, 4, *content}]
+    rest = sorted({59, 60} - set(content))
+    rows = recommend(published, 4711, 1000)
+    assert ids(rows) == [*content, *chart, *rest]
+    assert min(len(content), len(chart), len(rest)) > 0
+    assert [(row.source, row.model) for row in rows] == [("content", "content_genres")] * len(
+        content
+    ) + [("popular", "popular")] * len(chart + rest)
+    assert [row.score for row in rows[-len(rest) :]] == [0] * len(rest)
+
+
+def test_an_unknown_user_gets_the_chart_and_then_the_unrated(published):
+    rows = recommend(published, 4711, 1000)
+    assert ids(rows) == [*popular(published), 59, 60]
+    assert {(row.source, row.model) for row in rows} == {("popular", "popular")}
     assert [row.score for row in rows[-2:]] == [0, 0]
 
 
@@ -83,7 +134,7 @@ def test_the_tail_is_the_most_rated_then_the_unrated(published):
 def test_who_has_not_rated_gets_what_is_popular(published, user):
     rows = recommend(published, user, 5)
     assert ids(rows) == popular(published)[:5]
-    assert {(row.source, row.model) for row in rows} == {("popular", "most_rated")}
+    assert {(row.source, row.model) for row in rows} == {("popular", "popular")}
 
 
 def test_what_was_rated_a_moment_ago_is_left_out(published):

@@ -3,6 +3,9 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.util.exc import CommandError
 
+from recsys.jobs.plan import plan
+from recsys.jobs.refresh import refresh
+from recsys.settings import RefreshSettings
 from recsys.storage import schema
 
 TABLES = sa.text("""
@@ -43,6 +46,48 @@ WHERE k.contype = 'f' AND k.connamespace = 'recsys_store'::regnamespace AND k.co
   )
 ORDER BY 1, 2
 """)
+
+
+# What a run left in a database of the first revision: ease by default, two movies for user 1.
+OLD_RUN = """
+INSERT INTO recsys_store.movies (movie_id, title, original_title)
+    SELECT n, 'Film ' || n, 'Film ' || n FROM generate_series(1, 6) AS n;
+INSERT INTO recsys_store.users (user_id) SELECT generate_series(1, 6);
+INSERT INTO recsys_store.ratings (user_id, movie_id, rating)
+    SELECT u, m, 3 + mod(u + m, 3) FROM generate_series(1, 5) AS u, generate_series(1, 5) AS m
+    WHERE u >= m;
+INSERT INTO recsys_store.models (name, kind, score_meaning, description) VALUES
+    ('most_rated', 'chart', 'votes', 'counts'), ('ease', 'personal', 'weights', 'learns'),
+    ('content_genres', 'similarity', 'cosine', 'compares');
+INSERT INTO recsys_store.runs
+    (state, finished_at, default_model_id, seed, parameters, versions, backend)
+    SELECT 'complete', now(), model_id, 42,
+        '{"models": {"most_rated": {}, "ease": {}, "content_genres": {}}}', '{}', 'here'
+    FROM recsys_store.models WHERE name = 'ease';
+CREATE TABLE recsys_store.movie_similarities_run_1
+    PARTITION OF recsys_store.movie_similarities FOR VALUES IN (1);
+CREATE TABLE recsys_store.user_recommendations_run_1
+    PARTITION OF recsys_store.user_recommendations FOR VALUES IN (1);
+CREATE TABLE recsys_store.movie_charts_run_1
+    PARTITION OF recsys_store.movie_charts FOR VALUES IN (1);
+CREATE TABLE recsys_store.user_factors_run_1
+    PARTITION OF recsys_store.user_factors FOR VALUES IN (1);
+INSERT INTO recsys_store.user_recommendations (run_id, model_id, rank, user_id, movie_id, score)
+    SELECT 1, model_id, place, 1, 6 - place, 0.5 / place
+    FROM recsys_store.models, generate_series(1, 2) AS place WHERE name = 'ease';
+INSERT INTO recsys_store.movie_similarities
+    (run_id, model_id, rank, movie_id, similar_movie_id, score)
+    SELECT 1, model_id, 1, 1, 3, 0.25 FROM recsys_store.models WHERE name = 'ease';
+INSERT INTO recsys_store.movie_charts
+    (run_id, model_id, rank, movie_id, votes, score, mean_rating)
+    SELECT 1, model_id, m, m, 6 - m, 6 - m, 4
+    FROM recsys_store.models, generate_series(1, 5) AS m WHERE name = 'most_rated';
+INSERT INTO recsys_store.user_factors (run_id, model_id, user_id, factors)
+    SELECT 1, model_id, 1, '{1,2}' FROM recsys_store.models WHERE name = 'ease';
+INSERT INTO recsys_store.publications (run_id, action) VALUES (1, 'publish');
+INSERT INTO recsys_store.published (run_id) VALUES (1)
+"""
+RECOMMEND = "SELECT rank, movie_id, score, source, model, run_id FROM recsys.recommend({}, {})"
 
 
 def structure(connection):
@@ -87,6 +132,86 @@ def test_a_filled_database_goes_down_and_up(refreshed_database):
         assert structure(connection) == before
 
 
+def test_a_database_with_every_model_goes_down_to_the_first_revision_and_up(
+    make_database, everything_template
+):
+    with make_database(everything_template).transaction() as connection:
+        before = structure(connection)
+        lists = connection.execute(sa.text(RECOMMEND.format(1, 30))).all()
+        connection.execute(sa.text("DROP SCHEMA recsys CASCADE"))
+        command.downgrade(config(connection), "0001")
+        assert schema.revision(connection) == "0001"
+        schema.upgrade(connection)
+        assert structure(connection) == before
+        command.check(config(connection))
+        assert connection.execute(sa.text(RECOMMEND.format(1, 30))).all() == lists
+
+
+@pytest.fixture
+def old_database(empty_database):
+    """A database of the first revision with run 1 published, brought to this version."""
+    with empty_database.transaction() as connection:
+        command.upgrade(config(connection), "0001")
+        for statement in OLD_RUN.split(";\n"):
+            connection.exec_driver_sql(statement)
+    with empty_database.transaction() as connection:
+        schema.upgrade(connection)
+        command.check(config(connection))
+    return empty_database
+
+
+def rows_of(database, query):
+    with database.snapshot() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(query))]
+
+
+def test_what_a_run_of_the_first_revision_published_goes_on_being_served(old_database):
+    def ask(query):
+        return rows_of(old_database, query)
+
+    assert ask(RECOMMEND.format(1, 5)) == [
+        (1, 5, 0.5, "stored", "ease", 1),
+        (2, 4, 0.25, "stored", "ease", 1),
+        (3, 2, 4.0, "popular", "most_rated", 1),
+        (4, 3, 3.0, "popular", "most_rated", 1),
+        (5, 6, 0.0, "popular", "most_rated", 1),
+    ]
+    # User 6 has not rated.
+    assert ask(RECOMMEND.format(6, 2)) == [
+        (1, 1, 5.0, "popular", "most_rated", 1),
+        (2, 2, 4.0, "popular", "most_rated", 1),
+    ]
+    assert ask("SELECT * FROM recsys.similar(1)") == [(1, 3, "Film 3", 0.25, "ease", 1)]
+    assert ask("SELECT * FROM recsys.top_movies(1, NULL, 'most_rated')") == [
+        (1, 1, "Film 1", 5.0, 5, 4.0)
+    ]
+    assert ask("SELECT source_model, label FROM recsys.recommendations") == [("ease", None)] * 2
+    assert ask("SELECT recsys.predict_rating(1, 2)") == [(None,)]
+    assert ask("SELECT * FROM recsys.similar_users(1)") == []
+    assert ask("SELECT bias FROM recsys_store.user_factors") == [(0.0,)]
+    assert ask(
+        "SELECT published, default_model, cold_start, rating_model, rating_min FROM recsys.runs"
+    ) == [(True, "ease", "most_rated", None, None)]
+
+
+def test_the_first_refresh_after_an_upgrade_is_published_beside_the_old_run(old_database):
+    models = ("most_rated", "popular", "content_genres", "ease", "item_knn")
+    report = refresh(old_database, plan(RefreshSettings(models=models, threads=1)))
+    assert (report.run_id, report.published) == (2, True)
+    assert rows_of(old_database, RECOMMEND.format(6, 1)) == [
+        (1, 1, pytest.approx(0.6), "popular", "popular", 2)
+    ]
+    assert rows_of(
+        old_database, "SELECT run_id, cold_start, rating_model FROM recsys.runs ORDER BY run_id"
+    ) == [(1, "most_rated", None), (2, "popular", "item_knn")]
+    assert rows_of(
+        old_database, "SELECT kind, prediction FROM recsys.models WHERE model = 'content_genres'"
+    ) == [("personal", None)]
+    assert rows_of(
+        old_database, "SELECT count(*) FROM recsys_store.user_recommendations WHERE run_id = 1"
+    ) == [(2,)]
+
+
 def test_the_check_sees_a_difference(database):
     with database.transaction() as connection:
         connection.execute(sa.text("ALTER TABLE recsys_store.movies ADD COLUMN odd integer"))
@@ -108,7 +233,7 @@ def test_every_index_that_is_no_key_names_its_query(connection):
     bare = {name for name, comment in indexes if not comment}
     assert bare <= {
         "ix_publications_run_id", "ix_published_run_id", "ix_run_metrics_model_id",
-        "ix_runs_default_model_id",
+        "ix_runs_default_model_id", "ix_runs_cold_start_model_id", "ix_runs_rating_model_id",
     }  # fmt: skip
 
 

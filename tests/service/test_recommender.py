@@ -14,9 +14,12 @@ from recsys.storage.embedded import EmbeddedServer
 from recsys.storage.engine import Database
 
 FIRST_STEPS = "`recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
+NAME_ONE = "name one in [refresh] models of recsys.toml, then `recsys refresh`"
 READERS = {
     "recommend": lambda service: service.recommend(1),
     "similar": lambda service: service.similar(1),
+    "similar_users": lambda service: service.similar_users(1),
+    "predict_rating": lambda service: service.predict_rating(1, 2),
     "top_movies": lambda service: service.top_movies(),
 }
 
@@ -60,6 +63,8 @@ RECOMMENDED = [
         ((2, 60), {"year_from": 1960, "year_to": 1964}),
         "recsys.recommend(2, 60, NULL, NULL, 1960, 1964)",
     ),
+    (((2,), {"model": "trending"}), "recsys.recommend(2, 10, 'trending')"),
+    (((2,), {"model": "content_genres"}), "recsys.recommend(2, 10, 'content_genres')"),
     (((999_999, 4), {}), "recsys.recommend(999999, 4)"),
 ]
 
@@ -69,7 +74,7 @@ def test_recommend(service, contract, call, source):
     arguments, options = call
     found = service.recommend(*arguments, **options)
     expected = contract(f"SELECT * FROM {source}")
-    assert dicts(found) == expected
+    assert dicts(found) == [{**row, "label": None} for row in expected]
     assert bool(expected) is not (arguments[1:] == (0,))
 
 
@@ -84,7 +89,7 @@ def test_recommend_keeps_to_its_filters(service, contract):
     assert [row.rank for row in found] == list(range(1, len(found) + 1))
 
 
-@pytest.mark.parametrize("model", [None, "ease", "als", "item_knn", "content_genres"])
+@pytest.mark.parametrize("model", [None, "ease", "als", "item_knn", "content_genres", "mf"])
 @pytest.mark.parametrize("n", [0, 1, 10])
 def test_similar(service, contract, model, n):
     found = service.similar(7, n, model=model)
@@ -93,11 +98,98 @@ def test_similar(service, contract, model, n):
 
 
 def test_a_movie_without_ratings_has_neighbours_by_its_genres_only(service):
-    assert service.similar(60) == []
-    assert len(service.similar(60, 5, model="content_genres")) == 5
+    found = service.similar(60, 5)
+    assert found == service.similar(60, 5, model="content_genres")
+    assert [row.model for row in found] == ["content_genres"] * 5
+    assert service.similar(60, model="ease") == []
 
 
-@pytest.mark.parametrize("chart", ["top_rated", "most_rated", "trending"])
+# --- similar users, predicted ratings, labels: of the edition with every model ---
+
+
+@pytest.fixture
+def full_service(everything_database):
+    return Recommender(everything_database)
+
+
+@pytest.fixture
+def full_contract(everything):
+    def ask(query, **values):
+        return [dict(row) for row in everything.execute(sa.text(query), values).mappings()]
+
+    return ask
+
+
+@pytest.mark.parametrize("model", [None, "user_knn"])
+@pytest.mark.parametrize("user", [1, 2, 80])
+@pytest.mark.parametrize("n", [0, 1, 10])
+def test_similar_users(full_service, full_contract, model, user, n):
+    found = full_service.similar_users(user, n, model=model)
+    query = "SELECT * FROM recsys.similar_users(:user, :n, :model)"
+    assert dicts(found) == full_contract(query, user=user, n=n, model=model)
+    assert len(found) == n
+
+
+@pytest.mark.parametrize("user", [81, 999_999], ids=["only tags", "unknown"])
+def test_nobody_is_similar_to_who_has_not_rated(full_service, user):
+    assert full_service.similar_users(user) == []
+
+
+@pytest.mark.parametrize("model", [None, "bayes_fm", "mf", "svd", "user_knn", "item_knn"])
+@pytest.mark.parametrize("movie", [1, 2, 58])
+def test_predict_rating(full_service, full_contract, model, movie):
+    found = full_service.predict_rating(2, movie, model=model)
+    query = "SELECT recsys.predict_rating(2, :movie, :model) AS rating"
+    assert [{"rating": found}] == full_contract(query, movie=movie, model=model)
+    assert 0.5 <= found <= 5
+
+
+@pytest.mark.parametrize("model", [None, "bayes_fm", "mf", "svd", "user_knn", "item_knn"])
+def test_a_rating_nobody_can_predict_is_none(full_service, model):
+    for user, movie in ((81, 1), (999_999, 1), (1, 60)):
+        assert full_service.predict_rating(user, movie, model=model) is None
+
+
+def test_without_a_name_the_rating_model_predicts(service, full_service):
+    for asked, model in ((service, "mf"), (full_service, "bayes_fm")):
+        assert asked.predict_rating(1, 2) == asked.predict_rating(1, 2, model=model)
+
+
+def test_who_has_rated_since_is_predicted_through_those_movies(
+    make_database, everything_template, full_service
+):
+    """Factors know nothing of user 81, the neighbours of movies do."""
+    database = make_database(everything_template)
+    service = Recommender(database)
+    [near, *_] = [row.movie_id for row in service.similar(1, 20, model="item_knn")]
+    with database.transaction() as connection:
+        rating = sa.text("INSERT INTO recsys_store.ratings VALUES (81, :movie, 3.5, now())")
+        connection.execute(rating, {"movie": near})
+    assert service.predict_rating(81, 1) == pytest.approx(3.5)
+    assert service.predict_rating(81, 1, model="bayes_fm") is None
+    assert full_service.predict_rating(81, 1) is None
+
+
+def test_scores_of_pearson_average_are_told_in_words_too(full_service, full_contract):
+    found = full_service.recommend(1, 60, model="pearson_average")
+    query = """
+        SELECT *, recsys.label(model, score) AS label
+        FROM recsys.recommend(1, 60, 'pearson_average')
+    """
+    assert dicts(found) == full_contract(query)
+    assert {row.model: row.label is None for row in found} == {
+        "pearson_average": False,
+        "content": True,
+    }
+
+
+def test_a_chart_may_hold_movies_nobody_has_rated(full_service, full_contract):
+    found = full_service.top_movies(60, chart="random")
+    assert dicts(found) == full_contract("SELECT * FROM recsys.top_movies(60, NULL, 'random')")
+    assert {row.movie_id for row in found if row.mean_rating is None} == {59, 60}
+
+
+@pytest.mark.parametrize("chart", ["top_rated", "most_rated", "popular", "trending"])
 @pytest.mark.parametrize("genre", [None, "Drama", "FILM-NOIR"])
 def test_top_movies(service, contract, chart, genre):
     found = service.top_movies(5, genre=genre, chart=chart)
@@ -216,32 +308,43 @@ def test_nobody_has_rated(database):
 
 
 def test_unknown_movies(service):
-    for ask in (service.movie, service.similar):
+    for ask in (service.movie, service.similar, lambda movie: service.predict_rating(1, movie)):
         with pytest.raises(UnknownMovie, match=r"^there is no movie 4711$") as caught:
             ask(4711)
         assert caught.value.hint == "find its id with `recsys search TITLE`"
 
 
-PERSONAL, NEAR = "models: als, ease, item_knn", "models: als, content_genres, ease, item_knn"
-CHARTS = "charts: most_rated, top_rated, trending"
+ALL = f"models: {', '.join(sorted(DEFAULT_MODELS))}"
+NEAR = "models: als, content_genres, ease, item_knn, mf"
+CHARTS = "models: most_rated, popular, top_rated, trending"
 NO_MODEL = [
-    (lambda s: s.recommend(1, model="no"), "no personal lists of a model 'no'", PERSONAL),
-    (lambda s: s.recommend(1, model=""), "no personal lists of a model ''", PERSONAL),
+    (lambda s: s.recommend(1, model="no"), "recommendations of a model 'no'", ALL),
+    (lambda s: s.recommend(1, model=""), "recommendations of a model ''", ALL),
+    (lambda s: s.recommend(1, model="bpr"), "recommendations of a model 'bpr'", ALL),
+    (lambda s: s.similar(1, model="trending"), "similar movies of a model 'trending'", NEAR),
+    (lambda s: s.similar(1, model="content"), "similar movies of a model 'content'", NEAR),
+    (lambda s: s.top_movies(chart="als"), "charts of a model 'als'", CHARTS),
+    (lambda s: s.top_movies(chart="random"), "charts of a model 'random'", CHARTS),
     (
-        lambda s: s.recommend(1, model="content_genres"),
-        "no personal lists of a model 'content_genres'",
-        PERSONAL,
+        lambda s: s.predict_rating(1, 2, model="als"),
+        "predicted ratings of a model 'als'",
+        "models: item_knn, mf",
     ),
-    (lambda s: s.similar(1, model="trending"), "no similar movies of a model 'trending'", NEAR),
-    (lambda s: s.top_movies(chart="als"), "no chart 'als' is published", CHARTS),
+    (
+        lambda s: s.predict_rating(1, 2, model="svd"),
+        "predicted ratings of a model 'svd'",
+        "models: item_knn, mf",
+    ),
+    (lambda s: s.similar_users(1), "similar users of a model 'user_knn'", NAME_ONE),
+    (lambda s: s.similar_users(1, model="no"), "similar users of a model 'no'", NAME_ONE),
 ]
 
 
-@pytest.mark.parametrize(("ask", "message", "hint"), NO_MODEL, ids=[case[1] for case in NO_MODEL])
-def test_models_that_are_not_published(service, ask, message, hint):
+@pytest.mark.parametrize(("ask", "what", "hint"), NO_MODEL, ids=[case[1] for case in NO_MODEL])
+def test_models_that_are_not_published(service, ask, what, hint):
     with pytest.raises(ConfigError) as caught:
         ask(service)
-    assert str(caught.value).startswith(message)
+    assert str(caught.value) == f"no {what} are published"
     assert caught.value.hint == hint
 
 
@@ -264,6 +367,8 @@ def test_text_is_never_sql(service, contract):
         lambda: service.top_movies(chart=evil),
         lambda: service.recommend(1, model=evil),
         lambda: service.similar(1, model=evil),
+        lambda: service.similar_users(1, model=evil),
+        lambda: service.predict_rating(1, 2, model=evil),
     ):
         with pytest.raises(ConfigError):
             ask()

@@ -125,7 +125,7 @@ def test_a_view_of_another_shape_is_made_anew(connection):
     connection.execute(sa.text(OLD_SHAPE))
     schema.apply_contract(connection)
     found = connection.execute(sa.text("SELECT * FROM recsys.models"))
-    assert list(found.keys()) == ["model", "kind", "score_meaning", "description"]
+    assert list(found.keys()) == ["model", "kind", "score_meaning", "description", "prediction"]
 
 
 def test_a_shape_that_changes_under_somebodys_view_is_an_error_that_names_it(connection):

@@ -42,6 +42,10 @@ def _score(comment: str) -> sa.Column[float]:
     return sa.Column("score", DOUBLE_PRECISION, nullable=False, comment=comment)
 
 
+def _bias(comment: str) -> sa.Column[float]:
+    return sa.Column("bias", DOUBLE_PRECISION, nullable=False, server_default="0", comment=comment)
+
+
 def _rank_positive() -> sa.CheckConstraint:
     return sa.CheckConstraint("rank > 0", name="rank_positive")
 
@@ -83,6 +87,12 @@ user_recommendations = _result_table(
     _id("user_id", "Whose list this is"),
     _id("movie_id", "The movie recommended"),
     _score("The model's score, higher is better"),
+    # NULL costs no room in a row.
+    sa.Column(
+        "source_model_id",
+        sa.SmallInteger,
+        comment="For a hybrid the model the row came from, whose score it is; NULL: its own",
+    ),
     sa.PrimaryKeyConstraint(
         "user_id", "model_id", "rank", "run_id", postgresql_include=["movie_id", "score"]
     ),
@@ -98,7 +108,7 @@ movie_charts = _result_table(
     _id("movie_id", "The movie"),
     sa.Column("votes", sa.BigInteger, nullable=False, comment="Ratings counted"),
     _score("The chart's score, higher is better"),
-    sa.Column("mean_rating", DOUBLE_PRECISION, nullable=False, comment="Mean of those ratings"),
+    sa.Column("mean_rating", DOUBLE_PRECISION, comment="Mean of those ratings"),
     sa.UniqueConstraint(
         "model_id", "genre_id", "rank", "run_id", postgresql_nulls_not_distinct=True
     ),
@@ -113,7 +123,9 @@ user_factors = _result_table(
     "user_factors",
     _id("user_id", "The user"),
     sa.Column("factors", ARRAY(sa.REAL, dimensions=1), nullable=False, comment="Latent factors"),
+    _bias("What is added to any predicted rating of the user, the mean included"),
     sa.PrimaryKeyConstraint("user_id", "model_id", "run_id"),
+    finite("bias"),
     comment="Latent factors of users who have rated",
 )
 
@@ -121,7 +133,9 @@ movie_factors = _result_table(
     "movie_factors",
     _id("movie_id", "The movie"),
     sa.Column("factors", ARRAY(sa.REAL, dimensions=1), nullable=False, comment="Latent factors"),
+    _bias("What is added to any predicted rating of the movie"),
     sa.PrimaryKeyConstraint("movie_id", "model_id", "run_id"),
+    finite("bias"),
     comment="Latent factors of movies that have been rated",
 )
 

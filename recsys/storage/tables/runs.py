@@ -21,7 +21,15 @@ models = sa.Table(
     text_column("kind", "chart: the same for all; similarity: movie to movie; personal: lists"),
     text_column("score_meaning", "What its score says"),
     text_column("description", "What it does, in short"),
+    text_column(
+        "prediction",
+        "From what it predicts ratings: factors, user_neighbours, movie_neighbours",
+        nullable=True,
+    ),
     sa.UniqueConstraint("name"),
+    sa.CheckConstraint(
+        "prediction IN ('factors', 'user_neighbours', 'movie_neighbours')", name="prediction"
+    ),
     sa.CheckConstraint("kind IN ('chart', 'similarity', 'personal')", name="kind"),
     comment="The models that have been refreshed here",
 )
@@ -55,10 +63,35 @@ runs = sa.Table(
     sa.Column("peak_memory_mb", sa.Integer, comment="Highest resident memory of the process, MiB"),
     timestamp("pruned_at", "When its results were dropped; NULL: they are here", nullable=True),
     text_column("error", "Why it failed", nullable=True),
+    sa.Column("rating_min", DOUBLE_PRECISION, comment="Lowest rating of the scale it read"),
+    sa.Column("rating_max", DOUBLE_PRECISION, comment="Highest rating of the scale it read"),
+    reference(
+        "cold_start_model_id",
+        "models.model_id",
+        "Chart for people of whom nothing is known",
+        nullable=True,
+    ),
+    reference(
+        "rating_model_id",
+        "models.model_id",
+        "Model that predicts ratings when none is named",
+        nullable=True,
+    ),
+    sa.Column(
+        "kind",
+        sa.Text,
+        nullable=False,
+        server_default="refresh",
+        comment="refresh: writes results; evaluation: measures models, has no results",
+    ),
+    text_column("refused", "Why the gate kept it from being published", nullable=True),
+    sa.CheckConstraint("kind IN ('refresh', 'evaluation')", name="kind"),
     sa.CheckConstraint("state IN ('running', 'complete', 'failed')", name="state"),
     sa.CheckConstraint("(state = 'running') = (finished_at IS NULL)", name="finished"),
     sa.CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="error"),
     sa.Index(None, "default_model_id"),
+    sa.Index(None, "cold_start_model_id"),
+    sa.Index(None, "rating_model_id"),
     comment="Every refresh: what it read, with which parameters, how it ended",
 )
 
