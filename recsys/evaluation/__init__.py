@@ -1,0 +1,1 @@
+"""How good a model is: splits, metrics, protocols. Arrays in, figures out; no database, no ids."""

@@ -1,0 +1,76 @@
+"""What lists are like beside being right: how wide, how new, how varied, how mainstream."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from recsys.domain import Float64, Int64, TopN
+from recsys.evaluation.ranking import first_entries
+from recsys.evaluation.splits import Bool
+
+POPULAR_SHARE = 0.1
+"""Of the rated items, those that count as popular: the most rated tenth."""
+
+
+def coverage(lists: TopN, items: int, k: int) -> float:
+    """Return the share of all `items` of the catalogue that are among anybody's first k."""
+    return len(np.unique(first_entries(lists, k)[1])) / items if items else math.nan
+
+
+def novelty(lists: TopN, train: csr_matrix, k: int) -> Float64:
+    """Return for each list the mean self-information `-log2 p(i)` in bits; NaN of an empty one.
+
+    `p(i)` is the share of users with train ratings who rated the item (Zhou et al. 2010); an item
+    nobody rated counts as if one had.
+    """
+    raters = max(1, int((np.diff(train.indptr) > 0).sum()))
+    counts = np.bincount(train.indices, minlength=train.shape[1])
+    information = np.log2(raters / np.maximum(1, counts))
+    return _mean_over_lists(lists, k, information)
+
+
+def popularity_share(lists: TopN, train: csr_matrix, k: int) -> Float64:
+    """Return for each list the share of entries that are popular items; NaN of an empty one."""
+    popular = popular_items(np.bincount(train.indices, minlength=train.shape[1]))
+    return _mean_over_lists(lists, k, popular.astype(np.float64))
+
+
+def popular_items(counts: Int64, share: float = POPULAR_SHARE) -> Bool:
+    """Mark the most rated `ceil(share * n)` of the n rated items, ties by position."""
+    size = math.ceil(share * np.count_nonzero(counts))
+    popular = np.zeros(len(counts), bool)
+    popular[np.argsort(-counts, kind="stable")[:size]] = True
+    return popular
+
+
+def diversity(lists: TopN, vectors: csr_matrix, k: int) -> Float64:
+    """Return for each list 1 - the mean cosine of its pairs of items; NaN of fewer than two.
+
+    `vectors` is items x features, as genres are; an item without any is unlike every other.
+    """
+    users, items, _ = first_entries(lists, k)
+    squares = np.asarray(vectors.multiply(vectors).sum(axis=1), np.float64).ravel()
+    norms = np.sqrt(squares)
+    scales = np.divide(1.0, norms, out=np.zeros(len(norms)), where=norms > 0)
+    shape = (lists.rows, vectors.shape[0])
+    sums = csr_matrix((scales[items], (users, items)), shape=shape) @ vectors
+    # The square of a sum of unit vectors is their number and twice the cosines of the pairs.
+    total = np.asarray(sums.multiply(sums).sum(axis=1), np.float64).ravel()
+    own = np.bincount(users, norms[items] > 0, lists.rows)
+    lengths = np.bincount(users, minlength=lists.rows)
+    pairs = lengths * (lengths - 1)
+    missing = np.full(lists.rows, np.nan)
+    cosines: Float64 = np.divide(total - own, pairs, out=missing, where=pairs > 0)
+    return 1 - cosines
+
+
+def _mean_over_lists(lists: TopN, k: int, values: Float64) -> Float64:
+    users, items, _ = first_entries(lists, k)
+    lengths = np.bincount(users, minlength=lists.rows)
+    sums = np.bincount(users, values[items], lists.rows)
+    missing = np.full(lists.rows, np.nan)
+    means: Float64 = np.divide(sums, lengths, out=missing, where=lengths > 0)
+    return means

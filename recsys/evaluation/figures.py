@@ -1,0 +1,138 @@
+"""From lists and predictions to figures ready to be stored: name, segment, value, interval, n."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from recsys.domain import Float64, Metric, TopN
+from recsys.evaluation.beyond import coverage, diversity, novelty, popularity_share
+from recsys.evaluation.intervals import Interval, bootstrap_intervals, error_intervals
+from recsys.evaluation.protocols import Protocol
+from recsys.evaluation.ranking import UserFigures, ranking_figures
+from recsys.evaluation.rating import mae, rating_errors, rmse
+from recsys.evaluation.segments import movie_segments, user_segments
+from recsys.evaluation.splits import Bool, Split, divided, rows_of
+
+
+def measure_ranking(
+    protocol: Protocol, lists: TopN, split: Split, item_vectors: csr_matrix, seed: int
+) -> tuple[Metric, ...]:
+    """Measure lists on all users, on each segment of users, and recall on each of movies.
+
+    `item_vectors` (items x features, as genres) tell what is alike. What nobody can be measured
+    on is left out. Of movie segments only recall is told: the share found of the relevant ones.
+    """
+    k, threshold = protocol.k, protocol.threshold
+    figures = ranking_figures(lists, split.test, split.train, k, threshold)
+    metrics = [*_means(protocol, "all", figures, seed)]
+    for segment, members in user_segments(split.train).items():
+        metrics += _means(protocol, segment, _of(figures, members[figures.users]), seed)
+    for segment, items in movie_segments(split.train).items():
+        test = divided(split.test, items[split.test.indices]).test
+        found = ranking_figures(lists, test, split.train, k, threshold)
+        recall = UserFigures(found.users, {"recall": found.values["recall"]})
+        metrics += _means(protocol, segment, recall, seed)
+    return (*metrics, *_beyond(protocol, lists, split.train, item_vectors, seed))
+
+
+def measure_ratings(
+    protocol: Protocol, predicted: Float64, fallback: Float64, split: Split, seed: int
+) -> tuple[Metric, ...]:
+    """Measure predictions of the entries of `split.test`, in its order, on all and on segments.
+
+    `fallback` answers where `predicted` is NaN; `known_share` tells how often it need not.
+    """
+    compared = rating_errors(predicted, split.test.data, fallback)
+    users, items = rows_of(split.test), split.test.indices
+    chosen: dict[str, Bool] = {"all": np.ones(len(users), bool)}
+    chosen |= {name: marks[users] for name, marks in user_segments(split.train).items()}
+    chosen |= {name: marks[items] for name, marks in movie_segments(split.train).items()}
+    metrics: list[Metric] = []
+    for segment, marks in chosen.items():
+        metrics += _errors(protocol, segment, compared.errors[marks], users[marks], seed)
+    if len(users):
+        share = float(compared.known.mean())
+        metrics.append(Metric(protocol.name, "known_share", share, len(users)))
+    return tuple(metrics)
+
+
+def averaged(parts: Sequence[Sequence[Metric]]) -> tuple[Metric, ...]:
+    """Average the figures of several splits of one protocol; n is their sum.
+
+    A figure counts over the splits that have it. The ends of its interval are averaged too, as if
+    the splits erred alike: the interval is rather too wide than too narrow.
+    """
+    if len(parts) == 1:
+        return tuple(parts[0])
+    groups: dict[tuple[str, str, str], list[Metric]] = {}
+    for metric in (metric for part in parts for metric in part):
+        groups.setdefault((metric.protocol, metric.name, metric.segment), []).append(metric)
+    return tuple(_average(group) for group in groups.values())
+
+
+def _average(group: list[Metric]) -> Metric:
+    lows = [metric.ci_low for metric in group if metric.ci_low is not None]
+    highs = [metric.ci_high for metric in group if metric.ci_high is not None]
+    return replace(
+        group[0],
+        value=float(np.mean([metric.value for metric in group])),
+        n=sum(metric.n for metric in group),
+        ci_low=float(np.mean(lows)) if lows else None,
+        ci_high=float(np.mean(highs)) if highs else None,
+    )
+
+
+def _of(figures: UserFigures, marks: Bool) -> UserFigures:
+    values = {name: column[marks] for name, column in figures.values.items()}
+    return UserFigures(figures.users[marks], values)
+
+
+def _means(protocol: Protocol, segment: str, figures: UserFigures, seed: int) -> Iterator[Metric]:
+    if len(figures.users) == 0:
+        return
+    columns = np.stack(list(figures.values.values()), axis=1)
+    intervals = bootstrap_intervals(columns, seed)
+    for name, values, interval in zip(figures.values, columns.T, intervals, strict=True):
+        value = float(values.mean())
+        yield _metric(protocol, f"{name}@{protocol.k}", segment, value, len(values), interval)
+
+
+def _beyond(
+    protocol: Protocol, lists: TopN, train: csr_matrix, item_vectors: csr_matrix, seed: int
+) -> Iterator[Metric]:
+    if len(lists) == 0:
+        return
+    k = protocol.k
+    filled = int(np.count_nonzero(np.diff(lists.indptr)))
+    share = coverage(lists, train.shape[1], k)
+    yield Metric(protocol.name, f"coverage@{k}", share, filled)
+    for name, values in (
+        ("novelty", novelty(lists, train, k)),
+        ("diversity", diversity(lists, item_vectors, k)),
+        ("popularity_share", popularity_share(lists, train, k)),
+    ):
+        users = np.flatnonzero(~np.isnan(values))
+        yield from _means(protocol, "all", UserFigures(users, {name: values[users]}), seed)
+
+
+def _errors(
+    protocol: Protocol, segment: str, errors: Float64, users: NDArray[np.integer], seed: int
+) -> Iterator[Metric]:
+    if len(errors) == 0:
+        return
+    intervals = error_intervals(errors, users, seed)
+    for name, value, interval in zip(
+        ("rmse", "mae"), (rmse(errors), mae(errors)), intervals, strict=True
+    ):
+        yield _metric(protocol, name, segment, value, len(errors), interval)
+
+
+def _metric(
+    protocol: Protocol, name: str, segment: str, value: float, n: int, interval: Interval
+) -> Metric:
+    return Metric(protocol.name, name, value, n, segment, interval.low, interval.high)

@@ -1,0 +1,173 @@
+"""Ways to measure, by name: who quotes one says how the figure came about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from recsys.domain import Float64
+from recsys.errors import EvaluationError
+from recsys.evaluation.honesty import check_split
+from recsys.evaluation.splits import (
+    Split,
+    entries_of,
+    given_split,
+    k_folds,
+    leave_last_out,
+    random_split,
+    stratified_split,
+    temporal_split,
+)
+
+DEFAULT_SEED = 42
+TEMPORAL_SHARE = 0.1
+
+Need = Literal["times", "pairs"]
+Pairs = tuple[NDArray[np.integer], NDArray[np.integer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a protocol divides."""
+
+    ratings: csr_matrix
+    """Users x items, float64, canonical."""
+    rated_at: Float64 | None = None
+    """Unix seconds of each stored entry; NaN where unknown."""
+    pairs: Pairs | None = None
+    """Positions of the users and of the items of the test ratings that a data set comes with."""
+    order: Pairs | None = None
+    """Positions of the users and of the items of all ratings, in the order of the lines of the
+    file they came from: a protocol that shuffles then draws what others drew from that file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """One way to measure a model; train movies are never on the lists it measures."""
+
+    name: str
+    description: str
+    kind: Literal["ranking", "rating", "both"]
+    """Which metrics it is meant for."""
+    divide: Callable[[Material, int], Iterator[Split]]
+    """From what is known and a seed to the splits; call `splits` instead, which checks both."""
+    needs: frozenset[Need] = frozenset()
+    uses: frozenset[Need] = frozenset()
+    """What it can do without and divides by where it is given."""
+    k: int = 10
+    """Length of the lists measured."""
+    threshold: float | None = None
+    """Lowest test rating that counts as relevant; None: every one does."""
+
+    def splits(self, material: Material, seed: int = DEFAULT_SEED) -> Iterator[Split]:
+        """Divide the ratings, one split or several; every one is checked to share no rating.
+
+        Raises EvaluationError where what the protocol needs is missing or nothing could be tested.
+        """
+        missing = self.needs - _given(material)
+        if missing:
+            words = " and ".join(sorted(_WORDS[need] for need in missing))
+            raise EvaluationError(f"protocol {self.name} needs {words}")
+        for split in self.divide(material, seed):
+            check_split(split)
+            if split.test.nnz == 0 or split.train.nnz == 0:
+                raise EvaluationError(
+                    f"protocol {self.name} leaves {split.train.nnz} ratings to train on "
+                    f"and {split.test.nnz} to test",
+                    hint="There are too few ratings, or too few with different times.",
+                )
+            yield split
+
+
+_WORDS = {"times": "the times of the ratings", "pairs": "the test pairs of the data set"}
+
+
+def _given(material: Material) -> frozenset[Need]:
+    times = material.rated_at is not None and not np.isnan(material.rated_at).all()
+    given: dict[Need, bool] = {"times": times, "pairs": material.pairs is not None}
+    return frozenset(need for need, there in given.items() if there)
+
+
+def _by_item(material: Material, seed: int) -> Iterator[Split]:
+    order = None
+    if material.order is not None:
+        order = entries_of(material.ratings, *material.order)
+        if (order < 0).any():
+            raise EvaluationError("the file names ratings that are not in the database")
+    yield stratified_split(material.ratings, 0.75, seed, by="item", order=order)
+
+
+def _by_rating(material: Material, seed: int) -> Iterator[Split]:
+    yield random_split(material.ratings, 0.1, seed)
+
+
+def _in_folds(material: Material, seed: int) -> Iterator[Split]:
+    return k_folds(material.ratings, 5, seed)
+
+
+def _by_time(material: Material, seed: int) -> Iterator[Split]:
+    assert material.rated_at is not None
+    yield temporal_split(material.ratings, material.rated_at, TEMPORAL_SHARE)
+
+
+def _last(material: Material, seed: int) -> Iterator[Split]:
+    assert material.rated_at is not None
+    yield leave_last_out(material.ratings, material.rated_at, seed)
+
+
+def _official(material: Material, seed: int) -> Iterator[Split]:
+    assert material.pairs is not None
+    yield given_split(material.ratings, *material.pairs)
+
+
+_TIMES: frozenset[Need] = frozenset({"times"})
+_PAIRS: frozenset[Need] = frozenset({"pairs"})
+
+_ALL = (
+    Protocol(
+        "recommenders-ml100k",
+        "of each movie's ratings a random 75 % to train on, the others relevant whatever their "
+        "value, lists of 10 (benchmark of the recommenders library)",
+        "ranking",
+        _by_item,
+        uses=frozenset({"pairs"}),
+    ),
+    *(
+        Protocol(
+            f"ml100k-{name}", f"the official {name}.base and {name}.test", "both", _official, _PAIRS
+        )
+        for name in ("u1", "u2", "u3", "u4", "u5", "ua", "ub")
+    ),
+    Protocol("surprise-5fold", "5 random folds of the ratings, averaged", "rating", _in_folds),
+    Protocol("random-90-10", "a random 90 % of the ratings to train on", "both", _by_rating),
+    Protocol(
+        "temporal",
+        "everything before one moment to train on, the newest 10 % to test",
+        "both",
+        _by_time,
+        _TIMES,
+    ),
+    Protocol(
+        "leave-last-out",
+        "the last rating of every user with at least two to test",
+        "ranking",
+        _last,
+        _TIMES,
+    ),
+)
+
+PROTOCOLS = {protocol.name: protocol for protocol in _ALL}
+
+
+def protocol_named(name: str) -> Protocol:
+    """Return the protocol; raises EvaluationError naming those there are."""
+    if name not in PROTOCOLS:
+        raise EvaluationError(
+            f"there is no protocol {name!r}", hint=f"There are: {', '.join(PROTOCOLS)}."
+        )
+    return PROTOCOLS[name]

@@ -1,0 +1,61 @@
+"""How far predicted ratings are from those given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from recsys.domain import Float64
+from recsys.errors import EvaluationError
+from recsys.evaluation.splits import Bool
+
+
+@dataclass(frozen=True, slots=True)
+class RatingErrors:
+    """Errors of single predictions, on the scale of the ratings."""
+
+    errors: Float64
+    """Predicted minus given."""
+    known: Bool
+    """Where the model itself predicted; elsewhere the fallback did."""
+
+
+def rating_errors(predicted: Float64, given: Float64, fallback: Float64) -> RatingErrors:
+    """Compare predictions with ratings, all of one length; NaN is replaced by the fallback's.
+
+    Every model then answers for the same pairs. Raises EvaluationError on infinite predictions, a
+    fallback that does not know either, or arrays that do not fit.
+    """
+    if not len(predicted) == len(given) == len(fallback):
+        raise EvaluationError(
+            f"{len(predicted)} predictions and {len(fallback)} fallbacks "
+            f"do not fit {len(given)} ratings"
+        )
+    known = ~np.isnan(predicted)
+    used = np.where(known, predicted, fallback)
+    if not np.isfinite(used).all():
+        raise EvaluationError(f"{int((~np.isfinite(used)).sum())} predictions are not finite")
+    return RatingErrors(used - given, known)
+
+
+def rmse(errors: Float64) -> float:
+    """Return the root of the mean square; NaN of nothing."""
+    return float(np.sqrt(np.mean(errors**2))) if len(errors) else float("nan")
+
+
+def mae(errors: Float64) -> float:
+    """Return the mean distance; NaN of nothing."""
+    return float(np.mean(np.abs(errors))) if len(errors) else float("nan")
+
+
+def user_mean_fallback(train: csr_matrix, users: NDArray[np.integer]) -> Float64:
+    """Predict the user's mean train rating, of a user without any the mean of all; 0 of nothing."""
+    counts = np.diff(train.indptr)
+    overall = train.data.mean() if train.nnz else 0.0
+    sums = np.bincount(np.repeat(np.arange(len(counts)), counts), train.data, len(counts))
+    means = np.divide(sums, counts, out=np.full(len(counts), overall), where=counts > 0)
+    result: Float64 = means[users]
+    return result

@@ -1,0 +1,204 @@
+"""Ratings divided into those a model learns from and those it is measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from recsys.domain import Float64, Int64
+from recsys.errors import EvaluationError
+
+Bool = NDArray[np.bool_]
+Group = Literal["user", "item"]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Two matrices of the shape of the source; each of its entries is stored in one of them."""
+
+    train: csr_matrix
+    """Users x items, float64, canonical."""
+    test: csr_matrix
+    train_entries: Int64
+    """Positions in the source's `data` of the entries of `train`, in its order."""
+    test_entries: Int64
+
+
+def divided(ratings: csr_matrix, tested: Bool) -> Split:
+    """Send the stored entries that `tested` marks to the test side; explicit zeros stay stored.
+
+    Raises EvaluationError where `ratings` is not canonical or `tested` is not of its length.
+    """
+    if not ratings.has_canonical_format:
+        raise EvaluationError("the ratings are not sorted by user and item, or hold a pair twice")
+    if len(tested) != ratings.nnz:
+        raise EvaluationError(f"{len(tested)} marks do not fit {ratings.nnz} ratings")
+    train_entries, test_entries = np.flatnonzero(~tested), np.flatnonzero(tested)
+    train, test = _part(ratings, train_entries), _part(ratings, test_entries)
+    return Split(train, test, train_entries, test_entries)
+
+
+def random_split(ratings: csr_matrix, test_share: float, seed: int) -> Split:
+    """Test `round(test_share * n)` of all n ratings, drawn without regard to anything."""
+    _check_share("test_share", test_share)
+    size = round(test_share * ratings.nnz)
+    tested = np.zeros(ratings.nnz, bool)
+    tested[np.random.default_rng(seed).permutation(ratings.nnz)[:size]] = True
+    return divided(ratings, tested)
+
+
+def stratified_split(
+    ratings: csr_matrix,
+    train_share: float,
+    seed: int,
+    by: Group = "user",
+    order: NDArray[np.integer] | None = None,
+) -> Split:
+    """Shuffle each user's (item's) n ratings and train on the first `round(train_share * n)`.
+
+    The rule of `python_stratified_split` of the recommenders library; halves round to even. With
+    `order`, the entries in the order of the lines of a file, its very draw from that file.
+    """
+    _check_share("train_share", train_share)
+    if by not in ("user", "item"):
+        raise EvaluationError(f"by = {by!r} is not known", hint="by must be one of: user, item.")
+    groups = rows_of(ratings) if by == "user" else ratings.indices
+    shuffled = _shuffled(ratings.nnz, seed, order)
+    order = np.lexsort((shuffled, groups))
+    counts = np.bincount(groups, minlength=1)
+    starts = np.cumsum(counts) - counts
+    rank = np.arange(ratings.nnz) - starts[groups[order]]
+    tested = np.zeros(ratings.nnz, bool)
+    tested[order] = rank >= np.round(train_share * counts)[groups[order]]
+    return divided(ratings, tested)
+
+
+def _shuffled(length: int, seed: int, order: NDArray[np.integer] | None) -> NDArray[np.integer]:
+    """Return for each entry its place in a random order."""
+    if order is None:
+        return np.random.default_rng(seed).permutation(length)
+    if len(order) != length or len(np.unique(order)) != length:
+        raise EvaluationError(
+            f"the file names {len(np.unique(order))} of {length} ratings, not each once",
+            hint="give the file of ratings that was ingested",
+        )
+    places = np.empty(length, np.int64)
+    # The legacy generator is the one that pandas shuffles with.
+    places[order[np.random.RandomState(seed).permutation(length)]] = np.arange(length)
+    return places
+
+
+def temporal_split(ratings: csr_matrix, rated_at: Float64, test_share: float) -> Split:
+    """Test the newest ratings, at most that share of those with a known time.
+
+    One moment divides all users. Ratings of the same time stay together, on the train side where
+    they would exceed the share; those of unknown time (NaN) are trained on.
+    """
+    _check_share("test_share", test_share)
+    _check_times(ratings, rated_at)
+    known = np.sort(rated_at[~np.isnan(rated_at)])
+    if len(known) == 0:
+        return divided(ratings, np.zeros(ratings.nnz, bool))
+    newest_trained = known[max(0, len(known) - 1 - round(test_share * len(known)))]
+    return divided(ratings, rated_at > newest_trained)  # false of NaN
+
+
+def leave_last_out(ratings: csr_matrix, rated_at: Float64, seed: int) -> Split:
+    """Test the last rating of every user who has at least two.
+
+    Of ratings of the same time one is drawn; an unknown time (NaN) is older than any other.
+    """
+    _check_times(ratings, rated_at)
+    drawn = np.random.default_rng(seed).permutation(ratings.nnz)
+    times = np.where(np.isnan(rated_at), -np.inf, rated_at)
+    order = np.lexsort((drawn, times, rows_of(ratings)))
+    last = ratings.indptr[1:][np.diff(ratings.indptr) >= 2] - 1
+    tested = np.zeros(ratings.nnz, bool)
+    tested[order[last]] = True
+    return divided(ratings, tested)
+
+
+def k_folds(ratings: csr_matrix, k: int, seed: int) -> Iterator[Split]:
+    """Test each of k parts of the shuffled ratings in turn; sizes differ by one at most.
+
+    As `KFold` of the Surprise library: the first parts are the larger ones.
+    """
+    if not 2 <= k <= ratings.nnz:
+        raise EvaluationError(
+            f"{ratings.nnz} ratings cannot be divided into {k} folds",
+            hint="k must be at least 2 and at most the number of ratings.",
+        )
+    parts = np.array_split(np.random.default_rng(seed).permutation(ratings.nnz), k)
+    return (divided(ratings, _marked(ratings.nnz, part)) for part in parts)
+
+
+def given_split(
+    ratings: csr_matrix, users: NDArray[np.integer], items: NDArray[np.integer]
+) -> Split:
+    """Test the pairs of positions `(users[p], items[p])`; raises EvaluationError on one unrated."""
+    entries = entries_of(ratings, users, items)
+    if (entries < 0).any():
+        first = int(np.argmax(entries < 0))
+        raise EvaluationError(
+            f"{int((entries < 0).sum())} of {len(entries)} given test pairs are not rated, "
+            f"the first: user {users[first]}, item {items[first]} (positions)",
+            hint="The pairs must belong to the ratings that are loaded.",
+        )
+    return divided(ratings, _marked(ratings.nnz, entries))
+
+
+# --- places in a matrix ---------------------------------------------------------------------------
+
+
+def rows_of(matrix: csr_matrix) -> Int64:
+    """Return the row of each stored entry."""
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+
+
+def keys_of(matrix: csr_matrix) -> Int64:
+    """Return one number for each stored (row, column), ascending in a canonical matrix."""
+    return rows_of(matrix) * matrix.shape[1] + matrix.indices
+
+
+def entries_of(
+    matrix: csr_matrix, rows: NDArray[np.integer], columns: NDArray[np.integer]
+) -> Int64:
+    """Return where in `data` of a canonical matrix each pair is stored; -1 where it is not."""
+    rows, columns = np.asarray(rows, np.int64), np.asarray(columns, np.int64)
+    inside = (columns >= 0) & (columns < matrix.shape[1])
+    keys = keys_of(matrix)
+    sought = np.where(inside, rows * matrix.shape[1] + columns, -1)
+    places = np.minimum(np.searchsorted(keys, sought), max(0, len(keys) - 1))
+    found = keys[places] == sought if len(keys) else np.zeros(len(rows), bool)
+    return np.where(found, places, -1)
+
+
+def _part(ratings: csr_matrix, entries: Int64) -> csr_matrix:
+    indptr = np.searchsorted(entries, ratings.indptr).astype(ratings.indptr.dtype)
+    values = ratings.data[entries].astype(np.float64)
+    part = csr_matrix((values, ratings.indices[entries], indptr), shape=ratings.shape)
+    part.has_canonical_format = True
+    return part
+
+
+def _marked(length: int, entries: NDArray[Any]) -> Bool:
+    marks = np.zeros(length, bool)
+    marks[entries] = True
+    return marks
+
+
+def _check_share(name: str, share: float) -> None:
+    if not 0 < share < 1:
+        raise EvaluationError(
+            f"{name} = {share!r} is out of range", hint=f"{name} must be above 0 and below 1."
+        )
+
+
+def _check_times(ratings: csr_matrix, rated_at: Float64) -> None:
+    if len(rated_at) != ratings.nnz:
+        raise EvaluationError(f"{len(rated_at)} times do not fit {ratings.nnz} ratings")
