@@ -13,7 +13,7 @@ import typer
 
 from recsys import settings
 from recsys.cli import show
-from recsys.cli.options import database
+from recsys.cli.options import database, model_names
 from recsys.errors import DataError
 
 if TYPE_CHECKING:
@@ -166,21 +166,26 @@ def refresh(
     no_publish: Annotated[
         bool, typer.Option("--no-publish", help="Compute and store, but show it to nobody.")
     ] = False,
+    force: Annotated[
+        str | None,
+        typer.Option("--force", metavar="REASON", help="Publish even what the gate refuses."),
+    ] = None,
 ) -> None:
     """Compute recommendations from the ratings and publish them."""
-    from recsys.jobs.refresh import plan
+    from recsys.jobs.plan import plan
     from recsys.jobs.refresh import refresh as refresh_job
 
-    chosen = None
-    if models is not None:
-        chosen = [name.strip() for name in models.split(",") if name.strip()]
-        if not chosen:
-            raise typer.BadParameter("--models names no model: as --models ease,als")
-    todo = plan(settings.load().refresh, chosen, publish=not no_publish)
+    if force is not None and not force.strip():
+        raise typer.BadParameter("--force wants the reason in words: it is kept in the log")
+    todo = plan(settings.load().refresh, model_names(models), publish=not no_publish)
     with show.reporting() as reporter, database() as opened:
-        report = refresh_job(opened, todo, if_changed=if_changed, reporter=reporter)
+        report = refresh_job(opened, todo, if_changed=if_changed, force=force, reporter=reporter)
     if not report.changed:
         show.say(f"No change: run {report.run_id} is published and still true.")
         return
+    for model, metric in report.metrics:
+        show.say(f"{model:<24}{metric.name} {metric.value:.4f} ({metric.protocol}, {metric.n:,})")
+    for reason in report.overridden:
+        show.say(f"The gate was overridden: {reason}")
     what = "published" if report.published else "stored, not published"
     show.say(f"Run {report.run_id} is {what}: {report.rows:,} rows in {report.seconds:.1f} s")

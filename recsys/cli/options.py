@@ -19,6 +19,16 @@ Model = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
+def model_names(text: str | None) -> list[str] | None:
+    """Read `a,b`; raises BadParameter where nothing is named."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise typer.BadParameter("--models names no model: as --models ease,als")
+    return names
+
+
 @contextmanager
 def database() -> Iterator[Database]:
     with configured_database(settings.load()) as opened:

@@ -14,13 +14,12 @@ from recsys.service.results import FoundMovie, Status
 
 app = typer.Typer()
 LARGEST_ID = 2**31 - 1
+User = Annotated[int, typer.Argument(min=0, max=LARGEST_ID, metavar="USER", help="Id of the user.")]
 
 
 @app.command()
 def recommend(
-    user: Annotated[
-        int, typer.Argument(min=0, max=LARGEST_ID, metavar="USER", help="Id of the user.")
-    ],
+    user: User,
     n: Count = 10,
     model: Model = None,
     genre: Annotated[
@@ -39,15 +38,17 @@ def recommend(
         found = service.recommend(
             user, n, model=model, genres=genre, year_from=year_from, year_to=year_to
         )
+    labelled = any(row.label for row in found)
     if json:
-        show.json_rows(found)
+        show.json_rows(found, omit=() if labelled else ("label",))
         return
-    columns = ("rank", "movie_id", "title", "score", "source", "model")
+    columns = ("rank", "movie_id", "title", "score", "source", "label" if labelled else "model")
     nothing = "no movie fits" if n else None
-    caption = f"run {found[0].run_id}" if found else nothing
+    named = next((f"labels of {row.model}, " for row in found if row.label), "")
+    caption = f"{named}run {found[0].run_id}" if found else nothing
     show.rows(found, columns, title=f"Recommended to user {user}", caption=caption)
     if found and not any(row.source == "stored" for row in found):
-        show.say("No stored row fits: shown is what most people rate.")
+        show.say("No stored row fits: shown is what serves people of whom little is known.")
 
 
 @app.command()
@@ -70,6 +71,38 @@ def similar(
     show.rows(found, columns, title=title, caption=caption)
 
 
+@app.command("similar-users")
+def similar_users(user: User, n: Count = 10, model: Model = None, json: Json = False) -> None:
+    """Show the users whose taste is most similar to one's."""
+    with recommender() as service:
+        found = service.similar_users(user, n, model=model)
+    if json:
+        show.json_rows(found)
+        return
+    caption = f"model {found[0].model}, run {found[0].run_id}" if found else "nobody is near"
+    columns = ("rank", "user_id", "score", "common_ratings")
+    show.rows(found, columns, title=f"Of similar taste as user {user}", caption=caption)
+
+
+@app.command()
+def predict(
+    user: User,
+    movie: Annotated[str, typer.Argument(metavar="MOVIE", help="Id or title of the movie.")],
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """Show which rating a user would give a movie."""
+    with recommender() as service:
+        known = find_movie(service, movie)
+        rating = service.predict_rating(user, known.movie_id, model=model)
+    if json:
+        show.as_json({"user_id": user, "movie_id": known.movie_id, "rating": rating})
+        return
+    unknown = "cannot be known: it takes ratings of the user and of the movie"
+    shown = {known.title: unknown if rating is None else f"{rating:.2f}"}
+    show.facts(f"Predicted rating of user {user}", shown)
+
+
 def find_movie(service: Recommender, text: str) -> FoundMovie:
     """Return the movie of an id, or the one whose title matches best."""
     if text.isdecimal() and int(text) <= LARGEST_ID:
@@ -90,7 +123,7 @@ def top(
     n: Count = 10,
     genre: Annotated[str | None, typer.Option("--genre", help="Chart of this genre.")] = None,
     chart: Annotated[
-        str, typer.Option("--chart", "--model", help="top_rated, most_rated or trending.")
+        str, typer.Option("--chart", "--model", help="As top_rated, most_rated, popular, trending.")
     ] = "top_rated",
     json: Json = False,
 ) -> None:

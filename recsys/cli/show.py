@@ -25,6 +25,10 @@ TITLE_WIDTH = 16
 stderr = Console(stderr=True, highlight=False)
 
 
+class Figure(str):
+    """A number that is written already: it stands to the right of its column."""
+
+
 def say(message: str) -> None:
     """Tell something that is not data."""
     stderr.print(escape(message), soft_wrap=True)
@@ -68,7 +72,7 @@ def table_of(
         box=box.SIMPLE_HEAD,
     )
     for column in columns:
-        numeric = bool(items) and isinstance(getattr(items[0], column), int | float)
+        numeric = bool(items) and isinstance(getattr(items[0], column), int | float | Figure)
         # A title may wrap, but not vanish where the terminal is narrow.
         width = TITLE_WIDTH if column == "title" else None
         table.add_column(column, justify="right" if numeric else "left", min_width=width)
@@ -77,8 +81,9 @@ def table_of(
     return table
 
 
-def json_rows(items: Sequence[Any]) -> None:
-    as_json([{field.name: getattr(item, field.name) for field in fields(item)} for item in items])
+def json_rows(items: Sequence[Any], *, omit: Sequence[str] = ()) -> None:
+    names = [field.name for field in fields(items[0]) if field.name not in omit] if items else []
+    as_json([{name: getattr(item, name) for name in names} for item in items])
 
 
 def json_one(item: Any) -> None:

@@ -12,8 +12,9 @@ from recsys.ingest.download import DownloadFailed
 from recsys.ingest.sample import write_sample
 from recsys.jobs.ingest import ingest, ingest_metadata
 from recsys.jobs.names import find_source
+from recsys.jobs.plan import plan
 from recsys.jobs.progress import Reporter
-from recsys.jobs.refresh import RefreshReport, plan, refresh
+from recsys.jobs.refresh import RefreshReport, refresh
 from recsys.settings import Settings
 from recsys.storage import catalogue, schema
 from recsys.storage.engine import Database

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
-from recsys.domain import Chart, Factors, Float32, IdMap, ModelOutput, RankedLists
+from recsys.domain import Chart, Factors, Float32, Float64, IdMap, ModelOutput, RankedLists
 from recsys.storage import catalogue, results
 from recsys.storage.copy import Column
 from recsys.storage.matrices import Snapshot
 
 Columns = dict[str, Column]
-MOVIE_SIMILARITIES, USER_RECOMMENDATIONS = "movie_similarities", "user_recommendations"
+MOVIE_SIMILARITIES, USER_SIMILARITIES = "movie_similarities", "user_similarities"
+USER_RECOMMENDATIONS = "user_recommendations"
 MOVIE_CHARTS, USER_FACTORS, MOVIE_FACTORS = "movie_charts", "user_factors", "movie_factors"
 
 
@@ -24,7 +27,7 @@ class OutputWriter:
     def __init__(self, run_id: int, snapshot: Snapshot, model_ids: dict[str, int]) -> None:
         self.run_id = run_id
         self._snapshot = snapshot
-        self._model_ids = model_ids
+        self.model_ids = model_ids
         self._digest = hashlib.sha256()
         self._tables: list[str] = []
 
@@ -74,7 +77,7 @@ class OutputWriter:
         # Broadcast: one number for all rows takes no memory.
         rows = _length(columns)
         run = np.broadcast_to(np.int32(self.run_id), rows)
-        model_id = np.broadcast_to(np.int16(self._model_ids[model]), rows)
+        model_id = np.broadcast_to(np.int16(self.model_ids[model]), rows)
         return {"run_id": run, "model_id": model_id, **columns}
 
     def _tables_of(
@@ -82,23 +85,28 @@ class OutputWriter:
     ) -> Iterator[tuple[str, Columns]]:
         users, movies = self._snapshot.users, self._snapshot.movies
         if output.neighbours is not None:
-            columns = _list_columns(
-                output.neighbours, movies, "movie_id", "similar_movie_id", movies
-            )
-            yield MOVIE_SIMILARITIES, columns
+            lists = _list_columns(output.neighbours, movies, "movie_id", "similar_movie_id", movies)
+            yield MOVIE_SIMILARITIES, lists
+        if output.user_neighbours is not None:
+            near = output.user_neighbours
+            lists = _list_columns(near, users, "user_id", "similar_user_id", users)
+            yield USER_SIMILARITIES, {**lists, "common_ratings": near.common}
         if output.recommendations is not None:
-            columns = _list_columns(output.recommendations, users, "user_id", "movie_id", movies)
-            yield USER_RECOMMENDATIONS, columns
-        overall = [chart for chart in output.charts if chart.genre is None]
-        by_genre = [chart for chart in output.charts if chart.genre is not None]
-        if overall:
-            yield MOVIE_CHARTS, _chart_columns(overall, movies)
-        if by_genre:
-            genres = [np.full(len(c.items), genre_ids[str(c.genre)], np.int16) for c in by_genre]
-            columns = {**_chart_columns(by_genre, movies), "genre_id": np.concatenate(genres)}
+            lists = _list_columns(output.recommendations, users, "user_id", "movie_id", movies)
+            yield USER_RECOMMENDATIONS, {**lists, **self._source_column(output)}
+        for columns in _chart_columns(output.charts, movies, genre_ids):
             yield MOVIE_CHARTS, columns
         if output.factors is not None:
             yield from _factor_columns(output.factors, users, movies)
+        if output.user_means is not None:
+            yield USER_FACTORS, _mean_columns(output.user_means, users)
+
+    def _source_column(self, output: ModelOutput) -> Columns:
+        """Return which model each row of a hybrid came from; nothing for other models."""
+        if output.recommendations is None or output.recommendations.sources is None:
+            return {}
+        ids = np.array([self.model_ids[name] for name in output.sources], np.int16)
+        return {"source_model_id": ids[output.recommendations.sources]}
 
 
 def _list_columns(
@@ -114,25 +122,50 @@ def _list_columns(
     }
 
 
-def _chart_columns(charts: list[Chart], movies: IdMap) -> Columns:
-    return {
-        "rank": np.concatenate([np.arange(1, len(c.items) + 1, dtype=np.int32) for c in charts]),
-        "movie_id": movies.ids[np.concatenate([c.items for c in charts])],
-        "votes": np.concatenate([c.votes for c in charts]).astype(np.int64),
-        "score": np.concatenate([c.scores for c in charts]).astype(np.float64),
-        "mean_rating": np.concatenate([c.means for c in charts]).astype(np.float64),
-    }
+def _chart_columns(
+    charts: Sequence[Chart], movies: IdMap, genre_ids: dict[str, int]
+) -> Iterator[Columns]:
+    """Yield charts over all movies and by genre apart, and movies without votes: a NULL is a
+    column left out."""
+    overall = [chart for chart in charts if chart.genre is None]
+    by_genre = [chart for chart in charts if chart.genre is not None]
+    for group in filter(None, (overall, by_genre)):
+        columns: dict[str, NDArray[Any]] = {
+            "rank": np.concatenate([np.arange(1, len(c.items) + 1, dtype=np.int32) for c in group]),
+            "movie_id": movies.ids[np.concatenate([c.items for c in group])],
+            "votes": np.concatenate([c.votes for c in group]).astype(np.int64),
+            "score": np.concatenate([c.scores for c in group]).astype(np.float64),
+        }
+        if group is by_genre:
+            genres = [np.full(len(c.items), genre_ids[str(c.genre)], np.int16) for c in group]
+            columns["genre_id"] = np.concatenate(genres)
+        means = np.concatenate([c.means for c in group]).astype(np.float64)
+        known = ~np.isnan(means)
+        voted = {name: column[known] for name, column in columns.items()}
+        yield {**voted, "mean_rating": means[known]}
+        yield {name: column[~known] for name, column in columns.items()}
 
 
 def _factor_columns(factors: Factors, users: IdMap, movies: IdMap) -> Iterator[tuple[str, Columns]]:
-    """Leave out users and movies without ratings: their factors are zeros."""
-    owners: list[tuple[str, str, IdMap, Float32]] = [
-        (USER_FACTORS, "user_id", users, factors.users),
-        (MOVIE_FACTORS, "movie_id", movies, factors.items),
+    """Leave out users and movies of which nothing is known: without ratings."""
+    owners: list[tuple[str, str, IdMap, Float32, Float64 | None]] = [
+        (USER_FACTORS, "user_id", users, factors.users, factors.user_bias),
+        (MOVIE_FACTORS, "movie_id", movies, factors.items, factors.item_bias),
     ]
-    for table, column, ids, matrix in owners:
-        known = matrix.any(axis=1)
-        yield table, {column: ids.ids[known], "factors": matrix[known].astype(np.float32)}
+    for table, column, ids, matrix, bias in owners:
+        known = matrix.any(axis=1) if bias is None else ~np.isnan(bias)
+        columns: Columns = {column: ids.ids[known], "factors": matrix[known].astype(np.float32)}
+        yield table, columns if bias is None else {**columns, "bias": bias[known]}
+
+
+def _mean_columns(means: Float64, users: IdMap) -> Columns:
+    """Return users' means as biases without factors."""
+    known = ~np.isnan(means)
+    return {
+        "user_id": users.ids[known],
+        "factors": np.zeros((int(known.sum()), 0), np.float32),
+        "bias": means[known],
+    }
 
 
 def _length(columns: Columns) -> int:

@@ -6,46 +6,28 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
-from recsys.algorithms.registry import MODELS, FitOptions, ModelSpec, make_config
-from recsys.domain import ModelOutput
-from recsys.errors import ConfigError, RecsysError, RunError, StorageError
+from recsys.algorithms.registry import FitOptions
+from recsys.domain import Metric, ModelOutput
+from recsys.errors import GateRefused, RecsysError, RunError, StorageError
+from recsys.jobs.gate import Verdict, check_scores, judge
 from recsys.jobs.outputs import OutputWriter
+from recsys.jobs.plan import Plan
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.prune import prune
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
-from recsys.settings import RefreshSettings
 from recsys.storage import matrices, runs, schema
 from recsys.storage.engine import Database
 from recsys.storage.matrices import Snapshot
 
 logger = logging.getLogger(__name__)
 
-COLD_START_CHART = "most_rated"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a refresh computes, checked."""
-
-    specs: tuple[ModelSpec, ...]
-    configs: dict[str, Any]
-    settings: RefreshSettings
-    publish: bool
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        return {
-            "models": {spec.name: asdict(self.configs[spec.name]) for spec in self.specs},
-            "neighbours": self.settings.neighbours,
-            "list_length": self.settings.list_length,
-            "default_model": self.settings.default_model,
-        }
+Measured = Sequence[tuple[str, Metric]]
+"""Figures, each beside the name of its model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,34 +38,21 @@ class RefreshReport:
     """False: nothing was computed, the published run is still true."""
     rows: int
     seconds: float
+    metrics: Measured = ()
+    overridden: tuple[str, ...] = ()
+    """Why the gate would have kept the run back, had it not been forced."""
 
 
-def plan(
-    settings: RefreshSettings, models: Sequence[str] | None = None, *, publish: bool = True
-) -> Plan:
-    """Check names and parameters of the models to refresh.
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ends, once its results are written."""
 
-    A choice of models is for trying out and is not published. Raises ConfigError.
-    """
-    names = tuple(dict.fromkeys(models)) if models else settings.models
-    for name in {*names, *settings.parameters}:
-        if name not in MODELS:
-            raise ConfigError(f"unknown model {name!r}", hint=f"models: {', '.join(MODELS)}")
-    publish = publish and models is None
-    if publish and COLD_START_CHART not in names:
-        raise ConfigError(
-            f"{COLD_START_CHART} is not among the models to publish",
-            hint="people without ratings are served from it: add it to [refresh] models",
-        )
-    default = MODELS.get(settings.default_model)
-    if publish and (default is None or default.kind != "personal"):
-        raise ConfigError(
-            f"default_model {settings.default_model!r} gives no personal lists",
-            hint="take one such as ease or als",
-        )
-    specs = tuple(spec for name, spec in MODELS.items() if name in names)
-    configs = {s.name: make_config(s, settings.parameters.get(s.name, {})) for s in specs}
-    return Plan(specs, configs, settings, publish)
+    publish: bool
+    refused: tuple[str, ...]
+    """What the gate has against it."""
+    force: str | None
+    """Why it is published all the same."""
+    metrics: Measured
 
 
 def refresh(
@@ -91,12 +60,15 @@ def refresh(
     chosen: Plan,
     *,
     if_changed: bool = False,
+    force: str | None = None,
     reporter: Reporter | None = None,
 ) -> RefreshReport:
     """Compute the models of the plan on the current ratings, write them as a run, publish it.
 
     Only one refresh runs on a database at a time. A run that fails is marked so and leaves no
-    results. Raises RefreshBusy, DataError without ratings, RunError where a model fails.
+    results. One that the gate refuses is complete and not published, unless `force` says why it is
+    to be published all the same. Raises RefreshBusy, DataError without ratings, RunError where a
+    model fails, GateRefused.
     """
     clock = StageClock(reporter or Silent())
     with database.session() as session, _single_flight(database, session):
@@ -106,13 +78,41 @@ def refresh(
         run_id = _begin(database, chosen, clock.started_at)
         with _failing_run(database, run_id, clock):
             outputs = _compute(chosen, snapshot, clock)
+            verdict = _judge(database, chosen, snapshot, outputs, clock)
+            published = chosen.publish and (not verdict.reasons or force is not None)
             writer = OutputWriter(run_id, snapshot, _model_ids(database, chosen))
             rows = _write(database, writer, outputs, clock)
             runs.confirm_lock(session)
-            _finish(database, chosen, snapshot, writer, clock)
+            metrics = [(name, metric) for name, out in outputs.items() for metric in out.metrics]
+            metrics += verdict.figures
+            ending = Ending(published, verdict.reasons, force, metrics)
+            _finish(database, chosen, snapshot, writer, ending, clock)
         _prune(database, chosen.settings.keep_runs)
     logger.info("run %d: %d rows in %.1f s", run_id, rows, clock.total_seconds)
-    return RefreshReport(run_id, chosen.publish, True, rows, clock.total_seconds)
+    if chosen.publish and not published:
+        raise GateRefused(
+            f"run {run_id} is not published: {'; '.join(verdict.reasons)}",
+            hint="what was published stays; `recsys refresh --force REASON` publishes anyway",
+        )
+    seconds = clock.total_seconds
+    return RefreshReport(run_id, published, True, rows, seconds, tuple(metrics), verdict.reasons)
+
+
+def _judge(
+    database: Database,
+    chosen: Plan,
+    snapshot: Snapshot,
+    outputs: dict[str, ModelOutput],
+    clock: StageClock,
+) -> Verdict:
+    """Ask the gate, where the run is to be published; scores must be finite in any case."""
+    check_scores(outputs)
+    if not chosen.publish or not chosen.settings.gate.enabled:
+        return Verdict(())
+    with database.transaction() as connection:
+        published = runs.published_figures(connection)
+    rows = {name: _rows(output) for name, output in outputs.items()}
+    return judge(chosen, snapshot.interactions, outputs, rows, published, clock)
 
 
 def _prune(database: Database, keep: int) -> None:
@@ -135,7 +135,7 @@ def _single_flight(database: Database, session: sa.Connection) -> Iterator[None]
 
 
 def _read(database: Database, chosen: Plan, clock: StageClock) -> Snapshot:
-    needs = frozenset[str]().union(*(spec.needs for spec in chosen.specs))
+    needs = frozenset[str]().union(*(s.needs(chosen.configs[s.name]) for s in chosen.specs))
     with clock.stage("read") as done, database.snapshot() as connection:
         snapshot = matrices.read_snapshot(connection, needs, progress=clock.advance)
         done(snapshot.interactions.user_items.nnz, "ratings")
@@ -178,17 +178,8 @@ def _begin(database: Database, chosen: Plan, started_at: datetime) -> int:
 
 
 def _model_ids(database: Database, chosen: Plan) -> dict[str, int]:
-    described = [
-        {
-            "name": spec.name,
-            "kind": spec.kind,
-            "score_meaning": spec.score_meaning,
-            "description": spec.description,
-        }
-        for spec in chosen.specs
-    ]
     with database.transaction() as connection:
-        return runs.register_models(connection, described)
+        return runs.register_models(connection, chosen.descriptions)
 
 
 @contextmanager
@@ -251,10 +242,20 @@ def _write(
 
 
 def _finish(
-    database: Database, chosen: Plan, snapshot: Snapshot, writer: OutputWriter, clock: StageClock
+    database: Database,
+    chosen: Plan,
+    snapshot: Snapshot,
+    writer: OutputWriter,
+    ending: Ending,
+    clock: StageClock,
 ) -> None:
     """Attach, complete and publish in one short transaction."""
+    low, high = snapshot.interactions.rating_range or (None, None)
     facts = {
+        "cold_start_model_id": writer.model_ids.get(chosen.cold_start or ""),
+        "rating_model_id": writer.model_ids.get(chosen.rating_model or ""),
+        "rating_min": low,
+        "rating_max": high,
         "snapshot_at": snapshot.taken_at,
         "ratings_count": snapshot.interactions.user_items.nnz,
         "users_count": len(snapshot.users),
@@ -262,11 +263,14 @@ def _finish(
         "snapshot_checksum": snapshot.checksum,
         "output_checksum": writer.checksum,
         "peak_memory_mb": peak_memory_mb(),
+        "refused": "; ".join(ending.refused) or None,
     }
     started = time.monotonic()
     with database.transaction() as connection:
         runs.complete(connection, writer.run_id, clock.stages, facts)
-        if chosen.publish:
-            runs.publish(connection, writer.run_id)
-    word = "published" if chosen.publish else "attached"
+        numbered = [(writer.model_ids[name], metric) for name, metric in ending.metrics]
+        runs.record_metrics(connection, writer.run_id, numbered)
+        if ending.publish:
+            runs.publish(connection, writer.run_id, reason=ending.force)
+    word = "published" if ending.publish else "attached"
     logger.info("run %d %s in %.3f s", writer.run_id, word, time.monotonic() - started)

@@ -7,9 +7,10 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -54,9 +55,18 @@ class StageClock:
 
 
 def peak_memory_mb() -> int:
-    """Return the highest resident memory of this process so far, in MiB."""
+    """Return the highest resident memory of this process so far or since a reset, in MiB."""
+    with suppress(OSError):
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) // 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak // (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def reset_peak_memory() -> None:
+    """Let the peak begin anew where the system can do that; elsewhere it only ever rises."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def code_versions(connection: sa.Connection) -> dict[str, str]:

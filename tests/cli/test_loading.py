@@ -250,9 +250,10 @@ def test_refresh_publishes_and_only_if_changed(
     first = refresh("--if-changed")
     assert (first.code, first.out) == (0, "")
     assert first.errors[-1].startswith("Run 1 is published: ")
-    assert [line.split()[0] for line in first.errors[:-1]] == [
+    assert [line.split()[0] for line in first.errors[:-5]] == [
         "read",
         *(name for name in MODELS if name in ALL),
+        "gate",
         "write",
         "index",
     ]
@@ -266,6 +267,24 @@ def test_refresh_publishes_and_only_if_changed(
     assert recsys("ingest", str(folder), RECSYS_DATABASE_URL=filled_database.url).code == 0
     assert refresh("--if-changed").errors[-1].startswith("Run 2 is published: ")
     assert runs(contract_rows, filled_database) == [(1, False, ALL), (2, True, ALL)]
+
+
+def test_what_a_fit_measured_is_told(refresh, contract_rows, filled_database):
+    done = refresh("--models", "mf,ease")
+    query = "SELECT model, protocol, metric, value, n FROM recsys.run_metrics ORDER BY n DESC"
+    measured = [tuple(row.values()) for row in contract_rows(filled_database.url, query)]
+    assert [row[:3] + row[4:] for row in measured] == [
+        ("mf", "train", "rmse", 1412),
+        ("mf", "holdout 0.1", "rmse", 141),
+    ]
+    assert [0.1 < row[3] < 2 for row in measured] == [True, True]
+    assert (done.out, done.errors[-3:-1]) == (
+        "",
+        [
+            f"{'mf':<24}rmse {measured[0][3]:.4f} (train, 1,412)",
+            f"{'mf':<24}rmse {measured[1][3]:.4f} (holdout 0.1, 141)",
+        ],
+    )
 
 
 def test_a_choice_of_models_is_not_published(refresh, contract_rows, filled_database):
@@ -305,15 +324,43 @@ def test_refresh_without_ratings(recsys, database, contract_rows):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[refresh]\nneighbors = 3\n", "unknown key in [refresh]: neighbors"),
-        ("[models.ease]\nlambda = 3\n", "lambda"),
-        ("[refresh]\nkeep_runs = 0\n", "keep_runs in [refresh] must lie in 1..10000"),
-        ("[refresh", "recsys.toml"),
+        (
+            "[refresh]\nneighbors = 3\n",
+            " line 2: unknown key in [refresh]: neighbors\nhint: allowed: models, default_model, "
+            "cold_start, rating_model, neighbours, list_length, keep_runs, seed, memory_mb, "
+            "threads",
+        ),
+        (
+            "[models.ease]\nlambda = 3\n",
+            " line 2: model ease: unknown parameter 'lambda'\n"
+            "hint: Its parameters are: regularization, weights, min_raters, max_items.",
+        ),
+        (
+            "\n[refresh]\nkeep_runs = 0\n",
+            " line 3: keep_runs = 0 in [refresh] is out of range\n"
+            "hint: keep_runs must lie in 1..10000",
+        ),
+        (
+            '[refresh]\nrating_model = "als"\n',
+            " line 2: rating_model = 'als' is none that predicts ratings\n"
+            "hint: of the models refreshed: item_knn, mf",
+        ),
+        (
+            "[refresh]\nseed = true\n",
+            " line 2: seed in [refresh] must be a whole number, not True",
+        ),
     ],
 )
 def test_a_wrong_configuration_is_told(recsys, filled_database, tmp_path, text, told):
     path = tmp_path / "recsys.toml"
     path.write_text(text, encoding="utf-8")
     done = recsys("refresh", RECSYS_DATABASE_URL=filled_database.url, RECSYS_CONFIG=str(path))
+    assert (done.code, done.out, done.err) == (1, "", f"error: {path}{told}\n")
+
+
+def test_a_configuration_that_is_no_toml(recsys, filled_database, tmp_path):
+    path = tmp_path / "recsys.toml"
+    path.write_text("[refresh", encoding="utf-8")
+    done = recsys("refresh", RECSYS_DATABASE_URL=filled_database.url, RECSYS_CONFIG=str(path))
     assert (done.code, done.out) == (1, "")
-    assert told in done.errors[0]
+    assert done.errors[0].startswith(f"error: {path}: ")

@@ -3,6 +3,7 @@ import re
 import pytest
 
 from recsys.cli import show
+from recsys.settings import DEFAULT_MODELS
 
 QUESTIONS = [
     (("recommend", "1"), "SELECT * FROM recsys.recommend(1)"),
@@ -16,6 +17,10 @@ QUESTIONS = [
         ("recommend", "2", "--year-from", "1960", "--year-to", "1970", "-n", "100"),
         "SELECT * FROM recsys.recommend(2, 100, NULL, NULL, 1960, 1970)",
     ),
+    (
+        ("recommend", "2", "--model", "trending"),
+        "SELECT * FROM recsys.recommend(2, 10, 'trending')",
+    ),
     (("recommend", "999999", "-n", "4"), "SELECT * FROM recsys.recommend(999999, 4)"),
     (("recommend", "1", "-n", "0"), "SELECT * FROM recsys.recommend(1, 0)"),
     (("similar", "7"), "SELECT * FROM recsys.similar(7)"),
@@ -24,6 +29,7 @@ QUESTIONS = [
         ("similar", "7", "-n", "2", "--model", "content_genres"),
         "SELECT * FROM recsys.similar(7, 2, 'content_genres')",
     ),
+    (("similar", "60"), "SELECT * FROM recsys.similar(60)"),
     (("similar", "7", "-n", "0"), "SELECT * FROM recsys.similar(7, 0)"),
     (("top",), "SELECT * FROM recsys.top_movies()"),
     (("top", "-n", "3", "--genre", "SCI-FI"), "SELECT * FROM recsys.top_movies(3, 'Sci-Fi')"),
@@ -89,10 +95,127 @@ def test_what_a_table_says_around_the_rows(reading):
 
 def test_messages_go_to_stderr_only(reading):
     done = reading("recommend", "999999", "-n", "1")
-    assert done.err == "No stored row fits: shown is what most people rate.\n"
+    assert done.err == "No stored row fits: shown is what serves people of whom little is known.\n"
     assert "No stored row fits" not in done.out
     assert reading("recommend", "1", "-n", "1").err == ""
 
+
+# --- what only some models give ---
+
+
+@pytest.fixture
+def reading_all(recsys, everything_database):
+    """Run a reading command on the edition with every model."""
+    return lambda *arguments: recsys(*arguments, RECSYS_DATABASE_URL=everything_database.url)
+
+
+LABELLED = """
+SELECT *, recsys.label(model, score) AS label
+FROM recsys.recommend(1, 60, 'pearson_average')
+"""
+
+
+def test_labels_are_shown_where_a_model_has_them(reading_all, contract_rows, everything_database):
+    expected = contract_rows(everything_database.url, LABELLED)
+    # Rows that fill up the list are of other models.
+    labels = [row["label"] for row in expected]
+    assert {(row["model"], row["label"] is None) for row in expected} == {
+        ("pearson_average", False),
+        ("content", True),
+    }
+    assert "recommended" in labels
+    asked = ("recommend", "1", "-n", "60", "--model", "pearson_average")
+    done = reading_all(*asked, "--json")
+    assert (done.code, done.err, done.json) == (0, "", expected)
+    assert [list(row) for row in done.json] == [list(row) for row in expected]
+    columns = ["rank", "movie_id", "title", "score", "source", "label"]
+    cells = [[show.cell(row[column]) for column in columns] for row in expected]
+    shown = reading_all(*asked).out
+    assert cells_of(shown) == (columns, cells)
+    assert shown.rstrip().splitlines()[-1].strip() == "labels of pearson_average, run 1"
+
+
+@pytest.mark.parametrize("model", ["ease", "hybrid_mixed", "popular"])
+def test_other_models_have_no_labels(reading_all, contract_rows, everything_database, model):
+    expected = contract_rows(
+        everything_database.url, "SELECT * FROM recsys.recommend(1, 5, :model)", model=model
+    )
+    asked = ("recommend", "1", "-n", "5", "--model", model)
+    done = reading_all(*asked, "--json")
+    assert (done.code, done.json, len(expected)) == (0, expected, 5)
+    assert "label" not in reading_all(*asked).out
+
+
+USERS = [
+    (("1",), "SELECT * FROM recsys.similar_users(1)"),
+    (("1", "-n", "3"), "SELECT * FROM recsys.similar_users(1, 3)"),
+    (("7", "--model", "user_knn"), "SELECT * FROM recsys.similar_users(7, 10, 'user_knn')"),
+    (("1", "-n", "0"), "SELECT * FROM recsys.similar_users(1, 0)"),
+    (("81",), "SELECT * FROM recsys.similar_users(81)"),
+    (("999999",), "SELECT * FROM recsys.similar_users(999999)"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "query"), USERS, ids=[query for _, query in USERS])
+def test_similar_users(reading_all, contract_rows, everything_database, arguments, query):
+    expected = contract_rows(everything_database.url, query)
+    done = reading_all("similar-users", *arguments, "--json")
+    assert (done.code, done.err, done.json) == (0, "", expected)
+    assert bool(expected) is (arguments[0] in ("1", "7") and "0" not in arguments)
+    shown = reading_all("similar-users", *arguments)
+    columns = ["rank", "user_id", "score", "common_ratings"]
+    cells = [[show.cell(row[column]) for column in columns] for row in expected]
+    assert (shown.code, shown.err, cells_of(shown.out)) == (0, "", (columns, cells))
+    lines = [line.strip() for line in shown.out.splitlines()]
+    assert lines[0] == f"Of similar taste as user {arguments[0]}"
+    assert ("model user_knn, run 1" if expected else "nobody is near") in lines
+
+
+PREDICTED = [
+    (("1", "2"), 2, "recsys.predict_rating(1, 2)"),
+    (("1", "the film 2,"), 2, "recsys.predict_rating(1, 2)"),
+    (("1", "2", "--model", "user_knn"), 2, "recsys.predict_rating(1, 2, 'user_knn')"),
+    (("1", "2", "--model", "svd"), 2, "recsys.predict_rating(1, 2, 'svd')"),
+    (("81", "2"), 2, "recsys.predict_rating(81, 2)"),
+    (("999999", "2"), 2, "recsys.predict_rating(999999, 2)"),
+    (("1", "59"), 59, "recsys.predict_rating(1, 59)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "movie", "call"), PREDICTED, ids=[" ".join(case[0]) for case in PREDICTED]
+)
+def test_predict(reading_all, contract_rows, everything_database, arguments, movie, call):
+    [expected] = contract_rows(everything_database.url, f"SELECT {call} AS rating")
+    rating = expected["rating"]
+    assert (rating is None) == (arguments[0] != "1" or movie == 59)
+    done = reading_all("predict", *arguments, "--json")
+    wanted = {"user_id": int(arguments[0]), "movie_id": movie, "rating": rating}
+    assert (done.code, done.err, done.json) == (0, "", wanted)
+    shown = reading_all("predict", *arguments)
+    unknown = "cannot be known: it takes ratings of the user and of the movie"
+    assert (shown.code, shown.err) == (0, "")
+    told = unknown if rating is None else f"{rating:.2f}"
+    # The title is broken where it is longer than the lines below.
+    title = f"Predicted rating of user {arguments[0]}"
+    assert " ".join(shown.out.split()) == f"{title} The Film {movie} {told}"
+
+
+def test_models_that_tell_nothing_of_users_or_ratings(reading_all):
+    predicting = "bayes_fm, item_knn, mf, svd, user_knn"
+    for line, error, hint in (
+        ("similar-users 1 --model ease", "similar users of a model 'ease'", "user_knn"),
+        ("similar-users 1 --model no", "similar users of a model 'no'", "user_knn"),
+        ("predict 1 2 --model ease", "predicted ratings of a model 'ease'", predicting),
+        ("predict 1 2 --model no", "predicted ratings of a model 'no'", predicting),
+    ):
+        for form in ([], ["--json"]):
+            done = reading_all(*line.split(), *form)
+            told = [f"error: no {error} are published", f"hint: models: {hint}"]
+            assert (done.code, done.out, done.errors) == (1, "", told)
+
+
+# --- status ---
 
 STATUS = """
 SELECT
@@ -117,8 +240,7 @@ def test_status_as_json(reading, contract_rows, published_url):
     found = done.json
     published = found.pop("published")
     age = published.pop("age_seconds")
-    models = ["als", "content_genres", "ease", "item_knn", "most_rated", "top_rated", "trending"]
-    assert published.pop("models") == models
+    assert published.pop("models") == sorted(DEFAULT_MODELS)
     assert found == status | {"last_ingest_at": status["last_ingest_at"].isoformat()}
     assert published == run | {"published_at": run["published_at"].isoformat()}
     assert 0 < age < 3600
@@ -138,7 +260,7 @@ def test_status_as_text(reading, contract_rows, published_url):
         "movies": "60",
         "last refresh": "run 1, complete",
         "default model": "ease",
-        "models": "als, content_genres, ease, item_knn, most_rated, top_rated, trending",
+        "models": ", ".join(sorted(DEFAULT_MODELS)),
         "computed from": f"{run['ratings_count']:,} ratings",
         "took": f"{run['seconds']:.1f} s, {run['peak_memory_mb']:,} MiB at most",
     }
@@ -147,23 +269,43 @@ def test_status_as_text(reading, contract_rows, published_url):
 FAILURES = [
     (
         "recommend 1 --model nope",
-        "error: no personal lists of a model 'nope' are published",
-        "hint: models: als, ease, item_knn",
+        "error: no recommendations of a model 'nope' are published",
+        f"hint: models: {', '.join(sorted(DEFAULT_MODELS))}",
     ),
     (
-        "recommend 1 --model content_genres",
-        "error: no personal lists of a model 'content_genres' are published",
-        "hint: models: als, ease, item_knn",
+        "recommend 1 --model pearson_average",
+        "error: no recommendations of a model 'pearson_average' are published",
+        f"hint: models: {', '.join(sorted(DEFAULT_MODELS))}",
     ),
     (
         "similar 1 --model top_rated",
         "error: no similar movies of a model 'top_rated' are published",
-        "hint: models: als, content_genres, ease, item_knn",
+        "hint: models: als, content_genres, ease, item_knn, mf",
     ),
     (
         "top --chart ease",
-        "error: no chart 'ease' is published",
-        "hint: charts: most_rated, top_rated, trending",
+        "error: no charts of a model 'ease' are published",
+        "hint: models: most_rated, popular, top_rated, trending",
+    ),
+    (
+        "similar-users 1",
+        "error: no similar users of a model 'user_knn' are published",
+        "hint: name one in [refresh] models of recsys.toml, then `recsys refresh`",
+    ),
+    (
+        "predict 1 2 --model als",
+        "error: no predicted ratings of a model 'als' are published",
+        "hint: models: item_knn, mf",
+    ),
+    (
+        "predict 1 99999",
+        "error: there is no movie 99999",
+        "hint: find its id with `recsys search TITLE`",
+    ),
+    (
+        "predict 1 nonesuch",
+        "error: no title matches 'nonesuch'",
+        "hint: try fewer words: recsys search WORD",
     ),
     (
         "similar 99999",
@@ -211,6 +353,13 @@ WRONG_USAGE = [
     "recommend 1 --nosuch",
     "recommend 1 2",
     "similar",
+    "similar-users",
+    "similar-users x",
+    "similar-users 1 -n -1",
+    "predict",
+    "predict 1",
+    "predict x 1",
+    "predict 1 2 -n 3",
     "search",
     "top --year-from 1990",
     "db nosuch",
@@ -236,7 +385,10 @@ def test_a_number_too_large_is_refused(reading, line):
     assert (done.out, "Traceback" in done.err) == ("", False)
 
 
-@pytest.mark.parametrize("line", ["recommend 1", "similar 1", "similar Film", "top"])
+@pytest.mark.parametrize(
+    "line",
+    ["recommend 1", "similar 1", "similar Film", "similar-users 1", "predict 1 Film", "top"],
+)
 def test_nothing_published(recsys, filled_database, line):
     done = recsys(*line.split(), RECSYS_DATABASE_URL=filled_database.url)
     hint = "hint: `recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
@@ -244,7 +396,10 @@ def test_nothing_published(recsys, filled_database, line):
     assert done.errors == ["error: nothing is published yet", hint]
 
 
-@pytest.mark.parametrize("line", ["recommend 1", "similar 1", "top", "search x", "status"])
+@pytest.mark.parametrize(
+    "line",
+    ["recommend 1", "similar 1", "similar-users 1", "predict 1 1", "top", "search x", "status"],
+)
 def test_an_empty_database(recsys, empty_database, line):
     done = recsys(*line.split(), RECSYS_DATABASE_URL=empty_database.url)
     hint = "hint: `recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
@@ -270,6 +425,9 @@ PLACES = [
     ("recommend", "1", "--genre", "{a,b}'); DELETE FROM recsys_store.ratings; --"),
     ("similar", INJECTION),
     ("similar", "1", "--model", INJECTION),
+    ("similar-users", "1", "--model", INJECTION),
+    ("predict", "1", INJECTION),
+    ("predict", "1", "1", "--model", INJECTION),
     ("top", "--genre", INJECTION),
     ("top", "--chart", INJECTION),
     ("search", INJECTION),

@@ -5,24 +5,26 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from recsys.algorithms.registry import MODELS, make_config
 from recsys.algorithms.spec import FitOptions, ModelSpec
-from recsys.domain import ModelOutput
+from recsys.domain import Chart, Factors, Metric, ModelOutput, UserNeighbours
 from recsys.errors import ConfigError, DataError, RefreshBusy, RunError
-from recsys.jobs import refresh as refresh_job
-from recsys.jobs.refresh import plan, refresh
+from recsys.jobs import plan as plan_job
+from recsys.jobs.plan import plan
+from recsys.jobs.refresh import refresh
 from recsys.settings import DEFAULT_MODELS, RefreshSettings
 from recsys.storage.matrices import read_snapshot
 
 HOLDING_STILL = """
 import sys, time
-from recsys.jobs import refresh
+from recsys.jobs import plan, refresh
 from recsys.settings import RefreshSettings
 from recsys.storage.engine import Database
-def hold_still(*arguments):
+def hold_still(*arguments, **named):
     print("here", flush=True)
     time.sleep(600)
 {patch}
-refresh.refresh(Database(sys.argv[1]), refresh.plan(RefreshSettings(threads=1)))
+refresh.refresh(Database(sys.argv[1]), plan.plan(RefreshSettings(threads=1)))
 """
 # In the middle of computing; with partitions written and committed, before they are attached;
 # in the transaction that attaches and publishes.
@@ -63,8 +65,8 @@ def with_model(monkeypatch):
     """Register a model for the length of a test."""
 
     def register(name, fit):
-        models = MappingProxyType({**refresh_job.MODELS, name: model(name, fit)})
-        monkeypatch.setattr(refresh_job, "MODELS", models)
+        models = MappingProxyType({**MODELS, name: model(name, fit)})
+        monkeypatch.setattr(plan_job, "MODELS", models)
         settings = RefreshSettings(models=("most_rated", "ease", name), threads=1)
         return plan(settings)
 
@@ -86,7 +88,7 @@ def snapshot_of(database):
 
 
 def fit(database, chosen, name):
-    spec = refresh_job.MODELS[name]
+    spec = MODELS[name]
     interactions = snapshot_of(database).interactions
     options = FitOptions(100, 100, 42, threads=1)
     return spec.fit(interactions, chosen.configs[name], options)
@@ -126,7 +128,7 @@ def test_every_model_has_its_rows(refreshed_database, plan_all):
     assert set().union(*counted.values()) == set(DEFAULT_MODELS)
 
 
-@pytest.mark.parametrize("name", ["item_knn", "content_genres", "ease", "als"])
+@pytest.mark.parametrize("name", ["item_knn", "content_genres", "mf", "ease", "als"])
 def test_stored_lists_are_what_the_model_returned(refreshed_database, plan_all, name):
     snapshot, output = snapshot_of(refreshed_database), fit(refreshed_database, plan_all, name)
     lists = [
@@ -155,7 +157,7 @@ def test_stored_lists_are_what_the_model_returned(refreshed_database, plan_all, 
         assert stored == expected
 
 
-@pytest.mark.parametrize("name", ["top_rated", "most_rated", "trending"])
+@pytest.mark.parametrize("name", ["top_rated", "most_rated", "popular", "trending"])
 def test_stored_charts_are_what_the_model_returned(refreshed_database, plan_all, name):
     snapshot, output = snapshot_of(refreshed_database), fit(refreshed_database, plan_all, name)
     expected = [
@@ -182,21 +184,101 @@ def test_stored_charts_are_what_the_model_returned(refreshed_database, plan_all,
     )
 
 
-def test_stored_factors_are_what_the_model_returned(refreshed_database, plan_all):
-    snapshot, output = snapshot_of(refreshed_database), fit(refreshed_database, plan_all, "als")
-    assert output.factors is not None
+@pytest.mark.parametrize("name", ["als", "mf"])
+def test_stored_factors_are_what_the_model_returned(refreshed_database, plan_all, name):
+    snapshot, output = snapshot_of(refreshed_database), fit(refreshed_database, plan_all, name)
+    factors = output.factors
+    assert factors is not None
     sides = [
-        ("user", snapshot.users.ids, output.factors.users),
-        ("movie", snapshot.movies.ids, output.factors.items),
+        ("user", snapshot.users.ids, factors.users, factors.user_bias),
+        ("movie", snapshot.movies.ids, factors.items, factors.item_bias),
     ]
-    for side, ids, matrix in sides:
+    for side, ids, matrix, given in sides:
         stored = rows_of(
             refreshed_database,
-            f"SELECT {side}_id, factors FROM recsys_store.{side}_factors ORDER BY 1",
+            f"SELECT {side}_id, factors, bias FROM recsys_store.{side}_factors "
+            f"JOIN recsys_store.models USING (model_id) WHERE name = '{name}' ORDER BY 1",
         )
         known = matrix.any(axis=1)
+        bias = np.zeros(len(ids)) if given is None else given
         assert [row[0] for row in stored] == ids[known].tolist()
         assert np.array_equal(np.array([row[1] for row in stored], np.float32), matrix[known])
+        assert [row[2] for row in stored] == bias[known].tolist()
+
+
+def test_of_what_nothing_is_known_there_are_no_factors(refreshed_database, with_model):
+    """With biases these say of whom anything is known, zero factors or not."""
+    users, items = np.ones((81, 2), np.float32), np.zeros((60, 2), np.float32)
+    user_bias, item_bias = np.arange(81.0), np.full(60, 0.5)
+    user_bias[80] = item_bias[58:] = np.nan
+    output = ModelOutput(factors=Factors(users, items, user_bias, item_bias))
+    refresh(refreshed_database, with_model("biased", lambda *_: output))
+    query = """
+        SELECT {0}_id, factors, bias FROM recsys_store.{0}_factors
+        JOIN recsys_store.models USING (model_id) WHERE name = 'biased' ORDER BY 1
+    """
+    assert rows_of(refreshed_database, query.format("user")) == [
+        (user, [1, 1], user - 1) for user in range(1, 81)
+    ]
+    assert rows_of(refreshed_database, query.format("movie")) == [
+        (movie, [0, 0], 0.5) for movie in range(1, 59)
+    ]
+
+
+def test_the_mean_of_a_movie_nobody_has_rated_is_unknown(refreshed_database, with_model):
+    def fit(*_):
+        items, scores, votes = np.array([7, 59, 3], np.int32), [3.0, 2.0, 1.0], [9, 0, 4]
+        means = np.array([4.5, np.nan, 2.0])
+        charts = (
+            Chart(genre, items, np.array(scores), np.array(votes), means)
+            for genre in (None, "Drama")
+        )
+        return ModelOutput(charts=tuple(charts))
+
+    refresh(refreshed_database, with_model("votes", fit))
+    found = rows_of(
+        refreshed_database,
+        "SELECT genre, rank, movie_id, score, votes, mean_rating FROM recsys.charts "
+        "WHERE chart = 'votes' ORDER BY genre NULLS FIRST, rank",
+    )
+    assert found == [
+        (genre, *row)
+        for genre in (None, "Drama")
+        for row in ((1, 8, 3.0, 9, 4.5), (2, 60, 2.0, 0, None), (3, 4, 1.0, 4, 2.0))
+    ]
+
+
+def test_similar_users_come_with_the_number_of_movies_both_have_rated(
+    refreshed_database, with_model
+):
+    indptr = np.concatenate(([0, 2, 2, 3], np.full(78, 3)))
+    scores, common = np.array([0.5, -0.25, 1.0]), np.array([7, 5, 1], np.int32)
+    near = UserNeighbours(indptr, np.array([4, 2, 0], np.int32), scores, common)
+    output = ModelOutput(user_neighbours=near)
+    report = refresh(refreshed_database, with_model("near", lambda *_: output))
+    query = "SELECT * FROM recsys.similar_users({}, 10, 'near')"
+    run_id = report.run_id
+    assert rows_of(refreshed_database, query.format(1)) == [
+        (1, 5, 0.5, 7, "near", run_id),
+        (2, 3, -0.25, 5, "near", run_id),
+    ]
+    assert rows_of(refreshed_database, query.format(2)) == []
+    assert rows_of(refreshed_database, query.format(3)) == [(1, 1, 1.0, 1, "near", run_id)]
+
+
+def test_what_a_fit_measured_is_kept_and_reported(refreshed_database, with_model):
+    metrics = (Metric("train", "rmse", 0.75, 1412), Metric("holdout 0.1", "mae", 0.5, 141))
+    output = ModelOutput(metrics=metrics)
+    report = refresh(refreshed_database, with_model("measured", lambda *_: output))
+    of_fits = [(name, metric) for name, metric in report.metrics if metric.protocol != "gate"]
+    assert of_fits == [("measured", metric) for metric in metrics]
+    query = (
+        f"SELECT * FROM recsys.run_metrics WHERE run_id = {report.run_id} AND n > 100 ORDER BY n"
+    )
+    assert rows_of(refreshed_database, query) == [
+        (report.run_id, "measured", "holdout 0.1", "mae", "all", 0.5, None, None, 141),
+        (report.run_id, "measured", "train", "rmse", "all", 0.75, None, None, 1412),
+    ]
 
 
 def test_no_movie_the_user_has_rated_is_stored_for_the_user(refreshed_database):
@@ -217,9 +299,12 @@ def test_a_run_is_recorded(refreshed_database, plan_all):
         "run_id": 1, "state": "complete", "published": True, "default_model": "ease", "seed": 42,
         "parameters": plan_all.parameters, "ratings_count": 1412, "users_count": 81,
         "movies_count": 60, "snapshot_checksum": snapshot.checksum, "pruned_at": None,
-        "error": None,
+        "error": None, "cold_start": "popular", "rating_model": "mf", "rating_min": 0.5,
+        "rating_max": 5.0,
     }  # fmt: skip
     assert {key: run[key] for key in expected} == expected
+    roles = ("default_model", "cold_start", "rating_model")
+    assert [run["parameters"][role] for role in roles] == ["ease", "popular", "mf"]
     assert len(run["output_checksum"]) == 64
     assert run["peak_memory_mb"] > 0
     assert run["snapshot_at"] <= run["finished_at"]
@@ -234,7 +319,7 @@ def test_stages_are_recorded_in_order(refreshed_database):
         "SELECT position, stage, rows, seconds >= 0, peak_memory_mb > 0 FROM recsys.run_stages "
         "WHERE run_id = 1 ORDER BY position",
     )
-    names = ["read", *DEFAULT_MODELS, "write", "index"]
+    names = ["read", *DEFAULT_MODELS, "gate", "write", "index"]
     assert [stage[:2] for stage in stages] == list(enumerate(names, 1))
     assert stages[0][2] == 1412
     written = sum(
@@ -254,8 +339,8 @@ def test_stages_are_recorded_in_order(refreshed_database):
 def test_models_are_described(refreshed_database):
     described = rows_of(refreshed_database, "SELECT * FROM recsys.models ORDER BY model")
     assert described == sorted(
-        (spec.name, spec.kind, spec.score_meaning, spec.description)
-        for spec in refresh_job.MODELS.values()
+        (spec.name, spec.kind, spec.score_meaning, spec.description, spec.prediction)
+        for spec in MODELS.values()
         if spec.name in DEFAULT_MODELS
     )
 
@@ -302,12 +387,6 @@ def test_an_empty_database_has_nothing_to_learn_from(empty_database, plan_all):
         (RefreshSettings(parameters={"nonsense": {}}), None, "unknown model 'nonsense'"),
         (RefreshSettings(parameters={"als": {"depth": 1}}), None, "unknown parameter 'depth'"),
         (RefreshSettings(parameters={"als": {"factors": "x"}}), None, "is of the wrong type"),
-        (RefreshSettings(models=("ease",)), None, "most_rated is not among the models to publish"),
-        (
-            RefreshSettings(models=("most_rated",), default_model="most_rated"),
-            None,
-            "default_model 'most_rated' gives no personal lists",
-        ),
     ],
 )
 def test_a_plan_that_cannot_be_meant(settings, models, message):
@@ -360,15 +439,19 @@ def test_a_rating_more_makes_a_run(refreshed_database, plan_all):
     assert value(refreshed_database, "SELECT run_id FROM recsys_store.published") == report.run_id
 
 
-@pytest.mark.parametrize("change", ["seed", "parameters", "list_length"])
+@pytest.mark.parametrize(
+    "change", ["seed", "parameters", "list_length", "cold_start", "rating_model"]
+)
 def test_other_parameters_make_a_run(refreshed_database, plan_all, change):
     changed = {
         "seed": {"seed": 7},
         "parameters": {"parameters": {"als": {"factors": 4, "iterations": 3}}},
         "list_length": {"list_length": 5},
+        "cold_start": {"cold_start": "trending"},
+        "rating_model": {"rating_model": "item_knn"},
     }[change]
     other = plan(replace(plan_all.settings, **changed))
-    assert refresh(refreshed_database, other, if_changed=True).changed
+    assert refresh(refreshed_database, other, if_changed=True, force="other lengths").changed
 
 
 # --- failures ---
@@ -403,9 +486,7 @@ def test_a_model_that_fails_publishes_nothing(refreshed_database, with_model, co
 @pytest.mark.parametrize("score", [np.nan, np.inf])
 def test_a_score_that_is_not_finite_is_never_stored(refreshed_database, with_model, score):
     def fit(interactions, _, options):
-        output = refresh_job.MODELS["ease"].fit(
-            interactions, refresh_job.make_config(refresh_job.MODELS["ease"], {}), options
-        )
+        output = MODELS["ease"].fit(interactions, make_config(MODELS["ease"], {}), options)
         scores = output.recommendations.scores.copy()
         scores[-1] = score
         return ModelOutput(recommendations=replace(output.recommendations, scores=scores))

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from recsys.errors import ConfigError, StorageError
+from recsys.errors import StorageError
 from recsys.jobs import refresh as refresh_job
-from recsys.jobs.refresh import plan, refresh
+from recsys.jobs.plan import plan
+from recsys.jobs.refresh import refresh
 from recsys.settings import RefreshSettings
 from recsys.storage import results, runs
 from recsys.storage.runs import Stage
@@ -68,7 +69,7 @@ def test_what_is_published_survives_whatever_comes_after(
     assert rows_of(refreshed_database, PUBLISHED) == [(2,)]
     names = [*few.parameters["models"]]
     assert rows_of(refreshed_database, STAGES) == [
-        (name,) for name in ("read", *names, "write", "index")
+        (name,) for name in ("read", *names, "gate", "write", "index")
     ]
     lists = rows_of(
         refreshed_database,
@@ -87,8 +88,8 @@ def test_what_is_published_survives_whatever_comes_after(
     [
         ("_compute", False, ["read"]),
         ("_compute", True, ["read", "top_rated", "most_rated", "ease"]),
-        ("_write", True, ["read", "top_rated", "most_rated", "ease", "write", "index"]),
-        ("_finish", False, ["read", "top_rated", "most_rated", "ease", "write", "index"]),
+        ("_write", True, ["read", "top_rated", "most_rated", "ease", "gate", "write", "index"]),
+        ("_finish", False, ["read", "top_rated", "most_rated", "ease", "gate", "write", "index"]),
     ],
     ids=["before computing", "before writing", "after writing", "before publishing"],
 )
@@ -108,14 +109,14 @@ def test_what_is_cut_off_before_leaves_its_stages_and_no_results(
 
 
 def test_an_interrupt_in_the_publish_transaction_undoes_it(refreshed_database, few, monkeypatch):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(refresh_job.runs, "publish", interrupt)
     with pytest.raises(KeyboardInterrupt):
         refresh(refreshed_database, few)
     assert rows_of(refreshed_database, RUNS)[1] == (2, "failed", "KeyboardInterrupt", False)
-    assert len(rows_of(refreshed_database, STAGES)) == 6
+    assert len(rows_of(refreshed_database, STAGES)) == 7
     assert rows_of(refreshed_database, PARTITIONS) == [(0,)]
     assert rows_of(refreshed_database, PUBLISHED) == [(1,)]
 
@@ -222,15 +223,6 @@ def test_a_run_for_trying_out_is_kept_even_where_one_run_is(refreshed_database, 
 
 
 # --- plans and times ---
-
-
-def test_the_default_model_must_give_personal_lists():
-    with pytest.raises(ConfigError) as caught:
-        plan(RefreshSettings(default_model="content_genres"))
-    assert str(caught.value) == "default_model 'content_genres' gives no personal lists"
-    assert caught.value.hint == "take one such as ease or als"
-    # For trying out it is nobody's default.
-    assert not plan(RefreshSettings(default_model="content_genres"), ["top_rated"]).publish
 
 
 def test_a_run_begins_before_its_first_stage_and_lasts_as_long_as_all(refreshed_database):

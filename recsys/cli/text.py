@@ -1,0 +1,72 @@
+"""`recsys similar-text`: similar rows of any table of texts, without a database."""
+
+from __future__ import annotations
+
+import csv
+import textwrap
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recsys.cli import show
+from recsys.cli.options import Count, Json
+
+if TYPE_CHECKING:
+    from recsys.jobs.similar_text import SimilarPair, SimilarText
+
+app = typer.Typer()
+TEXT_WIDTH = 48
+
+
+@app.command("similar-text")
+def similar_text(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a header.")],
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Column of the ids; `id` without it.")
+    ] = None,
+    text_column: Annotated[
+        str | None, typer.Option("--text", help="Column of the texts; the other one of two.")
+    ] = None,
+    n: Count = 10,
+    of: Annotated[str | None, typer.Option("--of", help="Id of the one row to compare.")] = None,
+    json: Json = False,
+) -> None:
+    """Find the rows of a file whose texts are most similar; as CSV, or of one row as a table."""
+    # Late: scikit-learn would cost every command a second.
+    from recsys.jobs.similar_text import similar_pairs, similar_to
+
+    if of is None:
+        pairs = similar_pairs(file, n, id_column=id_column, text_column=text_column)
+        if json:
+            show.json_rows(list(pairs))
+        else:
+            _csv(pairs)
+        return
+    found = similar_to(file, of, n, id_column=id_column, text_column=text_column)
+    if json:
+        show.json_rows(found)
+    else:
+        _table(found, of)
+
+
+def _csv(pairs: Iterable[SimilarPair]) -> None:
+    # The terminator says what is quoted, before it makes way for that of `show.out`.
+    stdout = SimpleNamespace(write=lambda line: show.out(line.removesuffix("\r\n")))
+    lines = csv.writer(stdout, lineterminator="\r\n")
+    lines.writerow(("id", "rank", "similar_id", "score"))
+    for pair in pairs:
+        lines.writerow((pair.id, pair.rank, pair.similar_id, pair.score))
+
+
+def _table(found: list[SimilarText], of: str) -> None:
+    short = [replace(row, text=_beginning(row.text)) for row in found]
+    caption = None if found else "no other text is like it"
+    show.rows(short, ("rank", "id", "text", "score"), title=f"Similar to {of}", caption=caption)
+
+
+def _beginning(text: str) -> str:
+    return textwrap.shorten(text, TEXT_WIDTH, placeholder="…")

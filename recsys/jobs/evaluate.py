@@ -1,0 +1,280 @@
+"""Measure models on ratings held out of the database: divide, fit, measure, store the figures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recsys.algorithms import hybrid_switching
+from recsys.algorithms.predict import predict_ratings
+from recsys.algorithms.spec import FitOptions, ModelSpec, Stopwatch
+from recsys.domain import Int32, Interactions, Metric, ModelOutput, TopN
+from recsys.errors import EvaluationError
+from recsys.evaluation.figures import averaged, measure_ranking, measure_ratings
+from recsys.evaluation.protocols import Material, Pairs, Protocol
+from recsys.evaluation.rating import user_mean_fallback
+from recsys.evaluation.splits import Split, rows_of
+from recsys.ingest.pairs import read_pairs
+from recsys.jobs.plan import Plan
+from recsys.jobs.progress import Reporter, Silent
+from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb, reset_peak_memory
+from recsys.settings import RefreshSettings
+from recsys.storage import matrices, runs, schema
+from recsys.storage.engine import Database
+from recsys.storage.matrices import Snapshot
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What one model came to, over all splits of the protocol."""
+
+    model: str
+    metrics: tuple[Metric, ...]
+    train_seconds: float
+    recommend_seconds: float
+    peak_memory_mb: int
+    """Highest resident memory of the process while this model was fitted and measured."""
+
+    def figure(self, name: str, segment: str = "all") -> float | None:
+        """Return one figure over a segment, None where it was not measured."""
+        found = (m.value for m in self.metrics if (m.name, m.segment) == (name, segment))
+        return next(found, None)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationReport:
+    run_id: int
+    protocol: Protocol
+    seed: int
+    evaluated: tuple[Evaluated, ...]
+    """The best first."""
+    left_out: tuple[str, ...]
+    """Models that give nothing this protocol measures."""
+    seconds: float
+
+
+def evaluate(
+    database: Database,
+    chosen: Plan,
+    protocol: Protocol,
+    *,
+    seed: int,
+    split_file: Path | None = None,
+    reporter: Reporter | None = None,
+) -> EvaluationReport:
+    """Measure the models of the plan by a protocol and store the figures as a run of their own.
+
+    Nothing that belongs to a test rating is learned from: not its value, not that there is one, not
+    its time, and no tags. `split_file` names the ratings that the protocol
+    divides by: the test ratings a data set comes with, or all in the order they are shuffled from.
+    Raises EvaluationError where the protocol cannot be followed.
+    """
+    clock = StageClock(reporter or Silent())
+    with database.transaction() as connection:
+        schema.ensure(connection)
+    snapshot = read_for_evaluation(database, chosen, protocol, clock)
+    data = snapshot.interactions
+    pairs = positions(split_file, snapshot) if split_file else None
+    splits = protocol.splits(Material(data.user_items, data.rated_at, pairs, pairs), seed)
+    evaluated, left_out = measure(chosen, data, protocol, splits, seed, clock)
+    if not evaluated:
+        raise EvaluationError(
+            f"protocol {protocol.name} measures none of these models: {', '.join(left_out)}"
+        )
+    run_id = _store(database, chosen, protocol, seed, snapshot, evaluated, clock)
+    ranked = sorted(evaluated, key=lambda one: _order(protocol, one))
+    return EvaluationReport(
+        run_id, protocol, seed, tuple(ranked), tuple(left_out), clock.total_seconds
+    )
+
+
+def read_for_evaluation(
+    database: Database, chosen: Plan, protocol: Protocol, clock: StageClock
+) -> Snapshot:
+    """Read a snapshot without people's tags, which may belong to test ratings."""
+    needs: set[str] = set().union(*(spec.needs(chosen.configs[spec.name]) for spec in chosen.specs))
+    needs |= {"times"} if "times" in protocol.needs else set()
+    needs = {"untagged_texts" if need == "texts" else need for need in needs}
+    with clock.stage("read") as done, database.snapshot() as connection:
+        snapshot = matrices.read_snapshot(connection, needs, progress=clock.advance)
+        done(snapshot.interactions.user_items.nnz, "ratings")
+    return snapshot
+
+
+def positions(file: Path, snapshot: Snapshot) -> Pairs:
+    """Return the positions of the users and movies of a file of ratings.
+
+    Raises DataError for a file that is none, EvaluationError for ids that are not in the database.
+    """
+    users, movies = read_pairs(file)
+    both: list[Int32] = []
+    for ids, known, what in ((users, snapshot.users, "user"), (movies, snapshot.movies, "movie")):
+        found = np.searchsorted(known.ids, ids).astype(np.int32)
+        found = np.minimum(found, len(known) - 1)
+        strange = ids[known.ids[found] != ids]
+        if len(strange):
+            raise EvaluationError(
+                f"{file}: {what} {strange[0]} is not in the database",
+                hint="ingest the data set the file belongs to",
+            )
+        both.append(found)
+    return both[0], both[1]
+
+
+def measure(
+    chosen: Plan,
+    data: Interactions,
+    protocol: Protocol,
+    splits: Iterator[Split],
+    seed: int,
+    clock: StageClock,
+) -> tuple[list[Evaluated], list[str]]:
+    """Fit every model on the train part of each split and measure it on the test part."""
+    parts: dict[str, list[_Part]] = {spec.name: [] for spec in chosen.specs}
+    for number, split in enumerate(splits, 1):
+        train = train_of(data, split)
+        outputs: dict[str, ModelOutput] = {}
+        for spec in chosen.specs:
+            with clock.stage(spec.name if number == 1 else f"{spec.name}, split {number}") as done:
+                part = _fit_and_measure(spec, chosen, train, outputs, protocol, split, seed)
+                parts[spec.name].append(part)
+                done(len(part.metrics), "figures")
+    evaluated = [_together(name, found) for name, found in parts.items()]
+    measured = [one for one in evaluated if one.metrics]
+    return measured, [one.model for one in evaluated if not one.metrics]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    metrics: tuple[Metric, ...]
+    train_seconds: float
+    recommend_seconds: float
+    peak_memory_mb: int
+
+
+def _together(model: str, parts: Sequence[_Part]) -> Evaluated:
+    return Evaluated(
+        model,
+        averaged([part.metrics for part in parts]),
+        sum(part.train_seconds for part in parts),
+        sum(part.recommend_seconds for part in parts),
+        max(part.peak_memory_mb for part in parts),
+    )
+
+
+def train_of(data: Interactions, split: Split) -> Interactions:
+    """Return what may be learned from: the train ratings, their times, what movies are."""
+    times = None if data.rated_at is None else data.rated_at[split.train_entries]
+    return replace(data, user_items=split.train, rated_at=times, rating_range=None, parts={})
+
+
+def _fit_and_measure(
+    spec: ModelSpec,
+    chosen: Plan,
+    train: Interactions,
+    outputs: dict[str, ModelOutput],
+    protocol: Protocol,
+    split: Split,
+    seed: int,
+) -> _Part:
+    config = chosen.configs[spec.name]
+    watch = Stopwatch()
+    options = fit_options(chosen.settings, protocol.k, watch)
+    reset_peak_memory()
+    parts = {name: outputs[name] for name in spec.parts(config)}
+    begun = StageClock(Silent())
+    outputs[spec.name] = output = spec.fit(replace(train, parts=parts), config, options)
+    train_seconds = begun.total_seconds - watch.seconds
+    metrics: tuple[Metric, ...] = ()
+    if protocol.kind in ("ranking", "both"):
+        lists = lists_of(spec.name, train, output, options)
+        metrics += measure_ranking(protocol, lists, split, train.item_genres, seed)
+    if protocol.kind in ("rating", "both") and spec.prediction is not None:
+        users, items = rows_of(split.test), split.test.indices
+        predicted = predict_ratings(train, output, spec.prediction, users, items)
+        fallback = user_mean_fallback(split.train, users)
+        metrics += measure_ratings(protocol, predicted, fallback, split, seed)
+    return _Part(metrics, train_seconds, watch.seconds, peak_memory_mb())
+
+
+def fit_options(settings: RefreshSettings, k: int, watch: Stopwatch | None = None) -> FitOptions:
+    """Return the options of a refresh, with lists long enough to be measured at k."""
+    return FitOptions(
+        k=settings.neighbours,
+        n=max(settings.list_length, k),
+        seed=settings.seed,
+        memory_mb=settings.memory_mb,
+        threads=settings.threads,
+        lists=watch,
+    )
+
+
+def lists_of(model: str, train: Interactions, output: ModelOutput, options: FitOptions) -> TopN:
+    """Return every user's list; of a chart, the chart without the movies the user has rated."""
+    if output.recommendations is not None:
+        return output.recommendations
+    alone = hybrid_switching.HybridSwitchingConfig(chain=(model,), min_ratings=(0,))
+    data = replace(train, parts={model: output})
+    lists = hybrid_switching.fit(data, alone, options).recommendations
+    assert lists is not None
+    return lists
+
+
+def _order(protocol: Protocol, one: Evaluated) -> tuple[float, str]:
+    if protocol.kind == "rating":
+        return one.figure("rmse") or np.inf, one.model
+    return -(one.figure(f"ndcg@{protocol.k}") or 0.0), one.model
+
+
+def _store(
+    database: Database,
+    chosen: Plan,
+    protocol: Protocol,
+    seed: int,
+    snapshot: Snapshot,
+    evaluated: Sequence[Evaluated],
+    clock: StageClock,
+) -> int:
+    with database.transaction() as connection:
+        ids = runs.register_models(connection, chosen.descriptions)
+        parameters: Mapping[str, Any] = {
+            **chosen.parameters,
+            "models": {one.model: asdict(chosen.configs[one.model]) for one in evaluated},
+            "protocol": protocol.name,
+        }
+        run_id = runs.record_evaluation(
+            connection,
+            clock.stages,
+            {
+                "started_at": clock.started_at,
+                "seed": seed,
+                "parameters": parameters,
+                "versions": code_versions(connection),
+                "snapshot_at": snapshot.taken_at,
+                "ratings_count": snapshot.interactions.user_items.nnz,
+                "users_count": len(snapshot.users),
+                "movies_count": len(snapshot.movies),
+                "snapshot_checksum": snapshot.checksum,
+                "peak_memory_mb": max(one.peak_memory_mb for one in evaluated),
+            },
+        )
+        numbered = [(ids[one.model], metric) for one in evaluated for metric in _figures(one)]
+        runs.record_metrics(connection, run_id, numbered)
+    logger.info("run %d: %d models by %s", run_id, len(evaluated), protocol.name)
+    return run_id
+
+
+def _figures(one: Evaluated) -> Iterator[Metric]:
+    """Yield the figures of a model, its time and memory among them."""
+    yield from one.metrics
+    protocol, n = one.metrics[0].protocol, one.metrics[0].n
+    yield Metric(protocol, "train_seconds", one.train_seconds, n)
+    yield Metric(protocol, "recommend_seconds", one.recommend_seconds, n)
+    yield Metric(protocol, "peak_memory_mb", float(one.peak_memory_mb), n)

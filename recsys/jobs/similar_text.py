@@ -1,0 +1,90 @@
+"""The texts most similar to one another in any table of ids and texts; no database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from recsys.algorithms.content_text import ContentTextConfig
+from recsys.algorithms.content_vectors import nearest_items
+from recsys.algorithms.spec import FitOptions
+from recsys.algorithms.text import text_vectors
+from recsys.algorithms.topk import shortened
+from recsys.domain import Int64, RankedLists
+from recsys.errors import ConfigError, DataError
+from recsys.ingest.texts import TextTable, read_texts
+
+MOST_PAIRS = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarPair:
+    id: str
+    rank: int
+    similar_id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarText:
+    rank: int
+    id: str
+    text: str
+    score: float
+
+
+def similar_pairs(
+    path: Path, n: int, *, id_column: str | None = None, text_column: str | None = None
+) -> Iterator[SimilarPair]:
+    """Yield the n most similar rows of every row of a CSV file, by `content_text`'s cosine.
+
+    The file is read and compared before this returns. Raises DataError on a file that cannot be
+    used, ConfigError where there would be more pairs than memory is meant for.
+    """
+    table = read_texts(path, id_column, text_column)
+    if len(table.ids) * min(n, len(table.ids)) > MOST_PAIRS:
+        raise ConfigError(
+            f"{n:,} rows for each of {len(table.ids):,} are too many",
+            hint="ask for fewer with -n, or for those of one row with --of ID",
+        )
+    return _pairs(table, _lists(table, n))
+
+
+def _pairs(table: TextTable, lists: RankedLists) -> Iterator[SimilarPair]:
+    for row, id_ in enumerate(table.ids):
+        part = slice(lists.indptr[row], lists.indptr[row + 1])
+        found = zip(lists.indices[part].tolist(), lists.scores[part].tolist(), strict=True)
+        for rank, (item, score) in enumerate(found, start=1):
+            yield SimilarPair(id_, rank, table.ids[item], score)
+
+
+def similar_to(
+    path: Path, of: str, n: int, *, id_column: str | None = None, text_column: str | None = None
+) -> list[SimilarText]:
+    """Return the n rows most similar to the one with the id `of`.
+
+    Raises DataError on a file that cannot be used or has no such id.
+    """
+    table = read_texts(path, id_column, text_column)
+    if of not in table.ids:
+        some = ", ".join(table.ids[:5]) + (", ..." if len(table.ids) > 5 else "")
+        raise DataError(f"{table.name} has no row with the id {of!r}", hint=f"its ids: {some}")
+    lists = _lists(table, n, np.array([table.ids.index(of)]))
+    found = zip(lists.indices.tolist(), lists.scores.tolist(), strict=True)
+    return [
+        SimilarText(rank, table.ids[item], table.texts[item], score)
+        for rank, (item, score) in enumerate(found, start=1)
+    ]
+
+
+def _lists(table: TextTable, n: int, of: Int64 | None = None) -> RankedLists:
+    vectors = text_vectors(table.texts, ContentTextConfig().ngrams)
+    if not vectors.nnz:
+        raise DataError(
+            f"{table.name} has no text with a word that tells anything",
+            hint="is it the right column? --text names another one",
+        )
+    return shortened(nearest_items(vectors, FitOptions(k=max(1, n)), of), n)

@@ -1,0 +1,194 @@
+"""What the gate keeps from readers, what it says, and how it is overridden."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from recsys.algorithms import ease
+from recsys.domain import Metric, ModelOutput, TopN
+from recsys.errors import GateRefused
+from recsys.jobs import gate
+from recsys.jobs.plan import plan
+from recsys.jobs.refresh import refresh
+from recsys.settings import GateSettings
+
+RUNS = "SELECT run_id, state, refused FROM recsys_store.runs ORDER BY run_id"
+PUBLISHED = "SELECT run_id FROM recsys_store.published"
+LOG = "SELECT run_id, reason FROM recsys.publications ORDER BY publication_id"
+FIGURES = """
+SELECT model, metric, segment, n, ci_low < value AND value < ci_high
+FROM recsys.run_metrics WHERE protocol = 'gate' AND run_id = :run ORDER BY model
+"""
+WORSE = """
+UPDATE recsys_store.run_metrics SET value = 0.9, ci_low = 0.88, ci_high = 0.92
+WHERE protocol = 'gate' AND metric = 'ndcg@10'
+"""
+
+
+def rows_of(database, query, **values):
+    with database.transaction() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(query), values)]
+
+
+def execute(database, statement):
+    with database.transaction() as connection:
+        connection.execute(sa.text(statement))
+
+
+def with_ease(monkeypatch, change):
+    """Let `change` make something else of what ease gives in a refresh."""
+    real = ease.SPEC
+
+    def fit(data, config, options):
+        return change(real.fit(data, config, options), data)
+
+    models = {**gate.MODELS, "ease": replace(real, fit=fit)}
+    monkeypatch.setattr("recsys.jobs.plan.MODELS", models)
+
+
+def test_a_run_that_is_as_good_is_published_with_its_figures(refreshed_database, plan_all):
+    report = refresh(refreshed_database, plan_all)
+    assert (report.run_id, report.published, report.overridden) == (2, True, ())
+    assert rows_of(refreshed_database, FIGURES, run=2) == [
+        ("ease", "ndcg@10", "all", 68, True),
+        ("most_rated", "ndcg@10", "all", 68, True),
+    ]
+    assert rows_of(refreshed_database, RUNS) == [(1, "complete", None), (2, "complete", None)]
+
+
+def test_fewer_rows_are_refused_and_what_was_published_stays(refreshed_database, plan_all):
+    shorter = plan(replace(plan_all.settings, neighbours=20))
+    with pytest.raises(GateRefused) as caught:
+        refresh(refreshed_database, shorter)
+    assert caught.value.exit_code == 3
+    reason = str(caught.value).removeprefix("run 2 is not published: ")
+    assert "item_knn has " in reason
+    assert "a drop of more than 20%" in reason
+    assert caught.value.hint is not None
+    assert "--force REASON" in caught.value.hint
+    assert rows_of(refreshed_database, RUNS) == [(1, "complete", None), (2, "complete", reason)]
+    assert rows_of(refreshed_database, PUBLISHED) == [(1,)]
+    assert rows_of(refreshed_database, LOG) == [(1, None)]
+    assert rows_of(refreshed_database, FIGURES, run=2) != []
+
+
+def test_force_publishes_and_the_log_keeps_the_reason(refreshed_database, plan_all):
+    shorter = plan(replace(plan_all.settings, neighbours=20))
+    report = refresh(refreshed_database, shorter, force="twenty are enough")
+    assert report.published
+    assert "item_knn has " in report.overridden[0]
+    assert rows_of(refreshed_database, PUBLISHED) == [(2,)]
+    assert rows_of(refreshed_database, LOG) == [(1, None), (2, "twenty are enough")]
+    # From then on the shorter lists are what runs are held against.
+    assert refresh(refreshed_database, shorter).published
+
+
+def test_a_fall_beyond_the_intervals_is_refused(refreshed_database, plan_all):
+    assert refresh(refreshed_database, plan_all).run_id == 2
+    execute(refreshed_database, WORSE)
+    with pytest.raises(GateRefused, match=r"ndcg@10 of ease fell from 0\.9000 to 0\.\d{4}"):
+        refresh(refreshed_database, plan_all)
+    rules = GateSettings(no_fall=False)
+    assert refresh(refreshed_database, plan(replace(plan_all.settings, gate=rules))).published
+
+
+def test_below_popularity_is_refused(refreshed_database, plan_all, monkeypatch):
+    def upside_down(output, data):
+        """Recommend what ease would recommend last."""
+        lists = output.recommendations
+        rows = np.repeat(np.arange(lists.rows), np.diff(lists.indptr))
+        order = np.lexsort((lists.scores, rows))
+        turned = TopN(lists.indptr, lists.indices[order], -lists.scores[order])
+        return replace(output, recommendations=turned)
+
+    with_ease(monkeypatch, upside_down)
+    monkeypatch.setattr(gate, "MODELS", {**gate.MODELS})
+    with pytest.raises(GateRefused, match="ease is below popularity: ndcg@10"):
+        refresh(refreshed_database, plan(plan_all.settings))
+    rules = GateSettings(beat_popularity=False, no_fall=False)
+    chosen = plan(replace(plan_all.settings, gate=rules))
+    assert refresh(refreshed_database, chosen).published
+
+
+def test_empty_lists_of_the_default_model_are_refused(refreshed_database, plan_all, monkeypatch):
+    def nothing(output, data):
+        users = data.user_items.shape[0]
+        none = TopN(np.zeros(users + 1, np.int64), np.zeros(0, np.int32), np.zeros(0))
+        return replace(output, recommendations=none)
+
+    with_ease(monkeypatch, nothing)
+    with pytest.raises(GateRefused, match="ease gives no lists"):
+        refresh(refreshed_database, plan(plan_all.settings))
+    assert rows_of(refreshed_database, PUBLISHED) == [(1,)]
+
+
+def test_short_lists_of_the_default_model_are_refused(refreshed_database, plan_all, monkeypatch):
+    def first_users_only(output, data):
+        lists = output.recommendations
+        lengths = np.diff(lists.indptr)
+        kept = np.repeat(np.arange(lists.rows) < 30, lengths)
+        lengths[30:] = 0
+        few = TopN(
+            np.concatenate(([0], np.cumsum(lengths))), lists.indices[kept], lists.scores[kept]
+        )
+        return replace(output, recommendations=few)
+
+    with_ease(monkeypatch, first_users_only)
+    with pytest.raises(GateRefused, match="ease serves 38% of the people who have rated"):
+        refresh(refreshed_database, plan(plan_all.settings))
+    rules = GateSettings(min_served=0.3, max_rows_drop=0.9, beat_popularity=False, no_fall=False)
+    assert refresh(refreshed_database, plan(replace(plan_all.settings, gate=rules))).published
+
+
+@pytest.mark.parametrize("force", [None, "whatever it is"])
+def test_scores_that_are_not_finite_fail_the_run_even_if_forced(
+    refreshed_database, plan_all, monkeypatch, force
+):
+    def broken(output, data):
+        scores = output.recommendations.scores.copy()
+        scores[3] = np.nan
+        lists = replace(output.recommendations, scores=scores)
+        return replace(output, recommendations=lists)
+
+    with_ease(monkeypatch, broken)
+    with pytest.raises(GateRefused, match="1 scores of ease are not finite"):
+        refresh(refreshed_database, plan(plan_all.settings), force=force)
+    assert [row[1] for row in rows_of(refreshed_database, RUNS)] == ["complete", "failed"]
+    assert rows_of(refreshed_database, PUBLISHED) == [(1,)]
+
+
+def test_a_gate_that_is_switched_off_asks_nothing(refreshed_database, plan_all):
+    settings = replace(plan_all.settings, neighbours=20, gate=GateSettings(enabled=False))
+    report = refresh(refreshed_database, plan(settings))
+    assert report.published
+    assert rows_of(refreshed_database, FIGURES, run=2) == []
+
+
+def test_what_is_not_to_be_published_passes_no_gate(refreshed_database, plan_all):
+    shorter = plan(replace(plan_all.settings, neighbours=20), publish=False)
+    assert not refresh(refreshed_database, shorter).published
+    assert rows_of(refreshed_database, RUNS) == [(1, "complete", None), (2, "complete", None)]
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "fell"),
+    [
+        ((0.30, 0.28, 0.32), (0.32, 0.30, 0.34), False),
+        ((0.30, 0.28, 0.32), (0.3282, 0.3082, 0.3482), False),
+        ((0.30, 0.28, 0.32), (0.3284, 0.3084, 0.3484), True),
+        ((0.35, 0.33, 0.37), (0.32, 0.30, 0.34), False),
+        ((0.30, None, None), (0.31, 0.29, 0.33), True),
+        ((0.31, None, None), (0.31, None, None), False),
+    ],
+)
+def test_what_counts_as_a_fall(now, before, fell):
+    metrics = [Metric("gate", "ndcg@10", v, 9, "all", low, high) for v, low, high in (now, before)]
+    assert gate._fell(*metrics) is fell
+
+
+def test_outputs_without_scores_are_finite():
+    gate.check_scores({"none": ModelOutput()})

@@ -1,0 +1,180 @@
+"""What a refresh is to compute, and what of it is refused before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from recsys.algorithms.registry import MODELS
+from recsys.errors import ConfigError
+from recsys.jobs.plan import BEST_FOR_STRANGERS, Plan, plan
+from recsys.settings import RefreshSettings, read_config
+
+LISTS = "top_rated, most_rated, popular, trending, exploratory, random, pearson_average, item_knn"
+BAD = {
+    "unknown model": (
+        '[refresh]\nmodels = ["popular",\n"eese"]',
+        "line 2: unknown model 'eese'",
+        "models: top_rated, most_rated,",
+    ),
+    "unknown model's table": (
+        "[refresh]\n\n[models.eese]\nweights = 3",
+        "line 3: unknown model 'eese'",
+        "models: top_rated, most_rated,",
+    ),
+    "unknown parameter": (
+        "[models.als]\nfactors = 16\nalfa = 3",
+        "line 3: model als: unknown parameter 'alfa'",
+        "Its parameters are: factors, regularization, alpha, iterations.",
+    ),
+    "wrong type": (
+        '[models.als]\nfactors = "16"',
+        "line 2: model als: factors = '16' is of the wrong type",
+        "factors must be a whole number.",
+    ),
+    "impossible value": (
+        "[models]\nease.weights = 0",
+        "line 2: model ease: weights = 0 is out of range",
+        "weights must be at least 1 and at most 10000.",
+    ),
+    "impossible word": (
+        '[models.item_knn]\nsimilarity = "dice"',
+        "line 2: model item_knn: similarity = 'dice' is of the wrong type",
+        "similarity must be one of: ",
+    ),
+    "of a model that is not refreshed": (
+        "[models.bpr]\nfactors = 0",
+        "line 2: model bpr: factors = 0 is out of range",
+        "factors must be at least 1",
+    ),
+    "a chain of nobody": (
+        '[models.hybrid_mixed]\nchain = ["ease", "eese"]',
+        "line 1: model hybrid_mixed cannot be made of 'eese'",
+        f"of: {LISTS}",
+    ),
+    "default that is a chart": (
+        '[refresh]\ndefault_model = "popular"',
+        "line 2: default_model = 'popular' is none that gives personal lists",
+        "of the models refreshed: item_knn, content_genres, mf, ease, als",
+    ),
+    "default that is not refreshed": (
+        '[refresh]\nmodels = ["popular", "als"]',
+        "line 2: default_model = 'ease' is none that is refreshed",
+        "of the models refreshed: als",
+    ),
+    "cold start that is no chart": (
+        '[refresh]\ncold_start = "ease"',
+        "line 2: cold_start = 'ease' is none that is a chart",
+        "of the models refreshed: top_rated, most_rated, popular, trending",
+    ),
+    "no chart at all": (
+        '[refresh]\nmodels = ["ease"]',
+        "line 2: none of the models refreshed is a chart",
+        "add one that is a chart to [refresh] models",
+    ),
+    "prediction by a model that makes none": (
+        '[refresh]\nrating_model = "ease"',
+        "line 2: rating_model = 'ease' is none that predicts ratings",
+        "of the models refreshed: item_knn, mf",
+    ),
+}
+
+
+@pytest.fixture
+def configured(tmp_path) -> Callable[..., Plan]:
+    def read(text: str, *models: str) -> Plan:
+        path = tmp_path / "recsys.toml"
+        path.write_text(text, encoding="utf-8")
+        return plan(read_config(path), models or None)
+
+    return read
+
+
+def names(chosen: Plan) -> list[str]:
+    return [spec.name for spec in chosen.specs]
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_cannot_be_meant_is_refused_with_its_line(configured, tmp_path, what):
+    text, message, hint = BAD[what]
+    with pytest.raises(ConfigError) as caught:
+        configured(text)
+    assert str(caught.value) == f"{tmp_path / 'recsys.toml'} {message}"
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith(hint)
+
+
+def test_the_default_set(configured):
+    chosen = configured("")
+    assert names(chosen) == [
+        "top_rated", "most_rated", "popular", "trending", "item_knn", "content_genres", "mf",
+        "ease", "als",
+    ]  # fmt: skip
+    assert (chosen.rating_model, chosen.cold_start) == ("mf", "popular")
+    assert chosen.publish
+
+
+def test_all_models_at_once(configured):
+    listed = ", ".join(f'"{name}"' for name in reversed(MODELS))
+    chosen = configured(f"[refresh]\nmodels = [{listed}]")
+    assert names(chosen) == list(MODELS)
+    assert chosen.rating_model == "bayes_fm"
+
+
+def test_what_a_model_is_composed_of_is_computed_too(configured):
+    chosen = configured('[models.hybrid_mixed]\nchain = ["blend", "popular"]', "hybrid_mixed")
+    assert names(chosen) == ["popular", "ease", "als", "blend", "hybrid_mixed"]
+    assert chosen.parameters["models"]["hybrid_mixed"] == {"chain": ("blend", "popular")}
+    assert not chosen.publish
+
+
+def test_a_model_is_not_made_of_itself_nor_of_later_ones(configured):
+    for part in ("hybrid_switching", "hybrid_mixed"):
+        with pytest.raises(ConfigError, match="hybrid_switching"):
+            configured(
+                f'[models.hybrid_switching]\nchain = ["ease", "{part}"]\nmin_ratings = [1, 0]'
+            )
+
+
+def test_parameters_are_recorded_whole(configured):
+    parameters = configured(
+        '[refresh]\nrating_model = "item_knn"\n[models.als]\nalpha = 3'
+    ).parameters
+    assert parameters["models"]["als"] == {
+        "factors": 32,
+        "regularization": 20.0,
+        "alpha": 3.0,
+        "iterations": 15,
+    }
+    del parameters["models"]
+    assert parameters == {
+        "neighbours": 100,
+        "list_length": 100,
+        "default_model": "ease",
+        "cold_start": "popular",
+        "rating_model": "item_knn",
+    }
+
+
+def test_a_model_whose_package_is_missing_is_refused(configured, monkeypatch):
+    monkeypatch.setattr("recsys.jobs.plan.find_spec", lambda package: None)
+    with pytest.raises(ConfigError, match="bayes_fm needs the package myfm") as caught:
+        configured("", "bayes_fm")
+    assert caught.value.hint == "pip install 'recsys[bayes]', or leave the model out"
+    assert configured("").publish
+
+
+def test_the_fittest_chart_serves_strangers(configured):
+    assert configured('[refresh]\nmodels = ["trending", "most_rated", "ease"]').cold_start == (
+        "most_rated"
+    )
+    assert configured('[refresh]\ncold_start = "trending"').cold_start == "trending"
+    charts = sorted(spec.name for spec in MODELS.values() if spec.kind == "chart")
+    assert sorted(BEST_FOR_STRANGERS) == charts
+
+
+def test_without_a_file_no_line_is_named():
+    with pytest.raises(ConfigError) as caught:
+        plan(RefreshSettings(parameters={"als": {"factors": 0}}))
+    assert str(caught.value) == "model als: factors = 0 is out of range"
