@@ -25,7 +25,7 @@ DECLARE
     got integer;
     start integer := 0;
     genre_ids smallint[];
-    content_ids integer[];
+    content_ids integer[] := ARRAY[]::integer[];
     content_scores double precision[];
 BEGIN
     SELECT p.run_id, m.model_id, m.name, c.model_id AS chart_id, c.name AS chart, similar_by.*
@@ -76,47 +76,49 @@ BEGIN
     END IF;
 
     -- Movies like those rated, by what they are. The whole list has been given by now.
-    SELECT array_agg(f.movie_id ORDER BY f.score DESC, f.movie_id),
-        array_agg(f.score ORDER BY f.score DESC, f.movie_id)
-    INTO content_ids, content_scores
-    FROM (
-        SELECT l.movie_id, l.score
+    IF asked.content_id IS NOT NULL THEN
+        SELECT array_agg(f.movie_id ORDER BY f.score DESC, f.movie_id),
+            array_agg(f.score ORDER BY f.score DESC, f.movie_id)
+        INTO content_ids, content_scores
         FROM (
-            SELECT
-                s.similar_movie_id AS movie_id,
-                -- Rounded, so that equal movies tie in whatever order they are summed.
-                round((
-                    sum(r.rating * s.score) / (
-                        SELECT sum(o.rating) FROM recsys_store.ratings AS o
-                        WHERE o.user_id = asked_user_id AND o.rating > 0
-                    )
-                )::numeric, 12)::double precision AS score
-            FROM recsys_store.ratings AS r
-            JOIN recsys_store.movie_similarities AS s ON s.movie_id = r.movie_id
-            WHERE r.user_id = asked_user_id
-              AND r.rating > 0
-              AND s.run_id = asked.run_id
-              AND s.model_id = asked.content_id
-            GROUP BY s.similar_movie_id
-        ) AS l
-        JOIN recsys.eligible_movies(
-            asked_user_id, genre_ids, asked_year_from, asked_year_to
-        ) AS m ON m.movie_id = l.movie_id
-        WHERE NOT EXISTS (
-            SELECT FROM recsys_store.user_recommendations AS u
-            WHERE u.run_id = asked.run_id AND u.model_id = asked.model_id
-              AND u.user_id = asked_user_id AND u.movie_id = l.movie_id
-        )
-        ORDER BY l.score DESC, l.movie_id
-        LIMIT asked_n - given
-    ) AS f;
-    content_ids := coalesce(content_ids, ARRAY[]::integer[]);
-    RETURN QUERY
-    SELECT given + f.place::integer, f.movie_id, m.title, f.score, 'content', asked.content, asked.run_id
-    FROM unnest(content_ids, content_scores) WITH ORDINALITY AS f (movie_id, score, place)
-    JOIN recsys_store.movies AS m ON m.movie_id = f.movie_id
-    ORDER BY f.place;
-    given := given + cardinality(content_ids);
+            SELECT l.movie_id, l.score
+            FROM (
+                SELECT
+                    s.similar_movie_id AS movie_id,
+                    -- Rounded, so that equal movies tie in whatever order they are summed.
+                    round((
+                        sum(r.rating * s.score) / (
+                            SELECT sum(o.rating) FROM recsys_store.ratings AS o
+                            WHERE o.user_id = asked_user_id AND o.rating > 0
+                        )
+                    )::numeric, 12)::double precision AS score
+                FROM recsys_store.ratings AS r
+                JOIN recsys_store.movie_similarities AS s ON s.movie_id = r.movie_id
+                WHERE r.user_id = asked_user_id
+                  AND r.rating > 0
+                  AND s.run_id = asked.run_id
+                  AND s.model_id = asked.content_id
+                GROUP BY s.similar_movie_id
+            ) AS l
+            JOIN recsys.eligible_movies(
+                asked_user_id, genre_ids, asked_year_from, asked_year_to
+            ) AS m ON m.movie_id = l.movie_id
+            WHERE NOT EXISTS (
+                SELECT FROM recsys_store.user_recommendations AS u
+                WHERE u.run_id = asked.run_id AND u.model_id = asked.model_id
+                  AND u.user_id = asked_user_id AND u.movie_id = l.movie_id
+            )
+            ORDER BY l.score DESC, l.movie_id
+            LIMIT asked_n - given
+        ) AS f;
+        content_ids := coalesce(content_ids, ARRAY[]::integer[]);
+        RETURN QUERY
+        SELECT given + f.place::integer, f.movie_id, m.title, f.score, 'content', asked.content, asked.run_id
+        FROM unnest(content_ids, content_scores) WITH ORDINALITY AS f (movie_id, score, place)
+        JOIN recsys_store.movies AS m ON m.movie_id = f.movie_id
+        ORDER BY f.place;
+        given := given + cardinality(content_ids);
+    END IF;
 
     -- The chart. Each person enters the random one at a place of their own.
     IF asked.chart = 'random' THEN
