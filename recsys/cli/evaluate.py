@@ -39,9 +39,6 @@ def evaluate(
             "u.data, whose order recommenders-ml100k shuffles."
         ),
     ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Draw the figures, as .png or .svg (extra: report).")
-    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Measure models on ratings held out; the figures are kept in recsys.run_metrics."""
@@ -59,11 +56,6 @@ def evaluate(
         report = evaluate_job(
             opened, todo, chosen, seed=seed, split_file=split_file, reporter=reporter
         )
-    if plot is not None:
-        from recsys.jobs.plots import draw_evaluation
-
-        draw_evaluation(report, plot)
-        show.say(f"Drawn: {plot}")
     if json:
         show.as_json(_document(report))
     else:
