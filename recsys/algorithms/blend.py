@@ -18,7 +18,9 @@ from recsys.algorithms.topk import joined, over_blocks, ranked_top_k
 from recsys.domain import Float64, Interactions, ModelOutput, RankedLists, TopN
 from recsys.errors import ConfigError
 
-PARTS = ("item_knn", "svd", "mf", "bayes_fm", "ease", "als", "bpr")
+PARTS = (
+    "item_knn", "svd", "mf", "bayes_fm", "ease", "als", "bpr", "collective_ease", "collective_als",
+)  # fmt: skip
 """Models whose scores are sums over the movies rated, or products of factors."""
 _BYTES_A_COLUMN = 72
 """Sparse product, its dense copy, squares, the sum, the copy that is partitioned, masks."""

@@ -48,16 +48,24 @@ def fit(data: Interactions, config: EaseConfig, options: FitOptions) -> ModelOut
 
     The lists hold negative weights too, at their end.
     """
-    items = data.user_items.shape[1]
-    kept = most_rated_items(data.user_items, config.max_items)
+    rows = binarised(data.user_items, np.float32)
+    return fit_rows(data.user_items, rows, config, options)
+
+
+def fit_rows(
+    user_items: csr_matrix, rows: csr_matrix, config: EaseConfig, options: FitOptions
+) -> ModelOutput:
+    """Learn the weights from any rows over the items, float32, and recommend by them."""
+    items = user_items.shape[1]
+    kept = most_rated_items(user_items, config.max_items)
     if not len(kept):
-        nothing = empty(TopN, data.user_items.shape[0])
+        nothing = empty(TopN, user_items.shape[0])
         return ModelOutput(neighbours=empty(Neighbours, items), recommendations=nothing)
-    inverse = inverse_gram(data.user_items[:, kept], config.regularization, options)
+    inverse = inverse_gram(rows[:, kept], config.regularization, options)
     least = config.min_raters / config.regularization
     lists = strongest_weights(inverse, config.weights, least, options)
     neighbours = joined(Neighbours, [spread(lists, kept, kept, items)])
-    recommendations = recommend_from_neighbours(data.user_items, neighbours, options)
+    recommendations = recommend_from_neighbours(user_items, neighbours, options)
     return ModelOutput(neighbours=neighbours, recommendations=recommendations)
 
 
@@ -68,13 +76,12 @@ def most_rated_items(user_items: csr_matrix, count: int) -> Int64:
     return np.sort(ordered[votes[ordered] > 0])
 
 
-def inverse_gram(user_items: csr_matrix, regularization: float, options: FitOptions) -> Float32:
-    """Return `P = inv(X'X + lambda I)` of the binarised ratings X, items x items, float32.
+def inverse_gram(raters: csr_matrix, regularization: float, options: FitOptions) -> Float32:
+    """Return `P = inv(X'X + lambda I)`, items x items, of the rows X, float32 as they are.
 
-    It is symmetric and only its lower triangle is filled. With many fewer users than items the
+    It is symmetric and only its lower triangle is filled. With many fewer rows than items the
     matrix identity of Woodbury leads there faster.
     """
-    raters = binarised(user_items, np.float32)
     with threadpool_limits(options.threads or None, "blas"):
         if raters.shape[0] < raters.shape[1] // 2:
             return _inverse_by_users(raters, regularization, options)

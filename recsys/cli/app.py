@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from recsys import logs
-from recsys.cli import db, demo, evaluate, load, read, show, text
+from recsys.cli import db, demo, evaluate, load, read, runs, show, text
 from recsys.errors import ConfigError, RecsysError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 for part in (demo.app, load.app, evaluate.app, read.app, text.app):
     app.registered_commands += part.registered_commands
 app.add_typer(db.app, name="db")
+app.add_typer(runs.app, name="runs")
 
 
 def _version(asked: bool) -> None:

@@ -11,13 +11,20 @@ from typing import Any, Self, TypeVar
 import sqlalchemy as sa
 
 from recsys import settings
-from recsys.errors import ConfigError, NotPublished, StorageError, UnknownMovie
+from recsys.errors import ConfigError, NotPublished, RunError, StorageError, UnknownMovie
+from recsys.service import run_queries
 from recsys.service.results import (
     ChartEntry,
     FoundMovie,
     PublishedRun,
     Rating,
     Recommendation,
+    Run,
+    RunDifference,
+    RunMetric,
+    RunPublication,
+    RunRecord,
+    RunStage,
     SimilarMovie,
     SimilarUser,
     Status,
@@ -102,6 +109,7 @@ CROSS JOIN (
 ) AS p
 WHERE r.published
 """
+NO_SUCH_RUN, NO_RESULTS, WRONG_DEPTH = "P0002", "55000", "22023"  # of recsys.compare_runs
 NO_CONTRACT = ("3F000", "42P01")  # no such schema, no such view
 FIRST_STEPS = "`recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
 
@@ -111,8 +119,8 @@ Row = TypeVar("Row")
 class Recommender:
     """Read what is published.
 
-    Every method raises StorageError where the database fails, and all but `status` and `search`
-    raise NotPublished where nothing is published yet.
+    Every method raises StorageError where the database fails. Those that answer from what is
+    published raise NotPublished where nothing is yet.
     """
 
     def __init__(self, database: Database, owned: ExitStack | None = None) -> None:
@@ -247,6 +255,38 @@ class Recommender:
         counts = dict(self._query(COUNTS, {})[0])
         published = self._rows(PublishedRun, PUBLISHED, {})
         return Status(**counts, published=published[0] if published else None)
+
+    def runs(self, n: int = 20) -> list[Run]:
+        """Return the n latest refreshes and evaluations, the latest first."""
+        return self._rows(Run, run_queries.RUNS, {"n": n})
+
+    def run(self, run_id: int) -> RunRecord:
+        """Return all that is known of a run; raises RunError where there is none."""
+        wanted = {"run_id": run_id}
+        found = self._query(run_queries.RUN, wanted)
+        if not found:
+            raise RunError(f"there is no run {run_id}", hint="recsys.runs holds every run")
+        return RunRecord(
+            **found[0],
+            stages=self._rows(RunStage, run_queries.STAGES, wanted),
+            metrics=self._rows(RunMetric, run_queries.METRICS, wanted),
+            publications=self._rows(RunPublication, run_queries.PUBLICATIONS, wanted),
+        )
+
+    def compare_runs(self, a: int, b: int, k: int = 10) -> list[RunDifference]:
+        """Return how run b differs from run a: first k of the lists, rows, measured figures.
+
+        Raises RunError for a run without results to compare, ConfigError for a k that is not from
+        1 to 1000.
+        """
+        try:
+            return self._rows(RunDifference, run_queries.COMPARE, {"a": a, "b": b, "k": k})
+        except StorageError as exc:
+            if exc.sqlstate not in (NO_SUCH_RUN, NO_RESULTS, WRONG_DEPTH):
+                raise
+            words = str(exc).partition(": ")[2]
+            kind = ConfigError if exc.sqlstate == WRONG_DEPTH else RunError
+            raise kind(words, hint=exc.hint) from exc
 
     def _check_model(
         self, model: str | None, what: str, fits: Callable[[sa.RowMapping], bool]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +97,102 @@ class Status:
     last_run_id: int | None
     last_run_state: str | None
     last_run_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    run_id: int
+    kind: str
+    """refresh, or evaluation, which has figures but no results."""
+    state: str
+    published: bool
+    refused: str | None
+    started_at: datetime
+    seconds: float | None
+    """None: it is running."""
+    ratings_count: int | None
+    models: list[str]
+    run_size: int
+    """Bytes on disk."""
+    pruned_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunStage:
+    position: int
+    stage: str
+    started_at: datetime
+    seconds: float
+    rows: int
+    peak_memory_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunMetric:
+    model: str
+    protocol: str
+    metric: str
+    segment: str
+    value: float
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunPublication:
+    publication_id: int
+    action: str
+    published_at: datetime
+    reason: str | None
+    published_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """All that is known of a run; what it had not come to yet is None."""
+
+    run_id: int
+    kind: str
+    state: str
+    published: bool
+    refused: str | None
+    error: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    seconds: float | None
+    default_model: str | None
+    cold_start: str | None
+    rating_model: str | None
+    seed: int
+    parameters: dict[str, Any]
+    versions: dict[str, str]
+    snapshot_at: datetime | None
+    ratings_count: int | None
+    users_count: int | None
+    movies_count: int | None
+    rating_min: float | None
+    rating_max: float | None
+    snapshot_checksum: str | None
+    output_checksum: str | None
+    peak_memory_mb: int | None
+    pruned_at: datetime | None
+    run_size: int
+    stages: list[RunStage]
+    metrics: list[RunMetric]
+    publications: list[RunPublication]
+
+
+@dataclass(frozen=True, slots=True)
+class RunDifference:
+    part: str
+    """lists, rows or metrics."""
+    model: str
+    protocol: str | None
+    metric: str
+    segment: str | None
+    value_a: float | None
+    value_b: float | None
+    value: float
+    """What compares the two runs: b less a where both have a figure."""
+    n: int | None

@@ -24,7 +24,7 @@ AS $$
         -- Those that go by ratings before those that go by content.
         ORDER BY
             d.model_id = r.default_model_id DESC,
-            array_position(ARRAY['ease', 'item_knn', 'als', 'bpr', 'content', 'content_text', 'content_genres'], d.name),
+            array_position(ARRAY['ease', 'collective_ease', 'item_knn', 'als', 'collective_als', 'bpr', 'content', 'content_text', 'content_genres'], d.name),
             d.model_id
         LIMIT 1
     )

@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from recsys.algorithms.ease import inverse_gram, most_rated_items, strongest_weights
-from recsys.algorithms.recommend import recommend_from_neighbours
+from recsys.algorithms.recommend import binarised, recommend_from_neighbours
 from recsys.algorithms.registry import FitOptions
 from recsys.algorithms.topk import spread
 
@@ -72,7 +72,8 @@ def measure(
     """Return nDCG@10 and the number of rows by the number of weights kept for each item."""
     options, items = FitOptions(n=LENGTH), data.train.shape[1]
     kept = most_rated_items(data.train, 20_000)
-    inverse = inverse_gram(data.train[:, kept], regularization, options)
+    raters = binarised(data.train[:, kept], np.float32)
+    inverse = inverse_gram(raters, regularization, options)
     figures = {}
     for count in [*weights, items]:
         least = 0.0 if count == items else min_raters / regularization

@@ -145,7 +145,11 @@ def test_its_parts_are_the_models_it_names() -> None:
 @pytest.mark.parametrize(
     ("params", "key", "hint"),
     [
-        ({"models": []}, "models", "each once: item_knn, svd, mf, bayes_fm, ease, als, bpr."),
+        (
+            {"models": []},
+            "models",
+            "mf, bayes_fm, ease, als, bpr, collective_ease, collective_als.",
+        ),
         ({"models": ["ease", "popular"]}, "models", "models must name some of these"),
         ({"models": ["ease", "blend"]}, "models", "models must name some of these"),
         ({"models": ["ease", "ease"]}, "models", "models must name some of these"),

@@ -19,6 +19,8 @@ PARAMS = {
     "ease": {"regularization": 2.0, "min_raters": 0.0},
     "als": {"factors": 4, "regularization": 0.1},
     "bpr": {"factors": 4},
+    "collective_ease": {"regularization": 2.0, "min_raters": 0.0},
+    "collective_als": {"factors": 4, "regularization": 0.1},
     "mf": {"factors": 4, "regularization": 0.1},
     "bayes_fm": {"rank": 2, "iterations": 12, "burn_in": 4, "stored_factors": 6},
     "item_knn": {"min_support": 1},
@@ -145,7 +147,7 @@ def test_output_is_well_formed(spec: ModelSpec, data: Interactions) -> None:
     output = fit(spec, data, k=6, n=7)
     rated = data.user_items.toarray() != 0
     if output.neighbours is not None:
-        length = 500 if spec.name == "ease" else 6
+        length = 500 if spec.name in ("ease", "collective_ease") else 6
         check_lists(output.neighbours, items, items, length)
         assert not as_dense(output.neighbours, items).diagonal().any()
     if output.user_neighbours is not None:
@@ -192,7 +194,7 @@ def test_charts_are_well_formed(spec: ModelSpec, data: Interactions) -> None:
 def test_yields_what_its_kind_says(spec: ModelSpec) -> None:
     output = fit(spec, interactions(CASES["ordinary"]))
     assert bool(output.charts) == (spec.kind == "chart")
-    similar = spec.kind != "chart" and spec.name not in (*HYBRIDS, "blend")
+    similar = spec.kind != "chart" and spec.name not in (*HYBRIDS, "blend", "collective_blend")
     near = output.user_neighbours if spec.name == "user_knn" else output.neighbours
     assert (near is not None and len(near) > 0) == similar
     assert (output.recommendations is not None) == (spec.kind == "personal")
@@ -265,7 +267,10 @@ def test_order_of_the_registry() -> None:
         "ease",
         "als",
         "bpr",
+        "collective_ease",
+        "collective_als",
         "blend",
+        "collective_blend",
         "hybrid_switching",
         "hybrid_mixed",
     ]

@@ -1,0 +1,44 @@
+"""What the collective models learn from beside who rated what: what was given, and genres."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from recsys.algorithms.factors import rated
+from recsys.domain import Float64, Interactions
+
+_DEVIATIONS_AT_MOST = 3.0
+"""A rating further off the mean, in standard deviations, counts like one so far off."""
+_ROUNDING = 1e-9
+"""Spread of ratings, relative to the largest, below which it may be what rounding made of none."""
+
+
+def weighted_ratings(user_items: csr_matrix, effect: float) -> csr_matrix:
+    """Return the matrix with `exp(effect * z)` in place of each rating.
+
+    z is the rating less the mean of all, in standard deviations; 0 where all are the same.
+    """
+    weights = np.exp(effect * _standardised(user_items.data))
+    return csr_matrix((weights, user_items.indices, user_items.indptr), shape=user_items.shape)
+
+
+def genre_rows(data: Interactions, weight: float) -> csr_matrix:
+    """Return genres x items, `weight` where an item that has ratings is of the genre.
+
+    At a weight of 0 there are no rows.
+    """
+    if weight == 0:
+        return csr_matrix((0, data.user_items.shape[1]))
+    known = rated(data.user_items)[1]
+    rows = csr_matrix(data.item_genres.multiply(weight * known[:, None]).T)
+    rows.eliminate_zeros()  # a stored 0 would be a rating without confidence
+    return rows
+
+
+def _standardised(ratings: Float64) -> Float64:
+    deviations = ratings - (ratings.mean() if len(ratings) else 0)
+    spread = np.sqrt(np.mean(deviations**2)) if len(ratings) else 0
+    if spread <= _ROUNDING * np.abs(ratings).max(initial=0):
+        return np.zeros_like(deviations)
+    return np.clip(deviations / spread, -_DEVIATIONS_AT_MOST, _DEVIATIONS_AT_MOST)

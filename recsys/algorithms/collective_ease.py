@@ -1,0 +1,114 @@
+"""EASE that also learns from what people gave, from what they rated in one go, and from genres.
+
+O. Jeunen, J. Van Balen, B. Goethals: Closed-Form Models for Collaborative Filtering with
+Side-Information, RecSys 2020 (collective EASE); H. Steck: Embarrassingly Shallow Autoencoders for
+Sparse Data, WWW 2019.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix, vstack
+
+from recsys.algorithms import ease
+from recsys.algorithms.collective import genre_rows, weighted_ratings
+from recsys.algorithms.config import within
+from recsys.algorithms.ease import EaseConfig
+from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.domain import Float64, Int64, Interactions, ModelOutput
+
+
+@dataclass(frozen=True, slots=True)
+class CollectiveEaseConfig:
+    regularization: float = 300.0
+    """lambda, added to the diagonal of the Gram matrix."""
+    weights: int = 500
+    """Targets kept for each item, the strongest by magnitude."""
+    min_raters: float = 0.6
+    """Weights below `min_raters / lambda` are dropped; 0 keeps them."""
+    max_items: int = 20_000
+    """Only the most rated take part: one dense matrix of `4 * max_items^2` bytes is needed."""
+    rating_effect: float = 0.2
+    """A rating one standard deviation above the mean of all counts `exp(rating_effect)` times, one
+    below it as much less; 0: all the same."""
+    genre_weight: float = 4.0
+    """A genre counts like so many people who rated all its movies; 0: genres have no part."""
+    session_share: float = 0.67
+    """Share of the evidence from movies that somebody rated in one session, the rest being from
+    all that somebody rated; 0: times have no part."""
+    session_seconds: float = 300.0
+    """Ratings further apart are of two sessions, nearer ones of one the more, the nearer."""
+
+    def __post_init__(self) -> None:
+        _linear(self)
+        within(self, "rating_effect", 0, 2)
+        within(self, "genre_weight", 0, 1000)
+        within(self, "session_share", 0, 1)
+        within(self, "session_seconds", 1, 1e9)
+
+
+def fit(data: Interactions, config: CollectiveEaseConfig, options: FitOptions) -> ModelOutput:
+    """Keep each item's strongest weights as its list, and recommend by the sums of these.
+
+    The weights are learnt from more than who rated what, but added up as those of `ease` are:
+    every rating weighs 1.
+    """
+    return ease.fit_rows(data.user_items, evidence(data, config), _linear(config), options)
+
+
+def _linear(config: CollectiveEaseConfig) -> EaseConfig:
+    return EaseConfig(config.regularization, config.weights, config.min_raters, config.max_items)
+
+
+def evidence(data: Interactions, config: CollectiveEaseConfig) -> csr_matrix:
+    """Return (users, sessions and genres) x items, float32, whose Gram matrix is learnt from.
+
+    Two movies of one user count `1 - share + share * max(0, 1 - t / session_seconds)`, on average
+    over where sessions are cut, t being the time between; times the weights of both ratings.
+    """
+    ratings = weighted_ratings(data.user_items, config.rating_effect)
+    rows = [ratings * np.sqrt(1 - config.session_share)]
+    if config.session_share > 0:
+        for shift in (0.0, 0.5):
+            sessions = _sessions(data, config.session_seconds, shift)
+            rows.append(_regrouped(ratings, sessions) * np.sqrt(config.session_share / 2))
+    rows.append(genre_rows(data, np.sqrt(config.genre_weight)))
+    return csr_matrix(vstack(rows, dtype=np.float32))
+
+
+def _sessions(data: Interactions, seconds: float, shift: float) -> Int64:
+    """Number the sessions of all users, windows of time cut every so many seconds.
+
+    Ratings of unknown time are one session of their user.
+    """
+    ratings = data.user_items
+    users = np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
+    times = np.zeros(ratings.nnz) if data.rated_at is None else data.rated_at
+    windows = np.floor(_since_first(times) / seconds + shift).astype(np.int64) + 1
+    windows[np.isnan(times)] = 0
+    keys = users * (windows.max(initial=0) + 1) + windows
+    return np.unique(keys, return_inverse=True)[1]
+
+
+def _since_first(times: Float64) -> Float64:
+    known = ~np.isnan(times)
+    return np.where(known, times - times.min(where=known, initial=np.inf), 0)
+
+
+def _regrouped(ratings: csr_matrix, rows: Int64) -> csr_matrix:
+    """Return the entries of a matrix in other rows, in the order of its arrays."""
+    shape = (int(rows.max(initial=-1)) + 1, ratings.shape[1])
+    return csr_matrix((ratings.data, (rows, ratings.indices)), shape=shape)
+
+
+SPEC = ModelSpec(
+    name="collective_ease",
+    kind="personal",
+    config=CollectiveEaseConfig,
+    fit=fit,
+    score_meaning="sum of the weights of the movies rated; 1 would be certainty",
+    description="EASE that learns from what was given, what was rated in one go, and genres",
+    needs=lambda config: frozenset({"times"} if config.session_share > 0 else ()),
+)

@@ -1,0 +1,277 @@
+"""`runs`: what was computed, from what, with which result, and how two runs differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from recsys.cli import show
+from recsys.cli.options import Count, Json, recommender
+from recsys.cli.read import LARGEST_ID
+from recsys.service.results import Run, RunDifference, RunRecord
+
+app = typer.Typer(no_args_is_help=True, help="See past runs and compare them.")
+
+
+def _run_argument(name: str) -> Any:
+    return typer.Argument(min=0, max=LARGEST_ID, metavar=name, help="Number of the run.")
+
+
+@app.command("list")
+def list_(n: Count = 20, json: Json = False) -> None:
+    """Show the latest refreshes and evaluations."""
+    with recommender() as service:
+        found = service.runs(n)
+    if json:
+        show.json_rows(found)
+        return
+    columns = ("run", "state", "started_at", "took", "ratings", "models", "size")
+    caption = None if found else "there is no run yet"
+    show.rows([_run_line(run) for run in found], columns, title="Runs", caption=caption)
+
+
+@app.command("show")
+def show_(run: Annotated[int, _run_argument("RUN")], json: Json = False) -> None:
+    """Show all that is known of a run."""
+    with recommender() as service:
+        found = service.run(run)
+    if json:
+        show.json_one(found)
+        return
+    show.facts(f"Run {run}", _facts(found))
+    show.facts("Models", _models(found))
+    show.rows(found.stages, ("stage", "seconds", "rows", "peak_memory_mb"), title="Stages")
+    _show_metrics(found)
+
+
+@app.command()
+def compare(
+    a: Annotated[int, _run_argument("A")],
+    b: Annotated[int, _run_argument("B")],
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="First places of lists.")] = 10,
+    json: Json = False,
+) -> None:
+    """Show how run B differs from run A."""
+    with recommender() as service:
+        found = service.compare_runs(a, b, k)
+    if json:
+        show.json_rows(found)
+        return
+    runs = f"a: run {a}, b: run {b}"
+    _show_lists([row for row in found if row.part == "lists"], k, runs)
+    _show_rows([row for row in found if row.part == "rows"], runs)
+    _show_metrics_of_both([row for row in found if row.part == "metrics"], runs)
+
+
+# --- a run ---
+
+
+@dataclass(frozen=True)
+class _RunLine:
+    run: show.Figure
+    state: str
+    started_at: str
+    took: show.Figure
+    ratings: show.Figure
+    models: int
+    size: show.Figure
+
+
+def _run_line(run: Run) -> _RunLine:
+    return _RunLine(
+        show.Figure(run.run_id),
+        _state(run),
+        f"{run.started_at.astimezone():%Y-%m-%d %H:%M}",
+        show.Figure("-" if run.seconds is None else show.age(run.seconds)),
+        _count(run.ratings_count),
+        len(run.models),
+        _size(run.run_size),
+    )
+
+
+def _state(run: Run | RunRecord) -> str:
+    """Return the most that can be said in a word."""
+    if run.published:
+        return "published"
+    if run.kind == "evaluation":
+        return run.kind
+    if run.pruned_at and run.state == "complete":
+        return "pruned"
+    return "refused" if run.refused else run.state
+
+
+def _facts(run: RunRecord) -> dict[str, object]:
+    """Return what became of a run and what it read; what it has not is left out."""
+    facts = {
+        "state": _state(run),
+        "error": run.error,
+        "refused": run.refused,
+        "started": run.started_at,
+        "took": None if run.seconds is None else f"{run.seconds:.1f} s",
+        "memory": None if run.peak_memory_mb is None else f"{run.peak_memory_mb:,} MiB at most",
+        "read": _read(run) if run.snapshot_at else None,
+        "snapshot": run.snapshot_at,
+        "its checksum": _shortened(run.snapshot_checksum),
+        "output checksum": _shortened(run.output_checksum),
+        "size on disk": _size(run.run_size),
+        "pruned": run.pruned_at if run.kind == "refresh" else None,
+        **_publications(run),
+        **_settings(run),
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _read(run: RunRecord) -> str:
+    scale = "" if run.rating_min is None else f" from {run.rating_min:g} to {run.rating_max:g}"
+    return (
+        f"{_count(run.ratings_count)} ratings{scale}, {_count(run.users_count)} users, "
+        f"{_count(run.movies_count)} movies"
+    )
+
+
+def _publications(run: RunRecord) -> dict[str, object]:
+    return {
+        f"{entry.action} {entry.publication_id}": show.cell(entry.published_at)
+        + (f": {entry.reason}" if entry.reason else "")
+        for entry in run.publications
+    }
+
+
+def _settings(run: RunRecord) -> dict[str, object]:
+    given = {name: value for name, value in run.parameters.items() if name != "models"}
+    chosen = {
+        "default_model": run.default_model,
+        "cold_start": run.cold_start,
+        "rating_model": run.rating_model,
+    }
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    settings = {"seed": run.seed, **given, **chosen, "versions": versions}
+    return {name.replace("_", " "): value for name, value in settings.items()}
+
+
+def _models(run: RunRecord) -> dict[str, str]:
+    return {
+        name: ", ".join(f"{key} {value}" for key, value in given.items()) or "-"
+        for name, given in sorted(run.parameters.get("models", {}).items())
+    }
+
+
+def _show_metrics(run: RunRecord) -> None:
+    shown = [metric for metric in run.metrics if metric.segment == "all"]
+    columns = ("model", "metric", "value", "ci_low", "ci_high", "n")
+    for protocol in dict.fromkeys(metric.protocol for metric in shown):
+        of_protocol = [metric for metric in shown if metric.protocol == protocol]
+        show.rows(of_protocol, columns, title=f"Metrics: {protocol}")
+    _tell_of_segments(len(run.metrics) - len(shown))
+
+
+def _tell_of_segments(more: int) -> None:
+    if more:
+        show.say(f"Figures by segment are left out ({more:,}): --json shows them.")
+
+
+# --- two runs ---
+
+
+@dataclass(frozen=True)
+class _ListsLine:
+    model: str
+    users: show.Figure
+    overlap: show.Figure
+    rbo: show.Figure
+    changed: show.Figure
+    gained: show.Figure
+    lost: show.Figure
+
+
+@dataclass(frozen=True)
+class _BothLine:
+    """A figure that each of two runs has; a table shows of these fields what it needs."""
+
+    model: str
+    metric: str
+    a: show.Figure
+    b: show.Figure
+    change: show.Figure
+
+    @property
+    def table(self) -> str:
+        return self.metric
+
+
+def _show_lists(rows: Sequence[RunDifference], k: int, runs: str) -> None:
+    lines = [
+        _lists_line(model, {row.metric: row for row in rows if row.model == model}, k)
+        for model in dict.fromkeys(row.model for row in rows)
+    ]
+    columns = ("model", "users", "overlap", "rbo", "changed", "gained", "lost")
+    caption = None if lines else "no model has lists in both"
+    show.rows(lines, columns, title=f"First {k} of the lists, {runs}", caption=caption)
+
+
+def _lists_line(model: str, found: dict[str, RunDifference], k: int) -> _ListsLine:
+    changed = found["users_changed"]
+    return _ListsLine(
+        model,
+        _count(changed.n),
+        _figure(found[f"overlap@{k}"].value),
+        _figure(found[f"rbo@{k}"].value),
+        show.Figure(f"{changed.value:,.0f} ({found['users_changed_share'].value:.0%})"),
+        _count(found["users_gained"].value),
+        _count(found["users_lost"].value),
+    )
+
+
+def _show_rows(rows: Sequence[RunDifference], runs: str) -> None:
+    lines = [
+        _BothLine(
+            row.model,
+            row.metric,
+            _count(row.value_a),
+            _count(row.value_b),
+            show.Figure(f"{row.value:+,.0f}"),
+        )
+        for row in rows
+    ]
+    show.rows(lines, ("model", "table", "a", "b", "change"), title=f"Rows, {runs}")
+
+
+def _show_metrics_of_both(rows: Sequence[RunDifference], runs: str) -> None:
+    shown = [row for row in rows if row.segment == "all"]
+    for protocol in dict.fromkeys(row.protocol for row in shown):
+        lines = [
+            _BothLine(
+                row.model,
+                row.metric,
+                _figure(row.value_a),
+                _figure(row.value_b),
+                show.Figure(f"{row.value:+,.4f}"),
+            )
+            for row in shown
+            if row.protocol == protocol
+        ]
+        columns = ("model", "metric", "a", "b", "change")
+        show.rows(lines, columns, title=f"Metrics: {protocol}, {runs}")
+    _tell_of_segments(len(rows) - len(shown))
+
+
+# --- how figures are written ---
+
+
+def _count(value: float | None) -> show.Figure:
+    return show.Figure("-" if value is None else f"{value:,.0f}")
+
+
+def _figure(value: float | None) -> show.Figure:
+    return show.Figure("-" if value is None else f"{value:,.4f}")
+
+
+def _size(size: int) -> show.Figure:
+    return show.Figure(f"{size / 2**20:,.1f} MiB" if size else "-")
+
+
+def _shortened(checksum: str | None) -> str | None:
+    return f"{checksum[:16]}..." if checksum else None
