@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import tomlkit
 
 from recsys.errors import ConfigError
 
@@ -75,3 +79,40 @@ def _value(document: Mapping[str, Any], key: Key, default: Any = None) -> Any:
             return default
         value = value[name]
     return value
+
+
+def write_table(path: Path, key: Key, values: Mapping[str, Any]) -> None:
+    """Set values of a table in a file, which is made where there is none; all else stays.
+
+    Comments, order and spaces are kept. The file is replaced at once by a whole new one. Raises
+    ConfigError where it cannot be read or written.
+    """
+    path = path.resolve()  # a link stays one
+    text = ConfigFile.read(path).text if path.exists() else ""
+    document = tomlkit.parse(text)
+    table: Any = document
+    for name in key:
+        if name not in table:
+            table[name] = tomlkit.table(is_super_table=name != key[-1])
+        table = table[name]
+    for name, value in values.items():
+        table[name] = list(value) if isinstance(value, tuple) else value
+    _replace(path, tomlkit.dumps(document))
+
+
+def _replace(path: Path, text: str) -> None:
+    try:
+        mode = path.stat().st_mode if path.exists() else 0o644
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with open(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, mode)
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be written: {exc.strerror}") from exc

@@ -11,7 +11,7 @@ from typing import Any
 
 import platformdirs
 
-from recsys.config_file import ConfigFile
+from recsys.config_file import ConfigFile, write_table
 from recsys.errors import ConfigError
 
 CONFIG_NAME = "recsys.toml"
@@ -121,6 +121,16 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
         movielens=Path(movielens).expanduser() if movielens else None,
         config_file=config_file,
     )
+
+
+def write_parameters(current: Settings, model: str, parameters: Mapping[str, Any]) -> Path:
+    """Set parameters of a model in `recsys.toml`, made in this folder if there is none; return it.
+
+    Raises ConfigError where it cannot be written.
+    """
+    path = current.config_file or Path.cwd() / CONFIG_NAME
+    write_table(path, ("models", model), parameters)
+    return path
 
 
 def _default_home() -> Path:

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from recsys.algorithms.collective import genre_rows, weighted_ratings
 from recsys.algorithms.config import within
 from recsys.algorithms.recommend import neighbours_from_factors, recommend_from_factors
-from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.algorithms.spec import FitOptions, ModelSpec, Range
 from recsys.domain import Factors, Interactions, ModelOutput
 
 
@@ -91,4 +91,12 @@ SPEC = ModelSpec(
     fit=fit,
     score_meaning="predicted preference, about 1 for a movie that suits; similarities are cosines",
     description="Implicit-feedback factorisation that learns from what was given and from genres",
+    search={
+        "factors": Range(16, 256, log=True, whole=True),
+        "regularization": Range(1, 100, log=True),
+        "alpha": Range(1, 20, log=True),
+        "rating_effect": Range(0, 0.5),
+        "genre_weight": Range(0, 5),
+        "iterations": Range(5, 25, whole=True),
+    },
 )

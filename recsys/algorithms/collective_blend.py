@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recsys.algorithms import blend
-from recsys.algorithms.spec import ModelSpec
+from recsys.algorithms.spec import ModelSpec, Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,4 +24,5 @@ SPEC = ModelSpec(
     score_meaning="standard deviations above the user's average movie, mean over the models",
     description="The most accurate lists: collective_ease and collective_als, blended",
     parts=lambda config: config.models,
+    search={"weights": Range(0.1, 1, each=True)},
 )

@@ -16,7 +16,7 @@ from recsys.algorithms import ease
 from recsys.algorithms.collective import genre_rows, weighted_ratings
 from recsys.algorithms.config import within
 from recsys.algorithms.ease import EaseConfig
-from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.algorithms.spec import FitOptions, ModelSpec, Range
 from recsys.domain import Float64, Int64, Interactions, ModelOutput
 
 
@@ -111,4 +111,11 @@ SPEC = ModelSpec(
     score_meaning="sum of the weights of the movies rated; 1 would be certainty",
     description="EASE that learns from what was given, what was rated in one go, and genres",
     needs=lambda config: frozenset({"times"} if config.session_share > 0 else ()),
+    search={
+        "regularization": Range(50, 3000, log=True),
+        "rating_effect": Range(0, 0.5),
+        "genre_weight": Range(0, 20),
+        "session_share": Range(0.05, 0.95),
+        "session_seconds": Range(30, 3600, log=True),
+    },
 )

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from recsys import logs
-from recsys.cli import db, demo, evaluate, load, read, runs, show, text
+from recsys.cli import db, demo, evaluate, load, read, runs, show, text, tune
 from recsys.errors import ConfigError, RecsysError
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (demo.app, load.app, evaluate.app, read.app, text.app):
+for part in (demo.app, load.app, evaluate.app, tune.app, read.app, text.app):
     app.registered_commands += part.registered_commands
 app.add_typer(db.app, name="db")
 app.add_typer(runs.app, name="runs")

@@ -39,10 +39,14 @@ def evaluate(
             "u.data, whose order recommenders-ml100k shuffles."
         ),
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Also draw the figures into this file, .png or .svg.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Measure models on ratings held out; the figures are kept in recsys.run_metrics."""
     from recsys.evaluation.protocols import PROTOCOLS, protocol_named
+    from recsys.jobs import plots
     from recsys.jobs.evaluate import evaluate as evaluate_job
     from recsys.jobs.plan import plan
 
@@ -51,6 +55,8 @@ def evaluate(
             show.out(f"{known.name:<22}{known.description}")
         return
     chosen = protocol_named(protocol)
+    if plot is not None:
+        plots.check_target(plot)
     todo = plan(settings.load().refresh, model_names(models), publish=False)
     with show.reporting() as reporter, database() as opened:
         report = evaluate_job(
@@ -60,6 +66,9 @@ def evaluate(
         show.as_json(_document(report))
     else:
         _tables(report)
+    if plot is not None:
+        plots.plot_evaluation(report, plot)
+        show.say(f"Drawn: {plot}")
 
 
 @dataclass(frozen=True)

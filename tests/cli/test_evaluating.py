@@ -83,3 +83,16 @@ def test_the_gate_exits_with_3_and_yields_to_a_reason(on_filled, filled_database
         query = sa.text("SELECT run_id, reason FROM recsys.publications ORDER BY publication_id")
         log = connection.execute(query).all()
     assert log == [(1, None), (3, "twenty are enough")]
+
+
+def test_a_picture(on_filled, tmp_path):
+    path = tmp_path / "figures.svg"
+    found = on_filled("evaluate", "--models", "ease,most_rated", "--plot", str(path))
+    assert (found.code, f"Drawn: {path}" in found.err) == (0, True)
+    assert "most_rated" in path.read_text()
+
+
+def test_a_picture_that_cannot_be_is_told_before_anything_is_measured(on_filled, tmp_path):
+    found = on_filled("evaluate", "--plot", str(tmp_path / "figures.doc"))
+    assert (found.code, found.out) == (1, "")
+    assert found.errors[0].endswith("figures.doc has no ending of a picture we make")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.config_file import ConfigFile
+from recsys.config_file import ConfigFile, write_table
 from recsys.errors import ConfigError
 
 TEXT = """\
@@ -83,3 +83,67 @@ def test_the_first_unknown_key_is_refused(file: ConfigFile) -> None:
     assert str(caught.value) == f"{file.path} line 11: unknown parameter: regularization"
     assert caught.value.hint == "allowed: weights, max_items"
     file.refuse_unknown("parameter", ("models", "ease"), ("regularization",))
+
+
+# --- writing ---
+
+KEPT = """\
+# my notes
+[refresh]
+neighbours = 50  # few
+
+[models.mf]
+factors = 8  # small
+"""
+
+
+def test_values_are_set_and_all_else_stays(tmp_path):
+    path = tmp_path / "recsys.toml"
+    path.write_text(KEPT)
+    write_table(path, ("models", "mf"), {"factors": 12, "regularization": 0.5})
+    assert path.read_text() == KEPT.replace("factors = 8  #", "factors = 12  #") + (
+        "regularization = 0.5\n"
+    )
+    write_table(path, ("models", "blend"), {"weights": (0.5, 1.0)})
+    assert path.read_text().startswith(KEPT.replace("factors = 8  #", "factors = 12  #"))
+    assert ConfigFile.read(path).document["models"] == {
+        "mf": {"factors": 12, "regularization": 0.5},
+        "blend": {"weights": [0.5, 1.0]},
+    }
+
+
+def test_a_file_is_made_where_there_is_none(tmp_path):
+    path = tmp_path / "recsys.toml"
+    write_table(path, ("models", "item_knn"), {"similarity": "pearson"})
+    assert path.read_text() == '[models.item_knn]\nsimilarity = "pearson"\n'
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_mode_and_link_are_kept_and_nothing_else_is_left(tmp_path):
+    real, link = tmp_path / "real.toml", tmp_path / "recsys.toml"
+    real.write_text(KEPT)
+    real.chmod(0o600)
+    link.symlink_to(real)
+    write_table(link, ("models", "mf"), {"factors": 3})
+    assert link.is_symlink()
+    assert "factors = 3" in real.read_text()
+    assert real.stat().st_mode & 0o777 == 0o600
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["real.toml", "recsys.toml"]
+
+
+def test_what_cannot_be_written_stays_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "recsys.toml"
+    path.write_text(KEPT)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(ConfigError, match=r"recsys\.toml cannot be written: No space left"):
+        write_table(path, ("models", "mf"), {"factors": 3})
+    assert path.read_text() == KEPT
+    assert [each.name for each in tmp_path.iterdir()] == ["recsys.toml"]
+    path.write_text("[models\n")
+    with pytest.raises(ConfigError, match=r"recsys\.toml"):
+        write_table(path, ("models", "mf"), {"factors": 3})
+    assert path.read_text() == "[models\n"

@@ -1,0 +1,144 @@
+"""`tune`: better parameters for a model on these ratings, searched honestly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from recsys import settings
+from recsys.cli import show
+from recsys.cli.options import Json, database
+
+if TYPE_CHECKING:
+    from recsys.jobs.tune import Trial, TuneReport
+
+app = typer.Typer()
+
+
+@app.command()
+def tune(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Whose parameters are searched.")],
+    protocol: Annotated[
+        str, typer.Option(help="Whose train part is divided once more; `evaluate` lists them.")
+    ] = "random-90-10",
+    metric: Annotated[
+        str | None,
+        typer.Option(help="What to compare by: ndcg, map, recall, ..., or rmse, mae."),
+    ] = None,
+    trials: Annotated[
+        int, typer.Option(min=1, max=10_000, help="How many fits; the first as configured.")
+    ] = 20,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 2, help="Of splits and search.")] = 42,
+    split_file: Annotated[
+        Path | None, typer.Option(help="As for `evaluate`: the test ratings, which are left out.")
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put what is found into recsys.toml, if it is better.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Search better parameters for a model, never looking at the test ratings of the protocol."""
+    from recsys.evaluation.protocols import protocol_named
+    from recsys.jobs.plan import plan
+    from recsys.jobs.tune import tune as tune_job
+
+    current = settings.load()
+    chosen = plan(current.refresh, [model], publish=False)
+    divided = protocol_named(protocol)
+    with show.reporting() as reporter, database() as opened:
+        report = tune_job(
+            opened, chosen, model, divided,
+            metric=metric, trials=trials, seed=seed, split_file=split_file, reporter=reporter,
+        )  # fmt: skip
+    if json:
+        show.as_json(_document(report))
+    else:
+        _tables(report)
+    if write:
+        _write(report, current)
+    if report.interrupted:
+        raise typer.Exit(130)
+
+
+@dataclass(frozen=True)
+class _Line:
+    rank: int
+    trial: str
+    parameters: str
+    figure: show.Figure
+    train_s: show.Figure
+
+
+def _tables(report: TuneReport) -> None:
+    lines = [_line(rank, trial) for rank, trial in enumerate(report.trials, 1)]
+    title = f"{report.model} by {report.metric}, inside the train part of {report.protocol}"
+    unit = "ratings" if report.metric in ("rmse", "mae") else "users"
+    columns = ("rank", "trial", "parameters", "figure", "train_s")
+    show.rows(lines, columns, title=title, caption=f"on {report.n:,} {unit}")
+    for trial in report.trials:
+        if trial.error:
+            show.say(f"trial {trial.number} failed: {trial.error}")
+    show.say(_verdict(report))
+    if report.best.number > 1:
+        from recsys.jobs.tune import settings_lines
+
+        for line in settings_lines(report.model, report.best.parameters):
+            show.out(line)
+
+
+def _line(rank: int, trial: Trial) -> _Line:
+    written = ", ".join(f"{name} {_value(value)}" for name, value in trial.parameters.items())
+    figure = "failed" if trial.value is None else f"{trial.value:.4f}"
+    name = "configured" if trial.number == 1 else str(trial.number)
+    return _Line(
+        rank, name, written, show.Figure(figure), show.Figure(f"{trial.train_seconds:.1f}")
+    )
+
+
+def _value(value: Any) -> str:
+    return " ".join(map(_value, value)) if isinstance(value, tuple) else str(value)
+
+
+def _verdict(report: TuneReport) -> str:
+    cut = "Interrupted; of the trials so far: " if report.interrupted else ""
+    if report.gain is None:
+        return f"{cut}Nothing tried is better than what is configured."
+    of = "mean squared error" if report.metric == "rmse" else report.metric
+    sure = "" if report.gain.low > 0 else ": within the noise"
+    return (
+        f"{cut}Trial {report.best.number} is the best; its gain of {of} over what is configured "
+        f"lies in {report.gain.low:+.4f} to {report.gain.high:+.4f} (95 %){sure}."
+    )
+
+
+def _write(report: TuneReport, current: settings.Settings) -> None:
+    if report.best.number == 1:
+        show.say("recsys.toml stays as it is.")
+        return
+    path = settings.write_parameters(current, report.model, report.best.parameters)
+    show.say(f"Written to {path}: the next refresh uses it.")
+
+
+def _document(report: TuneReport) -> dict[str, Any]:
+    return {
+        "model": report.model,
+        "protocol": report.protocol,
+        "metric": report.metric,
+        "n": report.n,
+        "interrupted": report.interrupted,
+        "gain": None if report.gain is None else list(report.gain),
+        "trials": [
+            {
+                "trial": trial.number,
+                "configured": trial.number == 1,
+                "parameters": trial.parameters,
+                "value": trial.value,
+                "train_seconds": round(trial.train_seconds, 3),
+                "error": trial.error,
+            }
+            for trial in report.trials
+        ],
+    }

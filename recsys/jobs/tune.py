@@ -1,0 +1,272 @@
+"""Search the parameters of a model on a split inside what a protocol trains on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recsys.algorithms.predict import predict_ratings
+from recsys.algorithms.registry import MODELS, make_config
+from recsys.algorithms.search import draws, searched
+from recsys.algorithms.spec import ModelSpec
+from recsys.domain import Float64, Interactions, ModelOutput
+from recsys.errors import ConfigError, EvaluationError, RecsysError
+from recsys.evaluation.intervals import Interval, difference_interval
+from recsys.evaluation.protocols import PROTOCOLS, Material, Protocol
+from recsys.evaluation.ranking import RANKING_METRICS, ranking_figures
+from recsys.evaluation.rating import rating_errors, user_mean_fallback
+from recsys.evaluation.splits import Split, rows_of
+from recsys.jobs.evaluate import (
+    fit_options,
+    lists_of,
+    positions,
+    read_for_evaluation,
+    train_of,
+)
+from recsys.jobs.plan import Plan
+from recsys.jobs.progress import Reporter, Silent
+from recsys.jobs.stages import StageClock
+from recsys.storage import schema
+from recsys.storage.engine import Database
+
+RATING_METRICS = ("rmse", "mae")
+METRICS = (*RANKING_METRICS, *RATING_METRICS)
+INNER = "random-90-10"
+"""How a train part is divided of a protocol whose own split comes with the data set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One set of parameters and what it came to."""
+
+    number: int
+    """From 1; the first is what is configured."""
+    parameters: Mapping[str, Any]
+    """Those that are searched."""
+    value: float | None
+    """The figure; None where the fit failed."""
+    train_seconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TuneReport:
+    model: str
+    protocol: str
+    metric: str
+    trials: tuple[Trial, ...]
+    """The best first, failed ones last."""
+    gain: Interval | None
+    """Ends of the 95 % interval of how much better the best is than what is configured, by the
+    same users (for `rmse`: of the mean squared error); None where that is the best."""
+    n: int
+    """Users, or for rmse and mae ratings, that were measured on."""
+    interrupted: bool
+
+    @property
+    def best(self) -> Trial:
+        return self.trials[0]
+
+
+def tune(
+    database: Database,
+    chosen: Plan,
+    model: str,
+    protocol: Protocol,
+    *,
+    metric: str | None = None,
+    trials: int = 20,
+    seed: int = 42,
+    split_file: Path | None = None,
+    reporter: Reporter | None = None,
+) -> TuneReport:
+    """Fit a model with the parameters configured and with others drawn at random, and compare.
+
+    The test ratings of the protocol are never read: its train part is divided once more, and on
+    what is held out of that the figures are measured. Of a protocol with several splits the first
+    counts. Parts that a model is composed of are fitted once, as configured. Raises ConfigError
+    for a model that has nothing to search, EvaluationError for a metric it cannot give.
+    """
+    spec = MODELS[model]
+    _check(spec, protocol, metric)
+    metric = metric or ("rmse" if protocol.kind == "rating" else "ndcg")
+    clock = StageClock(reporter or Silent())
+    with database.transaction() as connection:
+        schema.ensure(connection)
+    snapshot = read_for_evaluation(database, chosen, protocol, clock)
+    pairs = positions(split_file, snapshot) if split_file else None
+    train = inner_train(snapshot.interactions, protocol, pairs, seed)
+    bench = _Bench(spec, chosen, protocol, metric, train, seed)
+    found, interrupted = _search(bench, chosen.configs[model], trials, seed, clock)
+    ranked = tuple(sorted(found, key=lambda trial: _order(trial, metric)))
+    return TuneReport(
+        model,
+        protocol.name,
+        metric,
+        ranked,
+        bench.gain(ranked[0].number, seed),
+        bench.size,
+        interrupted,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """The train part of a protocol, divided once more."""
+
+    data: Interactions
+    """What may be learned from."""
+    split: Split
+
+
+def inner_train(data: Interactions, protocol: Protocol, pairs: Any, seed: int) -> Inner:
+    """Divide a protocol's train part as the protocol divides, or at random where it cannot."""
+    outer = next(protocol.splits(Material(data.user_items, data.rated_at, pairs, pairs), seed))
+    train = train_of(data, outer)
+    inner = PROTOCOLS[INNER] if "pairs" in protocol.needs else protocol
+    split = next(inner.splits(Material(train.user_items, train.rated_at), seed + 1))
+    return Inner(train_of(train, split), split)
+
+
+class _Bench:
+    """Fits one model with one set of parameters after the other and measures each."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        chosen: Plan,
+        protocol: Protocol,
+        metric: str,
+        inner: Inner,
+        seed: int,
+    ) -> None:
+        self._spec, self._chosen, self._protocol = spec, chosen, protocol
+        self._metric, self._inner = metric, inner
+        self._options = fit_options(chosen.settings, protocol.k)
+        self._parts: dict[str, ModelOutput] = {}
+        self._values: dict[int, Float64] = {}
+        """Of each trial one value a user or rating, in the same order; more is better."""
+
+    @property
+    def size(self) -> int:
+        return len(self._values[1])
+
+    def fit_parts(self, clock: StageClock) -> None:
+        """Fit what the model is composed of."""
+        for part in self._chosen.specs:
+            if part.name != self._spec.name:
+                with clock.stage(part.name) as done:
+                    self._parts[part.name] = self._fit(part, self._chosen.configs[part.name])
+                    done(1, "fit")
+
+    def measure(self, number: int, config: Any) -> tuple[float, float]:
+        """Return the figure of a config, and the seconds its fit took."""
+        clock = StageClock(Silent())
+        output = self._fit(self._spec, config)
+        seconds = clock.total_seconds
+        values = self._single_values(output)
+        self._values[number] = values
+        mean = float(values.mean())
+        if self._metric == "rmse":
+            return float(np.sqrt(-mean)), seconds
+        return -mean if self._metric == "mae" else mean, seconds
+
+    def gain(self, best: int, seed: int) -> Interval | None:
+        if best == 1:
+            return None
+        return difference_interval(self._values[best], self._values[1], seed)
+
+    def _fit(self, spec: ModelSpec, config: Any) -> ModelOutput:
+        parts = {name: self._parts[name] for name in spec.parts(config)}
+        return spec.fit(replace(self._inner.data, parts=parts), config, self._options)
+
+    def _single_values(self, output: ModelOutput) -> Float64:
+        train, split = self._inner.data, self._inner.split
+        if self._metric in RANKING_METRICS:
+            lists = lists_of(self._spec.name, train, output, self._options)
+            figures = ranking_figures(
+                lists, split.test, split.train, self._protocol.k, self._protocol.threshold
+            )
+            return figures.values[self._metric]
+        assert self._spec.prediction is not None
+        users, items = rows_of(split.test), split.test.indices
+        predicted = predict_ratings(train, output, self._spec.prediction, users, items)
+        fallback = user_mean_fallback(split.train, users)
+        errors = rating_errors(predicted, split.test.data, fallback).errors
+        return -(errors**2) if self._metric == "rmse" else -np.abs(errors)
+
+
+def _search(
+    bench: _Bench, configured: Any, count: int, seed: int, clock: StageClock
+) -> tuple[list[Trial], bool]:
+    """Measure what is configured, then what is drawn; what is interrupted ends there."""
+    spec = bench._spec
+    bench.fit_parts(clock)
+    tried: list[Trial] = []
+    drawn = chain([searched(spec, configured)], draws(spec, configured, seed))
+    try:
+        for number, parameters in enumerate(islice(drawn, count), 1):
+            with clock.stage(f"trial {number}") as done:
+                trial = _try(bench, configured, number, parameters)
+                if trial.error and number == 1:
+                    raise EvaluationError(f"what is configured fails: {trial.error}")
+                tried.append(trial)
+                done(1, "failed" if trial.error else "fit")
+    except KeyboardInterrupt:
+        if not tried:
+            raise
+        return tried, True
+    return tried, False
+
+
+def _try(bench: _Bench, configured: Any, number: int, parameters: Mapping[str, Any]) -> Trial:
+    try:
+        config = make_config(bench._spec, {**asdict(configured), **parameters})
+        value, seconds = bench.measure(number, config)
+    except RecsysError as exc:
+        return Trial(number, parameters, None, 0.0, str(exc))
+    return Trial(number, parameters, value, seconds)
+
+
+def _order(trial: Trial, metric: str) -> tuple[float, int]:
+    if trial.value is None:
+        return np.inf, trial.number
+    return trial.value if metric in RATING_METRICS else -trial.value, trial.number
+
+
+def _check(spec: ModelSpec, protocol: Protocol, metric: str | None) -> None:
+    if not spec.search:
+        searchable = ", ".join(name for name, each in MODELS.items() if each.search)
+        raise ConfigError(
+            f"model {spec.name} has no parameters to search", hint=f"those that do: {searchable}"
+        )
+    if metric is not None and metric not in METRICS:
+        raise EvaluationError(
+            f"there is no metric {metric!r} to tune by", hint=f"there are: {', '.join(METRICS)}"
+        )
+    rating = metric in RATING_METRICS if metric else protocol.kind == "rating"
+    if rating and spec.prediction is None:
+        raise EvaluationError(
+            f"model {spec.name} predicts no ratings, so it has no {metric or 'rmse'}",
+            hint="tune it by a metric of lists: " + ", ".join(RANKING_METRICS),
+        )
+
+
+def settings_lines(model: str, parameters: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of `recsys.toml` that say so."""
+    yield f"[models.{model}]"
+    for name, value in parameters.items():
+        yield f"{name} = {_written(value)}"
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_written, value))}]"
+    return repr(value)

@@ -1,0 +1,111 @@
+"""Bar charts of evaluations: what is drawn is what was measured."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from recsys.domain import Metric
+from recsys.errors import ConfigError
+from recsys.evaluation.protocols import PROTOCOLS
+from recsys.jobs import plots
+from recsys.jobs.evaluate import Evaluated, EvaluationReport
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def evaluated(model, **values):
+    metrics = tuple(
+        Metric("random-90-10", name, value, 100, "all", value - 0.02, value + 0.03)
+        for name, value in ((key.replace("_at_", "@"), value) for key, value in values.items())
+    )
+    return Evaluated(model, metrics, 1.0, 2.0, 3)
+
+
+def report(*found):
+    return EvaluationReport(7, PROTOCOLS["random-90-10"], 5, found, (), 1.0)
+
+
+BOTH = report(
+    evaluated("mf", ndcg_at_10=0.1, rmse=0.9),
+    evaluated("ease", ndcg_at_10=0.4),
+    evaluated("svd", ndcg_at_10=0.2, rmse=0.95),
+)
+
+
+def bars(axes):
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    return dict(zip(names, (bar.get_width() for bar in axes.patches), strict=True))
+
+
+def whiskers(axes):
+    [lines] = [each for each in axes.containers if hasattr(each, "has_xerr")]
+    [segments] = lines[2]
+    return [(round(a[0], 6), round(b[0], 6)) for a, b in segments.get_segments()]
+
+
+def test_each_panel_has_the_figures_the_best_first():
+    lists, ratings = plots.evaluation_figure(BOTH).axes
+    assert list(bars(lists).items()) == [("ease", 0.4), ("svd", 0.2), ("mf", 0.1)]
+    assert list(bars(ratings).items()) == [("mf", 0.9), ("svd", 0.95)]
+    assert lists.yaxis_inverted()  # the first is at the top
+    assert whiskers(lists) == [(0.38, 0.43), (0.18, 0.23), (0.08, 0.13)]
+    assert lists.get_title("left") == "nDCG@10: more is better (100 users, 95 % intervals)"
+    assert ratings.get_title("left") == "RMSE: less is better (100 ratings, 95 % intervals)"
+    assert [text.get_text() for text in lists.texts] == ["0.4000", "0.2000", "0.1000"]
+    assert plots.evaluation_figure(BOTH).get_suptitle() == "random-90-10, seed 5"
+
+
+@pytest.mark.parametrize("count", [1, 24])
+def test_one_model_or_all_of_them(tmp_path, count):
+    names = [f"model_{number}" for number in range(count)]
+    many = report(*(evaluated(name, ndcg_at_10=0.3) for name in names))
+    figure = plots.evaluation_figure(many)
+    [axes] = figure.axes
+    assert list(bars(axes)) == sorted(names)
+    assert figure.get_size_inches()[1] == pytest.approx(plots.REST_IN + count * plots.BAR_IN)
+
+
+def test_figures_of_nothing_are_drawn_as_well(tmp_path):
+    plots.plot_evaluation(report(evaluated("ease", ndcg_at_10=0.0)), tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(PNG)
+
+
+def test_pictures_are_what_their_names_say(tmp_path):
+    plots.plot_evaluation(BOTH, tmp_path / "a.png")
+    plots.plot_evaluation(BOTH, tmp_path / "a.SVG")
+    assert (tmp_path / "a.png").read_bytes().startswith(PNG)
+    root = ET.parse(tmp_path / "a.SVG").getroot()
+    text = " ".join(each.text or "" for each in root.iter())
+    assert all(name in text for name in ("ease", "svd", "mf", "nDCG@10", "random-90-10, seed 5"))
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.SVG", "a.png"]
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_the_same_figures_give_the_same_file(tmp_path, suffix):
+    for name in ("a", "b"):
+        plots.plot_evaluation(BOTH, tmp_path / f"{name}.{suffix}")
+    first, second = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in ("a", "b"))
+    assert first == second
+
+
+def test_what_is_no_target_is_told_before(tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match=r"a\.pdf has no ending of a picture we make$"):
+        plots.check_target(tmp_path / "a.pdf")
+    with pytest.raises(ConfigError, match="is no folder we may write to"):
+        plots.check_target(tmp_path / "none" / "a.png")
+    monkeypatch.setattr(plots, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="matplotlib, which is not installed") as caught:
+        plots.check_target(tmp_path / "a.png")
+    assert caught.value.hint == "pip install 'recsys[report]'"
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "a.png").write_text("before")
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(ConfigError, match=r"a\.png cannot be written: No space left on device"):
+        plots.plot_evaluation(BOTH, tmp_path / "a.png")
+    assert [each.name for each in tmp_path.iterdir()] == ["a.png"]
+    assert (tmp_path / "a.png").read_text() == "before"
