@@ -133,7 +133,7 @@ SMALL_PARAMETERS = {
     **MODEL_PARAMETERS,
     "svd": {"rank": 6},
     "bpr": {"factors": 4, "iterations": 20},
-    "bayes_fm": {"rank": 2, "iterations": 20, "burn_in": 5},
+    "bayes_fm": {"rank": 2, "chains": 1, "iterations": 20, "burn_in": 5},
     "user_knn": {"min_neighbours": 1},
 }
 

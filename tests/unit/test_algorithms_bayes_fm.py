@@ -20,7 +20,7 @@ from recsys.domain import Factors, Interactions, Metric, ModelOutput
 from recsys.errors import ConfigError, RecsysError
 
 USERS, ITEMS = 40, 30
-SMALL = BayesFmConfig(rank=3, iterations=30, burn_in=10, stored_factors=30)
+SMALL = BayesFmConfig(rank=3, chains=1, iterations=30, burn_in=10, stored_factors=30)
 
 
 def interactions(dense: np.ndarray, seed: int = 0) -> Interactions:
@@ -130,7 +130,7 @@ def test_users_and_items_have_priors_of_their_own(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(library, "ConfigBuilder", Builder)
     data = Interactions(csr_matrix([[1.0, 2], [3, 4], [5, 1]]), csr_matrix(np.eye(2)), ("x", "y"))
-    fit(data, BayesFmConfig(rank=1, iterations=2, burn_in=0), FitOptions())
+    fit(data, BayesFmConfig(rank=1, chains=1, iterations=2, burn_in=0), FitOptions())
     assert groups == [0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4]
 
 

@@ -22,7 +22,7 @@ PARAMS = {
     "collective_ease": {"regularization": 2.0, "min_raters": 0.0},
     "collective_als": {"factors": 4, "regularization": 0.1},
     "mf": {"factors": 4, "regularization": 0.1},
-    "bayes_fm": {"rank": 2, "iterations": 12, "burn_in": 4, "stored_factors": 6},
+    "bayes_fm": {"rank": 2, "chains": 2, "iterations": 12, "burn_in": 4, "stored_factors": 6},
     "item_knn": {"min_support": 1},
 }
 # These recommend movies that nobody has rated.

@@ -28,7 +28,7 @@ SMALL = {
     "collective_als": {"factors": 4, "iterations": 3},
     "bpr": {"factors": 4, "iterations": 5},
     "mf": {"factors": 3, "iterations": 3},
-    "bayes_fm": {"rank": 2, "iterations": 12, "burn_in": 4, "stored_factors": 6},
+    "bayes_fm": {"rank": 2, "chains": 2, "iterations": 12, "burn_in": 4, "stored_factors": 6},
 }
 
 
