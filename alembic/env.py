@@ -12,6 +12,7 @@ from alembic import context
 
 from recsys import settings
 from recsys.storage.engine import open_database
+from recsys.storage.schema import create_schema
 from recsys.storage.tables import STORE, metadata
 
 PARTITION_OF_A_RUN = re.compile(r"_run_\d+$")
@@ -27,7 +28,7 @@ def is_ours(name: str | None, kind: str, parents: object) -> bool:
 def run(connection: sa.Connection) -> None:
     connection.execute(ONE_RUNNER_AT_A_TIME)
     connection.execute(sa.text("SET LOCAL lock_timeout = '10s'"))
-    connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {STORE}"))
+    create_schema(connection, STORE)
     context.configure(
         connection=connection,
         target_metadata=metadata,

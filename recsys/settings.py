@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -19,6 +20,7 @@ BOUNDS = {
     "neighbours": (1, 10_000),
     "list_length": (1, 10_000),
     "keep_runs": (1, 10_000),
+    "max_age_hours": (1, 100_000),
     "seed": (0, 2**31 - 1),
     "memory_mb": (64, 2**20),
     "threads": (0, 1024),
@@ -68,6 +70,8 @@ class RefreshSettings:
     list_length: int = 100
     keep_runs: int = 3
     """The newest runs whose results are kept; those of the published one always are."""
+    max_age_hours: int = 36
+    """Age from which a published run is stale: a day, and half of one to be late."""
     seed: int = 42
     memory_mb: int = 1024
     threads: int = 0
@@ -86,6 +90,30 @@ class RefreshSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleSettings:
+    """The `[schedule]` table of `recsys.toml`: when `recsys schedule` runs what."""
+
+    refresh: str = "30 3 * * *"
+    """When everything is computed if anything changed, as a cron expression; empty: never."""
+    users_only: str = ""
+    """When people who have rated since get new lists; empty: never."""
+    timezone: str = "UTC"
+    """Whose clock the expressions are of, as Europe/Berlin."""
+    retries: int = 3
+    """How often a job that failed is tried again."""
+    retry_seconds: int = 60
+    """Before the first of these; each time it doubles."""
+    source: ConfigFile | None = field(default=None, compare=False, repr=False)
+    """Where this was read; None: nowhere."""
+
+    def located(self, error: ConfigError) -> ConfigError:
+        """Return the error with the file and line it arose in, if there is."""
+        if self.source is None:
+            return error
+        return self.source.error(("schedule", *error.key), str(error), error.hint)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     home: Path
     database_url: str | None
@@ -97,6 +125,14 @@ class Settings:
     def refresh(self) -> RefreshSettings:
         """Read what `recsys.toml` says of a refresh; commands that make none never fail by it."""
         return read_config(self.config_file) if self.config_file else RefreshSettings()
+
+    @property
+    def schedule(self) -> ScheduleSettings:
+        """Read what `recsys.toml` says of times; the rest of it is checked as well."""
+        if not self.config_file:
+            return ScheduleSettings()
+        read_config(self.config_file)
+        return _read_schedule(ConfigFile.read(self.config_file))
 
     @property
     def cache(self) -> Path:
@@ -156,7 +192,7 @@ def _config_file(env: Mapping[str, str], home: Path, folder: Path) -> Path | Non
 def read_config(path: Path) -> RefreshSettings:
     """Read one `recsys.toml`; unknown tables, unknown keys and wrong types are refused."""
     file = ConfigFile.read(path)
-    file.refuse_unknown("table", (), ("refresh", "models", "gate"))
+    file.refuse_unknown("table", (), ("refresh", "models", "gate", "schedule"))
     allowed = tuple(f.name for f in fields(RefreshSettings) if f.name not in NOT_IN_THE_TABLE)
     file.refuse_unknown("key in [refresh]", ("refresh",), allowed)
     models = {name: file.table("models", name) for name in file.table("models")}
@@ -185,6 +221,25 @@ def _read_gate(file: ConfigFile) -> GateSettings:
             message = f"{name} = {value} in [gate] is out of range"
             raise file.error(key, message, f"{name} must lie in 0..1")
     return GateSettings(**table)
+
+
+def _read_schedule(file: ConfigFile) -> ScheduleSettings:
+    names = tuple(f.name for f in fields(ScheduleSettings) if f.name != "source")
+    file.refuse_unknown("key in [schedule]", ("schedule",), names)
+    table = file.table("schedule")
+    for name, value in table.items():
+        key = ("schedule", name)
+        if isinstance(getattr(ScheduleSettings(), name), str):
+            if not isinstance(value, str):
+                raise file.error(key, f"{name} in [schedule] must be a text, not {value!r}")
+        elif isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 86_400:
+            message = f"{name} in [schedule] must be a whole number in 0..86400, not {value!r}"
+            raise file.error(key, message)
+    settings = ScheduleSettings(**table, source=file)
+    if settings.timezone not in zoneinfo.available_timezones():
+        message = f"timezone = {settings.timezone!r} in [schedule] is none"
+        raise file.error(("schedule", "timezone"), message, "as Europe/Berlin or UTC")
+    return settings
 
 
 def _check_type(file: ConfigFile, key: str, value: Any) -> None:

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from recsys.jobs import ingest as ingest_job
 from recsys.jobs import refresh as refresh_job
 from recsys.jobs.plan import Plan, plan
 from recsys.settings import RefreshSettings
-from recsys.storage import schema
+from recsys.storage import roles, schema
 from recsys.storage.embedded import EmbeddedServer
 from recsys.storage.engine import Database, sqlalchemy_url
 
@@ -122,6 +122,35 @@ def connection(server_url: str, template: str) -> Iterator[sa.Connection]:
         transaction = open_connection.begin()
         yield open_connection
         transaction.rollback()
+
+
+# --- least-privilege roles ------------------------------------------------------------------------
+
+ROLES = ("recsys_owner", "recsys_job", "recsys_app", "recsys_reader")
+PASSWORD = "only-of-the-tests"
+
+
+@pytest.fixture(scope="session")
+def as_role(
+    server_url: str, run_on_server: Callable[[sql.Composable], None]
+) -> Iterator[Callable[[Database, str], Database]]:
+    """Open a database that was given to the roles as one of them; those we made go at the end."""
+    with psycopg.connect(server_url) as connection:
+        found = connection.execute("SELECT rolname FROM pg_roles").fetchall()
+
+    def open_as(database: Database, role: str) -> Database:
+        set_password = sql.SQL("ALTER ROLE {} PASSWORD {}")
+        run_on_server(set_password.format(sql.Identifier(role), sql.Literal(PASSWORD)))
+        url = sqlalchemy_url(database.url).set(drivername="postgresql")
+        url = url.set(username=role, password=PASSWORD)
+        return Database(url.render_as_string(hide_password=False))
+
+    yield open_as
+    for role in ROLES:
+        if (role,) not in found:
+            # Somebody else's tests may use them in a database of theirs.
+            with suppress(psycopg.errors.DependentObjectsStillExist):
+                run_on_server(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
 
 # --- a small edition, made up, for tests that want data -------------------------------------------
@@ -282,6 +311,16 @@ def refreshed_database(
             sa.text("ALTER TABLE recsys_store.runs ALTER COLUMN run_id RESTART WITH 2")
         )
     return database
+
+
+@pytest.fixture
+def given_database(
+    refreshed_database: Database, as_role: Callable[[Database, str], Database]
+) -> Database:
+    """A database of the test's own with run 1 published, given to the roles."""
+    with refreshed_database.transaction() as connection:
+        roles.apply(connection)
+    return refreshed_database
 
 
 @pytest.fixture

@@ -110,6 +110,7 @@ SPEC = ModelSpec(
     fit=fit,
     score_meaning="sum of the weights of the movies rated; 1 would be certainty",
     description="EASE that learns from what was given, what was rated in one go, and genres",
+    scoring="sum",
     needs=lambda config: frozenset({"times"} if config.session_share > 0 else ()),
     search={
         "regularization": Range(50, 3000, log=True),

@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.blas import ssyrk, strsm
-from scipy.linalg.lapack import spotrf, spotri
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
+from recsys.algorithms import blas
 from recsys.algorithms.config import within
 from recsys.algorithms.recommend import binarised, recommend_from_neighbours
 from recsys.algorithms.spec import FitOptions, ModelSpec, Range
@@ -91,31 +90,26 @@ def inverse_gram(raters: csr_matrix, regularization: float, options: FitOptions)
 def _inverse_by_items(raters: csr_matrix, regularization: float, options: FitOptions) -> Float32:
     """Let one Fortran array hold the Gram matrix, its Cholesky factor and the inverse in turn."""
     factor = _cholesky(_gram(raters, options), regularization)
-    inverse: Float32
-    inverse, failed = spotri(factor, lower=1, overwrite_c=1)
-    _check(failed, len(factor), regularization)
-    return inverse
+    _check(blas.invert(factor), len(factor), regularization)
+    return factor
 
 
 def _inverse_by_users(raters: csr_matrix, regularization: float, options: FitOptions) -> Float32:
     """Compute `(I - X' inv(XX' + lambda I) X) / lambda`, with one dense users x items array."""
     factor = _cholesky(_gram(raters.T.tocsr(), options), regularization)
-    half = strsm(1.0, factor, raters.toarray(order="F"), lower=1, overwrite_b=1)
+    half = raters.toarray(order="F")
+    blas.solve(factor, half)
     identity = np.zeros((raters.shape[1],) * 2, np.float32, order="F")
     np.fill_diagonal(identity, 1 / regularization)
-    inverse: Float32 = ssyrk(
-        -1 / regularization, half, 1.0, identity, trans=1, lower=1, overwrite_c=1
-    )
-    return inverse
+    blas.add_gram(identity, half, -1 / regularization)
+    return identity
 
 
 def _cholesky(gram: Float32, regularization: float) -> Float32:
     diagonal = np.arange(len(gram))
     gram[diagonal, diagonal] += np.float32(regularization)
-    factor: Float32
-    factor, failed = spotrf(gram, lower=1, clean=0, overwrite_a=1)
-    _check(failed, len(gram), regularization)
-    return factor
+    _check(blas.cholesky(gram), len(gram), regularization)
+    return gram
 
 
 def _check(failed: int, size: int, regularization: float) -> None:
@@ -182,5 +176,6 @@ SPEC = ModelSpec(
     fit=fit,
     score_meaning="sum of the weights of the movies rated; 1 would be certainty",
     description="Linear item-item model in closed form (EASE)",
+    scoring="sum",
     search={"regularization": Range(50, 5000, log=True)},
 )

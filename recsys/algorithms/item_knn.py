@@ -47,6 +47,7 @@ SPEC = ModelSpec(
     fit=fit,
     score_meaning="sum of the similarities (up to 1 each) to the movies rated",
     description="Movies like those you rated, by the ratings of those who rated both",
+    scoring="sum",
     prediction="movie_neighbours",
     search={
         "similarity": Choice(get_args(Similarity)),

@@ -76,5 +76,6 @@ SPEC = ModelSpec(
     fit=fit,
     score_meaning="mean of correlation times rating: above 3 strongly, above 0 recommended",
     description="Movies rated like those you rated highly: average of Pearson correlations",
+    scoring="mean_product",
     search={"min_support": Range(2, 50, log=True, whole=True)},
 )

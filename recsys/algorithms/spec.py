@@ -17,6 +17,7 @@ Result = TypeVar("Result")
 Kind = Literal["chart", "similarity", "personal"]
 Need = Literal["times", "texts", "votes", "attributes"]
 Prediction = Literal["factors", "user_neighbours", "movie_neighbours"]
+Scoring = Literal["sum", "mean_product"]
 
 
 @dataclass(slots=True)
@@ -109,6 +110,10 @@ class ModelSpec:
     come before this one in the registry."""
     prediction: Prediction | None = None
     """How ratings are predicted from the output; see `recsys.algorithms.predict`."""
+    scoring: Scoring | None = None
+    """How its lists follow from its neighbours and a person's ratings, so that they can be had for
+    ratings it never saw: `sum` of the similarities of the movies rated that list a movie, or the
+    mean of these times the ratings, `mean_product`. None: they do not."""
     requires: tuple[str, str] | None = None
     """Package it cannot do without and the extra of ours that brings it."""
     search: Mapping[str, Choice | Range] = field(default_factory=dict, hash=False)

@@ -9,8 +9,20 @@ import typer
 from recsys import settings
 from recsys.cli import show
 from recsys.cli.options import Json, database
-from recsys.jobs.schema import SchemaState, schema_state, upgrade_schema
+from recsys.jobs.schema import (
+    SchemaState,
+    data_dictionary,
+    schema_state,
+    set_up_roles,
+    upgrade_schema,
+)
 from recsys.jobs.server import configured_database, embedded_server, embedded_status, run_psql
+
+ROLES = {
+    "recsys_job": "to load, refresh, evaluate, publish and prune",
+    "recsys_app": "to read, rate and block",
+    "recsys_reader": "to read",
+}
 
 app = typer.Typer(no_args_is_help=True, help="The database: server, schema, psql.")
 
@@ -92,6 +104,26 @@ def upgrade() -> None:
     with database() as opened:
         upgrade_schema(opened)
         show.say(f"The schema of {opened.label} is current.")
+
+
+@app.command("dictionary")
+def dictionary() -> None:
+    """Print what views, columns and functions there are and what they mean, as Markdown."""
+    with database() as opened:
+        show.out(data_dictionary(opened).rstrip("\n"))
+
+
+@app.command()
+def roles() -> None:
+    """Set up the roles recsys_job, recsys_app and recsys_reader, and give each what it may do."""
+    with database() as opened:
+        set_up_roles(opened)
+        show.say(f"The roles of {opened.label} are set up. Connect as")
+        for role, what in ROLES.items():
+            show.say(f"  {role:<14}{what}")
+        show.say(
+            "They have no password until you set one: recsys db psql -c '\\password recsys_reader'"
+        )
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

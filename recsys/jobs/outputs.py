@@ -18,6 +18,7 @@ from recsys.storage.matrices import Snapshot
 Columns = dict[str, Column]
 MOVIE_SIMILARITIES, USER_SIMILARITIES = "movie_similarities", "user_similarities"
 USER_RECOMMENDATIONS = "user_recommendations"
+RUN_USERS = "run_users"
 MOVIE_CHARTS, USER_FACTORS, MOVIE_FACTORS = "movie_charts", "user_factors", "movie_factors"
 
 
@@ -44,12 +45,13 @@ class OutputWriter:
     ) -> int:
         """COPY everything; return the rows. Tables without rows get no partition."""
         genre_ids = catalogue.genre_ids(connection)
-        parts = [
+        parts: list[tuple[str, str | None, Columns]] = [
             (table, name, columns)
             for name, output in outputs.items()
             for table, columns in self._tables_of(output, genre_ids)
             if _length(columns)
         ]
+        parts.append((RUN_USERS, None, _user_columns(self._snapshot)))
         total, written = sum(_length(columns) for _, _, columns in parts), 0
 
         def wrote(rows: int) -> None:
@@ -61,7 +63,7 @@ class OutputWriter:
             if table not in self._tables:
                 results.create(connection, table, self.run_id)
                 self._tables.append(table)
-            self._digest.update(f"{table}:{name}".encode())
+            self._digest.update(f"{table}:{name or ''}".encode())
             for column in columns.values():
                 assert isinstance(column, np.ndarray)
                 self._digest.update(np.ascontiguousarray(column).data)
@@ -73,10 +75,12 @@ class OutputWriter:
         for table in self._tables:
             results.finish(connection, table, self.run_id)
 
-    def _numbered(self, model: str, columns: Columns) -> Columns:
+    def _numbered(self, model: str | None, columns: Columns) -> Columns:
         # Broadcast: one number for all rows takes no memory.
         rows = _length(columns)
         run = np.broadcast_to(np.int32(self.run_id), rows)
+        if model is None:
+            return {"run_id": run, **columns}
         model_id = np.broadcast_to(np.int16(self.model_ids[model]), rows)
         return {"run_id": run, "model_id": model_id, **columns}
 
@@ -107,6 +111,17 @@ class OutputWriter:
             return {}
         ids = np.array([self.model_ids[name] for name in output.sources], np.int16)
         return {"source_model_id": ids[output.recommendations.sources]}
+
+
+def _user_columns(snapshot: Snapshot) -> Columns:
+    """Return what the run read of each user that has rated."""
+    counts = np.diff(snapshot.interactions.user_items.indptr)
+    rated = counts > 0
+    return {
+        "user_id": snapshot.users.ids[rated],
+        "ratings_count": counts[rated].astype(np.int32),
+        "ratings_hash": snapshot.ratings_hashes[rated],
+    }
 
 
 def _list_columns(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -18,6 +19,9 @@ BEST_FOR_STRANGERS = (
 BEST_PREDICTORS = ("bayes_fm", "mf", "svd", "user_knn", "item_knn")
 """Models that predict ratings, the most accurate on the usual protocols first."""
 
+BEST_LIVE = ("collective_ease", "ease", "item_knn")
+"""Models whose lists can be had for ratings they never saw, the most accurate first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -28,6 +32,8 @@ class Plan:
     configs: dict[str, Any]
     settings: RefreshSettings
     publish: bool
+    whole: bool = True
+    """Whether these are all models of the settings, not some for trying out."""
 
     @property
     def descriptions(self) -> list[dict[str, str | None]]:
@@ -37,6 +43,7 @@ class Plan:
                 "name": spec.name,
                 "kind": spec.kind,
                 "prediction": spec.prediction,
+                "scoring": spec.scoring,
                 "score_meaning": spec.score_meaning,
                 "description": spec.description,
             }
@@ -53,19 +60,29 @@ class Plan:
         """Return the chart that serves people of whom nothing is known."""
         return self.settings.cold_start or self._first(BEST_FOR_STRANGERS)
 
+    @property
+    def live_model(self) -> str | None:
+        """Return the model that serves ratings given since the run where the one asked cannot."""
+        default = self.settings.default_model
+        return default if default in BEST_LIVE else self._first(BEST_LIVE)
+
     def _first(self, names: Iterable[str]) -> str | None:
         return next((name for name in names if name in self.configs), None)
 
     @property
     def parameters(self) -> dict[str, Any]:
-        return {
+        """Return what the run is to record, in the form the database gives it back."""
+        parameters = {
             "models": {spec.name: asdict(self.configs[spec.name]) for spec in self.specs},
             "neighbours": self.settings.neighbours,
             "list_length": self.settings.list_length,
             "default_model": self.settings.default_model,
             "cold_start": self.cold_start,
             "rating_model": self.rating_model,
+            "live_model": self.live_model,
         }
+        found: dict[str, Any] = json.loads(json.dumps(parameters))  # a tuple becomes a list
+        return found
 
 
 def plan(
@@ -81,7 +98,8 @@ def plan(
     for name in models or settings.models:
         _add(configs, settings, name)
     specs = tuple(spec for name, spec in MODELS.items() if name in configs)
-    chosen = Plan(specs, configs, settings, publish and models is None)
+    whole = models is None
+    chosen = Plan(specs, configs, settings, publish and whole, whole)
     for spec in specs:
         _check_package(settings, spec)
     if models is None:

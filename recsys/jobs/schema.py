@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recsys.storage import schema
+from recsys.storage import dictionary, roles, schema
 from recsys.storage.engine import Database, database_bytes, server_version
 
 
@@ -18,13 +18,29 @@ class SchemaState:
 
 def schema_state(database: Database) -> SchemaState:
     with database.transaction() as connection:
-        revision, contract = schema.revision(connection), schema.contract_version(connection)
+        contract, has_store = schema.contract_version(connection), schema.sees_store(connection)
+        revision = schema.revision(connection) if has_store else None
         version, size = server_version(connection), database_bytes(connection)
-    current = (revision, contract) == (schema.head(), schema.contract_digest())
-    return SchemaState(version, revision is None, current, size)
+    # Who may only read the contract goes by that.
+    current = contract == schema.contract_digest() and (not has_store or revision == schema.head())
+    return SchemaState(version, (revision, contract) == (None, None), current, size)
 
 
 def upgrade_schema(database: Database) -> None:
     """Migrate tables and re-create the contract in one transaction."""
     with database.transaction() as connection:
         schema.upgrade(connection)
+
+
+def data_dictionary(database: Database) -> str:
+    """Return what the contract holds, as Markdown; an empty database gets its schema first."""
+    with database.transaction() as connection:
+        schema.ensure(connection)
+        return dictionary.markdown(connection)
+
+
+def set_up_roles(database: Database) -> None:
+    """Give a database to the roles of `sql/roles.sql`; an empty one gets its schema first."""
+    with database.transaction() as connection:
+        schema.ensure(connection)
+        roles.apply(connection)

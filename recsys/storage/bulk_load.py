@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 from psycopg import sql
@@ -30,33 +31,43 @@ def fill(
     The rows are frozen, so that index-only scans need no vacuum first.
     """
     constraints = table_parts.constraints(connection, table)
-    indexes = table_parts.indexes(connection, table)
     name, run = identifier(table), driver(connection).execute
-    schema = sql.Identifier(table.split(".")[0])
-    for constraint in constraints:
-        run(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(name, _quoted(constraint)))
+    with without_indexes(connection, table):
+        for constraint in constraints:
+            run(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(name, _quoted(constraint)))
+        run(sql.SQL("TRUNCATE {}").format(name))
+        rows = copy_arrays(connection, table, columns, freeze=True, progress=progress)
+        for constraint in constraints:
+            run(
+                sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
+                    name,
+                    _quoted(constraint),
+                    sql.SQL(constraint.definition),
+                )
+            )
+            if constraint.comment:
+                comment = sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}")
+                run(comment.format(_quoted(constraint), name, sql.Literal(constraint.comment)))
+    run(sql.SQL("ANALYZE {}").format(name))
+    return rows
+
+
+@contextmanager
+def without_indexes(connection: sa.Connection, table: str) -> Iterator[None]:
+    """Take the indexes that are no constraint's off a table, and build them anew after.
+
+    Whoever reads the table waits until the transaction ends.
+    """
+    indexes = table_parts.indexes(connection, table)
+    schema, run = sql.Identifier(table.split(".")[0]), driver(connection).execute
     for index in indexes:
         run(sql.SQL("DROP INDEX {}.{}").format(schema, _quoted(index)))
-    run(sql.SQL("TRUNCATE {}").format(name))
-    rows = copy_arrays(connection, table, columns, freeze=True, progress=progress)
-    for constraint in constraints:
-        run(
-            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
-                name,
-                _quoted(constraint),
-                sql.SQL(constraint.definition),
-            )
-        )
-        if constraint.comment:
-            comment = sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}")
-            run(comment.format(_quoted(constraint), name, sql.Literal(constraint.comment)))
+    yield
     for index in indexes:
         run(sql.SQL(index.definition))
         if index.comment:
             comment = sql.SQL("COMMENT ON INDEX {}.{} IS {}")
             run(comment.format(schema, _quoted(index), sql.Literal(index.comment)))
-    run(sql.SQL("ANALYZE {}").format(name))
-    return rows
 
 
 def _quoted(part: TablePart) -> sql.Identifier:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Float64, IdMap, Int32, Interactions
+from recsys.domain import Float64, IdMap, Int32, Int64, Interactions
 from recsys.errors import DataError
 from recsys.storage import describing
 from recsys.storage.copy import HEADER, TRAILER, driver
@@ -34,7 +34,9 @@ LOCK TABLE recsys_store.movies, recsys_store.genres, recsys_store.movie_genres,
 IDS = "COPY (SELECT {column} FROM recsys_store.{table} ORDER BY {column}) TO STDOUT (FORMAT binary)"
 RATINGS = """
 COPY (
-    SELECT user_id, array_agg(movie_id), array_agg(rating){times}
+    SELECT
+        user_id, bit_xor(recsys.rating_hash(movie_id, rating)),
+        array_agg(movie_id), array_agg(rating){times}
     FROM (
         SELECT user_id, movie_id, rating{plain_times}
         FROM recsys_store.ratings
@@ -67,6 +69,8 @@ class Snapshot:
     users: IdMap
     movies: IdMap
     interactions: Interactions
+    ratings_hashes: Int64
+    """Of each user's ratings, by which a later change of them is known; 0 without any."""
     taken_at: datetime
     checksum: str
     """sha256 over ids and all that was read."""
@@ -93,7 +97,7 @@ def read_snapshot(
             hint="load some: `recsys ingest ml-latest-small`",
         )
     times = "times" in needs
-    matrix, rated_at = _read_ratings(connection, users, movies, total, times, progress)
+    matrix, rated_at, hashes = _read_ratings(connection, users, movies, total, times, progress)
     genres, item_genres = _read_genres(connection, movies)
     interactions = Interactions(
         matrix,
@@ -108,7 +112,8 @@ def read_snapshot(
     )
     taken_at = connection.scalar(sa.text("SELECT now()"))
     assert isinstance(taken_at, datetime)
-    return Snapshot(users, movies, interactions, taken_at, _checksum(users, movies, interactions))
+    checksum = _checksum(users, movies, interactions)
+    return Snapshot(users, movies, interactions, hashes, taken_at, checksum)
 
 
 def _ids(connection: sa.Connection, table: str, column: str) -> IdMap:
@@ -127,35 +132,38 @@ def _read_ratings(
     total: int,
     times: bool,
     progress: Progress | None,
-) -> tuple[csr_matrix, Float64 | None]:
+) -> tuple[csr_matrix, Float64 | None, Int64]:
     statement = RATINGS.format(
         times=", array_agg(at)" if times else "", plain_times=PLAIN_TIMES if times else ""
     )
     raters: list[int] = []
+    hashes: list[int] = []
     counts: list[int] = []
     movie_ids, values = np.empty(total, np.int32), np.empty(total, np.float64)
     rated_at = np.empty(total, np.float64) if times else None
     position = 0
     with driver(connection).cursor().copy(statement) as copy:
-        for user_id, arrays in _grouped_rows(copy):
+        for user_id, hashed, arrays in _grouped_rows(copy):
             end = position + len(arrays[0])
             movie_ids[position:end], values[position:end] = arrays[0], arrays[1]
             if rated_at is not None:
                 rated_at[position:end] = arrays[2]
             raters.append(user_id)
+            hashes.append(hashed)
             counts.append(end - position)
             position = end
             if progress and len(raters) % 1024 == 0:
                 progress(position, total)
     if progress:
         progress(position, total)
-    lengths = np.zeros(len(users), np.int64)
-    lengths[np.searchsorted(users.ids, np.array(raters, np.int32))] = counts
+    rows = np.searchsorted(users.ids, np.array(raters, np.int32))
+    lengths, hash_of = np.zeros(len(users), np.int64), np.zeros(len(users), np.int64)
+    lengths[rows], hash_of[rows] = counts, hashes
     indptr = np.concatenate(([0], np.cumsum(lengths)))
     columns = positions_of(movies, movie_ids)
     matrix = csr_matrix((values, columns, indptr), shape=(len(users), len(movies)))
     matrix.has_canonical_format = True
-    return matrix, rated_at
+    return matrix, rated_at, hash_of
 
 
 ELEMENTS = {
@@ -164,11 +172,11 @@ ELEMENTS = {
 }
 
 
-def _grouped_rows(parts: Any) -> Iterator[tuple[int, list[NDArray[Any]]]]:
-    """Yield (user id, its arrays) of each message: movies (4-byte), then 8-byte columns.
+def _grouped_rows(parts: Any) -> Iterator[tuple[int, int, list[NDArray[Any]]]]:
+    """Yield (user id, hash, arrays) of each message: movies (4-byte), then 8-byte columns.
 
-    A message is: int16 fields, int32 length, int32 user id, then for each array int32 length,
-    five int32 of header of which the fourth is the size, and the elements.
+    A message is: int16 fields, int32 length, int32 user id, int32 length, int64 hash, then for
+    each array int32 length, five int32 of header of which the fourth is the size, the elements.
     """
     first = True
     for part in parts:
@@ -178,14 +186,15 @@ def _grouped_rows(parts: Any) -> Iterator[tuple[int, list[NDArray[Any]]]]:
         if len(message) <= len(TRAILER):
             continue
         user_id = int.from_bytes(message[6:10], "big")
-        size = int.from_bytes(message[26:30], "big")
+        hashed = int.from_bytes(message[14:22], "big", signed=True)
+        size = int.from_bytes(message[38:42], "big")
         arrays: list[NDArray[Any]] = []
-        offset = 10
+        offset = 22
         while offset < len(message):
             width = 4 if not arrays else 8
             arrays.append(np.frombuffer(message, ELEMENTS[width], size, offset + 24)["value"])
             offset += 24 + size * (4 + width)
-        yield user_id, arrays
+        yield user_id, hashed, arrays
 
 
 def positions_of(ids: IdMap, values: Int32) -> Int32:

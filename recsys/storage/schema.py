@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from recsys.errors import StorageError
-from recsys.storage import share
+from recsys.storage import roles, share
 from recsys.storage.contract import CONTRACT, apply_script
 from recsys.storage.tables import STORE
 
@@ -26,9 +26,14 @@ def alembic_config(connection: sa.Connection) -> Config:
 
 
 def upgrade(connection: sa.Connection) -> None:
-    """Migrate the tables and re-create the contract; what is already so stays untouched."""
+    """Migrate the tables and re-create the contract; what is already so stays untouched.
+
+    Where roles were set up, what is new is theirs as well.
+    """
     command.upgrade(alembic_config(connection), "head")
     apply_contract(connection)
+    if roles.are_applied(connection):
+        roles.apply(connection)
 
 
 def ensure(connection: sa.Connection) -> None:
@@ -50,6 +55,12 @@ def revision(connection: sa.Connection) -> str | None:
     """Return the migration the tables are at, None where there are none."""
     options = {"version_table_schema": STORE}
     return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def sees_store(connection: sa.Connection) -> bool:
+    """Return whether there is a store that the connected role may look into."""
+    query = sa.text("SELECT has_schema_privilege(to_regnamespace(:store), 'USAGE')")
+    return connection.scalar(query, {"store": STORE}) is True
 
 
 def head() -> str | None:
@@ -75,9 +86,15 @@ def contract_files() -> list[Path]:
     return sorted(share.folder("sql").glob("contract/*.sql"))
 
 
+def create_schema(connection: sa.Connection, name: str) -> None:
+    """Create a schema where it is missing; IF NOT EXISTS wants the right to even if it is there."""
+    if not sa.inspect(connection).has_schema(name):
+        connection.execute(sa.schema.CreateSchema(name))
+
+
 def apply_contract(connection: sa.Connection) -> None:
     """Re-create every contract object; those built on one another are tried until all stand."""
-    connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {CONTRACT}"))
+    create_schema(connection, CONTRACT)
     pending = contract_files()
     while pending:
         waiting = [

@@ -3,7 +3,8 @@ RETURNS TABLE (
     part text, model text, protocol text, metric text, segment text,
     value_a double precision, value_b double precision, value double precision, n bigint
 )
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
 -- Planned for these very runs, so that only their partitions are opened.
 SET plan_cache_mode = force_custom_plan
 AS $$
@@ -17,15 +18,14 @@ DECLARE
 BEGIN
     IF k IS NULL OR k NOT BETWEEN 1 AND 1000 THEN
         RAISE 'lists cannot be compared to a depth of %', coalesce(k::text, 'NULL')
-        USING ERRCODE = 'invalid_parameter_value', HINT = 'k is a number from 1 to 1000';
+        USING ERRCODE = CASE WHEN k IS NULL THEN '22004' ELSE '22023' END,
+            HINT = 'k is a number from 1 to 1000';
     END IF;
     FOREACH asked IN ARRAY ARRAY[a, b] LOOP
+        PERFORM recsys.require_run(asked);
         SELECT r.kind, r.state, r.pruned_at INTO run
         FROM recsys_store.runs AS r WHERE r.run_id = asked;
-        IF NOT FOUND THEN
-            RAISE 'there is no run %', coalesce(asked::text, 'NULL')
-            USING ERRCODE = 'no_data_found', HINT = 'recsys.runs holds every run';
-        ELSIF run.kind <> 'refresh' THEN
+        IF run.kind <> 'refresh' THEN
             RAISE 'run % is an evaluation, which has no results to compare', asked
             USING ERRCODE = 'object_not_in_prerequisite_state',
                 HINT = 'its figures are in recsys.run_metrics';
@@ -193,4 +193,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.compare_runs(integer, integer, integer) IS
-'What differs between two complete runs whose results are kept; value compares, b less a where both have a figure. part lists: for each model with lists in both, over the n users with a list in either, the first k of their two lists: overlap (movies in both by the length of the longer, which is k where it is full), rbo (rank-biased overlap, extrapolated from depth k, p = 0.9), users (with a list), users_changed and its share (any place differs), users_gained and users_lost (a list in b only, in a only; overlap and rbo 0, changed). part rows: rows in each result table, 0 for a run without. part metrics: every figure of recsys.run_metrics that both have, n the smaller of the two. A run that does not exist: error P0002; one that is not complete, was pruned or is an evaluation: 55000; k not from 1 to 1000: 22023';
+'What differs between two complete runs whose results are kept; value compares, b less a where both have a figure. part lists: for each model with lists in both, over the n users with a list in either, the first k of their two lists: overlap (movies in both by the length of the longer, which is k where it is full), rbo (rank-biased overlap, extrapolated from depth k, p = 0.9), users (with a list), users_changed and its share (any place differs), users_gained and users_lost (a list in b only, in a only; overlap and rbo 0, changed). part rows: rows in each result table, 0 for a run without. part metrics: every figure of recsys.run_metrics that both have, n the smaller of the two. A run that does not exist: error P0002; one that is not complete, was pruned or is an evaluation: 55000; k not from 1 to 1000: 22023; NULL: 22004';

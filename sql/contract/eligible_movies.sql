@@ -1,6 +1,5 @@
 CREATE OR REPLACE FUNCTION recsys.eligible_movies(
-    user_id integer, genre_ids smallint[] DEFAULT NULL, year_from integer DEFAULT NULL,
-    year_to integer DEFAULT NULL
+    user_id integer, genre_ids smallint[], year_from integer, year_to integer, shown integer[]
 )
 RETURNS TABLE (movie_id integer, title text)
 -- Inlined where it is joined: neither SECURITY DEFINER nor SET.
@@ -28,7 +27,9 @@ AS $$
         )
       AND (eligible_movies.year_from IS NULL OR m.year >= eligible_movies.year_from)
       AND (eligible_movies.year_to IS NULL OR m.year <= eligible_movies.year_to)
+      AND m.movie_id <> ALL (eligible_movies.shown)
 $$;
 
-COMMENT ON FUNCTION recsys.eligible_movies(integer, smallint[], integer, integer) IS
-'The movies that may be recommended to a user: neither rated nor blocked; of any of the genres; within the years, inclusive';
+REVOKE ALL ON FUNCTION recsys.eligible_movies(integer, smallint[], integer, integer, integer[]) FROM PUBLIC;
+COMMENT ON FUNCTION recsys.eligible_movies(integer, smallint[], integer, integer, integer[]) IS
+'Internal: the movies that may be recommended to a user: neither rated nor blocked; of any of the genres; within the years, inclusive; none of those shown already';

@@ -2,63 +2,81 @@ CREATE OR REPLACE FUNCTION recsys.predict_rating(
     user_id integer, movie_id integer, model text DEFAULT NULL
 )
 RETURNS double precision
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
 AS $$
-    WITH asked AS (
-        SELECT p.run_id, m.model_id, m.prediction, r.rating_min, r.rating_max, m.model_id = r.rating_model_id AS first
-        FROM recsys_store.published AS p
-        JOIN recsys_store.runs AS r ON r.run_id = p.run_id
-        JOIN recsys_store.models AS m ON r.parameters -> 'models' ? m.name
-        WHERE CASE
-            WHEN predict_rating.model IS NOT NULL THEN m.name = predict_rating.model
+DECLARE
+    asked_run_id integer;
+    asked_model_id smallint;
+    used record;
+    predicted double precision;
+BEGIN
+    PERFORM recsys.require_id('user_id', predict_rating.user_id);
+    PERFORM recsys.require_id('movie_id', predict_rating.movie_id);
+    asked_run_id := recsys.require_published();
+    IF predict_rating.model IS NOT NULL THEN
+        asked_model_id := recsys.require_model(asked_run_id, predict_rating.model);
+    END IF;
+
+    FOR used IN
+        SELECT m.model_id, m.prediction, r.rating_min, r.rating_max
+        FROM recsys_store.runs AS r
+        JOIN recsys_store.models AS m ON CASE
+            WHEN asked_model_id IS NOT NULL THEN m.model_id = asked_model_id
             -- What factors do not know, ratings given since the run may tell through neighbours.
-            ELSE m.model_id = r.rating_model_id OR m.prediction = 'movie_neighbours'
+            WHEN m.model_id = r.rating_model_id THEN true
+            ELSE m.prediction = 'movie_neighbours' AND r.parameters -> 'models' ? m.name
         END
-    ),
-    predicted AS (
-        SELECT a.first, a.rating_min, a.rating_max, CASE a.prediction
-            WHEN 'factors' THEN (
+        WHERE r.run_id = asked_run_id
+        ORDER BY m.model_id = r.rating_model_id DESC NULLS LAST, m.model_id
+    LOOP
+        IF used.prediction = 'factors' THEN
+            predicted := (
                 SELECT u.bias + i.bias + coalesce((
                     SELECT sum(f.of_user::double precision * f.of_movie)
                     FROM unnest(u.factors, i.factors) AS f (of_user, of_movie)
                 ), 0)
                 FROM recsys_store.user_factors AS u
-                JOIN recsys_store.movie_factors AS i ON i.run_id = u.run_id AND i.model_id = u.model_id
-                WHERE u.run_id = a.run_id AND u.model_id = a.model_id
+                JOIN recsys_store.movie_factors AS i
+                    ON i.run_id = u.run_id AND i.model_id = u.model_id
+                WHERE u.run_id = asked_run_id AND u.model_id = used.model_id
                   AND u.user_id = predict_rating.user_id
                   AND i.movie_id = predict_rating.movie_id
-            )
-            WHEN 'user_neighbours' THEN (
+            );
+        ELSIF used.prediction = 'user_neighbours' THEN
+            predicted := (
                 SELECT (
                     SELECT o.bias FROM recsys_store.user_factors AS o
-                    WHERE o.run_id = a.run_id AND o.model_id = a.model_id
+                    WHERE o.run_id = asked_run_id AND o.model_id = used.model_id
                       AND o.user_id = predict_rating.user_id
                 ) + sum(s.score * (r.rating - v.bias)) / nullif(sum(abs(s.score)), 0)
                 FROM recsys_store.user_similarities AS s
                 JOIN recsys_store.ratings AS r
                     ON r.user_id = s.similar_user_id AND r.movie_id = predict_rating.movie_id
                 JOIN recsys_store.user_factors AS v
-                    ON v.run_id = s.run_id AND v.model_id = s.model_id AND v.user_id = s.similar_user_id
-                WHERE s.run_id = a.run_id AND s.model_id = a.model_id
+                    ON v.run_id = s.run_id AND v.model_id = s.model_id
+                    AND v.user_id = s.similar_user_id
+                WHERE s.run_id = asked_run_id AND s.model_id = used.model_id
                   AND s.user_id = predict_rating.user_id
-            )
-            WHEN 'movie_neighbours' THEN (
+            );
+        ELSIF used.prediction = 'movie_neighbours' THEN
+            predicted := (
                 SELECT sum(s.score * r.rating) / nullif(sum(abs(s.score)), 0)
                 FROM recsys_store.movie_similarities AS s
                 JOIN recsys_store.ratings AS r
                     ON r.user_id = predict_rating.user_id AND r.movie_id = s.similar_movie_id
-                WHERE s.run_id = a.run_id AND s.model_id = a.model_id
+                WHERE s.run_id = asked_run_id AND s.model_id = used.model_id
                   AND s.movie_id = predict_rating.movie_id
-            )
-        END AS rating
-        FROM asked AS a
-    )
-    SELECT greatest(least(p.rating, p.rating_max), p.rating_min)
-    FROM predicted AS p
-    WHERE p.rating IS NOT NULL
-    ORDER BY p.first DESC NULLS LAST
-    LIMIT 1
+            );
+        END IF;
+        IF predicted IS NOT NULL THEN
+            RETURN greatest(least(predicted, used.rating_max), used.rating_min);
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
 $$;
 
 COMMENT ON FUNCTION recsys.predict_rating(integer, integer, text) IS
-'The rating a user would give a movie, on the scale of the ratings, by the named model or by the published run''s best one, else through movies rated since. NULL where it cannot be known: an unknown user or movie, one without ratings, no neighbour that has the rating, a model that predicts none';
+'The rating a user would give a movie, on the scale of the ratings, by the named model or by the published run''s best one, else through movies rated since. NULL where it cannot be known: an unknown user or movie, one without ratings, no neighbour that has the rating, a model that predicts none. A model the run does not have: error 22023';

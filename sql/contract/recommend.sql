@@ -14,10 +14,10 @@ LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT r.rank, r.movie_id, r.title, r.score, r.source, r.model, r.run_id
     FROM recsys.recommend_rows(
-        recommend.user_id, recommend.n, recommend.model, recommend.genres, recommend.year_from,
-        recommend.year_to
+        recommend.user_id, NULL, recommend.n, recommend.model, recommend.genres,
+        recommend.year_from, recommend.year_to
     ) AS r
 $$;
 
 COMMENT ON FUNCTION recsys.recommend(integer, integer, text, text[], integer, integer) IS
-'The n movies to recommend to a user by the named model or the default one. First rows the published run stored (source stored), then movies like those the user rated (content), then the chart for people nothing is known of (popular). model is the one that gave the row: of a hybrid, the one it took it from. Never a movie the user has rated or blocked, not even a moment ago; n rows whenever n movies fit. genres: of any of these, in any case; year_from, year_to: inclusive';
+'The n movies to recommend to a user by the named model or the default one. First the rows the published run stored (source stored); for whoever has rated since, the movies that the ratings as they are now lead to through its similarities (live); then movies like those rated (content), then the chart for people nothing is known of (popular). model is the one that gave the row: of a hybrid, the one it took it from. Never a movie the user has rated or blocked, not even a moment ago; n rows whenever n movies fit. genres: of any of these, in any case; year_from, year_to: inclusive';

@@ -5,28 +5,49 @@ RETURNS TABLE (
     rank integer, movie_id integer, title text, score double precision, votes bigint,
     mean_rating double precision
 )
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
 AS $$
-    SELECT c.rank, c.movie_id, m.title, c.score, c.votes, c.mean_rating
-    FROM recsys_store.movie_charts AS c
-    JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id
-    WHERE c.run_id = (SELECT p.run_id FROM recsys_store.published AS p)
-      AND c.model_id = (SELECT d.model_id FROM recsys_store.models AS d WHERE d.name = top_movies.chart)
-      AND c.genre_id IS NOT DISTINCT FROM (
-          SELECT g.genre_id FROM recsys_store.genres AS g
-          WHERE lower(g.name) = lower(top_movies.genre)
-          ORDER BY g.name
-          LIMIT 1
-      )
-      AND (
-          top_movies.genre IS NULL
-          OR EXISTS (
-              SELECT FROM recsys_store.genres AS g WHERE lower(g.name) = lower(top_movies.genre)
-          )
-      )
-    ORDER BY c.rank
-    LIMIT top_movies.n
+#variable_conflict use_column
+DECLARE
+    asked_run_id integer;
+    asked_chart_id smallint;
+    genre_ids smallint[];
+    asked_genre_id smallint;
+BEGIN
+    PERFORM recsys.require_n(top_movies.n);
+    asked_run_id := recsys.require_published();
+    asked_chart_id := recsys.require_chart(asked_run_id, top_movies.chart);
+    -- Two branches, as each is read in the order of the index then.
+    IF top_movies.genre IS NULL THEN
+        RETURN QUERY
+        SELECT c.rank, c.movie_id, m.title, c.score, c.votes, c.mean_rating
+        FROM recsys_store.movie_charts AS c
+        JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id
+        WHERE c.run_id = asked_run_id AND c.model_id = asked_chart_id AND c.genre_id IS NULL
+        -- To a planner, genre_id IS NULL does not make it a constant.
+        ORDER BY c.genre_id, c.rank
+        LIMIT top_movies.n;
+    ELSE
+        genre_ids := recsys.require_genres(ARRAY[top_movies.genre]);
+        asked_genre_id := (
+            SELECT g.genre_id FROM recsys_store.genres AS g
+            WHERE g.genre_id = ANY (genre_ids)
+            ORDER BY g.name
+            LIMIT 1
+        );
+        RETURN QUERY
+        SELECT c.rank, c.movie_id, m.title, c.score, c.votes, c.mean_rating
+        FROM recsys_store.movie_charts AS c
+        JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id
+        WHERE c.run_id = asked_run_id AND c.model_id = asked_chart_id
+          AND c.genre_id = asked_genre_id
+        ORDER BY c.rank
+        LIMIT top_movies.n;
+    END IF;
+END
 $$;
 
 COMMENT ON FUNCTION recsys.top_movies(integer, text, text) IS
-'The first n movies of a chart of the published run: top_rated, most_rated, popular, trending, exploratory or random, of all movies or of one genre (in any case). No rows where there is no such chart or genre';
+'The first n movies of a chart of the published run: top_rated, most_rated, popular, trending, exploratory or random, of all movies or of one genre (in any case). An unknown chart or genre: error 22023';

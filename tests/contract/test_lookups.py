@@ -1,5 +1,8 @@
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from recsys.settings import DEFAULT_MODELS
 
 
 def rows_of(connection, query, **values):
@@ -21,11 +24,12 @@ def top(connection, n=10, genre=None, chart="top_rated"):
     )
 
 
-def search(connection, query, n=10):
-    return [
-        row[0]
-        for row in rows_of(connection, "SELECT * FROM recsys.search_movies(:q, :n)", q=query, n=n)
-    ]
+def refusal(ask, *arguments, **options):
+    """Return sqlstate, message and hint of the error that asking raises."""
+    with pytest.raises(DBAPIError) as caught:
+        ask(*arguments, **options)
+    error = caught.value.orig
+    return error.sqlstate, error.diag.message_primary, error.diag.message_hint
 
 
 # --- similar ---
@@ -47,12 +51,81 @@ def test_similar_is_the_stored_list_of_what_speaks_for(published, model):
 
 
 def test_similar_has_no_rows_where_there_is_nothing_to_say(published):
-    assert similar(published, model="nonsense") == []
     assert similar(published, model="top_rated") == []
-    assert similar(published, movie=4711) == []
     assert similar(published, n=0) == []
+
+
+ALL_MODELS = f"It has: {', '.join(sorted(DEFAULT_MODELS))}."
+N_IS_A_LENGTH = {
+    "n": (-1, "22023", "n must be 0 or more, not -1", None),
+    "no n": (None, "22004", "n must not be NULL", "Leave it out for the default."),
+}
+UNKNOWN_MODEL = ("nonsense", "22023", "run 1 has no model 'nonsense'", ALL_MODELS)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "sqlstate", "message", "hint"),
+    [
+        ("n", *N_IS_A_LENGTH["n"]),
+        ("n", *N_IS_A_LENGTH["no n"]),
+        ("model", *UNKNOWN_MODEL),
+        ("movie", None, "22004", "movie_id must not be NULL", None),
+        (
+            "movie", 4711, "P0002", "there is no movie 4711",
+            "recsys.search_movies finds movies by their titles.",
+        ),
+    ],
+)  # fmt: skip
+def test_similar_refuses_what_cannot_be(published, argument, value, sqlstate, message, hint):
+    told = refusal(similar, published, **{argument: value})
+    assert told == (sqlstate, message, hint)
+
+
+@pytest.mark.parametrize(
+    ("call", "sqlstate", "message", "hint"),
+    [
+        ("similar_users(1, -1)", *N_IS_A_LENGTH["n"][1:]),
+        ("similar_users(1, NULL)", *N_IS_A_LENGTH["no n"][1:]),
+        ("similar_users(1, 10, 'nonsense')", *UNKNOWN_MODEL[1:]),
+        ("similar_users(NULL)", "22004", "user_id must not be NULL", None),
+        (
+            "similar_users(1)", "22023", "run 1 has compared no users",
+            "Add user_knn to the models that are refreshed.",
+        ),
+        ("predict_rating(1, 1, 'nonsense')", *UNKNOWN_MODEL[1:]),
+        ("predict_rating(NULL, 1)", "22004", "user_id must not be NULL", None),
+        ("predict_rating(1, NULL)", "22004", "movie_id must not be NULL", None),
+    ],
+)  # fmt: skip
+def test_what_users_are_asked_for_has_to_be(published, call, sqlstate, message, hint):
+    told = refusal(rows_of, published, f"SELECT * FROM recsys.{call}")
+    assert told == (sqlstate, message, hint)
+
+
+@pytest.mark.parametrize(
+    ("call", "rows"),
+    [
+        ("similar_users(4711, 10, 'ease')", []),
+        ("similar_users(1, 10, 'ease')", []),
+        ("predict_rating(4711, 1)", [(None,)]),
+        ("predict_rating(1, 4711)", [(None,)]),
+        ("predict_rating(1, 1, 'als')", [(None,)]),
+    ],
+)
+def test_what_cannot_be_known_is_no_error(published, call, rows):
+    assert rows_of(published, f"SELECT * FROM recsys.{call}") == rows
+
+
+@pytest.mark.parametrize(
+    "call", ["similar(1)", "similar_users(1)", "predict_rating(1, 1)", "top_movies()"]
+)
+def test_where_nothing_is_published_every_function_says_so(published, call):
     published.execute(sa.text("DELETE FROM recsys_store.published"))
-    assert similar(published) == []
+    assert refusal(rows_of, published, f"SELECT * FROM recsys.{call}") == (
+        "55000",
+        "nothing is published yet",
+        "Load ratings and run `recsys refresh`.",
+    )
 
 
 def test_a_movie_the_default_model_does_not_know_is_told_by_another(published):
@@ -116,111 +189,31 @@ def test_a_genre_is_found_in_any_case(published):
     assert top(published, genre="Film-Noir", chart="most_rated")
 
 
-def test_top_movies_has_no_rows_where_there_is_no_such_thing(published):
-    assert top(published, genre="Nonsense") == []
-    assert top(published, chart="nonsense") == []
-    assert top(published, chart="ease") == []
+CHARTS = "It has: most_rated, popular, top_rated, trending."
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "sqlstate", "message", "hint"),
+    [
+        ("n", *N_IS_A_LENGTH["n"]),
+        ("n", *N_IS_A_LENGTH["no n"]),
+        (
+            "genre", "Nonsense", "22023", "there is no genre 'Nonsense'",
+            "There are: Action, Comedy, Drama, Film-Noir, Sci-Fi.",
+        ),
+        ("chart", "nonsense", "22023", "run 1 has no chart 'nonsense'", CHARTS),
+        ("chart", "ease", "22023", "run 1 has no chart 'ease'", CHARTS),
+        ("chart", "random", "22023", "run 1 has no chart 'random'", CHARTS),
+        ("chart", None, "22004", "chart must not be NULL", "Leave it out for the default."),
+    ],
+)  # fmt: skip
+def test_top_movies_refuses_what_cannot_be(published, argument, value, sqlstate, message, hint):
+    told = refusal(top, published, **{argument: value})
+    assert told == (sqlstate, message, hint)
+
+
+def test_the_first_none_of_a_chart_are_none(published):
     assert top(published, n=0) == []
-    published.execute(sa.text("DELETE FROM recsys_store.published"))
-    assert top(published) == []
-
-
-# --- search_movies ---
-
-TITLES = [
-    (1001, "The Matrix", "Matrix, The (1999)"),
-    (1002, "The Matrix Reloaded", "Matrix Reloaded, The (2003)"),
-    (1003, "Matrixes", "Matrixes (1980)"),
-    (1004, "Star Wars: Episode IV - A New Hope", "Star Wars: Episode IV - A New Hope (1977)"),
-    (1005, "Amelie (Le Fabuleux destin d'Amélie Poulain)", "Amelie (2001)"),
-    (1006, "A Star Is Born", "Star Is Born, A (1954)"),
-    (1007, "Seven Samurai (七人の侍)", "Seven Samurai (七人の侍) (1954)"),
-    (1008, "U-571", "U-571 (2000)"),
-    (1009, "Fahrenheit 9/11", "Fahrenheit 9/11 (2004)"),
-    (1010, "8 1/2 (8½)", "8 1/2 (8½) (1963)"),
-    (1011, "K-19: The Widowmaker", "K-19: The Widowmaker (2002)"),
-]
-
-
-@pytest.fixture
-def titled(published):
-    published.execute(
-        sa.text(
-            "INSERT INTO recsys_store.movies (movie_id, title, original_title, year) "
-            "SELECT * FROM unnest(CAST(:ids AS int[]), CAST(:titles AS text[]), "
-            "CAST(:originals AS text[])), LATERAL (SELECT 2000) AS y"
-        ),
-        dict(
-            zip(("ids", "titles", "originals"), map(list, zip(*TITLES, strict=True)), strict=True)
-        ),
-    )
-    return published
-
-
-@pytest.mark.parametrize(
-    ("query", "found"),
-    [
-        ("matrix", [1001, 1002, 1003]),
-        ("MATRIX", [1001, 1002, 1003]),
-        ("the matrix", [1001, 1002]),
-        ("matr", [1001, 1002, 1003]),
-        ("reloaded the matrix", [1002]),
-        ("hope new", [1004]),
-        ("star", [1004, 1006]),
-        ("a star is born", [1006]),
-        ("star-wars!", [1004]),
-        ("amelie", [1005]),
-        ("Amélie", [1005]),
-        ("poulain", [1005]),
-        ("samurai", [1007]),
-        ("七人の侍", [1007]),
-        ("u-571", [1008]),
-        ("571", [1008]),
-        ("fahrenheit 9/11", [1009]),
-        ("8 1/2", [1010]),
-        ("k-19", [1011]),
-        ("matrix 1999", []),
-        ("matrix samurai", []),
-        ("xyzzy", []),
-    ],
-)
-def test_search_finds_all_words_or_their_beginnings_in_any_order(titled, query, found):
-    assert search(titled, query) == found
-
-
-@pytest.mark.parametrize("query", ["", "   ", "!!!", "' \" \\ & | ! ( ) : *", "%", "_"])
-def test_search_for_no_word_finds_nothing(titled, query):
-    assert search(titled, query) == []
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "matrix'; DROP TABLE recsys_store.movies; --",
-        "matrix' | 'x",
-        "matrix:* & !star",
-        "matrix <-> x",
-    ],
-)
-def test_search_takes_no_orders(titled, query):
-    search(titled, query)
-    assert search(titled, "matrix") == [1001, 1002, 1003]
-
-
-def test_search_is_cut_at_n(titled):
-    assert search(titled, "matrix", 1) == [1001]
-    assert search(titled, "matrix", 0) == []
-
-
-def test_of_equal_titles_the_most_rated_comes_first(published):
-    counted = dict(rows_of(published, "SELECT movie_id, ratings_count FROM recsys.movies"))
-    expected = sorted(range(1, 61), key=lambda movie: (-counted[movie], movie))
-    assert search(published, "film", 1000) == expected
-
-
-def test_search_works_before_anything_is_published(titled):
-    titled.execute(sa.text("DELETE FROM recsys_store.published"))
-    assert search(titled, "matrix") == [1001, 1002, 1003]
 
 
 # --- movies ---

@@ -5,11 +5,11 @@ import sqlalchemy as sa
 
 from recsys.jobs.refresh import refresh
 
-SIMILAR, NEAR_USERS, LISTS, USER, MOVIE = (
+SIMILAR, NEAR_USERS, LISTS, USER, MOVIE, SEEN = (
     f"pk_{table}"
     for table in (
         "movie_similarities", "user_similarities", "user_recommendations", "user_factors",
-        "movie_factors",
+        "movie_factors", "run_users",
     )
 )  # fmt: skip
 CHARTS, MOVIE_IN_CHART = "uq_movie_charts_model_id_genre_id_rank_run_id", "ix_movie_charts_movie_id"
@@ -54,13 +54,16 @@ READ_BY_KEY = {
     "SELECT recsys.predict_rating(1, 3, 'mf')": {USER, MOVIE},
     "SELECT recsys.predict_rating(1, 3, 'user_knn')": {NEAR_USERS, USER},
     "SELECT recsys.predict_rating(1, 3, 'item_knn')": {SIMILAR},
-    "SELECT recsys.predict_rating(1, 3)": {USER, MOVIE, SIMILAR},
-    "SELECT * FROM recsys.recommend(1, 10)": {LISTS},
-    "SELECT * FROM recsys.recommend(1, 1000)": {LISTS, SIMILAR, CHARTS},
-    "SELECT * FROM recsys.recommend(4711, 10)": {LISTS, CHARTS},
-    "SELECT * FROM recsys.recommend(4711, 1000)": {LISTS, CHARTS, MOVIE_IN_CHART},
-    "SELECT * FROM recsys.recommend(1, 10, 'trending')": {LISTS, CHARTS},
-    "SELECT * FROM recsys.recommend(4711, 10, 'random')": {LISTS, CHARTS},
+    "SELECT recsys.predict_rating(1, 3)": {USER, MOVIE},
+    "SELECT * FROM recsys.recommend(1, 10)": {SEEN, LISTS},
+    "SELECT * FROM recsys.recommend(1, 1000)": {SEEN, LISTS, SIMILAR, CHARTS},
+    "SELECT * FROM recsys.recommend(4711, 10)": {SEEN, LISTS, CHARTS},
+    "SELECT * FROM recsys.recommend(4711, 1000)": {SEEN, LISTS, CHARTS, MOVIE_IN_CHART},
+    "SELECT * FROM recsys.recommend(1, 10, 'trending')": {SEEN, LISTS, CHARTS},
+    "SELECT * FROM recsys.recommend(4711, 10, 'random')": {SEEN, LISTS, CHARTS},
+    """SELECT * FROM recsys.recommend_for('{"1": 5}', 5)""": {SIMILAR},
+    "SELECT * FROM recsys.explain(1, 3)": {SEEN, LISTS, SIMILAR},
+    "SELECT * FROM recsys.user_status(1)": {SEEN, LISTS},
     "SELECT * FROM recsys.top_movies(5, 'Drama')": {CHARTS},
 }
 
@@ -73,13 +76,17 @@ def test_only_published_partitions_are_read_by_their_keys(two_runs):
     }
 
 
-def test_search_uses_the_index_of_words(published):
-    published.execute(sa.text("SET LOCAL enable_seqscan = off"))
-    answer = published.scalar(
-        sa.text("EXPLAIN (FORMAT JSON) SELECT * FROM recsys.search_movies('film', 10)")
-    )
-    names = {node.get("Index Name") for node in nodes(answer[0]["Plan"])}
-    assert "ix_movies_title_words" in names
+def test_the_head_of_a_chart_is_read_in_the_order_of_its_index(two_runs):
+    connection, run_id = two_runs
+    fetched = sa.text("SELECT pg_stat_get_xact_tuples_fetched(CAST(:name AS regclass))")
+    name = {"name": f"recsys_store.{CHARTS}_run_{run_id}"}
+    for query in (
+        "SELECT * FROM recsys.top_movies(3)",
+        "SELECT * FROM recsys.top_movies(3, 'Drama')",
+    ):
+        before = connection.scalar(fetched, name)
+        assert len(connection.execute(sa.text(query)).all()) == 3
+        assert connection.scalar(fetched, name) - before == 3
 
 
 def test_the_count_of_a_movies_ratings_reads_the_index_only(filled_database):

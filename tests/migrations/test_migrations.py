@@ -187,7 +187,7 @@ def test_what_a_run_of_the_first_revision_published_goes_on_being_served(old_dat
     ]
     assert ask("SELECT source_model, label FROM recsys.recommendations") == [("ease", None)] * 2
     assert ask("SELECT recsys.predict_rating(1, 2)") == [(None,)]
-    assert ask("SELECT * FROM recsys.similar_users(1)") == []
+    assert ask("SELECT * FROM recsys.similar_users(1, 10, 'ease')") == []
     assert ask("SELECT bias FROM recsys_store.user_factors") == [(0.0,)]
     assert ask(
         "SELECT published, default_model, cold_start, rating_model, rating_min FROM recsys.runs"
@@ -234,6 +234,7 @@ def test_every_index_that_is_no_key_names_its_query(connection):
     assert bare <= {
         "ix_publications_run_id", "ix_published_run_id", "ix_run_metrics_model_id",
         "ix_runs_default_model_id", "ix_runs_cold_start_model_id", "ix_runs_rating_model_id",
+        "ix_runs_live_model_id", "ix_runs_base_run_id",
     }  # fmt: skip
 
 

@@ -53,6 +53,8 @@ def contents(run_id, model_id):
         | {"mean_rating": scores},
         "user_factors": own | {"user_id": one} | factors,
         "movie_factors": own | {"movie_id": one} | factors,
+        "run_users": {"run_id": own["run_id"], "user_id": one}
+        | {"ratings_count": three, "ratings_hash": np.array([7, -8, 9])},
     }
 
 

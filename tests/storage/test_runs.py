@@ -1,4 +1,5 @@
 import os
+import re
 import socket
 from datetime import UTC, datetime
 
@@ -165,10 +166,10 @@ def make_pruned(connection):
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (begin, "running"),
-        (make_failed, "failed"),
-        (make_pruned, "was pruned"),
-        (lambda _: 4711, "does not exist"),
+        (begin, "it is running"),
+        (make_failed, "it is failed"),
+        (make_pruned, r"its results were dropped on \d{4}-\d\d-\d\d \d\d:\d\d UTC"),
+        (lambda _: 4711, "it does not exist"),
     ],
     ids=["running", "failed", "pruned", "unknown"],
 )
@@ -179,8 +180,8 @@ def test_what_cannot_be_published(connection, make, why):
     run_id = make(connection)
     with pytest.raises(RunError) as caught:
         runs.publish(connection, run_id)
-    assert str(caught.value) == f"run {run_id} cannot be published: {why}"
-    assert caught.value.hint == "see recsys.runs"
+    assert re.fullmatch(f"run {run_id} cannot be published: {why}", str(caught.value))
+    assert caught.value.hint == "`recsys runs list` shows the runs there are"
     assert runs.published_run(connection).run_id == good
     assert log(connection) == [(good, "publish", None)]
 
@@ -200,7 +201,7 @@ def test_a_second_refresh_is_told_which_run_holds_the_lock(database):
         ):
             pytest.fail("the lock was had twice")
     backend = f"{socket.gethostname()}:{os.getpid()}"
-    since = f"{started:%Y-%m-%d %H:%M:%S}"
+    since = f"{started:%Y-%m-%d %H:%M:%S} UTC"
     assert (
         str(caught.value) == f"another refresh is running: run {run_id} by {backend} since {since}"
     )

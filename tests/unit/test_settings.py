@@ -116,7 +116,7 @@ def test_a_bad_config_is_refused_naming_the_file(config, what):
 def test_what_is_allowed_is_in_the_hint(config):
     with pytest.raises(ConfigError) as caught:
         read_config(config("[refesh]\n"))
-    assert caught.value.hint == "allowed: refresh, models, gate"
+    assert caught.value.hint == "allowed: refresh, models, gate, schedule"
     with pytest.raises(ConfigError) as caught:
         read_config(config("[refresh]\nmemory_mb = 1\n"))
     assert caught.value.hint == "memory_mb must lie in 64..1048576"

@@ -82,12 +82,10 @@ movies = sa.Table(
     sa.Index(None, "imdb_id"),
     sa.Index(None, "tmdb_id"),
     sa.Index(
-        "ix_movies_title_words",
-        sa.text(
-            "to_tsvector('simple'::regconfig, "
-            "regexp_replace(title, '[^[:alnum:]]+'::text, ' '::text, 'g'::text))"
-        ),
+        "ix_movies_search_terms",
+        sa.text("recsys_store.search_terms(title, year)"),
         postgresql_using="gin",
+        postgresql_with={"fastupdate": False},
     ),
     comment="The movies of the catalogue",
 )

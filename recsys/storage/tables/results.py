@@ -139,6 +139,25 @@ movie_factors = _result_table(
     comment="Latent factors of movies that have been rated",
 )
 
+run_users = sa.Table(
+    "run_users",
+    metadata,
+    sa.Column("run_id", sa.Integer, nullable=False, comment="The run"),
+    _id("user_id", "The user"),
+    sa.Column("ratings_count", sa.Integer, nullable=False, comment="Ratings the run read of them"),
+    sa.Column(
+        "ratings_hash",
+        sa.BigInteger,
+        nullable=False,
+        comment="bit_xor of recsys.rating_hash over these ratings",
+    ),
+    sa.PrimaryKeyConstraint(
+        "user_id", "run_id", postgresql_include=["ratings_count", "ratings_hash"]
+    ),
+    postgresql_partition_by="LIST (run_id)",
+    comment="What a run read of each user: who has other ratings now has changed since",
+)
+
 RESULT_TABLES = (
     movie_similarities,
     user_similarities,
@@ -146,4 +165,5 @@ RESULT_TABLES = (
     movie_charts,
     user_factors,
     movie_factors,
+    run_users,
 )

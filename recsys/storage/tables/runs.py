@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, JSONB
+from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, INTERVAL, JSONB
 
 from recsys.storage.tables.base import metadata, reference, text_column, timestamp
 
@@ -26,7 +26,13 @@ models = sa.Table(
         "From what it predicts ratings: factors, user_neighbours, movie_neighbours",
         nullable=True,
     ),
+    text_column(
+        "scoring",
+        "How its lists follow from its similarities: sum, mean_product; NULL: they do not",
+        nullable=True,
+    ),
     sa.UniqueConstraint("name"),
+    sa.CheckConstraint("scoring IN ('sum', 'mean_product')", name="scoring"),
     sa.CheckConstraint(
         "prediction IN ('factors', 'user_neighbours', 'movie_neighbours')", name="prediction"
     ),
@@ -54,6 +60,20 @@ runs = sa.Table(
     sa.Column("parameters", JSONB, nullable=False, comment="Models with their parameters, lengths"),
     sa.Column("versions", JSONB, nullable=False, comment="Versions of the code and its libraries"),
     text_column("backend", "The machine's name and the process id that computed it"),
+    timestamp("heartbeat_at", "When the process that computes it last said so", nullable=True),
+    sa.Column(
+        "scope",
+        sa.Text,
+        nullable=False,
+        server_default="full",
+        comment="full: all models; models: some, for trying out; users: lists of changed users",
+    ),
+    reference(
+        "base_run_id",
+        "runs.run_id",
+        "Of scope users the full run whose other results it took over",
+        nullable=True,
+    ),
     timestamp("snapshot_at", "Time of the state of the database it read", nullable=True),
     sa.Column("ratings_count", sa.BigInteger, comment="Ratings it read"),
     sa.Column("users_count", sa.Integer, comment="Users it read"),
@@ -77,6 +97,13 @@ runs = sa.Table(
         "Model that predicts ratings when none is named",
         nullable=True,
     ),
+    reference(
+        "live_model_id",
+        "models.model_id",
+        "Model that serves ratings given since, where the one asked for cannot",
+        nullable=True,
+    ),
+    sa.Column("max_age", INTERVAL, comment="Age from which its results are stale; NULL: never"),
     sa.Column(
         "kind",
         sa.Text,
@@ -86,12 +113,16 @@ runs = sa.Table(
     ),
     text_column("refused", "Why the gate kept it from being published", nullable=True),
     sa.CheckConstraint("kind IN ('refresh', 'evaluation')", name="kind"),
+    sa.CheckConstraint("scope IN ('full', 'models', 'users')", name="scope"),
+    sa.CheckConstraint("(scope = 'users') = (base_run_id IS NOT NULL)", name="base_run_id"),
     sa.CheckConstraint("state IN ('running', 'complete', 'failed')", name="state"),
     sa.CheckConstraint("(state = 'running') = (finished_at IS NULL)", name="finished"),
     sa.CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="error"),
     sa.Index(None, "default_model_id"),
     sa.Index(None, "cold_start_model_id"),
     sa.Index(None, "rating_model_id"),
+    sa.Index(None, "live_model_id"),
+    sa.Index(None, "base_run_id"),
     comment="Every refresh: what it read, with which parameters, how it ended",
 )
 
@@ -174,4 +205,26 @@ published = sa.Table(
     sa.CheckConstraint("only_row", name="only_row"),
     sa.Index(None, "run_id"),
     comment="The pointer that all contract views follow; no row: nothing is published",
+)
+
+erasures = sa.Table(
+    "erasures",
+    metadata,
+    sa.Column(
+        "erasure_id",
+        sa.Integer,
+        sa.Identity(always=True),
+        primary_key=True,
+        comment="Number of the entry, ascending",
+    ),
+    timestamp("erased_at", "When the person was removed", now=True),
+    sa.Column("rows", JSONB, nullable=False, comment="Rows removed of each table"),
+    sa.Column(
+        "erased_by",
+        sa.Text,
+        nullable=False,
+        server_default=sa.text("current_user"),
+        comment="Database role that did it",
+    ),
+    comment="Log of people who were forgotten; it does not say who",
 )

@@ -1,0 +1,96 @@
+"""The data dictionary of the contract, as the catalogue of the database has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+import sqlalchemy as sa
+
+from recsys.storage.contract import CONTRACT
+
+VIEWS = """
+SELECT c.relname, obj_description(c.oid, 'pg_class'), a.attname,
+    format_type(a.atttypid, a.atttypmod), col_description(c.oid, a.attnum)
+FROM pg_class AS c
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relnamespace = CAST(:schema AS regnamespace) AND c.relkind = 'v'
+ORDER BY c.relname, a.attnum
+"""
+FUNCTIONS = """
+SELECT p.proname, obj_description(p.oid, 'pg_proc'), pg_get_function_arguments(p.oid),
+    pg_get_function_result(p.oid)
+FROM pg_proc AS p
+WHERE p.pronamespace = CAST(:schema AS regnamespace)
+  AND obj_description(p.oid, 'pg_proc') !~ '^(Internal: |What .* call (that|those)$)'
+ORDER BY p.proname
+"""
+EXAMPLES = {
+    "block": "SELECT recsys.block(1, 2, now() + interval '30 days')",
+    "compare_runs": "SELECT * FROM recsys.compare_runs(1, 2)",
+    "explain": "SELECT * FROM recsys.explain(1, 2)",
+    "label": "SELECT recsys.label('pearson_average', 3.2)",
+    "predict_rating": "SELECT recsys.predict_rating(1, 2)",
+    "rate": "SELECT recsys.rate(1, 2, 4.5)",
+    "rating_hash": "SELECT bit_xor(recsys.rating_hash(movie_id, rating)) FROM recsys.ratings",
+    "rating_scale": "SELECT * FROM recsys.rating_scale()",
+    "recommend": "SELECT * FROM recsys.recommend(1, 5, genres => '{Drama}', year_from => 1960)",
+    "recommend_for": """SELECT * FROM recsys.recommend_for('{"1": 5.0, "2": 4}', 5)""",
+    "recommendations_as_of": "SELECT * FROM recsys.recommendations_as_of(1, now(), 5)",
+    "run_size": "SELECT run_id, pg_size_pretty(recsys.run_size(run_id)) FROM recsys.runs",
+    "search_movies": "SELECT * FROM recsys.search_movies('god fath', 5)",
+    "similar": "SELECT * FROM recsys.similar(1, 5)",
+    "similar_users": "SELECT * FROM recsys.similar_users(1, 5)",
+    "top_movies": "SELECT * FROM recsys.top_movies(5, 'Drama')",
+    "user_status": "SELECT * FROM recsys.user_status(1)",
+    "verify_lists": "SELECT * FROM recsys.verify_lists(NULL, 100)",
+}
+"""A call of each function that people may copy."""
+HEADER = """\
+# Data dictionary
+
+Schema `recsys`: what analysts and applications read, kept stable. This page is made from the
+comments in the database by `recsys db dictionary`; in psql, `\\dv+ recsys.*`, `\\d+ recsys.movies`
+and `\\df+ recsys.*` show the same.
+
+Failures have a SQLSTATE: `22004` a value is missing, `22023` a value that cannot be, `22003` a
+rating outside the scale, `P0002` no such movie or run, `55000` nothing is published or the results
+of a run are gone.
+"""
+
+
+def markdown(connection: sa.Connection) -> str:
+    """Return the dictionary as a page of Markdown."""
+    views = connection.execute(sa.text(VIEWS), {"schema": CONTRACT}).all()
+    functions = connection.execute(sa.text(FUNCTIONS), {"schema": CONTRACT}).all()
+    names = list(dict.fromkeys(row[0] for row in views))
+    parts = [
+        HEADER,
+        "Views: " + " · ".join(f"[`{name}`](#{name})" for name in names) + "\n",
+        "Functions: " + " · ".join(f"[`{row[0]}`](#{row[0]}-1)" if row[0] in names
+                                    else f"[`{row[0]}`](#{row[0]})" for row in functions) + "\n",
+        "## Views\n",
+    ]  # fmt: skip
+    for name, rows in groupby(views, key=lambda row: str(row[0])):
+        parts.append("\n".join(_view(name, list(rows))))
+    parts.append("## Functions\n")
+    parts += ["\n".join(_function(*row)) for row in functions]
+    return "\n".join(parts)
+
+
+def _view(name: str, rows: Sequence[Any]) -> Iterator[str]:
+    yield f"### {name}\n\n{rows[0][1]}.\n"
+    yield "| column | type | meaning |\n|---|---|---|"
+    for _, _, column, kind, comment in rows:
+        yield f"| `{column}` | {kind} | {_cell(comment)} |"
+    yield ""
+
+
+def _function(name: str, comment: str, arguments: str, result: str) -> Iterator[str]:
+    yield f"### {name}\n\n{comment}.\n"
+    yield f"```sql\nrecsys.{name}({arguments})\n    -> {result}\n\n{EXAMPLES[name]};\n```\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

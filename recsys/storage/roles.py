@@ -1,0 +1,26 @@
+"""Least-privilege roles: `sql/roles.sql`, and whether it has been run on a database."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from recsys.storage import share
+from recsys.storage.tables import STORE
+
+OWNER = "recsys_owner"
+ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('recsys migrations'))"
+WHOSE_STORE = "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = :store"
+
+
+def apply(connection: sa.Connection) -> None:
+    """Create the roles where they are missing, and give each what it may have and no more."""
+    script = (share.folder("sql") / "roles.sql").read_text(encoding="utf-8")
+    connection.execute(sa.text(ONE_AT_A_TIME))
+    connection.execute(sa.text("SET LOCAL lock_timeout = '10s'"))
+    # Without parameters psycopg sends the text as it is: `%` means nothing.
+    connection.exec_driver_sql(script, execution_options={"no_parameters": True})
+
+
+def are_applied(connection: sa.Connection) -> bool:
+    """Return whether the database has been given to the roles."""
+    return bool(connection.scalar(sa.text(WHOSE_STORE), {"store": STORE}) == OWNER)

@@ -1,0 +1,43 @@
+CREATE OR REPLACE FUNCTION recsys.asked_models(asked_model text)
+RETURNS TABLE (
+    run_id integer,
+    model_id smallint, name text, kind text,
+    live_id smallint, live text, scoring text,
+    content_id smallint, content text,
+    chart_id smallint, chart text
+)
+-- Inlined where it is called: neither SECURITY DEFINER nor SET.
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT
+        r.run_id, m.model_id, m.name, m.kind, l.model_id, l.name, l.scoring,
+        d.model_id, d.name, c.model_id, c.name
+    FROM recsys_store.published AS p
+    JOIN recsys_store.runs AS r ON r.run_id = p.run_id
+    JOIN recsys_store.models AS m ON CASE
+        WHEN asked_models.asked_model IS NULL THEN m.model_id = r.default_model_id
+        ELSE m.name = asked_models.asked_model AND r.parameters -> 'models' ? m.name
+    END
+    LEFT JOIN LATERAL (
+        SELECT o.model_id, o.name
+        FROM recsys_store.models AS o
+        WHERE o.name IN ('content', 'content_text', 'content_genres')
+          AND m.kind <> 'chart'
+          AND r.parameters -> 'models' ? o.name
+        ORDER BY o.model_id = m.model_id DESC, o.name
+        LIMIT 1
+    ) AS d ON true
+    -- A content model follows new ratings by itself.
+    LEFT JOIN recsys_store.models AS l
+        ON l.model_id = CASE
+            WHEN m.scoring IS NOT NULL THEN m.model_id
+            WHEN m.kind <> 'chart' AND m.model_id IS DISTINCT FROM d.model_id THEN r.live_model_id
+        END
+    -- A chart that is asked for takes the place of the one for people nothing is known of.
+    LEFT JOIN recsys_store.models AS c
+        ON c.model_id = CASE WHEN m.kind = 'chart' THEN m.model_id ELSE r.cold_start_model_id END
+$$;
+
+REVOKE ALL ON FUNCTION recsys.asked_models(text) FROM PUBLIC;
+COMMENT ON FUNCTION recsys.asked_models(text) IS
+'Internal: the published run and its models that answer for a model: itself, the one that follows new ratings, the one that compares what movies are, the chart for people nothing is known of; no row where nothing is published or the run has no such model';

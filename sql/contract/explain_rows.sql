@@ -1,0 +1,149 @@
+CREATE OR REPLACE FUNCTION recsys.explain_rows(
+    asked_user_id integer, asked_movie_id integer, asked_model text
+)
+RETURNS TABLE (
+    because_movie_id integer, because_title text, rating double precision,
+    similarity double precision, contribution double precision, share double precision,
+    score double precision, source text, model text, exact boolean, shared_genres text[],
+    shared_tags text[], run_id integer
+)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_sort = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET max_parallel_workers_per_gather = 0
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    asked record;
+    changed boolean;
+    rated integer[];
+    given double precision[];
+    its record;  -- source, model, score, the model whose pairs lead there, how they add up
+    because integer[];
+    ratings double precision[];
+    similarities double precision[];
+    weights double precision[];
+    total double precision;
+BEGIN
+    PERFORM recsys.require_id('user_id', asked_user_id);
+    PERFORM recsys.require_movie(asked_movie_id);
+    SELECT a.* INTO asked FROM recsys.asked_models(asked_model) AS a;
+    IF NOT FOUND THEN
+        PERFORM recsys.require_model(recsys.require_published(), asked_model);
+    END IF;
+    SELECT c.changed INTO changed FROM recsys.changed_since(asked.run_id, asked_user_id) AS c;
+    SELECT array_agg(r.movie_id), array_agg(r.rating) INTO rated, given
+    FROM (
+        SELECT o.movie_id, o.rating FROM recsys_store.ratings AS o
+        WHERE o.user_id = asked_user_id
+        ORDER BY o.movie_id
+    ) AS r;
+
+    -- As recommend would give it: stored, live, by content, from the chart.
+    FOR its IN
+        SELECT
+            'stored' AS source, m.name AS model, u.score,
+            CASE
+                WHEN m.scoring IS NOT NULL OR n.own THEN m.model_id
+                WHEN m.kind <> 'chart' THEN asked.live_id
+            END AS via,
+            CASE WHEN m.kind = 'chart' THEN 'none' ELSE coalesce(m.scoring, 'divided') END AS form
+        FROM recsys_store.user_recommendations AS u
+        JOIN recsys_store.models AS m ON m.model_id = coalesce(u.source_model_id, u.model_id)
+        CROSS JOIN LATERAL (
+            SELECT EXISTS (
+                SELECT FROM recsys_store.movie_similarities AS s
+                WHERE s.run_id = asked.run_id AND s.model_id = m.model_id
+                  AND s.movie_id = asked_movie_id
+            ) AS own
+        ) AS n
+        WHERE u.run_id = asked.run_id AND u.model_id = asked.model_id
+          AND u.user_id = asked_user_id AND u.movie_id = asked_movie_id
+          AND NOT (changed AND (asked.live_id IS NOT NULL OR asked.content_id = asked.model_id))
+        UNION ALL
+        SELECT 'live', asked.live, NULL, asked.live_id, asked.scoring
+        WHERE asked.live_id IS NOT NULL
+        UNION ALL
+        SELECT 'content', asked.content, NULL, asked.content_id, 'content'
+        WHERE asked.content_id IS NOT NULL
+        UNION ALL
+        SELECT
+            CASE WHEN asked.chart_id = asked.model_id THEN 'stored' ELSE 'popular' END,
+            asked.chart,
+            NULL, NULL, 'none'
+    LOOP
+        SELECT
+            array_agg(p.movie_id), array_agg(p.rating), array_agg(p.similarity),
+            array_agg(CASE
+                WHEN its.form = 'content' THEN p.rating * p.similarity / p.liking
+                WHEN its.form = 'mean_product' THEN p.rating * p.similarity / p.count
+                ELSE p.similarity
+            END)
+        INTO because, ratings, similarities, weights
+        FROM (
+            SELECT
+                o.*, count(*) OVER () AS count,
+                (SELECT sum(a.rating) FROM unnest(given) AS a (rating) WHERE a.rating > 0) AS liking
+            FROM recsys.pairs_with(asked.run_id, its.via, asked_movie_id, rated, given) AS o
+            WHERE (its.form <> 'divided' OR o.similarity > 0)
+              AND (its.form <> 'content' OR o.rating > 0)
+        ) AS p;
+        total := (SELECT sum(w.weight) FROM unnest(weights) AS w (weight));
+        EXIT WHEN its.source = 'stored' OR its.form = 'none' OR total > 0
+            OR its.form = 'mean_product' AND total IS NOT NULL;
+    END LOOP;
+    IF because IS NULL THEN  -- no rated movie leads to it
+        IF its.score IS NULL THEN
+            its.score := coalesce(
+                (
+                    SELECT c.score FROM recsys_store.movie_charts AS c
+                    WHERE c.run_id = asked.run_id AND c.model_id = asked.chart_id
+                      AND c.genre_id IS NULL AND c.movie_id = asked_movie_id
+                ),
+                0
+            );
+        END IF;
+        because := '{NULL}';
+        weights := ARRAY[its.score];
+        total := its.score;
+    ELSIF its.form <> 'divided' THEN
+        its.score := total;
+    END IF;
+
+    RETURN QUERY
+    SELECT
+        b.movie_id, m.title, b.rating, b.similarity,
+        CASE WHEN its.form = 'divided' THEN its.score * b.weight / total ELSE b.weight END,
+        b.weight / nullif(total, 0),
+        its.score, its.source, its.model, its.form <> 'divided',
+        ARRAY(
+            SELECT g.name
+            FROM recsys_store.movie_genres AS own
+            JOIN recsys_store.movie_genres AS other
+                ON other.movie_id = asked_movie_id AND other.genre_id = own.genre_id
+            JOIN recsys_store.genres AS g ON g.genre_id = own.genre_id
+            WHERE own.movie_id = b.movie_id
+            ORDER BY g.name
+        ),
+        ARRAY(
+            SELECT own.tag FROM recsys.movie_tags(b.movie_id) AS own
+            INTERSECT
+            SELECT other.tag FROM recsys.movie_tags(asked_movie_id) AS other
+            ORDER BY tag
+        ),
+        asked.run_id
+    FROM unnest(because, ratings, similarities, weights)
+        AS b (movie_id, rating, similarity, weight)
+    LEFT JOIN recsys_store.movies AS m ON m.movie_id = b.movie_id
+    ORDER BY b.weight DESC, b.movie_id;
+END
+$$;
+
+COMMENT ON FUNCTION recsys.explain_rows(integer, integer, text) IS
+'What recsys.explain gives; call that';

@@ -1,0 +1,57 @@
+CREATE OR REPLACE FUNCTION recsys.given_ratings(ratings jsonb)
+RETURNS TABLE (movie_ids integer[], given double precision[])
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+DECLARE
+    wrong record;
+    scale record;
+BEGIN
+    IF jsonb_typeof(given_ratings.ratings) <> 'object' THEN
+        RAISE EXCEPTION 'ratings must be an object of movie ids and ratings, not %',
+            replace(jsonb_typeof(given_ratings.ratings), 'null', 'NULL')
+            USING ERRCODE = '22023', HINT = 'As {"1": 5.0, "260": 4}.';
+    END IF;
+    SELECT e.key, e.value INTO wrong
+    FROM jsonb_each(given_ratings.ratings) AS e
+    WHERE e.key !~ '^[0-9]{1,9}$' OR jsonb_typeof(e.value) <> 'number'
+    ORDER BY e.key
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'ratings has %: %, which is no rating of a movie',
+            to_json(left(wrong.key, 100)), left(wrong.value::text, 100)
+            USING ERRCODE = '22023', HINT = 'As {"1": 5.0, "260": 4}.';
+    END IF;
+    SELECT * INTO scale FROM recsys.rating_scale();
+    SELECT e.key, e.value INTO wrong
+    FROM jsonb_each_text(given_ratings.ratings) AS e
+    WHERE e.value::numeric < scale.rating_min::numeric
+       OR e.value::numeric > scale.rating_max::numeric
+       OR abs(e.value::numeric) > 1e300
+    ORDER BY e.key
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'rating % of movie % is outside the scale', left(wrong.value, 100), wrong.key
+            USING ERRCODE = '22003',
+                HINT = format('It is from %s to %s.', scale.rating_min, scale.rating_max);
+    END IF;
+    SELECT array_agg(e.movie_id ORDER BY e.movie_id), array_agg(e.rating ORDER BY e.movie_id)
+    INTO given_ratings.movie_ids, given_ratings.given
+    FROM (
+        SELECT o.key::integer AS movie_id, o.value::double precision AS rating
+        FROM jsonb_each_text(given_ratings.ratings) AS o
+    ) AS e;
+    SELECT a.movie_id INTO wrong
+    FROM unnest(given_ratings.movie_ids) AS a (movie_id)
+    WHERE NOT EXISTS (SELECT FROM recsys_store.movies AS m WHERE m.movie_id = a.movie_id)
+    ORDER BY a.movie_id
+    LIMIT 1;
+    IF FOUND THEN
+        PERFORM recsys.require_movie(wrong.movie_id);
+    END IF;
+    RETURN NEXT;
+END
+$$;
+
+REVOKE ALL ON FUNCTION recsys.given_ratings(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION recsys.given_ratings(jsonb) IS
+'Internal: movies and ratings of an object such as {"1": 5.0, "260": 4}, by movie; raises where it is none';

@@ -1,0 +1,23 @@
+CREATE OR REPLACE FUNCTION recsys.live_scores(
+    run_id integer, model_id smallint, scoring text, rated integer[], given double precision[]
+)
+RETURNS TABLE (movie_id integer, score double precision)
+-- Inlined where it is called: neither SECURITY DEFINER nor SET.
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT
+        s.similar_movie_id,
+        CASE live_scores.scoring
+            WHEN 'sum' THEN sum(s.score)
+            ELSE sum(s.score * g.rating) / count(*)
+        END
+    FROM unnest(live_scores.rated, live_scores.given) AS g (movie_id, rating)
+    JOIN recsys_store.movie_similarities AS s ON s.movie_id = g.movie_id
+    WHERE s.run_id = live_scores.run_id AND s.model_id = live_scores.model_id
+    GROUP BY s.similar_movie_id
+    HAVING live_scores.scoring <> 'sum' OR sum(s.score) > 0
+$$;
+
+REVOKE ALL ON FUNCTION recsys.live_scores(integer, smallint, text, integer[], double precision[]) FROM PUBLIC;
+COMMENT ON FUNCTION recsys.live_scores(integer, smallint, text, integer[], double precision[]) IS
+'Internal: scores of all movies, those rated too, by ratings and a model''s published similarities, as its run computed them';

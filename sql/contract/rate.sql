@@ -1,0 +1,31 @@
+CREATE OR REPLACE FUNCTION recsys.rate(user_id integer, movie_id integer, rating double precision)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    scale record;
+BEGIN
+    PERFORM recsys.require_movie(rate.movie_id);
+    IF rate.rating IS NULL THEN
+        RAISE EXCEPTION 'rating must not be NULL' USING ERRCODE = '22004';
+    END IF;
+    SELECT * INTO scale FROM recsys.rating_scale();
+    IF rate.rating < coalesce(scale.rating_min, '-1e300')
+        OR rate.rating > coalesce(scale.rating_max, '1e300')
+    THEN
+        RAISE EXCEPTION 'rating % is outside the scale', rate.rating
+            USING ERRCODE = '22003',
+                HINT = format('It is from %s to %s.', coalesce(scale.rating_min, '-1e300'), coalesce(scale.rating_max, '1e300'));
+    END IF;
+    PERFORM recsys.require_user(rate.user_id);
+    INSERT INTO recsys_store.ratings AS r (user_id, movie_id, rating, rated_at)
+    VALUES (rate.user_id, rate.movie_id, rate.rating, clock_timestamp())
+    ON CONFLICT ON CONSTRAINT pk_ratings
+    DO UPDATE SET rating = excluded.rating, rated_at = excluded.rated_at;
+END
+$$;
+
+REVOKE ALL ON FUNCTION recsys.rate(integer, integer, double precision) FROM PUBLIC;
+COMMENT ON FUNCTION recsys.rate(integer, integer, double precision) IS
+'Keeps a user''s rating of a movie, in place of an earlier one; a user not known yet is added. recsys.recommend sees it as soon as it is committed. For the app role';

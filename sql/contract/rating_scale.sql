@@ -1,0 +1,23 @@
+CREATE OR REPLACE FUNCTION recsys.rating_scale()
+RETURNS TABLE (rating_min double precision, rating_max double precision)
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+    -- What the edition promises, which one is here since it last replaced another.
+    SELECT coalesce(i.rating_min, r.rating_min), coalesce(i.rating_max, r.rating_max)
+    FROM (
+        SELECT min(g.rating_min) AS rating_min, max(g.rating_max) AS rating_max
+        FROM recsys_store.ingests AS g
+        WHERE g.ingest_id > coalesce(
+            (SELECT max(o.ingest_id) - 1 FROM recsys_store.ingests AS o WHERE o.replaced), 0
+        )
+    ) AS i
+    LEFT JOIN (
+        SELECT q.rating_min, q.rating_max
+        FROM recsys_store.published AS p
+        JOIN recsys_store.runs AS q ON q.run_id = p.run_id
+    ) AS r ON true
+$$;
+
+COMMENT ON FUNCTION recsys.rating_scale() IS
+'Lowest and highest rating one can give: those of the edition''s scale, else those there were when the published run read; NULL where neither is known';

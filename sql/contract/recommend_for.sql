@@ -1,0 +1,23 @@
+CREATE OR REPLACE FUNCTION recsys.recommend_for(
+    ratings jsonb,
+    n integer DEFAULT 10,
+    model text DEFAULT NULL,
+    genres text[] DEFAULT NULL,
+    year_from integer DEFAULT NULL,
+    year_to integer DEFAULT NULL
+)
+RETURNS TABLE (
+    rank integer, movie_id integer, title text, score double precision, source text, model text,
+    run_id integer
+)
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT r.rank, r.movie_id, r.title, r.score, r.source, r.model, r.run_id
+    FROM recsys.recommend_rows(
+        NULL, coalesce(recommend_for.ratings, 'null'), recommend_for.n, recommend_for.model,
+        recommend_for.genres, recommend_for.year_from, recommend_for.year_to
+    ) AS r
+$$;
+
+COMMENT ON FUNCTION recsys.recommend_for(jsonb, integer, text, text[], integer, integer) IS
+'The n movies to recommend to somebody who gave these ratings, as {"1": 5.0, "260": 4} by movie, and is no user here. Rows as of recsys.recommend, none of them stored; nothing is kept';

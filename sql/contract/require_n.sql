@@ -1,0 +1,17 @@
+CREATE OR REPLACE FUNCTION recsys.require_n(n integer)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+BEGIN
+    IF require_n.n IS NULL THEN
+        RAISE EXCEPTION 'n must not be NULL'
+            USING ERRCODE = '22004', HINT = 'Leave it out for the default.';
+    ELSIF require_n.n < 0 THEN
+        RAISE EXCEPTION 'n must be 0 or more, not %', require_n.n USING ERRCODE = '22023';
+    END IF;
+END
+$$;
+
+REVOKE ALL ON FUNCTION recsys.require_n(integer) FROM PUBLIC;
+COMMENT ON FUNCTION recsys.require_n(integer) IS
+'Internal: raises unless n can be a length';

@@ -1,0 +1,58 @@
+CREATE OR REPLACE FUNCTION recsys.similar_rows(
+    asked_movie_id integer, asked_n integer, asked_model text
+)
+RETURNS TABLE (
+    rank integer, movie_id integer, title text, score double precision, model text, run_id integer
+)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    asked_run_id integer;
+    asked_model_id smallint;
+BEGIN
+    PERFORM recsys.require_n(asked_n);
+    PERFORM recsys.require_movie(asked_movie_id);
+    asked_run_id := recsys.require_published();
+    asked_model_id := recsys.require_model(asked_run_id, asked_model);
+    IF asked_model IS NULL AND NOT EXISTS (
+        SELECT FROM recsys_store.movie_similarities AS s
+        WHERE s.run_id = asked_run_id AND s.model_id = asked_model_id
+          AND s.movie_id = asked_movie_id AND s.score > 0
+    ) THEN
+        asked_model_id := (
+            SELECT d.model_id
+            FROM recsys_store.runs AS r
+            JOIN recsys_store.models AS d ON r.parameters -> 'models' ? d.name
+            WHERE r.run_id = asked_run_id
+              AND EXISTS (
+                  SELECT FROM recsys_store.movie_similarities AS s
+                  WHERE s.run_id = asked_run_id AND s.model_id = d.model_id
+                    AND s.movie_id = asked_movie_id AND s.score > 0
+              )
+            -- Those that go by ratings before those that go by content.
+            ORDER BY
+                array_position(ARRAY['ease', 'collective_ease', 'item_knn', 'als', 'collective_als', 'bpr', 'content', 'content_text', 'content_genres'], d.name),
+                d.model_id
+            LIMIT 1
+        );
+    END IF;
+
+    RETURN QUERY
+    SELECT s.rank::integer, s.similar_movie_id, m.title, s.score, d.name, s.run_id
+    FROM recsys_store.movie_similarities AS s
+    JOIN recsys_store.models AS d ON d.model_id = s.model_id
+    JOIN recsys_store.movies AS m ON m.movie_id = s.similar_movie_id
+    WHERE s.run_id = asked_run_id
+      AND s.model_id = asked_model_id
+      AND s.movie_id = asked_movie_id
+      AND s.score > 0
+    ORDER BY s.rank
+    LIMIT asked_n;
+END
+$$;
+
+COMMENT ON FUNCTION recsys.similar_rows(integer, integer, text) IS
+'What recsys.similar gives; call that';

@@ -1,0 +1,45 @@
+CREATE OR REPLACE FUNCTION recsys.similar_users_rows(
+    asked_user_id integer, asked_n integer, asked_model text
+)
+RETURNS TABLE (
+    rank integer, user_id integer, score double precision, common_ratings integer, model text,
+    run_id integer
+)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    asked_run_id integer;
+    asked_model_id smallint;
+BEGIN
+    PERFORM recsys.require_id('user_id', asked_user_id);
+    PERFORM recsys.require_n(asked_n);
+    asked_run_id := recsys.require_published();
+    IF asked_model IS NOT NULL THEN
+        asked_model_id := recsys.require_model(asked_run_id, asked_model);
+    ELSE
+        SELECT m.model_id INTO asked_model_id
+        FROM recsys_store.runs AS r
+        JOIN recsys_store.models AS m
+            ON m.name = 'user_knn' AND r.parameters -> 'models' ? m.name
+        WHERE r.run_id = asked_run_id;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'run % has compared no users', asked_run_id
+                USING ERRCODE = '22023', HINT = 'Add user_knn to the models that are refreshed.';
+        END IF;
+    END IF;
+
+    RETURN QUERY
+    SELECT s.rank::integer, s.similar_user_id, s.score, s.common_ratings, d.name, s.run_id
+    FROM recsys_store.user_similarities AS s
+    JOIN recsys_store.models AS d ON d.model_id = s.model_id
+    WHERE s.run_id = asked_run_id AND s.model_id = asked_model_id AND s.user_id = asked_user_id
+    ORDER BY s.rank
+    LIMIT asked_n;
+END
+$$;
+
+COMMENT ON FUNCTION recsys.similar_users_rows(integer, integer, text) IS
+'What recsys.similar_users gives; call that';

@@ -1,0 +1,82 @@
+CREATE OR REPLACE FUNCTION recsys.user_status(user_id integer)
+RETURNS TABLE (
+    status text, ratings bigint, ratings_since_run bigint, run_age interval, run_id integer,
+    explanation text
+)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    asked record;
+    run record;
+    listed boolean := false;
+BEGIN
+    PERFORM recsys.require_id('user_id', user_status.user_id);
+    ratings := (
+        SELECT count(*) FROM recsys_store.ratings AS r WHERE r.user_id = user_status.user_id
+    );
+    IF NOT EXISTS (
+        SELECT FROM recsys_store.users AS u WHERE u.user_id = user_status.user_id
+    ) THEN
+        status := 'unknown_user';
+        explanation := 'nobody has this id: recommend gives the chart';
+    END IF;
+    SELECT r.run_id, r.snapshot_at, now() - r.snapshot_at AS age INTO run
+    FROM recsys_store.published AS p
+    JOIN recsys_store.runs AS r ON r.run_id = p.run_id;
+    IF NOT FOUND THEN
+        status := coalesce(status, 'cold_start');
+        explanation := 'nothing is published yet: recommend fails';
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    run_id := run.run_id;
+    run_age := run.age;
+    ratings_since_run := CASE
+        WHEN NOT (
+            SELECT c.changed FROM recsys.changed_since(run.run_id, user_status.user_id) AS c
+        ) THEN 0
+        ELSE greatest(
+            1,
+            ratings - coalesce((
+                SELECT s.ratings_count FROM recsys_store.run_users AS s
+                WHERE s.run_id = run.run_id AND s.user_id = user_status.user_id
+            ), 0),
+            (
+                SELECT count(*) FROM recsys_store.ratings AS r
+                WHERE r.user_id = user_status.user_id AND r.rated_at > run.snapshot_at
+            )
+        )
+    END;
+    SELECT a.* INTO asked FROM recsys.asked_models(NULL) AS a;
+    IF status IS NOT NULL THEN
+        NULL;
+    ELSIF ratings = 0 THEN
+        status := 'cold_start';
+        explanation := 'has rated nothing: recommend gives the chart';
+    ELSIF ratings_since_run > 0 AND asked.live_id IS NOT NULL THEN
+        status := 'live';
+        explanation := format(
+            'the ratings have changed since run %s: recommend follows them by %s', run_id, asked.live
+        );
+    ELSIF EXISTS (
+        SELECT FROM recsys_store.user_recommendations AS u
+        WHERE u.run_id = run.run_id AND u.model_id = asked.model_id
+          AND u.user_id = user_status.user_id
+    ) THEN
+        status := 'personalised';
+        explanation := format('run %s stored a list by %s', run_id, asked.name);
+    ELSE
+        status := 'cold_start';
+        explanation := format(
+            '%s found nothing to recommend to this user: recommend goes by what the movies rated are, then by the chart',
+            asked.name
+        );
+    END IF;
+    RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION recsys.user_status(integer) IS
+'How a user is served by the default model, one row. status: personalised, by the list the run stored; live, by the ratings as they are now; cold_start, by content or the chart; unknown_user. ratings_since_run: ratings the published run has not read or read otherwise, at least. run_age: since it read. explanation: the same in words';

@@ -1,0 +1,93 @@
+CREATE OR REPLACE FUNCTION recsys.verify_lists_rows(asked_run_id integer, asked_users integer)
+RETURNS TABLE (
+    model text, users bigint, stored bigint, recomputed bigint, missing bigint, extra bigint,
+    run_id integer
+)
+-- Nested loops along the keys add scores up in the order of the run.
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_sort = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET max_parallel_workers_per_gather = 0
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    run record;
+    one record;
+BEGIN
+    SELECT r.run_id, r.parameters, r.pruned_at, r.state INTO run
+    FROM recsys_store.runs AS r
+    WHERE r.run_id = coalesce(asked_run_id, recsys.require_published());
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no run %', asked_run_id
+            USING ERRCODE = 'P0002', HINT = 'recsys.runs shows the runs there are.';
+    ELSIF run.pruned_at IS NOT NULL OR run.state <> 'complete' THEN
+        RAISE EXCEPTION 'run % has no results here', run.run_id
+            USING ERRCODE = '55000', HINT = 'recsys.runs shows which were dropped.';
+    END IF;
+    FOR one IN
+        SELECT m.model_id, m.name, m.scoring FROM recsys_store.models AS m
+        WHERE m.scoring IS NOT NULL AND run.parameters -> 'models' ? m.name
+        ORDER BY m.name
+    LOOP
+        RETURN QUERY
+        WITH chosen AS MATERIALIZED (
+            SELECT u.user_id
+            FROM recsys_store.run_users AS u
+            CROSS JOIN LATERAL recsys.changed_since(run.run_id, u.user_id) AS c
+            WHERE u.run_id = run.run_id AND NOT c.changed
+            -- Any of them, the same each time.
+            ORDER BY hashint4(u.user_id), u.user_id
+            LIMIT asked_users
+        ),
+        written AS MATERIALIZED (
+            SELECT u.user_id, u.rank::bigint AS rank, u.movie_id, u.score
+            FROM chosen AS c
+            JOIN recsys_store.user_recommendations AS u ON u.user_id = c.user_id
+            WHERE u.run_id = run.run_id AND u.model_id = one.model_id
+        ),
+        anew AS MATERIALIZED (
+            SELECT c.user_id, l.rank, l.movie_id, l.score
+            FROM chosen AS c
+            CROSS JOIN LATERAL (
+                SELECT array_agg(r.movie_id) AS rated, array_agg(r.rating) AS given
+                FROM (
+                    SELECT o.movie_id, o.rating FROM recsys_store.ratings AS o
+                    WHERE o.user_id = c.user_id
+                    ORDER BY o.movie_id
+                ) AS r
+            ) AS g
+            CROSS JOIN LATERAL (
+                SELECT
+                    row_number() OVER (ORDER BY s.score DESC, s.movie_id) AS rank, s.movie_id,
+                    s.score
+                FROM recsys.live_scores(
+                    run.run_id, one.model_id, one.scoring, g.rated, g.given
+                ) AS s
+                WHERE NOT EXISTS (
+                    SELECT FROM recsys_store.ratings AS r
+                    WHERE r.user_id = c.user_id AND r.movie_id = s.movie_id
+                )
+                ORDER BY s.score DESC, s.movie_id
+                LIMIT (run.parameters ->> 'list_length')::integer
+            ) AS l
+        )
+        SELECT
+            one.name,
+            (SELECT count(*) FROM chosen),
+            (SELECT count(*) FROM written),
+            (SELECT count(*) FROM anew),
+            (SELECT count(*) FROM (TABLE anew EXCEPT ALL TABLE written) AS d),
+            (SELECT count(*) FROM (TABLE written EXCEPT ALL TABLE anew) AS d),
+            run.run_id;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION recsys.verify_lists_rows(integer, integer) IS
+'What recsys.verify_lists gives; call that';

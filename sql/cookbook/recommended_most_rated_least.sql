@@ -1,0 +1,17 @@
+-- Question: Which movies do we recommend most although hardly anybody rated them?
+-- Read off: lists is how many people have the movie among their first ten. Movies that stand on
+--   many lists with few ratings are either discoveries or a model's mistake: look at a
+--   few with recsys.explain.
+-- Change: model and the first 10 places.
+SELECT
+    l.movie_id, m.title, m.year, l.lists, m.ratings_count,
+    round(m.ratings_mean::numeric, 2) AS ratings_mean
+FROM (
+    SELECT r.movie_id, count(*) AS lists
+    FROM recsys.recommendations AS r
+    WHERE r.model = (SELECT u.default_model FROM recsys.runs AS u WHERE u.published) AND r.rank <= 10
+    GROUP BY r.movie_id
+) AS l
+JOIN recsys.movies AS m ON m.movie_id = l.movie_id
+ORDER BY l.lists::numeric / (m.ratings_count + 1) DESC, l.lists DESC, l.movie_id
+LIMIT 20;

@@ -1,0 +1,12 @@
+-- Question: Which rows of our files were rejected, and why?
+-- Read off: One row a file and reason, with an example. One reason that grows is a change of the
+--   file's form; the rest of such a file may be wrong as well.
+-- Change: All ingests; recsys.rejected_rows has every row.
+SELECT
+    i.ingest_id, i.edition, r.file, regexp_replace(r.reason, '[0-9.]+', 'N', 'g') AS why,
+    count(*) AS rows, min(r.line) AS first_line,
+    (array_agg(r.content ORDER BY r.line))[1] AS for_example
+FROM recsys.rejected_rows AS r
+JOIN recsys.ingests AS i ON i.ingest_id = r.ingest_id
+GROUP BY i.ingest_id, i.edition, r.file, why
+ORDER BY i.ingest_id DESC, rows DESC, r.file, why;

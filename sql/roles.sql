@@ -1,0 +1,121 @@
+-- Who may do what, each with no more than that:
+--
+--   recsys_owner   owns both schemas and all in them, so that what functions do for their callers
+--                  is done with its rights and no more; nobody connects as it
+--   recsys_job     loads, refreshes, evaluates, publishes, prunes, upgrades: a member of the owner
+--   recsys_app     reads the contract and calls recsys.rate and recsys.block
+--   recsys_reader  reads the contract
+--
+-- To be run by a superuser, or by the owner of the database if that one may create roles:
+-- `recsys db roles`, or psql -1 -f roles.sql. Running it again changes nothing, except that it
+-- mends what was made or granted otherwise since; every `recsys db upgrade` does so.
+
+-- Roles belong to the whole server: another database may have made them, or be about to. What
+-- they begin with is set once, so that it can be changed by ALTER ROLE. They have no password.
+DO $$
+DECLARE
+    wanted record;
+BEGIN
+    FOR wanted IN
+        SELECT w.name, w.definition
+        FROM (VALUES
+            ('recsys_owner', ARRAY[
+                'CREATE ROLE recsys_owner NOLOGIN',
+                'COMMENT ON ROLE recsys_owner IS ''Owns the tables and the contract of recsys'''
+            ]),
+            ('recsys_job', ARRAY[
+                'CREATE ROLE recsys_job LOGIN',
+                'COMMENT ON ROLE recsys_job IS ''Runs the jobs of recsys'''
+            ]),
+            ('recsys_app', ARRAY[
+                'CREATE ROLE recsys_app LOGIN',
+                'ALTER ROLE recsys_app SET statement_timeout = ''10s''',
+                'COMMENT ON ROLE recsys_app IS ''Reads recommendations; rates and blocks for users'''
+            ]),
+            ('recsys_reader', ARRAY[
+                'CREATE ROLE recsys_reader LOGIN',
+                'ALTER ROLE recsys_reader SET default_transaction_read_only = on',
+                'ALTER ROLE recsys_reader SET statement_timeout = ''30s''',
+                'COMMENT ON ROLE recsys_reader IS ''Reads recommendations'''
+            ])
+        ) AS w (name, definition)
+        WHERE NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = w.name)
+    LOOP
+        BEGIN
+            FOR step IN 1..cardinality(wanted.definition) LOOP
+                EXECUTE wanted.definition[step];
+            END LOOP;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL;  -- somebody was quicker
+        END;
+    END LOOP;
+    IF NOT pg_has_role('recsys_job', 'recsys_owner', 'USAGE') THEN
+        GRANT recsys_owner TO recsys_job;
+    END IF;
+    -- Only an owner's member can give it what is its own now. A superuser is everybody's.
+    IF NOT pg_has_role('recsys_owner', 'USAGE') THEN
+        EXECUTE format('GRANT recsys_owner TO %I', current_user);
+    END IF;
+END
+$$;
+
+-- The database. Objects of somebody's own, even temporary ones, are how functions are deceived,
+-- and jobs alone need them.
+DO $$
+BEGIN
+    IF (SELECT pg_has_role(d.datdba, 'USAGE') FROM pg_database AS d WHERE d.datname = current_database()) THEN
+        EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+        EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO recsys_owner', current_database());
+        EXECUTE format(
+            'GRANT CONNECT ON DATABASE %I TO recsys_owner, recsys_job, recsys_app, recsys_reader',
+            current_database()
+        );
+    END IF;
+    -- Open to everybody where the database comes from a PostgreSQL older than 15.
+    IF (SELECT pg_has_role(n.nspowner, 'USAGE') FROM pg_namespace AS n WHERE n.nspname = 'public') THEN
+        REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+    END IF;
+END
+$$;
+
+-- Whose everything is. Indexes and the sequences of columns go with their tables.
+DO $$
+DECLARE
+    statement text;
+BEGIN
+    FOR statement IN
+        SELECT format('ALTER SCHEMA %I OWNER TO recsys_owner', n.nspname)
+        FROM pg_namespace AS n
+        WHERE n.nspname IN ('recsys_store', 'recsys') AND n.nspowner <> 'recsys_owner'::regrole
+        UNION ALL
+        SELECT format('ALTER TABLE %I.%I OWNER TO recsys_owner', n.nspname, c.relname)
+        FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname IN ('recsys_store', 'recsys')
+          AND c.relkind IN ('r', 'p', 'v', 'm')
+          AND c.relowner <> 'recsys_owner'::regrole
+        UNION ALL
+        SELECT format('ALTER ROUTINE %s OWNER TO recsys_owner', p.oid::regprocedure)
+        FROM pg_proc AS p
+        JOIN pg_namespace AS n ON n.oid = p.pronamespace
+        WHERE n.nspname IN ('recsys_store', 'recsys') AND p.proowner <> 'recsys_owner'::regrole
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+END
+$$;
+
+-- The store is nobody else's.
+REVOKE ALL ON SCHEMA recsys_store FROM PUBLIC, recsys_app, recsys_reader;
+REVOKE ALL ON ALL TABLES IN SCHEMA recsys_store FROM PUBLIC, recsys_app, recsys_reader;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA recsys_store FROM PUBLIC, recsys_app, recsys_reader;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA recsys_store FROM PUBLIC, recsys_app, recsys_reader;
+
+-- The contract. Its functions are everybody's who may use the schema, except for those that their
+-- own files keep to the owner.
+REVOKE ALL ON SCHEMA recsys FROM PUBLIC, recsys_app, recsys_reader;
+REVOKE ALL ON ALL TABLES IN SCHEMA recsys FROM PUBLIC, recsys_app, recsys_reader;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA recsys FROM recsys_app, recsys_reader;
+GRANT USAGE ON SCHEMA recsys TO recsys_app, recsys_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA recsys TO recsys_app, recsys_reader;
+GRANT EXECUTE ON FUNCTION recsys.rate, recsys.block TO recsys_app;
