@@ -2,18 +2,59 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from datetime import UTC, datetime
+from typing import Literal
 
 from rich.console import Console
 from rich.logging import RichHandler
 
+Format = Literal["text", "json"]
 
-def set_up(console: Console, *, verbose: bool) -> None:
-    """Send the project's log records to the console: warnings, or everything when verbose."""
+
+def set_up(console: Console, *, verbose: bool, form: Format = "text") -> None:
+    """Send the project's log records to the console.
+
+    As text: warnings, or everything when verbose. As JSON, an object a line: what jobs do as well.
+    """
     root = logging.getLogger("recsys")
     root.handlers.clear()
+    root.addHandler(_as_json(console) if form == "json" else _as_text(console))
+    usual = logging.INFO if form == "json" else logging.WARNING
+    root.setLevel(logging.DEBUG if verbose else usual)
+    root.propagate = False
+
+
+def tell_what_is_done() -> None:
+    """Show what is done even where nobody asked for more than warnings."""
+    root = logging.getLogger("recsys")
+    root.setLevel(min(root.level, logging.INFO))
+
+
+def _as_text(console: Console) -> logging.Handler:
     handler = RichHandler(console=console, show_path=False, rich_tracebacks=False)
     handler.setFormatter(logging.Formatter("%(message)s", datefmt="%H:%M:%S"))
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG if verbose else logging.WARNING)
-    root.propagate = False
+    return handler
+
+
+def _as_json(console: Console) -> logging.Handler:
+    handler = logging.StreamHandler(console.file)
+    handler.setFormatter(_JsonLines())
+    return handler
+
+
+class _JsonLines(logging.Formatter):
+    """An object a line: time (ISO 8601, UTC), level, logger, message, and `facts` of the record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "facts", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)

@@ -170,16 +170,30 @@ def refresh(
         str | None,
         typer.Option("--force", metavar="REASON", help="Publish even what the gate refuses."),
     ] = None,
+    users_only: Annotated[
+        bool,
+        typer.Option(
+            "--users-only", help="Only new lists for people whose ratings changed since the run."
+        ),
+    ] = False,
 ) -> None:
     """Compute recommendations from the ratings and publish them."""
     from recsys.jobs.plan import plan
     from recsys.jobs.refresh import refresh as refresh_job
+    from recsys.jobs.refresh_users import refresh_users
 
+    if users_only and (models or force is not None):
+        raise typer.BadParameter("--users-only takes neither --models nor --force")
     if force is not None and not force.strip():
         raise typer.BadParameter("--force wants the reason in words: it is kept in the log")
     todo = plan(settings.load().refresh, model_names(models), publish=not no_publish)
     with show.reporting() as reporter, database() as opened:
-        report = refresh_job(opened, todo, if_changed=if_changed, force=force, reporter=reporter)
+        if users_only:
+            report = refresh_users(opened, todo, reporter=reporter)
+        else:
+            report = refresh_job(
+                opened, todo, if_changed=if_changed, force=force, reporter=reporter
+            )
     if not report.changed:
         show.say(f"No change: run {report.run_id} is published and still true.")
         return

@@ -9,9 +9,12 @@ from typing import Annotated
 import typer
 
 from recsys import settings
+from recsys.jobs.orphans import clear_orphans
 from recsys.jobs.server import Database, configured_database
 from recsys.service import Recommender
 
+LARGEST_ID = 2**31 - 1
+User = Annotated[int, typer.Argument(min=0, max=LARGEST_ID, metavar="USER", help="Id of the user.")]
 Count = Annotated[int, typer.Option("-n", min=0, max=100_000, help="How many rows.")]
 Model = Annotated[
     str | None, typer.Option("--model", help="Model to ask; the published default without it.")
@@ -32,6 +35,7 @@ def model_names(text: str | None) -> list[str] | None:
 @contextmanager
 def database() -> Iterator[Database]:
     with configured_database(settings.load()) as opened:
+        clear_orphans(opened)
         yield opened
 
 

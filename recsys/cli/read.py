@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
 
 from recsys.cli import show
-from recsys.cli.options import Count, Json, Model, recommender
-from recsys.errors import UnknownMovie
+from recsys.cli.options import LARGEST_ID, Count, Json, Model, User, recommender
+from recsys.cli.prometheus import as_prometheus
+from recsys.errors import RecsysError, UnknownMovie
 from recsys.service import Recommender
-from recsys.service.results import FoundMovie, Status
+from recsys.service.results import Because, FoundMovie, Freshness, Status
 
 app = typer.Typer()
-LARGEST_ID = 2**31 - 1
-User = Annotated[int, typer.Argument(min=0, max=LARGEST_ID, metavar="USER", help="Id of the user.")]
 
 
 @app.command()
@@ -82,6 +83,50 @@ def similar_users(user: User, n: Count = 10, model: Model = None, json: Json = F
     caption = f"model {found[0].model}, run {found[0].run_id}" if found else "nobody is near"
     columns = ("rank", "user_id", "score", "common_ratings")
     show.rows(found, columns, title=f"Of similar taste as user {user}", caption=caption)
+
+
+@app.command()
+def explain(
+    user: User,
+    movie: Annotated[str, typer.Argument(metavar="MOVIE", help="Id or title of the movie.")],
+    n: Count = 10,
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """Show why a movie is recommended to a user."""
+    with recommender() as service:
+        known = find_movie(service, movie)
+        found = service.explain(user, known.movie_id, model=model)
+    if json:
+        show.json_rows(found)
+        return
+    first = found[0]
+    if first.because_movie_id is None:
+        show.say(f"No movie user {user} rated leads to {known.title}: it is {first.source}.")
+        return
+    columns = ("because_title", "rating", "contribution", "share", "shared_genres", "shared_tags")
+    more = f"; {len(found) - n} more" if len(found) > n else ""
+    how = "their sum" if first.exact else "divided among them, an account of the closest"
+    caption = f"score {first.score:.4f} by {first.model} ({first.source}), {how}{more}"
+    title = f"Why {known.title} for user {user}"
+    show.rows([_reason(row) for row in found[:n]], columns, title=title, caption=caption)
+
+
+@dataclass(frozen=True)
+class _Reason:
+    because_title: str | None
+    rating: float | None
+    contribution: float | None
+    share: float | None
+    shared_genres: str
+    shared_tags: str
+
+
+def _reason(row: Because) -> _Reason:
+    return _Reason(
+        row.because_title, row.rating, row.contribution, row.share,
+        ", ".join(row.shared_genres), ", ".join(row.shared_tags),
+    )  # fmt: skip
 
 
 @app.command()
@@ -156,14 +201,66 @@ def search(
 
 
 @app.command()
-def status(json: Json = False) -> None:
-    """Show what the database holds and what is published."""
+def status(
+    check: Annotated[
+        bool, typer.Option("--check", help="Fail if what is published is stale; for monitors.")
+    ] = False,
+    prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="How fresh it is, as Prometheus reads it.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show what the database holds, what is published, and whether that is fresh."""
     with recommender() as service:
-        found = service.status()
-    if json:
-        show.json_one(found)
-    else:
+        fresh = service.freshness(count_ratings=not check)
+        found = None if check or prometheus else service.status()
+    if prometheus:
+        show.out(as_prometheus(fresh))
+    elif found is not None and json:
+        show.as_json({**asdict(found), "freshness": [asdict(row) for row in fresh]})
+    elif found is not None:
         show.facts("Status", _status_facts(found))
+        columns = ("artefact", "run_id", "age", "ratings_since", "stale", "consecutive_failures")
+        show.rows([_aged(row) for row in fresh], columns, title="Freshness")
+    if check:
+        _check(fresh)
+
+
+@dataclass(frozen=True)
+class _Aged:
+    artefact: str
+    run_id: int | None
+    age: show.Figure
+    ratings_since: int | None
+    stale: str
+    consecutive_failures: int
+
+
+def _aged(row: Freshness) -> _Aged:
+    age = "-" if row.age_seconds is None else show.age(row.age_seconds)
+    stale = "stale" if row.stale else "no"
+    return _Aged(
+        row.artefact, row.run_id, show.Figure(age), row.ratings_since, stale,
+        row.consecutive_failures,
+    )  # fmt: skip
+
+
+def _check(fresh: Sequence[Freshness]) -> None:
+    """Raise RecsysError, which ends the command with 1, where anything is stale."""
+    stale = [row for row in fresh if row.stale]
+    if not stale:
+        show.say("Fresh.")
+        return
+    row = stale[0]
+    if row.run_id is None:
+        message = "nothing is published"
+    else:
+        names = ", ".join(each.artefact for each in stale)
+        allowed = show.age(row.max_age_seconds or 0)
+        message = f"{names} are stale: run {row.run_id} is {show.age(row.age_seconds or 0)} old, "
+        message += f"{allowed} are allowed"
+    failed = f"; the last refresh failed: {row.last_error}" if row.last_error else ""
+    raise RecsysError(message + failed, hint="`recsys refresh`, or see `recsys runs list`")
 
 
 def _status_facts(found: Status) -> dict[str, object]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from recsys import settings
 from recsys.cli import show
-from recsys.cli.options import Count, Json, recommender
-from recsys.cli.read import LARGEST_ID
+from recsys.cli.options import LARGEST_ID, Count, Json, database, recommender
+from recsys.errors import RunError
 from recsys.service.results import Run, RunDifference, RunRecord
 
-app = typer.Typer(no_args_is_help=True, help="See past runs and compare them.")
+if TYPE_CHECKING:
+    from recsys.jobs.publish import Publication
+
+app = typer.Typer(no_args_is_help=True, help="See past runs, compare, publish and drop them.")
 
 
 def _run_argument(name: str) -> Any:
@@ -64,6 +68,87 @@ def compare(
     _show_lists([row for row in found if row.part == "lists"], k, runs)
     _show_rows([row for row in found if row.part == "rows"], runs)
     _show_metrics_of_both([row for row in found if row.part == "metrics"], runs)
+
+
+Reason = Annotated[
+    str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in recsys.publications.")
+]
+
+
+@app.command()
+def publish(
+    run: Annotated[int, _run_argument("RUN")],
+    reason: Reason = None,
+    force: Annotated[
+        str | None,
+        typer.Option("--force", metavar="REASON", help="Publish even what the gate refused."),
+    ] = None,
+) -> None:
+    """Let readers see a run whose results are here."""
+    from recsys.jobs.publish import publish as publish_job
+
+    if force is not None and not force.strip():
+        raise typer.BadParameter("--force wants the reason in words: it is kept in the log")
+    with database() as opened:
+        done = publish_job(opened, run, reason=force or reason, force=force is not None)
+    show.say(_replaced(done))
+
+
+@app.command()
+def rollback(reason: Reason = None) -> None:
+    """Go back to the run that was published before; twice goes two back."""
+    from recsys.jobs.publish import rollback as rollback_job
+
+    with database() as opened:
+        done = rollback_job(opened, reason=reason)
+    show.say(_replaced(done))
+
+
+@app.command()
+def prune(
+    keep: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="Runs; without it as recsys.toml says.")
+    ] = None,
+) -> None:
+    """Drop the results of all but the newest runs and the published one."""
+    from recsys.jobs.prune import prune as prune_job
+
+    with database() as opened:
+        pruned = prune_job(opened, keep or settings.load().refresh.keep_runs)
+    what = f"runs {', '.join(map(str, pruned))}" if pruned else "nothing"
+    show.say(f"Dropped: {what}.")
+
+
+verify_app = typer.Typer()
+
+
+@verify_app.command()
+def verify(
+    run: Annotated[
+        int | None, typer.Argument(min=0, max=LARGEST_ID, metavar="[RUN]", help="Else published.")
+    ] = None,
+    users: Annotated[int, typer.Option(min=1, help="How many users are checked.")] = 1000,
+    every: Annotated[bool, typer.Option("--all", help="Check all of them.")] = False,
+    json: Json = False,
+) -> None:
+    """Prove that stored lists are what the run's similarities lead to."""
+    with recommender() as service:
+        found = service.verify_lists(run, None if every else users)
+    if json:
+        show.json_rows(found)
+    else:
+        columns = ("model", "users", "stored", "recomputed", "missing", "extra")
+        caption = None if found else "no model of the run has lists that follow from similarities"
+        number = f"run {found[0].run_id}" if found else "the run"
+        show.rows(found, columns, title=f"Lists of {number}, computed anew", caption=caption)
+    wrong = sum(row.missing + row.extra for row in found)
+    if wrong:
+        raise RunError(f"{wrong:,} rows are not what they should be", hint="`recsys refresh`")
+
+
+def _replaced(done: Publication) -> str:
+    before = "" if done.replaced is None else f" in place of run {done.replaced}"
+    return f"Run {done.run_id} is published{before}."
 
 
 # --- a run ---

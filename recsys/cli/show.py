@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,8 +19,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from recsys.jobs.progress import Reporter
+from recsys.jobs.progress import Reporter, Silent
 
+logger = logging.getLogger(__name__)
+
+as_log_lines = False
+"""Whether everything beside the data is told by the log, an object a line."""
 stdout = Console(highlight=False)
 TITLE_WIDTH = 16
 stderr = Console(stderr=True, highlight=False)
@@ -31,7 +36,10 @@ class Figure(str):
 
 def say(message: str) -> None:
     """Tell something that is not data."""
-    stderr.print(escape(message), soft_wrap=True)
+    if as_log_lines:
+        logger.info(message)
+    else:
+        stderr.print(escape(message), soft_wrap=True)
 
 
 def out(line: str) -> None:
@@ -122,6 +130,9 @@ def age(seconds: float) -> str:
 @contextmanager
 def reporting() -> Iterator[Reporter]:
     """Yield a reporter: a bar a stage on a terminal, a line a stage elsewhere."""
+    if as_log_lines:
+        yield Silent()
+        return
     if not stderr.is_terminal:
         yield _Lines(say)
         return

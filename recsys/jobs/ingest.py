@@ -84,6 +84,7 @@ def ingest(
     begun = time.monotonic()
     with database.transaction() as connection:
         schema.ensure(connection)
+        catalogue.lock_for_ingest(connection)
         started_at = ingests.now(connection)
         known = _known_movies(connection, replace=replace)
     dataset = _read(path, format, edition, known, on_duplicate, reporter)

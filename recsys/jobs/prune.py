@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import logging
 
+import sqlalchemy as sa
+
 from recsys.errors import StorageError
 from recsys.storage import results, runs
 from recsys.storage.engine import Database
 
 logger = logging.getLogger(__name__)
 
+WAIT_FOR_READERS = "SET lock_timeout = '10s'"
 LOCK_NOT_AVAILABLE = "55P03"
 
 
 def prune(database: Database, keep: int) -> list[int]:
     """Drop results beyond the `keep` newest runs, never the published one's; return the runs.
 
-    A run that somebody reads right now is left for the next time.
+    Readers of other runs do not wait. Of a run that somebody reads for long, what is left is
+    dropped the next time.
     """
     with database.transaction() as connection:
         candidates = runs.beyond_retention(connection, keep)
-    dropped = []
-    for run_id in candidates:
+        pruned = [run_id for run_id in candidates if runs.mark_pruned(connection, run_id)]
+    with database.transaction() as connection:
+        to_drop = results.of_pruned_runs(connection)
+    for run_id in to_drop:
         try:
-            with database.transaction() as connection:
-                results.wait_briefly(connection)
-                results.drop(connection, run_id)
+            with database.session() as session:
+                session.execute(sa.text(WAIT_FOR_READERS))
+                results.detach_and_drop(session, run_id)
         except StorageError as exc:
             if exc.sqlstate != LOCK_NOT_AVAILABLE:
                 raise
-            logger.warning("run %d is being read; its results stay until the next time", run_id)
-        else:
-            dropped.append(run_id)
-    return dropped
+            logger.warning("run %d is being read; its results go the next time", run_id)
+    return pruned

@@ -7,20 +7,22 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from recsys.algorithms.registry import FitOptions
 from recsys.domain import Metric, ModelOutput
 from recsys.errors import GateRefused, RecsysError, RunError, StorageError
+from recsys.jobs.background import heartbeat, interruptibly
 from recsys.jobs.gate import Verdict, check_scores, judge
+from recsys.jobs.orphans import fail_orphans
 from recsys.jobs.outputs import OutputWriter
 from recsys.jobs.plan import Plan
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.prune import prune
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
-from recsys.storage import matrices, runs, schema
+from recsys.storage import matrices, results, runs, schema
 from recsys.storage.engine import Database
 from recsys.storage.matrices import Snapshot
 
@@ -71,14 +73,14 @@ def refresh(
     model fails, GateRefused.
     """
     clock = StageClock(reporter or Silent())
-    with database.session() as session, _single_flight(database, session):
+    with database.session() as session, single_flight(database, session):
         snapshot = _read(database, chosen, clock)
         if if_changed and (current := _unchanged(database, chosen, snapshot)) is not None:
             return RefreshReport(current, True, False, 0, clock.total_seconds)
         run_id = _begin(database, chosen, clock.started_at)
-        with _failing_run(database, run_id, clock):
-            outputs = _compute(chosen, snapshot, clock)
-            verdict = _judge(database, chosen, snapshot, outputs, clock)
+        with failing_run(database, run_id, clock), heartbeat(database, run_id):
+            outputs = interruptibly(lambda: _compute(chosen, snapshot, clock))
+            verdict = interruptibly(lambda: _judge(database, chosen, snapshot, outputs, clock))
             published = chosen.publish and (not verdict.reasons or force is not None)
             writer = OutputWriter(run_id, snapshot, _model_ids(database, chosen))
             rows = _write(database, writer, outputs, clock)
@@ -87,7 +89,7 @@ def refresh(
             metrics += verdict.figures
             ending = Ending(published, verdict.reasons, force, metrics)
             _finish(database, chosen, snapshot, writer, ending, clock)
-        _prune(database, chosen.settings.keep_runs)
+        prune_quietly(database, chosen.settings.keep_runs)
     logger.info("run %d: %d rows in %.1f s", run_id, rows, clock.total_seconds)
     if chosen.publish and not published:
         raise GateRefused(
@@ -115,7 +117,8 @@ def _judge(
     return judge(chosen, snapshot.interactions, outputs, rows, published, clock)
 
 
-def _prune(database: Database, keep: int) -> None:
+def prune_quietly(database: Database, keep: int) -> None:
+    """Drop results of old runs, if that can be done now."""
     try:
         prune(database, keep)
     except StorageError as exc:
@@ -124,13 +127,13 @@ def _prune(database: Database, keep: int) -> None:
 
 
 @contextmanager
-def _single_flight(database: Database, session: sa.Connection) -> Iterator[None]:
+def single_flight(database: Database, session: sa.Connection) -> Iterator[None]:
+    """Be the only refresh of the database, and clear up after one that ended without a word."""
     with database.transaction() as connection:
         schema.ensure(connection)
     with runs.single_flight(session):
         with database.transaction() as connection:
-            for orphan in runs.fail_orphans(connection):
-                logger.warning("run %d was left unfinished; its results are dropped", orphan)
+            fail_orphans(connection)
         yield
 
 
@@ -174,6 +177,7 @@ def _begin(database: Database, chosen: Plan, started_at: datetime) -> int:
             seed=chosen.settings.seed,
             parameters=chosen.parameters,
             versions=code_versions(connection),
+            scope="full" if chosen.whole else "models",
         )
 
 
@@ -183,14 +187,28 @@ def _model_ids(database: Database, chosen: Plan) -> dict[str, int]:
 
 
 @contextmanager
-def _failing_run(database: Database, run_id: int, clock: StageClock) -> Iterator[None]:
+def failing_run(database: Database, run_id: int, clock: StageClock) -> Iterator[None]:
     """Mark the run as failed on any error, a Ctrl-C included."""
     try:
         yield
     except BaseException as exc:
         with suppress(RecsysError), database.transaction() as connection:
-            runs.fail(connection, run_id, str(exc) or type(exc).__name__, clock.stages)
+            runs.fail(connection, run_id, _reason(exc), clock.stages)
         raise
+
+
+def attach(database: Database, run_id: int) -> None:
+    """Attach the results of a run; who is published next, every statement can read."""
+    with database.transaction() as connection:
+        results.attach(connection, run_id)
+    with database.session() as session:
+        results.outlast_planned(session)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return "it was stopped by a signal"
+    return str(error) or type(error).__name__
 
 
 def _compute(chosen: Plan, snapshot: Snapshot, clock: StageClock) -> dict[str, ModelOutput]:
@@ -249,10 +267,12 @@ def _finish(
     ending: Ending,
     clock: StageClock,
 ) -> None:
-    """Attach, complete and publish in one short transaction."""
+    """Complete and publish in one short transaction."""
     low, high = snapshot.interactions.rating_range or (None, None)
     facts = {
         "cold_start_model_id": writer.model_ids.get(chosen.cold_start or ""),
+        "live_model_id": writer.model_ids.get(chosen.live_model or ""),
+        "max_age": timedelta(hours=chosen.settings.max_age_hours),
         "rating_model_id": writer.model_ids.get(chosen.rating_model or ""),
         "rating_min": low,
         "rating_max": high,
@@ -265,6 +285,7 @@ def _finish(
         "peak_memory_mb": peak_memory_mb(),
         "refused": "; ".join(ending.refused) or None,
     }
+    attach(database, writer.run_id)
     started = time.monotonic()
     with database.transaction() as connection:
         runs.complete(connection, writer.run_id, clock.stages, facts)
@@ -273,4 +294,6 @@ def _finish(
         if ending.publish:
             runs.publish(connection, writer.run_id, reason=ending.force)
     word = "published" if ending.publish else "attached"
-    logger.info("run %d %s in %.3f s", writer.run_id, word, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    facts = {"run_id": writer.run_id, "seconds": round(seconds, 3)}
+    logger.info("run %d %s in %.3f s", writer.run_id, word, seconds, extra={"facts": facts})

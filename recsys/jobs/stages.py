@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import resource
 import sys
@@ -17,6 +18,8 @@ import sqlalchemy as sa
 from recsys.jobs.progress import Reporter
 from recsys.storage.engine import server_version
 from recsys.storage.runs import Stage
+
+logger = logging.getLogger(__name__)
 
 PACKAGES = ("recsys", "numpy", "scipy", "scikit-learn", "implicit")
 
@@ -52,6 +55,8 @@ class StageClock:
         seconds = time.monotonic() - started
         self.stages.append(Stage(name, started_at, seconds, rows, peak_memory_mb()))
         self._reporter.end(f"{rows:,} {word}")
+        facts = {"stage": name, "seconds": round(seconds, 3), "rows": rows, "unit": word}
+        logger.info("%s: %d %s in %.1f s", name, rows, word, seconds, extra={"facts": facts})
 
 
 def peak_memory_mb() -> int:

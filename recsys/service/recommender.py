@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
 
 from recsys import settings
-from recsys.errors import ConfigError, NotPublished, RunError, StorageError, UnknownMovie
-from recsys.service import run_queries
+from recsys.errors import (
+    ConfigError,
+    NotPublished,
+    RecsysError,
+    RunError,
+    StorageError,
+    UnknownMovie,
+)
+from recsys.service import people_queries, run_queries
 from recsys.service.results import (
+    Because,
     ChartEntry,
     FoundMovie,
+    Freshness,
     PublishedRun,
     Rating,
     Recommendation,
@@ -28,6 +39,8 @@ from recsys.service.results import (
     SimilarMovie,
     SimilarUser,
     Status,
+    UserStatus,
+    VerifiedLists,
 )
 from recsys.storage.engine import Database, open_database
 
@@ -79,9 +92,6 @@ GROUP BY user_id
 ORDER BY abs(count(*) - 100), user_id
 LIMIT 1
 """
-GENRES = """
-SELECT DISTINCT genre FROM recsys.movies CROSS JOIN unnest(genres) AS genre ORDER BY genre
-"""
 COUNTS = """
 SELECT
     (SELECT edition FROM recsys.ingests WHERE kind = 'ratings' ORDER BY ingest_id DESC LIMIT 1)
@@ -109,9 +119,19 @@ CROSS JOIN (
 ) AS p
 WHERE r.published
 """
-NO_SUCH_RUN, NO_RESULTS, WRONG_DEPTH = "P0002", "55000", "22023"  # of recsys.compare_runs
 NO_CONTRACT = ("3F000", "42P01")  # no such schema, no such view
 FIRST_STEPS = "`recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
+# What the contract means by its SQLSTATEs: NULL, not a value, out of range; unknown; not there.
+REFUSED: Mapping[str | None, type[RecsysError]] = {
+    "22004": ConfigError,
+    "22023": ConfigError,
+    "22003": ConfigError,
+    "22P02": ConfigError,
+    "P0002": UnknownMovie,
+    "55000": NotPublished,
+}
+REFUSED_OF_RUNS = {**REFUSED, "P0002": RunError, "55000": RunError}
+HINTS = {NotPublished: FIRST_STEPS, UnknownMovie: "find its id with `recsys search TITLE`"}
 
 Row = TypeVar("Row")
 
@@ -165,8 +185,6 @@ class Recommender:
         A user without ratings gets a chart. Raises ConfigError for an unknown genre and for a model
         that is not published.
         """
-        self._check_model(model, "recommendations", lambda found: found["kind"] != "similarity")
-        self._check_genres(genres or ())
         wanted: dict[str, Any] = {"user_id": user_id, "n": n, "model": model}
         wanted |= {"genres": list(genres) if genres else None}
         wanted |= {"year_from": year_from, "year_to": year_to}
@@ -179,9 +197,11 @@ class Recommender:
 
         Raises UnknownMovie, and ConfigError for a model that is not published or finds none.
         """
-        self._check_model(model, "similar movies", lambda found: found["kind"] != "chart")
-        self.movie(movie_id)
-        return self._rows(SimilarMovie, SIMILAR, {"movie_id": movie_id, "n": n, "model": model})
+        wanted = {"movie_id": movie_id, "n": n, "model": model}
+        found = self._rows(SimilarMovie, SIMILAR, wanted)
+        if not found:
+            self._check_model(model, "similar movies", lambda known: known["kind"] != "chart")
+        return found
 
     def similar_users(
         self, user_id: int, n: int = 10, *, model: str | None = None
@@ -191,11 +211,12 @@ class Recommender:
         None where nobody is near. Raises ConfigError where the model is not published or finds
         none.
         """
-        by_users = "user_neighbours"
-        self._check_model(
-            model or "user_knn", "similar users", lambda found: found["prediction"] == by_users
-        )
-        return self._rows(SimilarUser, SIMILAR_USERS, {"user_id": user_id, "n": n, "model": model})
+        wanted = {"user_id": user_id, "n": n, "model": model}
+        found = self._rows(SimilarUser, SIMILAR_USERS, wanted)
+        if not found:
+            by_users = "user_neighbours"
+            self._check_model(model, "similar users", lambda known: known["prediction"] == by_users)
+        return found
 
     def predict_rating(
         self, user_id: int, movie_id: int, *, model: str | None = None
@@ -205,10 +226,11 @@ class Recommender:
         None where it cannot be known. Raises UnknownMovie, and ConfigError for a model that is not
         published or predicts no ratings.
         """
-        self._check_model(model, "predicted ratings", lambda found: bool(found["prediction"]))
-        self.movie(movie_id)
         wanted = {"user_id": user_id, "movie_id": movie_id, "model": model}
         rating: float | None = self._query(PREDICT_RATING, wanted)[0]["rating"]
+        if rating is None:
+            self._check_model(model, "predicted ratings", lambda known: bool(known["prediction"]))
+            self.movie(movie_id)
         return rating
 
     def top_movies(
@@ -218,8 +240,6 @@ class Recommender:
 
         Raises ConfigError for an unknown chart or genre.
         """
-        self._check_model(chart, "charts", lambda found: found["kind"] == "chart")
-        self._check_genres([genre] if genre else [])
         return self._rows(ChartEntry, TOP_MOVIES, {"n": n, "genre": genre, "chart": chart})
 
     def search(self, query: str, n: int = 10) -> list[FoundMovie]:
@@ -250,6 +270,73 @@ class Recommender:
         user_id: int = found[0]["user_id"]
         return user_id
 
+    def recommend_for(
+        self,
+        ratings: Mapping[int, float],
+        n: int = 10,
+        *,
+        model: str | None = None,
+        genres: Sequence[str] | None = None,
+        year_from: int | None = None,
+        year_to: int | None = None,
+    ) -> list[Recommendation]:
+        """Return n movies for somebody who gave these ratings, by movie; nothing is kept.
+
+        Raises UnknownMovie, ConfigError for ratings that cannot be.
+        """
+        values = {
+            "ratings": json.dumps({str(movie): rating for movie, rating in ratings.items()}),
+            "n": n,
+            "model": model,
+            "genres": list(genres) if genres is not None else None,
+            "year_from": year_from,
+            "year_to": year_to,
+        }
+        return self._rows(Recommendation, people_queries.RECOMMEND_FOR, values)
+
+    def explain(self, user_id: int, movie_id: int, *, model: str | None = None) -> list[Because]:
+        """Return what leads to a movie for a user, the strongest first.
+
+        Raises UnknownMovie.
+        """
+        values = {"user_id": user_id, "movie_id": movie_id, "model": model}
+        return self._rows(Because, people_queries.EXPLAIN, values)
+
+    def user_status(self, user_id: int) -> UserStatus:
+        """Return how a user is served, and why."""
+        return self._rows(UserStatus, people_queries.USER_STATUS, {"user_id": user_id})[0]
+
+    def rate(self, user_id: int, movie_id: int, rating: float) -> None:
+        """Keep a user's rating; recommendations follow it at once.
+
+        Raises UnknownMovie, ConfigError for a rating outside the scale.
+        """
+        values = {"user_id": user_id, "movie_id": movie_id, "rating": rating}
+        self._query(people_queries.RATE, values, writing=True)
+
+    def block(self, user_id: int, movie_id: int, until: datetime | None = None) -> None:
+        """Keep a movie out of a user's recommendations, for good or until then.
+
+        Raises UnknownMovie.
+        """
+        values = {"user_id": user_id, "movie_id": movie_id, "until": until}
+        self._query(people_queries.BLOCK, values, writing=True)
+
+    def freshness(self, *, count_ratings: bool = True) -> list[Freshness]:
+        """Return for each kind of result whether it is fresh; counting ratings reads them all."""
+        since = "ratings_since" if count_ratings else "CAST(NULL AS bigint)"
+        return self._rows(Freshness, run_queries.FRESHNESS.format(ratings_since=since), {})
+
+    def verify_lists(
+        self, run_id: int | None = None, users: int | None = 1000
+    ) -> list[VerifiedLists]:
+        """Compare stored lists of so many users with what the run's similarities lead to.
+
+        None: of the published run, of all users. Raises RunError.
+        """
+        values = {"run_id": run_id, "users": users}
+        return self._rows(VerifiedLists, run_queries.VERIFY, values, REFUSED_OF_RUNS)
+
     def status(self) -> Status:
         """Return what the database holds and what is published."""
         counts = dict(self._query(COUNTS, {})[0])
@@ -279,23 +366,14 @@ class Recommender:
         Raises RunError for a run without results to compare, ConfigError for a k that is not from
         1 to 1000.
         """
-        try:
-            return self._rows(RunDifference, run_queries.COMPARE, {"a": a, "b": b, "k": k})
-        except StorageError as exc:
-            if exc.sqlstate not in (NO_SUCH_RUN, NO_RESULTS, WRONG_DEPTH):
-                raise
-            words = str(exc).partition(": ")[2]
-            kind = ConfigError if exc.sqlstate == WRONG_DEPTH else RunError
-            raise kind(words, hint=exc.hint) from exc
+        wanted = {"a": a, "b": b, "k": k}
+        return self._rows(RunDifference, run_queries.COMPARE, wanted, REFUSED_OF_RUNS)
 
     def _check_model(
         self, model: str | None, what: str, fits: Callable[[sa.RowMapping], bool]
     ) -> None:
-        """Raise ConfigError unless the model is published and fits; None fits always."""
-        published = self._query(PUBLISHED_MODELS, {})
-        if not published:
-            raise NotPublished("nothing is published yet", hint=FIRST_STEPS)
-        fitting = [row["model"] for row in published if fits(row)]
+        """Raise ConfigError unless the model fits, one of those published; None fits always."""
+        fitting = [row["model"] for row in self._query(PUBLISHED_MODELS, {}) if fits(row)]
         if model is not None and model not in fitting:
             raise ConfigError(
                 f"no {what} of a model {model!r} are published",
@@ -304,27 +382,37 @@ class Recommender:
                 else "name one in [refresh] models of recsys.toml, then `recsys refresh`",
             )
 
-    def _check_genres(self, asked: Sequence[str]) -> None:
-        known = [row["genre"] for row in self._query(GENRES, {})] if asked else []
-        for genre in asked:
-            if genre.lower() not in [name.lower() for name in known]:
-                raise ConfigError(
-                    f"there is no genre {genre!r}", hint=f"genres: {', '.join(known)}"
-                )
-
     def _is_empty(self) -> bool:
         with self._database.snapshot() as connection:
             return connection.scalar(sa.text("SELECT to_regnamespace('recsys') IS NULL")) is True
 
-    def _rows(self, kind: type[Row], query: str, values: Mapping[str, Any]) -> list[Row]:
+    def _rows(
+        self,
+        kind: type[Row],
+        query: str,
+        values: Mapping[str, Any],
+        refused: Mapping[str | None, type[RecsysError]] = REFUSED,
+    ) -> list[Row]:
         names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-        return [kind(**{name: row[name] for name in names}) for row in self._query(query, values)]
+        found = self._query(query, values, refused)
+        return [kind(**{name: row[name] for name in names}) for row in found]
 
-    def _query(self, query: str, values: Mapping[str, Any]) -> Sequence[sa.RowMapping]:
+    def _query(
+        self,
+        query: str,
+        values: Mapping[str, Any],
+        refused: Mapping[str | None, type[RecsysError]] = REFUSED,
+        *,
+        writing: bool = False,
+    ) -> Sequence[sa.RowMapping]:
+        opened = self._database.transaction() if writing else self._database.snapshot()
         try:
-            with self._database.snapshot() as connection:
+            with opened as connection:
                 return connection.execute(sa.text(query), values).mappings().all()
         except StorageError as exc:
             if exc.sqlstate in NO_CONTRACT and self._is_empty():
                 raise NotPublished("the database is empty", hint=FIRST_STEPS) from exc
+            if exc.sqlstate in refused:
+                kind, words = refused[exc.sqlstate], str(exc).partition(": ")[2]
+                raise kind(words, hint=HINTS.get(kind, exc.hint)) from exc
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 
@@ -82,6 +82,71 @@ class PublishedRun:
     movies_count: int
     seconds: float
     peak_memory_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Because:
+    """What one rated movie adds to the score of another."""
+
+    because_movie_id: int | None
+    """None: no rated movie leads to it, as with a chart."""
+    because_title: str | None
+    rating: float | None
+    similarity: float | None
+    contribution: float | None
+    share: float | None
+    score: float
+    source: str
+    model: str
+    exact: bool
+    """Whether the score is the sum of the contributions and nothing else."""
+    shared_genres: list[str]
+    shared_tags: list[str]
+    run_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserStatus:
+    status: str
+    """personalised, live, cold_start or unknown_user."""
+    ratings: int
+    ratings_since_run: int | None
+    run_age: timedelta | None
+    run_id: int | None
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """Whether what readers see of one kind of result is fresh."""
+
+    artefact: str
+    run_id: int | None
+    """None: nothing is published."""
+    published_at: datetime | None
+    age_seconds: float | None
+    """Since the run read."""
+    max_age_seconds: float | None
+    ratings_since: int | None
+    last_attempt_at: datetime | None
+    last_error: str | None
+    consecutive_failures: int
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedLists:
+    """Stored lists of a model beside what its similarities lead to."""
+
+    model: str
+    users: int
+    stored: int
+    recomputed: int
+    missing: int
+    """Rows that should be stored and are not."""
+    extra: int
+    """Rows that are stored and should not be."""
+    run_id: int
 
 
 @dataclass(frozen=True, slots=True)

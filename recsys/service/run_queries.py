@@ -40,3 +40,17 @@ COMPARE = """
 SELECT part, model, protocol, metric, segment, value_a, value_b, value, n
 FROM recsys.compare_runs(CAST(:a AS integer), CAST(:b AS integer), CAST(:k AS integer))
 """
+FRESHNESS = """
+SELECT
+    artefact, run_id, published_at,
+    CAST(extract(epoch FROM age) AS double precision) AS age_seconds,
+    CAST(extract(epoch FROM max_age) AS double precision) AS max_age_seconds,
+    {ratings_since} AS ratings_since, last_attempt_at, last_error, consecutive_failures, stale
+FROM recsys.freshness
+ORDER BY artefact
+"""
+VERIFY = """
+SELECT model, users, stored, recomputed, missing, extra, run_id
+FROM recsys.verify_lists(CAST(:run_id AS integer), CAST(:users AS integer))
+ORDER BY model
+"""

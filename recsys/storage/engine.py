@@ -16,6 +16,8 @@ from recsys.errors import ConfigError, StorageError
 from recsys.storage.embedded import EmbeddedServer
 
 MINIMUM_VERSION = 15
+# A server that works for somebody who is gone is to notice.
+NOTICE_WHO_IS_GONE = "SET LOCAL client_connection_check_interval = '2s'"
 STARTING_UP = "57P03"
 WAIT_FOR_STARTUP_S = 60
 URL_FORM = (
@@ -46,6 +48,7 @@ class Database:
         """Yield a connection in a transaction: committed at the end, rolled back on any error."""
         with translated_errors(self.label), self.engine.begin() as connection:
             connection.execute(sa.text("SET LOCAL TimeZone = 'UTC'"))
+            connection.execute(sa.text(NOTICE_WHO_IS_GONE))
             yield connection
 
     @contextmanager
@@ -147,7 +150,7 @@ HINTS = {
     "42P01": "the schema is missing or old: run `recsys db upgrade`",
     "3F000": "the schema is missing: run `recsys db upgrade`",
     "42883": "the contract is missing or old: run `recsys db upgrade`",
-    "42501": "this role lacks the right; connect as the owner of the database",
+    "42501": "this role lacks the right; connect as one that has it, as recsys_job for jobs",
     "53100": "the disk of the database is full; make room and run the command again",
     "57014": "a timeout or a cancel request stopped the statement",
     "40001": "another command changed the same data at the same time; run it again",

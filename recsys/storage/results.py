@@ -6,6 +6,7 @@ Until it is attached no reader meets it and no lock of theirs is touched. What a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 import sqlalchemy as sa
@@ -22,6 +23,29 @@ SELECT c.relname, c.relispartition
 FROM pg_class AS c
 WHERE c.relnamespace = CAST(:schema AS regnamespace) AND c.relname = ANY (:names)
 """
+OTHER_OWNER = """
+SELECT pg_get_userbyid(relowner) FROM pg_class
+WHERE oid = CAST(:table AS regclass) AND pg_get_userbyid(relowner) <> current_user
+"""
+
+
+READING = """
+SELECT DISTINCT virtualtransaction FROM pg_locks
+WHERE relation = ANY (CAST(:names AS regclass[])) AND pid <> pg_backend_pid()
+"""
+PLANNED_WITHIN_S = 1.0
+DETACH_PENDING = """
+SELECT inhdetachpending FROM pg_inherits
+WHERE inhparent = CAST(:parent AS regclass) AND inhrelid = CAST(:child AS regclass)
+"""
+LEFT_BEHIND = r"""
+SELECT DISTINCT r.run_id
+FROM pg_class AS c
+JOIN recsys_store.runs AS r ON CAST(r.run_id AS text) = substring(c.relname FROM '_run_(\d+)$')
+WHERE c.relnamespace = CAST(:schema AS regnamespace) AND c.relkind = 'r'
+  AND r.pruned_at IS NOT NULL
+ORDER BY r.run_id
+"""
 
 
 def partition_name(table: str, run_id: int) -> str:
@@ -29,14 +53,14 @@ def partition_name(table: str, run_id: int) -> str:
 
 
 def create(connection: sa.Connection, table: str, run_id: int) -> None:
-    """Make the standing-alone partition of a result table for a run."""
+    """Make the standing-alone partition of a result table for a run; its owner is the table's."""
     like = "LIKE {} INCLUDING CONSTRAINTS INCLUDING DEFAULTS INCLUDING COMMENTS"
-    _run(
-        connection,
-        f"CREATE TABLE {{}} ({like})",
-        _name(partition_name(table, run_id)),
-        _name(table),
-    )
+    child = _name(partition_name(table, run_id))
+    _run(connection, f"CREATE TABLE {{}} ({like})", child, _name(table))
+    # Whichever role refreshes, another one may have to prune.
+    owner = connection.scalar(sa.text(OTHER_OWNER), {"table": f"{STORE}.{table}"})
+    if owner is not None:
+        _run(connection, "ALTER TABLE {} OWNER TO {}", child, sql.Identifier(owner))
 
 
 def append(
@@ -67,6 +91,17 @@ def finish(connection: sa.Connection, table: str, run_id: int) -> None:
     _run(connection, "ANALYZE {}", _name(child))
 
 
+def of_run(connection: sa.Connection, run_id: int) -> list[str]:
+    """Return the result tables in which a run has a partition."""
+    return sorted(_partitions(connection, run_id))
+
+
+def columns(table: str) -> list[str]:
+    """Return the columns of a result table that its rows have beside the run's number."""
+    [found] = [each for each in TABLES if each.name == table]
+    return [column.name for column in found.columns if column.name != "run_id"]
+
+
 def attach(connection: sa.Connection, run_id: int) -> None:
     """Attach every partition of a run that stands alone yet."""
     standing = _partitions(connection, run_id)
@@ -79,6 +114,22 @@ def attach(connection: sa.Connection, run_id: int) -> None:
                 _name(partition_name(table, run_id)),
                 sql.Literal(run_id),
             )
+
+
+def outlast_planned(session: sa.Connection) -> None:
+    """Wait, for a second at most, until statements that were planned by now have begun.
+
+    A statement planned before a partition was attached does not read it, and may take its snapshot
+    after a publication: it would see the new run's number and none of its rows. `session` is in
+    autocommit.
+    """
+    given = {"names": [f"{STORE}.{table.name}" for table in TABLES]}
+    planned = list(session.scalars(sa.text(READING), given))
+    ends = time.monotonic() + PLANNED_WITHIN_S
+    while planned and time.monotonic() < ends:
+        time.sleep(0.005)
+        still = set(session.scalars(sa.text(READING), given))
+        planned = [transaction for transaction in planned if transaction in still]
 
 
 def drop(connection: sa.Connection, run_id: int) -> None:
@@ -94,9 +145,26 @@ def drop(connection: sa.Connection, run_id: int) -> None:
     )
 
 
-def wait_briefly(connection: sa.Connection) -> None:
-    """Let the transaction fail after half a second for a lock: new readers wait behind it."""
-    connection.execute(sa.text("SET LOCAL lock_timeout = '500ms'"))
+def detach_and_drop(session: sa.Connection, run_id: int) -> None:
+    """Drop every partition of a run; nobody who reads other runs waits.
+
+    Waits for those who read this one. `session` is in autocommit. What an interrupted call left
+    behind is finished by the next.
+    """
+    for table in _partitions(session, run_id):
+        child = partition_name(table, run_id)
+        parent, name = f"{STORE}.{table}", f"{STORE}.{child}"
+        pending = session.scalar(sa.text(DETACH_PENDING), {"parent": parent, "child": name})
+        if pending is not None:
+            form = "FINALIZE" if pending else "CONCURRENTLY"
+            statement = "ALTER TABLE {} DETACH PARTITION {} " + form
+            _run(session, statement, _name(table), _name(child))
+        _run(session, "DROP TABLE {}", _name(child))
+
+
+def of_pruned_runs(connection: sa.Connection) -> list[int]:
+    """Return the runs that are to have no results and have some yet."""
+    return list(connection.scalars(sa.text(LEFT_BEHIND), {"schema": STORE}))
 
 
 def _partitions(connection: sa.Connection, run_id: int) -> dict[str, bool]:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,8 +33,11 @@ ORDER BY run_id
 TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(hashtext('recsys refresh'))")
 TRY_LOCK_FOR_TRANSACTION = sa.text("SELECT pg_try_advisory_xact_lock(hashtext('recsys refresh'))")
 UNLOCK = sa.text("SELECT pg_advisory_unlock(hashtext('recsys refresh'))")
+HEARTBEAT_S = 5.0
+SILENCE = timedelta(seconds=12 * HEARTBEAT_S)
+"""Without a heartbeat for so long something is wrong with whoever runs a refresh."""
 WHO_RUNS = sa.text("""
-SELECT run_id, backend, started_at FROM recsys_store.runs
+SELECT run_id, backend, started_at, now() - heartbeat_at AS silence FROM recsys_store.runs
 WHERE state = 'running' ORDER BY run_id DESC LIMIT 1
 """)
 
@@ -73,17 +76,26 @@ def keep_refreshes_out(connection: sa.Connection) -> None:
 
 def _busy(connection: sa.Connection) -> RefreshBusy:
     holder = connection.execute(WHO_RUNS).one_or_none()
-    who = (
-        f"run {holder.run_id} by {holder.backend} since {holder.started_at:%Y-%m-%d %H:%M:%S}"
-        if holder
-        else "it has just begun, or an ingest replaces the data"
-    )
-    return RefreshBusy(f"another refresh is running: {who}", hint="wait for it to end")
+    if holder is None:
+        who = "it has just begun, or an ingest replaces the data"
+        return RefreshBusy(f"another refresh is running: {who}", hint="wait for it to end")
+    who = f"run {holder.run_id} by {holder.backend} since {holder.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    hint = "wait for it to end"
+    if holder.silence is not None and holder.silence > SILENCE:
+        who += f", not heard of for {holder.silence.total_seconds():,.0f} s"
+        hint = "its machine may be gone: end its session with pg_terminate_backend"
+    return RefreshBusy(f"another refresh is running: {who}", hint=hint)
 
 
 def confirm_lock(session: sa.Connection) -> None:
     """Raise the driver's error unless the session that holds the lock is still there."""
     session.execute(sa.text("SELECT 1"))
+
+
+def any_running(connection: sa.Connection) -> bool:
+    """Return whether a run is in state `running`, its process alive or not."""
+    running = sa.select(sa.func.count()).where(tables.runs.c.state == "running")
+    return bool(connection.scalar(running))
 
 
 def fail_orphans(connection: sa.Connection) -> list[int]:
@@ -127,10 +139,15 @@ def begin(
     seed: int,
     parameters: Mapping[str, Any],
     versions: Mapping[str, str],
+    scope: str = "full",
+    base_run_id: int | None = None,
 ) -> int:
     """Write a run in state `running`, begun now or at `started_at`, and return its id."""
     statement = tables.runs.insert().values(
         state="running",
+        scope=scope,
+        base_run_id=base_run_id,
+        heartbeat_at=sa.func.clock_timestamp(),
         started_at=started_at or sa.func.now(),
         default_model_id=default_model_id,
         seed=seed,
@@ -140,6 +157,15 @@ def begin(
     )
     run_id: int = connection.execute(statement.returning(tables.runs.c.run_id)).scalar_one()
     return run_id
+
+
+def beat(connection: sa.Connection, run_id: int) -> None:
+    """Note that the process that computes a run is alive."""
+    connection.execute(
+        tables.runs.update()
+        .where(tables.runs.c.run_id == run_id, tables.runs.c.state == "running")
+        .values(heartbeat_at=sa.func.clock_timestamp())
+    )
 
 
 def _backend() -> str:
@@ -209,17 +235,20 @@ def publish(
 ) -> None:
     """Let readers see a run from the commit on, and log that.
 
-    Raises RunError for a run that is not complete or whose results were dropped.
+    Raises RunError for a run that is not complete, whose results were dropped, or that holds only
+    some of the models.
     """
+    columns = tables.runs.c
     run = connection.execute(
-        sa.select(tables.runs.c.state, tables.runs.c.pruned_at).where(
-            tables.runs.c.run_id == run_id
-        )
+        # Held until the commit, so that nobody drops the results meanwhile.
+        sa.select(columns.state, columns.pruned_at, columns.kind, columns.scope)
+        .where(columns.run_id == run_id)
+        .with_for_update()
     ).one_or_none()
-    if run is None or run.state != "complete" or run.pruned_at is not None:
-        why = "does not exist" if run is None else run.state
-        why = "was pruned" if why == "complete" else why
-        raise RunError(f"run {run_id} cannot be published: {why}", hint="see recsys.runs")
+    why = _unpublishable(run)
+    if why:
+        hint = "`recsys runs list` shows the runs there are"
+        raise RunError(f"run {run_id} cannot be published: {why}", hint=hint)
     connection.execute(
         tables.publications.insert().values(run_id=run_id, action=action, reason=reason)
     )
@@ -227,6 +256,56 @@ def publish(
     connection.execute(
         pointer.on_conflict_do_update(index_elements=["only_row"], set_={"run_id": run_id})
     )
+
+
+def _unpublishable(run: Any) -> str | None:
+    """Return why a run cannot be published, None where it can."""
+    if run is None:
+        return "it does not exist"
+    if run.kind != "refresh":
+        return "it is an evaluation"
+    if run.state != "complete":
+        return f"it is {run.state}"
+    if run.pruned_at is not None:
+        return f"its results were dropped on {run.pruned_at:%Y-%m-%d %H:%M} UTC"
+    return "it has only some of the models" if run.scope == "models" else None
+
+
+def refused(connection: sa.Connection, run_id: int) -> str | None:
+    """Return what the gate had against a run."""
+    column = sa.select(tables.runs.c.refused).where(tables.runs.c.run_id == run_id)
+    found: str | None = connection.scalar(column)
+    return found
+
+
+def published_before(connection: sa.Connection) -> tuple[int | None, int]:
+    """Return the run that is published and the one it replaced, until the transaction ends.
+
+    A rollback undoes a publication: what it led back to was published before what it undid, and
+    the one before that is next. Raises RunError where there is none.
+    """
+    # One at a time: two rollbacks at once are to go two back.
+    connection.execute(sa.text("LOCK TABLE recsys_store.publications IN SHARE ROW EXCLUSIVE MODE"))
+    log = connection.execute(
+        sa.select(tables.publications.c.run_id, tables.publications.c.action).order_by(
+            tables.publications.c.publication_id
+        )
+    )
+    standing: list[int | None] = []
+    for run_id, action in log:
+        if action == "rollback":
+            standing.pop()
+            while standing[-1] != run_id:
+                standing.pop()
+        else:
+            standing.append(run_id)
+    earlier = [run_id for run_id in standing[:-1] if run_id is not None]
+    if not earlier:
+        raise RunError(
+            "nothing was published before what is published now",
+            hint="`recsys runs list` shows the runs there are, `recsys runs publish N` takes one",
+        )
+    return standing[-1], earlier[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,16 +330,17 @@ def published_figures(connection: sa.Connection) -> PublishedFigures | None:
     run = published_run(connection)
     if run is None:
         return None
+    measured = run.base_run_id or run.run_id
     stages, metrics, models = tables.run_stages.c, tables.run_metrics.c, tables.models.c
     rows = connection.execute(
         sa.select(stages.stage, stages.rows)
         .join(tables.models, models.name == stages.stage)
-        .where(stages.run_id == run.run_id)
+        .where(stages.run_id == measured)
     )
     figures = connection.execute(
         sa.select(tables.run_metrics, models.name)
         .join(tables.models, models.model_id == metrics.model_id)
-        .where(metrics.run_id == run.run_id)
+        .where(metrics.run_id == measured)
     )
     return PublishedFigures(
         run.run_id,
@@ -284,6 +364,24 @@ def published_run(connection: sa.Connection) -> sa.Row[Any] | None:
 def beyond_retention(connection: sa.Connection, keep: int) -> list[int]:
     """Return the runs whose results may go: all but the `keep` newest and the published one."""
     return list(connection.scalars(sa.text(BEYOND_RETENTION), {"keep": keep}))
+
+
+def mark_pruned(connection: sa.Connection, run_id: int) -> bool:
+    """Note that the results of a run go, unless it is published or gone; return whether they do."""
+    run = connection.execute(
+        sa.select(tables.runs.c.pruned_at).where(tables.runs.c.run_id == run_id).with_for_update()
+    ).one()
+    published = connection.scalar(
+        sa.select(sa.func.count()).where(tables.published.c.run_id == run_id)
+    )
+    if published or run.pruned_at is not None:
+        return False
+    connection.execute(
+        tables.runs.update()
+        .where(tables.runs.c.run_id == run_id)
+        .values(pruned_at=sa.func.clock_timestamp())
+    )
+    return True
 
 
 def _record_stages(connection: sa.Connection, run_id: int, stages: Sequence[Stage]) -> None:

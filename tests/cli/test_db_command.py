@@ -113,6 +113,45 @@ def test_upgrade_of_an_empty_database(recsys, empty_database):
     assert list(after) == ["url", "version", "schema", "bytes"]
 
 
+def test_roles_are_set_up_as_often_as_one_likes(recsys, refreshed_database, as_role):
+    settings = {"RECSYS_DATABASE_URL": refreshed_database.url}
+    told = [
+        f"The roles of {refreshed_database.label} are set up. Connect as",
+        "  recsys_job    to load, refresh, evaluate, publish and prune",
+        "  recsys_app    to read, rate and block",
+        "  recsys_reader to read",
+        "They have no password until you set one: recsys db psql -c '\\password recsys_reader'",
+    ]
+    for _ in range(2):
+        done = recsys("db", "roles", **settings)
+        assert (done.code, done.out, done.errors) == (0, "", told)
+    assert recsys("db", "upgrade", **settings).code == 0
+    wanted = recsys("recommend", "1", "--json", **settings)
+    for role in ("recsys_reader", "recsys_app", "recsys_job"):
+        settings = {"RECSYS_DATABASE_URL": as_role(refreshed_database, role).url}
+        found = recsys("recommend", "1", "--json", **settings)
+        assert (found.code, found.json) == (0, wanted.json)
+        assert recsys("db", "status", "--json", **settings).json["schema"] == "current"
+
+
+def test_roles_of_an_empty_database(recsys, empty_database, as_role):
+    settings = {"RECSYS_DATABASE_URL": empty_database.url}
+    assert recsys("db", "roles", **settings).code == 0
+    reader = {"RECSYS_DATABASE_URL": as_role(empty_database, "recsys_reader").url}
+    assert recsys("status", "--json", **reader).json["movies"] == 0
+
+
+@pytest.mark.parametrize("line", ["refresh", "db upgrade", "db roles"])
+def test_who_may_only_read_is_told_so(recsys, given_database, as_role, line):
+    settings = {"RECSYS_DATABASE_URL": as_role(given_database, "recsys_reader").url}
+    done = recsys(*line.split(), **settings)
+    assert (done.code, done.out) == (1, "")
+    assert done.errors == [
+        "error: PostgreSQL refused (42501): permission denied for schema recsys_store",
+        "hint: this role lacks the right; connect as one that has it, as recsys_job for jobs",
+    ]
+
+
 def test_the_url_of_a_server_of_ones_own(recsys, published_url):
     done = recsys("db", "url", RECSYS_DATABASE_URL=published_url)
     assert (done.code, done.out, done.err) == (0, f"{published_url}\n", "")

@@ -327,8 +327,8 @@ def test_refresh_without_ratings(recsys, database, contract_rows):
         (
             "[refresh]\nneighbors = 3\n",
             " line 2: unknown key in [refresh]: neighbors\nhint: allowed: models, default_model, "
-            "cold_start, rating_model, neighbours, list_length, keep_runs, seed, memory_mb, "
-            "threads",
+            "cold_start, rating_model, neighbours, list_length, keep_runs, max_age_hours, seed, "
+            "memory_mb, threads",
         ),
         (
             "[models.ease]\nlambda = 3\n",

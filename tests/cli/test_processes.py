@@ -48,7 +48,7 @@ def test_a_second_refresh_is_told_who_holds_the_lock(endless, refreshed_database
     assert (done.code, done.out) == (4, "")
     assert re.fullmatch(
         rf"error: another refresh is running: run 2 by \S+:{endless.pid} "
-        r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d",
+        r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC",
         done.errors[-2],
     )
     assert done.errors[-1] == "hint: wait for it to end"

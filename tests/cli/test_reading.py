@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from recsys.algorithms.registry import MODELS
 from recsys.cli import show
 from recsys.settings import DEFAULT_MODELS
 
@@ -202,16 +203,19 @@ def test_predict(reading_all, contract_rows, everything_database, arguments, mov
 
 
 def test_models_that_tell_nothing_of_users_or_ratings(reading_all):
-    predicting = "bayes_fm, item_knn, mf, svd, user_knn"
+    predicting = "models: bayes_fm, item_knn, mf, svd, user_knn"
+    no_users = "no similar users of a model 'ease' are published"
+    no_ratings = "no predicted ratings of a model 'ease' are published"
+    no_model, all_models = "run 1 has no model 'no'", f"It has: {', '.join(sorted(MODELS))}."
     for line, error, hint in (
-        ("similar-users 1 --model ease", "similar users of a model 'ease'", "user_knn"),
-        ("similar-users 1 --model no", "similar users of a model 'no'", "user_knn"),
-        ("predict 1 2 --model ease", "predicted ratings of a model 'ease'", predicting),
-        ("predict 1 2 --model no", "predicted ratings of a model 'no'", predicting),
+        ("similar-users 1 --model ease", no_users, "models: user_knn"),
+        ("similar-users 1 --model no", no_model, all_models),
+        ("predict 1 2 --model ease", no_ratings, predicting),
+        ("predict 1 2 --model no", no_model, all_models),
     ):
         for form in ([], ["--json"]):
             done = reading_all(*line.split(), *form)
-            told = [f"error: no {error} are published", f"hint: models: {hint}"]
+            told = [f"error: {error}", f"hint: {hint}"]
             assert (done.code, done.out, done.errors) == (1, "", told)
 
 
@@ -238,7 +242,10 @@ def test_status_as_json(reading, contract_rows, published_url):
     done = reading("status", "--json")
     [status], [run] = (contract_rows(published_url, query) for query in (STATUS, PUBLISHED))
     found = done.json
-    published = found.pop("published")
+    published, fresh = found.pop("published"), found.pop("freshness")
+    assert [(row["artefact"], row["run_id"], row["stale"]) for row in fresh] == [
+        (name, 1, False) for name in ("charts", "factors", "recommendations", "similar_movies")
+    ]
     age = published.pop("age_seconds")
     assert published.pop("models") == sorted(DEFAULT_MODELS)
     assert found == status | {"last_ingest_at": status["last_ingest_at"].isoformat()}
@@ -269,13 +276,13 @@ def test_status_as_text(reading, contract_rows, published_url):
 FAILURES = [
     (
         "recommend 1 --model nope",
-        "error: no recommendations of a model 'nope' are published",
-        f"hint: models: {', '.join(sorted(DEFAULT_MODELS))}",
+        "error: run 1 has no model 'nope'",
+        f"hint: It has: {', '.join(sorted(DEFAULT_MODELS))}.",
     ),
     (
         "recommend 1 --model pearson_average",
-        "error: no recommendations of a model 'pearson_average' are published",
-        f"hint: models: {', '.join(sorted(DEFAULT_MODELS))}",
+        "error: run 1 has no model 'pearson_average'",
+        f"hint: It has: {', '.join(sorted(DEFAULT_MODELS))}.",
     ),
     (
         "similar 1 --model top_rated",
@@ -284,13 +291,13 @@ FAILURES = [
     ),
     (
         "top --chart ease",
-        "error: no charts of a model 'ease' are published",
-        "hint: models: most_rated, popular, top_rated, trending",
+        "error: run 1 has no chart 'ease'",
+        "hint: It has: most_rated, popular, top_rated, trending.",
     ),
     (
         "similar-users 1",
-        "error: no similar users of a model 'user_knn' are published",
-        "hint: name one in [refresh] models of recsys.toml, then `recsys refresh`",
+        "error: run 1 has compared no users",
+        "hint: Add user_knn to the models that are refreshed.",
     ),
     (
         "predict 1 2 --model als",

@@ -115,7 +115,7 @@ def test_toml_says_what_the_defaults_are(tmp_path):
     assert {name: asdict(config) for name, config in chosen.configs.items()} == {
         name: asdict(make_config(MODELS[name], {})) for name in defaults.models
     }
-    assert set(tomllib.loads(block)) == {"refresh", "models", "gate"}
+    assert set(tomllib.loads(block)) == {"refresh", "models", "gate", "schedule"}
 
 
 def command_of(words):

@@ -260,7 +260,7 @@ def test_replacing_leaves_only_the_new_edition_and_the_history(refreshed_databas
         rows_of(refreshed_database, "SELECT relname FROM pg_class WHERE relname ~ '_run_[0-9]'")
         == []
     )
-    assert rows_of(refreshed_database, "SELECT * FROM recsys.recommend(1)") == []
+    assert rows_of(refreshed_database, "SELECT * FROM recsys.recommendations") == []
 
 
 def test_after_replacing_a_refresh_publishes_again(refreshed_database, edition, plan_all, folder):

@@ -125,7 +125,7 @@ def test_all_models_at_once(configured):
 def test_what_a_model_is_composed_of_is_computed_too(configured):
     chosen = configured('[models.hybrid_mixed]\nchain = ["blend", "popular"]', "hybrid_mixed")
     assert names(chosen) == ["popular", "ease", "als", "blend", "hybrid_mixed"]
-    assert chosen.parameters["models"]["hybrid_mixed"] == {"chain": ("blend", "popular")}
+    assert chosen.parameters["models"]["hybrid_mixed"] == {"chain": ["blend", "popular"]}
     assert not chosen.publish
 
 
@@ -154,6 +154,7 @@ def test_parameters_are_recorded_whole(configured):
         "default_model": "ease",
         "cold_start": "popular",
         "rating_model": "item_knn",
+        "live_model": "ease",
     }
 
 

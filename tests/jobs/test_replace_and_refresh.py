@@ -101,7 +101,7 @@ def test_the_lock_of_a_replace_ends_with_its_transaction(refreshed_database, oth
 @pytest.mark.parametrize(
     ("drop", "sqlstate"),
     [
-        ("VIEW recsys.models CASCADE", "42P01"),
+        ("VIEW recsys.freshness", "42P01"),
         ("FUNCTION recsys.search_movies CASCADE", "42883"),
     ],
 )
@@ -110,7 +110,7 @@ def test_an_old_contract_is_not_an_empty_database(refreshed_database, drop, sqls
         connection.execute(sa.text(f"DROP {drop}"))
     service = Recommender(refreshed_database)
     with pytest.raises(StorageError) as caught:
-        service.recommend(1) if sqlstate == "42P01" else service.search("film")
+        service.freshness() if sqlstate == "42P01" else service.search("film")
     assert caught.value.sqlstate == sqlstate
     assert caught.value.hint is not None
     assert caught.value.hint.endswith("run `recsys db upgrade`")

@@ -1,0 +1,43 @@
+"""How fresh the results are, in the text format of Prometheus.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from recsys.service.results import Freshness
+
+GAUGES = {
+    "recsys_stale": ("1 where the results are older than they may be, or there are none", "stale"),
+    "recsys_age_seconds": ("Time since the published run read the ratings", "age_seconds"),
+    "recsys_max_age_seconds": ("Age from which the results are stale", "max_age_seconds"),
+    "recsys_published_run": ("Number of the published run", "run_id"),
+    "recsys_ratings_since_run": ("Ratings the published run has not read", "ratings_since"),
+    "recsys_consecutive_failures": (
+        "Refreshes since the last publication that failed or were refused",
+        "consecutive_failures",
+    ),
+}
+"""Of each kind of result one value: help, and where it is from."""
+
+
+def as_prometheus(fresh: Sequence[Freshness]) -> str:
+    """Return the gauges; what is not known has no sample."""
+    return "\n".join(_lines(fresh))
+
+
+def _lines(fresh: Sequence[Freshness]) -> Iterator[str]:
+    for name, (text, field) in GAUGES.items():
+        yield f"# HELP {name} {text}"
+        yield f"# TYPE {name} gauge"
+        for row in fresh:
+            value = getattr(row, field)
+            if value is not None:
+                yield f'{name}{{artefact="{row.artefact}"}} {float(value):.17g}'
+    attempts = [row.last_attempt_at for row in fresh if row.last_attempt_at is not None]
+    if attempts:
+        yield "# HELP recsys_last_attempt_timestamp_seconds When the last refresh began"
+        yield "# TYPE recsys_last_attempt_timestamp_seconds gauge"
+        yield f"recsys_last_attempt_timestamp_seconds {max(attempts).timestamp():.3f}"

@@ -1,0 +1,154 @@
+"""Run refreshes by the clock: one at a time, again where they fail, until told to stop.
+
+Each is a process of its own, so that its memory is the system's again and nothing of it outlives
+it. Times are those of Debian's cron, also where clocks are put forward and back.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from recsys.errors import ConfigError, GateRefused, RefreshBusy
+from recsys.settings import ScheduleSettings
+
+logger = logging.getLogger(__name__)
+
+LONGEST_SLEEP_S = 30.0
+"""So that a clock that is set, or a machine that slept, is noticed."""
+TO_END_S = 30.0
+"""What a refresh gets to mark itself as failed before it is killed."""
+RETRIED = 1
+"""Exit code of a failure that may be none the next time, as a database that was down."""
+MEANINGS = {
+    2: "wrong usage or settings",
+    GateRefused.exit_code: "refused by the gate",
+    RefreshBusy.exit_code: "another refresh is running",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A job, when it is next due, and the arguments of the command that does it."""
+
+    at: datetime
+    job: str
+    arguments: tuple[str, ...]
+
+
+JOBS = {
+    "refresh": ("refresh", "--if-changed"),
+    "users_only": ("refresh", "--users-only"),
+}
+"""What the keys of `[schedule]` run."""
+
+
+def upcoming(settings: ScheduleSettings, after: datetime) -> Iterator[Due]:
+    """Yield what is due after a time, in order; of two at one time the whole refresh.
+
+    Raises ConfigError for an expression that is none or never comes true.
+    """
+    times = {job: _times(settings, job, after) for job in JOBS if getattr(settings, job)}
+    if not times:
+        raise ConfigError(
+            "nothing is scheduled", hint='write refresh = "30 3 * * *" into [schedule]'
+        )
+    following = {job: next(at) for job, at in times.items()}
+    while True:
+        job = min(following, key=lambda name: (following[name], list(JOBS).index(name)))
+        yield Due(following[job], job, JOBS[job])
+        following[job] = next(times[job])
+
+
+def _times(settings: ScheduleSettings, job: str, after: datetime) -> Iterator[datetime]:
+    expression = getattr(settings, job)
+    try:
+        times = CronSim(expression, after.astimezone(ZoneInfo(settings.timezone)))
+        next(CronSim(expression, after.astimezone(ZoneInfo(settings.timezone))))
+    except (CronSimError, StopIteration) as exc:
+        error = ConfigError(
+            f"{job} = {expression!r} in [schedule] is no time that comes: {exc or 'never'}",
+            hint="five fields: minute hour day month weekday, as 30 3 * * *",
+            key=(job,),
+        )
+        raise settings.located(error) from exc
+    return iter(times)
+
+
+class Scheduler:
+    """Runs what is due; `command` is what the arguments of a job are given to."""
+
+    def __init__(
+        self,
+        settings: ScheduleSettings,
+        command: Sequence[str] = (sys.executable, "-m", "recsys"),
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._settings = settings
+        self._command = tuple(command)
+        self._now = now
+        self._sleep = sleep
+
+    def run(self, jobs: int | None = None) -> None:
+        """Run what is due for ever, or so many jobs. What was missed meanwhile is not made up."""
+        while jobs is None or jobs > 0:
+            due = next(upcoming(self._settings, self._now()))
+            self._tell(f"next: {due.job} at {due.at:%Y-%m-%d %H:%M %Z}", due)
+            self._wait_until(due.at)
+            self._run(due)
+            jobs = None if jobs is None else jobs - 1
+
+    def _wait_until(self, at: datetime) -> None:
+        while (left := (at - self._now()).total_seconds()) > 0:
+            self._sleep(min(left, LONGEST_SLEEP_S))
+
+    def _run(self, due: Due) -> None:
+        """Run a job; where it fails, again after a while that doubles each time."""
+        for attempt in range(self._settings.retries + 1):
+            code = self._run_once(due)
+            if code != RETRIED:
+                break
+            if attempt == self._settings.retries:
+                logger.error("%s failed %d times; the next time it is due", due.job, attempt + 1)
+                break
+            pause = self._settings.retry_seconds * 2**attempt
+            logger.warning("%s failed; again in %d s", due.job, pause)
+            self._sleep(pause)
+
+    def _run_once(self, due: Due) -> int:
+        with _ended(subprocess.Popen([*self._command, *due.arguments])) as process:
+            code = process.wait()
+        if code in (0, RETRIED):
+            self._tell(f"{due.job} ended with exit code {code}", due)
+        else:
+            meaning = MEANINGS.get(code, "it was killed" if code < 0 else "unknown")
+            logger.warning("%s ended with exit code %d: %s", due.job, code, meaning)
+        return code
+
+    def _tell(self, message: str, due: Due) -> None:
+        logger.info(message, extra={"facts": {"job": due.job, "due": due.at.isoformat()}})
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Let no process outlive what started it."""
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(TO_END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,150 @@
+"""A run made of a published one: its results taken over, the lists of changed users anew.
+
+All in the database, in one transaction that sees one state of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from recsys.storage import results
+from recsys.storage.matrices import WAIT_FOR_INGEST
+from recsys.storage.tables import STORE
+
+CHANGED = """
+SELECT user_id, n.ratings_count, n.ratings_hash
+FROM (
+    SELECT
+        r.user_id, CAST(count(*) AS integer) AS ratings_count,
+        bit_xor(recsys.rating_hash(r.movie_id, r.rating)) AS ratings_hash
+    FROM recsys_store.ratings AS r
+    GROUP BY r.user_id
+) AS n
+FULL JOIN (
+    SELECT u.user_id, u.ratings_hash FROM recsys_store.run_users AS u WHERE u.run_id = :base
+) AS s USING (user_id)
+WHERE n.ratings_hash IS DISTINCT FROM s.ratings_hash
+"""
+# Lists are added up in the order of the run that computed them, along the keys.
+PLANNED_OTHERWISE = (
+    "enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin",
+    "jit",
+)  # fmt: skip
+BY_KEYS = "; ".join(f"SET LOCAL {name} = off" for name in PLANNED_OTHERWISE)
+UNCHANGED = "WHERE NOT EXISTS (SELECT FROM changed_users AS c WHERE c.user_id = t.user_id)"
+LISTS = """
+INSERT INTO {child} (run_id, model_id, rank, user_id, movie_id, score)
+SELECT :run_id, m.model_id, l.rank, c.user_id, l.movie_id, l.score
+FROM changed_users AS c
+CROSS JOIN LATERAL (
+    SELECT array_agg(r.movie_id) AS rated, array_agg(r.rating) AS given
+    FROM (
+        SELECT o.movie_id, o.rating FROM recsys_store.ratings AS o
+        WHERE o.user_id = c.user_id
+        ORDER BY o.movie_id
+    ) AS r
+) AS g
+CROSS JOIN recsys_store.models AS m
+CROSS JOIN LATERAL (
+    SELECT row_number() OVER (ORDER BY s.score DESC, s.movie_id) AS rank, s.movie_id, s.score
+    FROM recsys.live_scores(:base, m.model_id, m.scoring, g.rated, g.given) AS s
+    WHERE NOT EXISTS (
+        SELECT FROM recsys_store.ratings AS r
+        WHERE r.user_id = c.user_id AND r.movie_id = s.movie_id
+    )
+    ORDER BY s.score DESC, s.movie_id
+    LIMIT :length
+) AS l
+WHERE m.scoring IS NOT NULL AND m.name = ANY (:models)
+"""
+USERS = """
+INSERT INTO {child} (run_id, user_id, ratings_count, ratings_hash)
+SELECT :run_id, user_id, ratings_count, ratings_hash
+FROM changed_users WHERE ratings_hash IS NOT NULL
+"""
+FACTS = """
+SELECT
+    (SELECT count(*) FROM recsys_store.ratings) AS ratings_count,
+    (SELECT count(*) FROM recsys_store.users) AS users_count,
+    (SELECT count(*) FROM recsys_store.movies) AS movies_count,
+    now() AS snapshot_at
+"""
+# What the lists are, after what the other results are.
+CHECKSUM = """
+SELECT encode(sha256(convert_to(concat_ws(
+    E'\n', CAST(:before AS text),
+    string_agg(
+        concat_ws(' ', m.name, t.user_id, t.rank, t.movie_id, t.score),
+        E'\n' ORDER BY m.name, t.user_id, t.rank
+    )
+), 'UTF8')), 'hex')
+FROM {child} AS t
+JOIN changed_users AS c ON c.user_id = t.user_id
+JOIN recsys_store.models AS m ON m.model_id = t.model_id
+"""
+
+
+def count(connection: sa.Connection, base: int) -> int:
+    """Count the users whose ratings a run did not read as they are now."""
+    connection.execute(sa.text(WAIT_FOR_INGEST))
+    query = sa.text(f"SELECT count(*) FROM ({CHANGED}) AS changed")
+    return connection.scalar(query, {"base": base}) or 0
+
+
+def find(connection: sa.Connection, base: int) -> None:
+    """Find the users whose ratings a run did not read as they are now, for this transaction."""
+    connection.execute(sa.text(WAIT_FOR_INGEST))
+    table = f"CREATE TEMPORARY TABLE changed_users ON COMMIT DROP AS {CHANGED}"
+    connection.execute(sa.text(table), {"base": base})
+
+
+def write_lists(
+    connection: sa.Connection, base: int, run_id: int, models: list[str], length: int
+) -> int:
+    """Write the lists of the users found, by the similarities of run `base`; return the rows.
+
+    Of the models whose lists follow from their similarities; the others have none for these users.
+    """
+    for table in ("user_recommendations", "run_users"):
+        results.create(connection, table, run_id)
+    connection.exec_driver_sql(BY_KEYS)
+    given = {"base": base, "run_id": run_id, "models": models, "length": length}
+    child = results.partition_name("user_recommendations", run_id)
+    rows = connection.execute(_on(LISTS, child), given).rowcount
+    connection.execute(_on(USERS, results.partition_name("run_users", run_id)), {"run_id": run_id})
+    return rows
+
+
+def take_over(connection: sa.Connection, base: int, run_id: int) -> Iterator[int]:
+    """Copy all other results of run `base`, table by table; yield the rows of each."""
+    for table in results.of_run(connection, base):
+        own = table in ("user_recommendations", "run_users")
+        if not own:
+            results.create(connection, table, run_id)
+        names = ", ".join(results.columns(table))
+        statement = (
+            f"INSERT INTO {{child}} (run_id, {names}) SELECT :run_id, {names} "
+            f"FROM {STORE}.{results.partition_name(table, base)} AS t {UNCHANGED if own else ''}"
+        )
+        child = results.partition_name(table, run_id)
+        yield connection.execute(_on(statement, child), {"run_id": run_id}).rowcount
+
+
+def finish(connection: sa.Connection, run_id: int) -> None:
+    """Give the partitions of the run keys, indexes and statistics."""
+    for table in results.of_run(connection, run_id):
+        results.finish(connection, table, run_id)
+
+
+def facts(connection: sa.Connection, run_id: int, before: str) -> dict[str, Any]:
+    """Return what the run read, and the checksum of its output after that of its base."""
+    child = results.partition_name("user_recommendations", run_id)
+    checksum = connection.scalar(_on(CHECKSUM, child), {"before": before})
+    return {**connection.execute(sa.text(FACTS)).one()._asdict(), "output_checksum": checksum}
+
+
+def _on(statement: str, child: str) -> sa.TextClause:
+    return sa.text(statement.replace("{child}", f"{STORE}.{child}"))

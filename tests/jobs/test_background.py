@@ -1,0 +1,153 @@
+"""While a library computes, signals are heard and the run shows signs of life."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from recsys.jobs.background import COMPUTING, heartbeat, interruptibly
+from recsys.jobs.orphans import clear_orphans
+from recsys.storage import runs
+
+
+def begin(database):
+    with database.transaction() as connection:
+        return runs.begin(connection, default_model_id=None, seed=1, parameters={}, versions={})
+
+
+def state(database, run_id):
+    query = "SELECT state, heartbeat_at, error FROM recsys_store.runs WHERE run_id = :run_id"
+    with database.transaction() as connection:
+        return connection.execute(sa.text(query), {"run_id": run_id}).one()
+
+
+def test_what_work_gives_and_raises_comes_through():
+    assert interruptibly(lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        interruptibly(lambda: 1 / 0)
+
+
+def test_work_has_a_thread_of_its_own_that_nobody_waits_for():
+    thread = interruptibly(threading.current_thread)
+    assert (thread.name, thread.daemon) == (COMPUTING, True)
+
+
+LONG_KERNEL = """
+import signal, sys, numpy as np
+from recsys.algorithms import blas
+from recsys.cli import app, show
+from recsys.jobs.background import interruptibly
+def invert():
+    matrix = np.asfortranarray(np.eye(9000, dtype=np.float32))
+    print("here", flush=True)
+    for _ in range(50):
+        blas.invert(matrix)
+def run():
+    try:
+        interruptibly(invert)
+    finally:
+        print("cleared up", flush=True)
+app.app = run
+app.main()
+"""
+
+
+def test_a_signal_is_heard_in_the_middle_of_a_kernel():
+    process = subprocess.Popen(
+        [sys.executable, "-c", LONG_KERNEL], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "here\n"
+    time.sleep(0.5)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=30)
+    assert (process.returncode, out) == (143, "cleared up\n")
+    assert time.monotonic() - began < 5
+
+
+def test_a_run_shows_that_it_is_alive(database, monkeypatch):
+    monkeypatch.setattr(runs, "HEARTBEAT_S", 0.05)
+    run_id = begin(database)
+    before = state(database, run_id).heartbeat_at
+    with heartbeat(database, run_id):
+        time.sleep(0.5)
+    during = state(database, run_id).heartbeat_at
+    assert during > before
+    time.sleep(0.3)
+    assert state(database, run_id).heartbeat_at == during
+
+
+def test_a_database_that_is_away_stops_no_computing(monkeypatch, database):
+    from recsys.storage.engine import Database
+
+    monkeypatch.setattr(runs, "HEARTBEAT_S", 0.05)
+    nowhere = Database("postgresql://nobody@127.0.0.1:1/none")
+    with heartbeat(nowhere, 1):
+        time.sleep(0.2)
+
+
+def test_whoever_is_told_of_another_refresh_learns_when_it_fell_silent(database):
+    run_id = begin(database)
+    with database.transaction() as connection:
+        connection.execute(
+            sa.text("UPDATE recsys_store.runs SET heartbeat_at = now() - interval '2 h'")
+        )
+    with (
+        database.session() as first,
+        runs.single_flight(first),
+        pytest.raises(runs.RefreshBusy) as caught,
+        database.session() as second,
+        runs.single_flight(second),
+    ):
+        pytest.fail("the lock was had twice")
+    assert f"run {run_id} by " in str(caught.value)
+    assert "not heard of for 7,2" in str(caught.value)
+    assert caught.value.hint == "its machine may be gone: end its session with pg_terminate_backend"
+
+
+def test_the_next_command_marks_a_run_nobody_runs(database):
+    run_id = begin(database)
+    assert clear_orphans(database) == [run_id]
+    assert state(database, run_id)[::2] == ("failed", "its process ended without finishing the run")
+    assert clear_orphans(database) == []
+
+
+def test_a_run_somebody_runs_is_left_alone(database):
+    run_id = begin(database)
+    with database.session() as session, runs.single_flight(session):
+        assert clear_orphans(database) == []
+    assert state(database, run_id).state == "running"
+
+
+def test_a_database_without_a_schema_has_no_orphans(empty_database):
+    assert clear_orphans(empty_database) == []
+
+
+def test_kernels_without_pythons_lock_give_what_scipy_gives():
+    from scipy.linalg import solve_triangular
+
+    from recsys.algorithms import blas
+
+    random = np.random.default_rng(3)
+    rows = np.asfortranarray(random.normal(size=(40, 25)).astype(np.float32))
+    gram = np.asfortranarray(rows.T @ rows + np.eye(25, dtype=np.float32))
+    factor = gram.copy(order="F")
+    assert blas.cholesky(factor) == 0
+    np.testing.assert_allclose(np.tril(factor), np.linalg.cholesky(gram), rtol=1e-4)
+    right = np.asfortranarray(random.normal(size=(25, 7)).astype(np.float32))
+    solved = right.copy(order="F")
+    blas.solve(factor, solved)
+    expected = solve_triangular(np.tril(factor), right, lower=True)
+    np.testing.assert_allclose(solved, expected, rtol=1e-3, atol=1e-5)
+    assert blas.invert(factor) == 0
+    np.testing.assert_allclose(np.tril(factor), np.tril(np.linalg.inv(gram)), atol=1e-4)
+    target = np.eye(25, dtype=np.float32, order="F")
+    blas.add_gram(target, rows, -2.0)
+    expected = np.tril(np.eye(25) - 2 * rows.T @ rows)
+    np.testing.assert_allclose(np.tril(target), expected, rtol=1e-4, atol=1e-4)
+    assert blas.cholesky(np.asfortranarray(-np.eye(3, dtype=np.float32))) == 1

@@ -1,0 +1,207 @@
+"""A run of new lists for people who have rated since: exactly those of a whole recomputation."""
+
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from recsys.errors import NotPublished, RefreshBusy, RunError
+from recsys.jobs.plan import plan
+from recsys.jobs.refresh import refresh
+from recsys.jobs.refresh_users import refresh_users
+from recsys.settings import RefreshSettings
+from recsys.storage import runs
+
+VERIFIED = "SELECT model, users, stored, missing, extra FROM recsys.verify_lists(NULL, NULL)"
+COLUMNS = {
+    "movie_similarities": "model_id, rank, movie_id, similar_movie_id, score",
+    "movie_charts": "model_id, genre_id, rank, movie_id, votes, score, mean_rating",
+    "user_factors": "model_id, user_id, factors, bias",
+    "movie_factors": "model_id, movie_id, factors, bias",
+}
+DIFFERENT = """
+SELECT count(*) FROM (
+    (SELECT {columns} FROM recsys_store.{table} WHERE run_id = {a}
+     EXCEPT ALL SELECT {columns} FROM recsys_store.{table} WHERE run_id = {b})
+    UNION ALL
+    (SELECT {columns} FROM recsys_store.{table} WHERE run_id = {b}
+     EXCEPT ALL SELECT {columns} FROM recsys_store.{table} WHERE run_id = {a})
+) AS d
+"""
+LISTS = "user_id, rank, movie_id, score"
+OF = """
+SELECT u.user_id, d.name, count(*) FROM recsys_store.user_recommendations AS u
+JOIN recsys_store.models AS d USING (model_id)
+WHERE run_id = 2 AND user_id IN (1, 2, 3, 900) GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+def rows_of(database, query):
+    with database.transaction() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(query))]
+
+
+def change(database, *statements):
+    with database.transaction() as connection:
+        for statement in statements:
+            connection.execute(sa.text(statement))
+
+
+@pytest.fixture
+def changed(refreshed_database):
+    """1 rates a movie, 2 rates one otherwise, 3 takes all back, 900 is new."""
+    change(
+        refreshed_database,
+        "SELECT recsys.rate(1, 59, 4)",
+        "UPDATE recsys_store.ratings SET rating = 1 WHERE user_id = 2 AND movie_id = ("
+        "SELECT min(movie_id) FROM recsys_store.ratings WHERE user_id = 2)",
+        "DELETE FROM recsys_store.ratings WHERE user_id = 3",
+        "SELECT recsys.rate(900, 1, 5)",
+    )
+    return refreshed_database
+
+
+def test_lists_are_those_of_a_whole_recomputation(changed, plan_all):
+    report = refresh_users(changed, plan_all)
+    assert (report.run_id, report.published, report.changed) == (2, True, True)
+    verified = rows_of(changed, VERIFIED)
+    assert [(row[0], row[1], *row[3:]) for row in verified] == [
+        ("ease", 80, 0, 0), ("item_knn", 80, 0, 0),
+    ]  # fmt: skip
+    # All else is as it was.
+    for table, columns in COLUMNS.items():
+        query = DIFFERENT.format(table=table, columns=columns, a=1, b=2)
+        assert rows_of(changed, query) == [(0,)], table
+
+
+def test_the_unchanged_keep_their_lists_and_the_changed_have_new_ones(changed, plan_all):
+    refresh_users(changed, plan_all)
+    same = "user_id NOT IN (1, 2, 3, 900)"
+    kept = DIFFERENT.format(
+        table="user_recommendations", columns=f"model_id, {LISTS}", a=f"1 AND {same}",
+        b=f"2 AND {same}",
+    )  # fmt: skip
+    assert rows_of(changed, kept) == [(0,)]
+    found = {(user, model) for user, model, _ in rows_of(changed, OF)}
+    # Of models whose lists do not follow from similarities there is none, nor of who has no rating.
+    assert found == {(user, model) for user in (1, 2, 900) for model in ("ease", "item_knn")}
+    for user in (1, 2, 900):
+        [first] = rows_of(changed, f"SELECT DISTINCT source, run_id FROM recsys.recommend({user})")
+        assert first == ("stored", 2)
+        sources = rows_of(changed, f"SELECT source FROM recsys.recommend({user}, 1, 'als')")
+        assert sources == [("live",)]
+
+
+def test_the_run_says_what_it_is_made_of(changed, plan_all):
+    refresh_users(changed, plan_all)
+    facts = """
+        SELECT kind, scope, base_run_id, state, default_model_id = live_model_id,
+            ratings_count = (SELECT count(*) FROM recsys_store.ratings), snapshot_checksum,
+            output_checksum <> (SELECT output_checksum FROM recsys_store.runs WHERE run_id = 1)
+        FROM recsys_store.runs WHERE run_id = 2
+    """
+    assert rows_of(changed, facts) == [("refresh", "users", 1, "complete", True, True, None, True)]
+    stages = "SELECT stage FROM recsys.run_stages WHERE run_id = 2 ORDER BY position"
+    assert rows_of(changed, stages) == [("read",), ("lists",), ("take over",), ("index",)]
+
+
+def test_the_same_changes_give_the_same_checksum(changed, plan_all):
+    checksum = "SELECT output_checksum FROM recsys.runs WHERE run_id IN (2, 3)"
+    refresh_users(changed, plan_all)
+    change(changed, "UPDATE recsys_store.published SET run_id = 1")
+    refresh_users(changed, plan_all)
+    [one, other] = rows_of(changed, checksum)
+    assert one == other
+
+
+def test_a_second_one_builds_on_the_first_and_names_the_whole_run(changed, plan_all):
+    refresh_users(changed, plan_all)
+    change(changed, "SELECT recsys.rate(4, 59, 5)")
+    assert refresh_users(changed, plan_all).run_id == 3
+    scopes = "SELECT run_id, scope, base_run_id FROM recsys_store.runs ORDER BY run_id"
+    assert rows_of(changed, scopes) == [(1, "full", None), (2, "users", 1), (3, "users", 1)]
+    assert all(row[3:] == (0, 0) for row in rows_of(changed, VERIFIED))
+    # The gate compares the next whole refresh with the whole run before.
+    with changed.transaction() as connection:
+        figures = runs.published_figures(connection)
+    assert (figures.run_id, bool(figures.rows), bool(figures.metrics)) == (3, True, True)
+    assert refresh(changed, plan_all, if_changed=True).changed
+
+
+def test_nothing_changed_is_no_run(refreshed_database, plan_all):
+    report = refresh_users(refreshed_database, plan_all)
+    assert (report.run_id, report.changed) == (1, False)
+    assert rows_of(refreshed_database, "SELECT count(*) FROM recsys.runs") == [(1,)]
+
+
+def test_what_it_cannot_build_on(filled_database, refreshed_database, plan_all):
+    with pytest.raises(NotPublished):
+        refresh_users(filled_database, plan_all)
+    with pytest.raises(RunError, match=r"^run 1 is of other settings"):
+        refresh_users(refreshed_database, plan(RefreshSettings(models=("ease", "most_rated"))))
+    with pytest.raises(RunError, match=r"^run 1 is of other settings"):
+        refresh_users(
+            refreshed_database, replace(plan_all, settings=replace(plan_all.settings, seed=5))
+        )
+    with (
+        refreshed_database.session() as session,
+        runs.single_flight(session),
+        pytest.raises(RefreshBusy),
+    ):
+        refresh_users(refreshed_database, plan_all)
+
+
+def test_it_may_be_held_back(changed, plan_all):
+    assert not refresh_users(changed, replace(plan_all, publish=False)).published
+    assert rows_of(changed, "SELECT run_id FROM recsys.runs WHERE published") == [(1,)]
+
+
+def test_one_that_fails_leaves_nothing(changed, plan_all, monkeypatch):
+    from recsys.storage import changed_users
+
+    def broken(*arguments):
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr(changed_users, "finish", broken)
+    with pytest.raises(RuntimeError):
+        refresh_users(changed, plan_all)
+    assert rows_of(changed, "SELECT state, error FROM recsys.runs WHERE run_id = 2") == [
+        ("failed", "the disk is full")
+    ]
+    left = r"SELECT count(*) FROM pg_class WHERE relname ~ '_run_2$'"
+    assert rows_of(changed, left) == [(0,)]
+
+
+# --- the proof itself ---
+
+
+@pytest.mark.parametrize(
+    ("wrong", "missing", "extra"),
+    [
+        ("DELETE FROM {t} WHERE user_id = 1 AND model_id = {m} AND rank = 2", 1, 0),
+        (
+            "UPDATE {t} SET score = score + 1e-9 "
+            "WHERE user_id = 1 AND model_id = {m} AND rank = 1", 1, 1,
+        ),
+        (
+            "INSERT INTO {t} SELECT run_id, model_id, 999, user_id, movie_id, score FROM {t} "
+            "WHERE user_id = 1 AND model_id = {m} AND rank = 1", 0, 1,
+        ),
+    ],
+    ids=["a row lacks", "a score is off", "a row is there twice"],
+)  # fmt: skip
+def test_one_wrong_row_is_seen(refreshed_database, wrong, missing, extra):
+    [(model_id,)] = rows_of(
+        refreshed_database, "SELECT model_id FROM recsys_store.models WHERE name = 'ease'"
+    )
+    change(
+        refreshed_database, wrong.format(t="recsys_store.user_recommendations_run_1", m=model_id)
+    )
+    found = {row[0]: row[3:] for row in rows_of(refreshed_database, VERIFIED)}
+    assert found == {"ease": (missing, extra), "item_knn": (0, 0)}
+
+
+def test_those_who_rated_since_are_left_out_and_a_sample_is_enough(changed):
+    assert {row[:2] for row in rows_of(changed, VERIFIED)} == {("ease", 77), ("item_knn", 77)}
+    sample = rows_of(changed, "SELECT users, missing + extra FROM recsys.verify_lists(1, 5)")
+    assert sample == [(5, 0), (5, 0)]

@@ -1,0 +1,48 @@
+"""Short forms of the scripts in tests/torture."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from recsys.jobs.plan import plan
+from recsys.jobs.refresh import refresh
+
+FOLDER = Path(__file__).resolve().parents[1] / "torture"
+
+
+@pytest.fixture(scope="module")
+def script():
+    """Import one of the scripts."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        # Dataclasses look their module up.
+        pytest.MonkeyPatch().setitem(__import__("sys").modules, name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def test_killed_at_random_nothing_is_lost(script, database, tmp_path):
+    torture = script("kill_at_random")
+    found = torture.torture(torture.place(database, tmp_path), kills=2, seed=3)
+    assert {name: sum(outcomes.values()) for name, outcomes in found.items()} == {
+        "refresh": 1, "ingest": 1,
+    }  # fmt: skip
+
+
+def test_readers_never_see_two_runs(script, refreshed_database):
+    torture = script("publish_under_readers")
+    chosen = plan(torture.SETTINGS)
+    refresh(refreshed_database, chosen)
+    with refreshed_database.transaction() as connection:
+        query = "SELECT DISTINCT user_id FROM recsys.recommendations ORDER BY 1 LIMIT 20"
+        users = list(connection.scalars(sa.text(query)))
+    seen = torture.publish_in_a_loop(refreshed_database, chosen, 4, 6, users)
+    assert seen.wrong == []
+    assert len(seen.runs) >= 1
+    assert seen.reads > 100
