@@ -38,6 +38,7 @@ def test_services_and_their_order(services):
         "migrate": {"db": "service_healthy"},
         "ingest": {"migrate": "service_completed_successfully"},
         "refresh": {"ingest": "service_completed_successfully"},
+        "schedule": {"migrate": "service_completed_successfully"},
     }
 
 
