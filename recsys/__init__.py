@@ -11,15 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recsys.service import Recommender
+    from recsys.service import AsyncRecommender, Recommender
 
-__all__ = ["Recommender"]
+__all__ = ["AsyncRecommender", "Recommender"]
 
 
 def __getattr__(name: str) -> Any:
     # Late, so that what needs no database does not load one.
-    if name == "Recommender":
-        from recsys.service import Recommender
+    if name in __all__:
+        from recsys import service
 
-        return Recommender
+        return getattr(service, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,7 @@ from recsys.cli.options import LARGEST_ID, Count, Json, Model, User, recommender
 from recsys.cli.prometheus import as_prometheus
 from recsys.errors import RecsysError, UnknownMovie
 from recsys.service import Recommender
-from recsys.service.results import Because, FoundMovie, Freshness, Status
+from recsys.service.results import Because, FoundMovie, Freshness, Movie, Status
 
 app = typer.Typer()
 
@@ -148,7 +148,7 @@ def predict(
     show.facts(f"Predicted rating of user {user}", shown)
 
 
-def find_movie(service: Recommender, text: str) -> FoundMovie:
+def find_movie(service: Recommender, text: str) -> Movie | FoundMovie:
     """Return the movie of an id, or the one whose title matches best."""
     if text.isdecimal() and int(text) <= LARGEST_ID:
         try:

@@ -62,6 +62,33 @@ class FoundMovie:
 
 
 @dataclass(frozen=True, slots=True)
+class Movie:
+    """A movie of the catalogue, its ratings as of now."""
+
+    movie_id: int
+    title: str
+    year: int | None
+    genres: list[str]
+    ratings_count: int
+    ratings_mean: float | None
+    """None: nobody has rated it."""
+    imdb_id: str | None
+    tmdb_id: int | None
+    poster_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MovieCard:
+    """What is shown of a movie in a list of them."""
+
+    movie_id: int
+    title: str
+    year: int | None
+    genres: list[str]
+    poster_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Rating:
     user_id: int
     movie_id: int

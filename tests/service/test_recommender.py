@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from recsys import Recommender
 from recsys.errors import ConfigError, NotPublished, StorageError, UnknownMovie
-from recsys.service.results import FoundMovie, PublishedRun, Status
+from recsys.service.results import Movie, PublishedRun, Status
 from recsys.settings import DEFAULT_MODELS
 from recsys.storage.embedded import EmbeddedServer
 from recsys.storage.engine import Database
@@ -214,8 +214,10 @@ def test_search(service, contract, text):
     assert bool(found) is any(letter.isalnum() for letter in text.replace("(%s) :n", ""))
 
 
-def test_movie(service):
-    assert service.movie(17) == FoundMovie(17, "The Film 17", 1967)
+def test_movie(service, contract):
+    [row] = contract("SELECT * FROM recsys.movies WHERE movie_id = 17")
+    assert service.movie(17) == Movie(**row)
+    assert (row["title"], row["year"], row["genres"]) == ("The Film 17", 1967, ["Drama"])
 
 
 def test_ratings_are_the_highest_first(service, contract):
@@ -278,7 +280,7 @@ def test_nothing_is_published(filled_database, reader):
 
 def test_what_can_be_known_before_anything_is_published(filled_database):
     service = Recommender(filled_database)
-    assert service.movie(17) == FoundMovie(17, "The Film 17", 1967)
+    assert service.movie(17).title == "The Film 17"
     assert [row.movie_id for row in service.search("film 17")] == [17]
     assert service.status().published is None
     assert len(service.ratings(3, 2)) == 2
@@ -314,9 +316,9 @@ def test_unknown_movies(service):
 
 
 ALL = f"It has: {', '.join(sorted(DEFAULT_MODELS))}."
-NEAR = "models: als, content_genres, ease, item_knn, mf"
+NEAR = "Models that give them: als, content_genres, ease, item_knn, mf."
 CHARTS = "It has: most_rated, popular, top_rated, trending."
-REFRESH = "name one in [refresh] models of recsys.toml, then `recsys refresh`"
+REFRESH = "Name one in [refresh] models of recsys.toml, then `recsys refresh`."
 REFUSED = [
     (lambda s: s.recommend(1, model="no"), "run 1 has no model 'no'", ALL),
     (lambda s: s.recommend(1, model=""), "run 1 has no model ''", ALL),
@@ -333,7 +335,7 @@ REFUSED = [
     (
         lambda s: s.predict_rating(1, 2, model="als"),
         "no predicted ratings of a model 'als' are published",
-        "models: item_knn, mf",
+        "Models that give them: item_knn, mf.",
     ),
     (
         lambda s: s.similar_users(1),
@@ -445,7 +447,7 @@ def test_titles_in_any_script(database, write_edition, tmp_path, plan_all):
     ingest(database, write_edition(tmp_path / "ml-titles", ratings, movies))
     refresh(database, plan_all)
     service = Recommender(database)
-    assert service.movie(1) == FoundMovie(1, "七人の侍", 1954)
+    assert (service.movie(1).title, service.movie(1).year) == ("七人の侍", 1954)
     assert [row.title for row in service.search("AMÉLIE")] == ["Le Fabuleux destin d'Amélie"]
     assert [row.title for row in service.search("ёлки")] == ["Ёлки — «2» 🎬"]
     assert [row.title for row in service.recommend(1)] == ["七人の侍"]

@@ -1,0 +1,56 @@
+"""Questions about movies: charts, titles, what is like what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recsys.errors import UnknownMovie
+from recsys.service.question import HINTS, Question, Rows, row, rows
+from recsys.service.results import ChartEntry, FoundMovie, Movie, MovieCard, SimilarMovie
+
+SIMILAR = """
+SELECT rank, movie_id, title, score, model, run_id
+FROM recsys.similar(CAST(%(movie_id)s AS integer), CAST(%(n)s AS integer), CAST(%(model)s AS text))
+"""
+TOP_MOVIES = """
+SELECT rank, movie_id, title, score, votes, mean_rating
+FROM recsys.top_movies(CAST(%(n)s AS integer), CAST(%(genre)s AS text), CAST(%(chart)s AS text))
+"""
+SEARCH = """
+SELECT movie_id, title, year
+FROM recsys.search_movies(CAST(%(query)s AS text), CAST(%(n)s AS integer))
+"""
+MOVIE = """
+SELECT movie_id, title, year, genres, ratings_count, ratings_mean, imdb_id, tmdb_id, poster_url
+FROM recsys.movies
+WHERE movie_id = CAST(%(movie_id)s AS integer)
+"""
+MOVIE_CARDS = """
+SELECT m.movie_id, m.title, m.year, m.genres, m.poster_url
+FROM unnest(CAST(%(movie_ids)s AS integer[])) WITH ORDINALITY AS asked (movie_id, place)
+JOIN recsys.movies AS m ON m.movie_id = asked.movie_id
+ORDER BY asked.place
+"""
+
+
+def similar(movie_id: int, n: int, model: str | None) -> Question[Rows[SimilarMovie]]:
+    return rows(SimilarMovie, SIMILAR, {"movie_id": movie_id, "n": n, "model": model})
+
+
+def top_movies(n: int, genre: str | None, chart: str) -> Question[Rows[ChartEntry]]:
+    return rows(ChartEntry, TOP_MOVIES, {"n": n, "genre": genre, "chart": chart})
+
+
+def search(query: str, n: int) -> Question[Rows[FoundMovie]]:
+    return rows(FoundMovie, SEARCH, {"query": query, "n": n})
+
+
+def movie(movie_id: int) -> Question[Movie]:
+    def missing() -> UnknownMovie:
+        return UnknownMovie(f"there is no movie {movie_id}", hint=HINTS[UnknownMovie])
+
+    return row(Movie, MOVIE, {"movie_id": movie_id}, missing)
+
+
+def movie_cards(movie_ids: Sequence[int]) -> Question[Rows[MovieCard]]:
+    return rows(MovieCard, MOVIE_CARDS, {"movie_ids": list(movie_ids)})

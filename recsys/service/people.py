@@ -1,0 +1,162 @@
+"""Questions about single people: what to recommend to them and why, what they gave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import tuple_row
+
+from recsys.errors import NotPublished, UnknownMovie
+from recsys.service.question import FIRST_STEPS, HINTS, Question, Rows, rows
+from recsys.service.results import Because, Rating, Recommendation, SimilarUser, UserStatus
+from recsys.storage.pool import Statement
+
+RECOMMEND = """
+SELECT rank, movie_id, title, score, source, model, run_id, recsys.label(model, score) AS label
+FROM recsys.recommend(
+    CAST(%(user_id)s AS integer), CAST(%(n)s AS integer), CAST(%(model)s AS text),
+    CAST(%(genres)s AS text[]), CAST(%(year_from)s AS integer), CAST(%(year_to)s AS integer)
+)
+"""
+RECOMMEND_FOR = """
+SELECT rank, movie_id, title, score, source, model, run_id, recsys.label(model, score) AS label
+FROM recsys.recommend_for(
+    CAST(%(ratings)s AS jsonb), CAST(%(n)s AS integer), CAST(%(model)s AS text),
+    CAST(%(genres)s AS text[]), CAST(%(year_from)s AS integer), CAST(%(year_to)s AS integer)
+)
+"""
+SIMILAR_USERS = """
+SELECT rank, user_id, score, common_ratings, model, run_id
+FROM recsys.similar_users(
+    CAST(%(user_id)s AS integer), CAST(%(n)s AS integer), CAST(%(model)s AS text)
+)
+"""
+PREDICT_RATING = """
+SELECT recsys.predict_rating(
+    CAST(%(user_id)s AS integer), CAST(%(movie_id)s AS integer), CAST(%(model)s AS text)
+) AS rating,
+    EXISTS(SELECT FROM recsys.movies WHERE movie_id = CAST(%(movie_id)s AS integer)) AS known
+"""
+RATINGS = """
+SELECT user_id, movie_id, title, rating, rated_at
+FROM recsys.ratings
+WHERE user_id = %(user_id)s
+ORDER BY rating DESC, rated_at DESC NULLS LAST, movie_id
+LIMIT CAST(%(n)s AS integer)
+"""
+A_USER = """
+SELECT user_id FROM recsys.ratings
+GROUP BY user_id
+ORDER BY abs(count(*) - 100), user_id
+LIMIT 1
+"""
+EXPLAIN = """
+SELECT
+    because_movie_id, because_title, rating, similarity, contribution, share, score, source, model,
+    exact, shared_genres, shared_tags, run_id
+FROM recsys.explain(
+    CAST(%(user_id)s AS integer), CAST(%(movie_id)s AS integer), CAST(%(model)s AS text)
+)
+"""
+USER_STATUS = """
+SELECT status, ratings, ratings_since_run, run_age, run_id, explanation
+FROM recsys.user_status(CAST(%(user_id)s AS integer))
+"""
+RATE = """
+SELECT recsys.rate(
+    CAST(%(user_id)s AS integer), CAST(%(movie_id)s AS integer),
+    CAST(%(rating)s AS double precision)
+)
+"""
+BLOCK = """
+SELECT recsys.block(
+    CAST(%(user_id)s AS integer), CAST(%(movie_id)s AS integer), CAST(%(until)s AS timestamptz)
+)
+"""
+
+
+def recommend(
+    user_id: int,
+    n: int,
+    model: str | None,
+    genres: Sequence[str] | None,
+    year_from: int | None,
+    year_to: int | None,
+) -> Question[Rows[Recommendation]]:
+    values = {"user_id": user_id} | _wanted(n, model, genres, year_from, year_to)
+    return rows(Recommendation, RECOMMEND, values)
+
+
+def recommend_for(
+    ratings: Mapping[int, float],
+    n: int,
+    model: str | None,
+    genres: Sequence[str] | None,
+    year_from: int | None,
+    year_to: int | None,
+) -> Question[Rows[Recommendation]]:
+    given = json.dumps({str(movie): rating for movie, rating in ratings.items()})
+    values = {"ratings": given} | _wanted(n, model, genres, year_from, year_to)
+    return rows(Recommendation, RECOMMEND_FOR, values)
+
+
+def _wanted(
+    n: int,
+    model: str | None,
+    genres: Sequence[str] | None,
+    year_from: int | None,
+    year_to: int | None,
+) -> dict[str, Any]:
+    asked = list(genres) if genres else None
+    years = {"year_from": year_from, "year_to": year_to}
+    return {"n": n, "model": model, "genres": asked, **years}
+
+
+def similar_users(user_id: int, n: int, model: str | None) -> Question[Rows[SimilarUser]]:
+    return rows(SimilarUser, SIMILAR_USERS, {"user_id": user_id, "n": n, "model": model})
+
+
+def predict_rating(user_id: int, movie_id: int, model: str | None) -> Question[float | None]:
+    def answer(found: list[list[Any]]) -> float | None:
+        rating, known = found[0][0]
+        if not known:
+            raise UnknownMovie(f"there is no movie {movie_id}", hint=HINTS[UnknownMovie])
+        return None if rating is None else float(rating)
+
+    values = {"user_id": user_id, "movie_id": movie_id, "model": model}
+    return Question([Statement(PREDICT_RATING, tuple_row)], values, answer)
+
+
+def ratings(user_id: int, n: int) -> Question[Rows[Rating]]:
+    return rows(Rating, RATINGS, {"user_id": user_id, "n": n})
+
+
+def a_user() -> Question[int]:
+    def answer(found: list[list[Any]]) -> int:
+        if not found[0]:
+            raise NotPublished("nobody has rated anything yet", hint=FIRST_STEPS)
+        return int(found[0][0][0])
+
+    return Question([Statement(A_USER, tuple_row)], {}, answer)
+
+
+def explain(user_id: int, movie_id: int, model: str | None) -> Question[Rows[Because]]:
+    return rows(Because, EXPLAIN, {"user_id": user_id, "movie_id": movie_id, "model": model})
+
+
+def user_status(user_id: int) -> Question[UserStatus]:
+    question = rows(UserStatus, USER_STATUS, {"user_id": user_id})
+    return Question(question.statements, question.values, lambda found: found[0][0])
+
+
+def rate(user_id: int, movie_id: int, rating: float) -> Question[None]:
+    values = {"user_id": user_id, "movie_id": movie_id, "rating": rating}
+    return Question([Statement(RATE, tuple_row)], values, lambda found: None, writes=True)
+
+
+def block(user_id: int, movie_id: int, until: datetime | None) -> Question[None]:
+    values = {"user_id": user_id, "movie_id": movie_id, "until": until}
+    return Question([Statement(BLOCK, tuple_row)], values, lambda found: None, writes=True)

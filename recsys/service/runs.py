@@ -1,0 +1,147 @@
+"""Questions about runs and about what is published."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg.rows import class_row, dict_row
+
+from recsys.errors import RunError
+from recsys.service.question import REFUSED_OF_RUNS, Question, Rows, rows
+from recsys.service.results import (
+    Freshness,
+    PublishedRun,
+    Run,
+    RunDifference,
+    RunMetric,
+    RunPublication,
+    RunRecord,
+    RunStage,
+    Status,
+    VerifiedLists,
+)
+from recsys.storage.pool import Statement
+
+COUNTS = """
+SELECT
+    (SELECT edition FROM recsys.ingests WHERE kind = 'ratings' ORDER BY ingest_id DESC LIMIT 1)
+        AS edition,
+    (SELECT finished_at FROM recsys.ingests ORDER BY ingest_id DESC LIMIT 1) AS last_ingest_at,
+    (SELECT count(*) FROM recsys.ratings) AS ratings,
+    (SELECT count(DISTINCT user_id) FROM recsys.ratings) AS users,
+    (SELECT count(*) FROM recsys.movies) AS movies,
+    r.run_id AS last_run_id, r.state AS last_run_state, r.error AS last_run_error
+FROM (VALUES (1)) AS one
+LEFT JOIN (
+    SELECT * FROM recsys.runs WHERE kind = 'refresh' ORDER BY run_id DESC LIMIT 1
+) AS r ON true
+"""
+PUBLISHED = """
+SELECT
+    r.run_id, r.default_model,
+    ARRAY(SELECT jsonb_object_keys(r.parameters -> 'models') AS name ORDER BY name) AS models,
+    p.published_at, CAST(extract(epoch FROM now() - p.published_at) AS double precision)
+        AS age_seconds,
+    r.ratings_count, r.users_count, r.movies_count, r.seconds, r.peak_memory_mb
+FROM recsys.runs AS r
+CROSS JOIN (
+    SELECT published_at FROM recsys.publications ORDER BY publication_id DESC LIMIT 1
+) AS p
+WHERE r.published
+"""
+RUNS = """
+SELECT
+    run_id, kind, state, published, refused, started_at, seconds, ratings_count,
+    ARRAY(SELECT jsonb_object_keys(parameters -> 'models') AS name ORDER BY name) AS models,
+    recsys.run_size(run_id) AS run_size, pruned_at
+FROM recsys.runs
+ORDER BY run_id DESC
+LIMIT CAST(%(n)s AS integer)
+"""
+RUN = """
+SELECT
+    run_id, kind, state, published, refused, error, started_at, finished_at, seconds,
+    default_model, cold_start, rating_model, seed, parameters, versions, snapshot_at,
+    ratings_count, users_count, movies_count, rating_min, rating_max, snapshot_checksum,
+    output_checksum, peak_memory_mb, pruned_at, recsys.run_size(run_id) AS run_size
+FROM recsys.runs
+WHERE run_id = %(run_id)s
+"""
+STAGES = """
+SELECT position, stage, started_at, seconds, rows, peak_memory_mb
+FROM recsys.run_stages
+WHERE run_id = %(run_id)s
+ORDER BY position
+"""
+METRICS = """
+SELECT model, protocol, metric, segment, value, ci_low, ci_high, n
+FROM recsys.run_metrics
+WHERE run_id = %(run_id)s
+ORDER BY model, protocol, metric, segment
+"""
+PUBLICATIONS = """
+SELECT publication_id, action, published_at, reason, published_by
+FROM recsys.publications
+WHERE run_id = %(run_id)s
+ORDER BY publication_id
+"""
+COMPARE = """
+SELECT part, model, protocol, metric, segment, value_a, value_b, value, n
+FROM recsys.compare_runs(CAST(%(a)s AS integer), CAST(%(b)s AS integer), CAST(%(k)s AS integer))
+"""
+FRESHNESS = """
+SELECT
+    artefact, run_id, published_at,
+    CAST(extract(epoch FROM age) AS double precision) AS age_seconds,
+    CAST(extract(epoch FROM max_age) AS double precision) AS max_age_seconds,
+    {ratings_since} AS ratings_since, last_attempt_at, last_error, consecutive_failures, stale
+FROM recsys.freshness
+ORDER BY artefact
+"""
+VERIFY = """
+SELECT model, users, stored, recomputed, missing, extra, run_id
+FROM recsys.verify_lists(CAST(%(run_id)s AS integer), CAST(%(users)s AS integer))
+ORDER BY model
+"""
+
+
+def freshness(count_ratings: bool) -> Question[Rows[Freshness]]:
+    since = "ratings_since" if count_ratings else "CAST(NULL AS bigint)"
+    return rows(Freshness, FRESHNESS.format(ratings_since=since), {})
+
+
+def verify_lists(run_id: int | None, users: int | None) -> Question[Rows[VerifiedLists]]:
+    return rows(VerifiedLists, VERIFY, {"run_id": run_id, "users": users}, REFUSED_OF_RUNS)
+
+
+def status() -> Question[Status]:
+    def answer(found: list[list[Any]]) -> Status:
+        [counts], published = found
+        return Status(**counts, published=published[0] if published else None)
+
+    statements = [Statement(COUNTS, dict_row), Statement(PUBLISHED, class_row(PublishedRun))]
+    return Question(statements, {}, answer)
+
+
+def runs(n: int) -> Question[Rows[Run]]:
+    return rows(Run, RUNS, {"n": n})
+
+
+def run(run_id: int) -> Question[RunRecord]:
+    def answer(found: list[list[Any]]) -> RunRecord:
+        facts, stages, metrics, publications = found
+        if not facts:
+            raise RunError(f"there is no run {run_id}", hint="recsys.runs holds every run")
+        return RunRecord(**facts[0], stages=stages, metrics=metrics, publications=publications)
+
+    statements = [
+        Statement(RUN, dict_row),
+        Statement(STAGES, class_row(RunStage)),
+        Statement(METRICS, class_row(RunMetric)),
+        Statement(PUBLICATIONS, class_row(RunPublication)),
+    ]
+    return Question(statements, {"run_id": run_id}, answer)
+
+
+def compare_runs(a: int, b: int, k: int) -> Question[Rows[RunDifference]]:
+    return rows(RunDifference, COMPARE, {"a": a, "b": b, "k": k}, REFUSED_OF_RUNS)

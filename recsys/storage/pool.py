@@ -1,0 +1,188 @@
+"""Connections kept open for those who ask often: many threads, or many tasks, share a few."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import BaseRowFactory
+from psycopg.types.datetime import TimestamptzLoader
+from psycopg_pool import (
+    AsyncConnectionPool,
+    AsyncNullConnectionPool,
+    ConnectionPool,
+    NullConnectionPool,
+    PoolTimeout,
+)
+
+from recsys.storage.engine import sqlalchemy_url, translated_errors
+
+WAIT_S = 5.0
+"""How long a caller waits for a connection, and a connection for the server."""
+MAX_WAITING = 1000
+ONE_STATE = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+SERVER_WENT_AWAY = ("57P01", "57P02")
+"""SQLSTATEs of a session that an administrator or a crash has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A query with %(name)s for its values, and what to make of a row."""
+
+    query: str
+    rows: BaseRowFactory[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    size: int = 0
+    """Connections kept at most; 0 keeps none and opens one for each call."""
+    timeout_s: float | None = None
+    """Seconds after which the server gives up a statement; None: what the role has."""
+    transaction_pooler: bool = False
+    """Whether the address is that of PgBouncer or its like, which lends a session for one
+    transaction only: nothing may be kept in it, neither settings nor prepared statements."""
+
+    def keywords(self, url: str) -> dict[str, Any]:
+        """Return the arguments of a pool for the database at `url`."""
+        connect: dict[str, Any] = {"autocommit": True, "application_name": "recsys"}
+        connect["connect_timeout"] = int(WAIT_S)
+        if self.transaction_pooler:
+            connect["prepare_threshold"] = None
+        else:
+            settings = "-c client_connection_check_interval=2s"
+            if self.timeout_s is not None:
+                settings += f" -c statement_timeout={max(1, round(self.timeout_s * 1000))}"
+            connect["options"] = settings
+        address = sqlalchemy_url(url).set(drivername="postgresql")
+        return {
+            "conninfo": address.render_as_string(hide_password=False),
+            "kwargs": connect,
+            "open": False,
+            "min_size": min(self.size, 1),
+            "max_size": self.size or None,
+            "timeout": WAIT_S,
+            "max_waiting": MAX_WAITING,
+        }
+
+
+class _UtcLoader(TimestamptzLoader):
+    def load(self, data: Any) -> datetime:
+        return super().load(data).astimezone(UTC)
+
+
+def _lost(error: psycopg.OperationalError) -> bool:
+    """Tell whether the session went away, and the same statement may do on another."""
+    if isinstance(error, PoolTimeout):
+        return False
+    return error.sqlstate is None or error.sqlstate in SERVER_WENT_AWAY
+
+
+class Pool:
+    """Connections for threads; raises StorageError as storage/engine.py does."""
+
+    def __init__(self, url: str, label: str, options: PoolOptions) -> None:
+        kind = ConnectionPool if options.size else NullConnectionPool
+        self._label = label
+        self._pool = kind(configure=_configure, **options.keywords(url))
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def fetch(
+        self, statements: Sequence[Statement], values: Mapping[str, Any], *, again: bool
+    ) -> list[list[Any]]:
+        """Return the rows of each statement, of several those of one state of the database.
+
+        `again`: ask once more where the connection is lost on the way.
+        """
+        with translated_errors(self._label):
+            self._pool.open()
+            try:
+                return self._fetch(statements, values)
+            except psycopg.OperationalError as exc:
+                if not again or not _lost(exc):
+                    raise
+            self._pool.check()  # the others will be lost as well
+            return self._fetch(statements, values)
+
+    def _fetch(self, statements: Sequence[Statement], values: Mapping[str, Any]) -> list[list[Any]]:
+        with self._pool.connection() as connection, _one_state(connection, len(statements)):
+            return [
+                connection.cursor(row_factory=each.rows).execute(each.query, values).fetchall()
+                for each in statements
+            ]
+
+
+class AsyncPool:
+    """Connections for the tasks of an event loop; otherwise as Pool."""
+
+    def __init__(self, url: str, label: str, options: PoolOptions) -> None:
+        kind = AsyncConnectionPool if options.size else AsyncNullConnectionPool
+        self._label = label
+        self._pool = kind(configure=_configure_async, **options.keywords(url))
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def fetch(
+        self, statements: Sequence[Statement], values: Mapping[str, Any], *, again: bool
+    ) -> list[list[Any]]:
+        """As Pool.fetch."""
+        with translated_errors(self._label):
+            await self._pool.open()
+            try:
+                return await self._fetch(statements, values)
+            except psycopg.OperationalError as exc:
+                if not again or not _lost(exc):
+                    raise
+            await self._pool.check()
+            return await self._fetch(statements, values)
+
+    async def _fetch(
+        self, statements: Sequence[Statement], values: Mapping[str, Any]
+    ) -> list[list[Any]]:
+        found = []
+        async with (
+            self._pool.connection() as connection,
+            _one_state_async(connection, len(statements)),
+        ):
+            for each in statements:
+                cursor = connection.cursor(row_factory=each.rows)
+                await cursor.execute(each.query, values)
+                found.append(await cursor.fetchall())
+        return found
+
+
+def _configure(connection: psycopg.Connection[Any]) -> None:
+    connection.adapters.register_loader("timestamptz", _UtcLoader)
+
+
+async def _configure_async(connection: psycopg.AsyncConnection[Any]) -> None:
+    connection.adapters.register_loader("timestamptz", _UtcLoader)
+
+
+@contextmanager
+def _one_state(connection: psycopg.Connection[Any], statements: int) -> Iterator[None]:
+    if statements == 1:
+        yield
+        return
+    with connection.transaction():
+        connection.execute(ONE_STATE)
+        yield
+
+
+@asynccontextmanager
+async def _one_state_async(
+    connection: psycopg.AsyncConnection[Any], statements: int
+) -> AsyncIterator[None]:
+    if statements == 1:
+        yield
+        return
+    async with connection.transaction():
+        await connection.execute(ONE_STATE)
+        yield
