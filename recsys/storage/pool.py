@@ -93,6 +93,10 @@ class Pool:
     def close(self) -> None:
         self._pool.close()
 
+    def stats(self) -> dict[str, int]:
+        """Return how many connections there are and who waits, as psycopg_pool names them."""
+        return self._pool.get_stats()
+
     def fetch(
         self, statements: Sequence[Statement], values: Mapping[str, Any], *, again: bool
     ) -> list[list[Any]]:
@@ -128,6 +132,10 @@ class AsyncPool:
 
     async def close(self) -> None:
         await self._pool.close()
+
+    def stats(self) -> dict[str, int]:
+        """As Pool.stats."""
+        return self._pool.get_stats()
 
     async def fetch(
         self, statements: Sequence[Statement], values: Mapping[str, Any], *, again: bool
