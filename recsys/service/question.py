@@ -54,7 +54,8 @@ class Rows(list[Row]):
 
         names = list(self.kind.__annotations__)
         columns = {name: [getattr(row, name) for row in self] for name in names}
-        return pd.DataFrame(columns, columns=names)
+        # Of no rows pandas would make numbers, which have no .str.
+        return pd.DataFrame(columns, columns=names, dtype=None if self else object)
 
 
 @dataclass(frozen=True)
