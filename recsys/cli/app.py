@@ -14,9 +14,21 @@ from typing import Annotated
 import typer
 
 from recsys import logs
-from recsys.cli import db, demo, evaluate, load, people, read, runs, schedule, show, text, tune
+from recsys.cli import (
+    db,
+    demo,
+    evaluate,
+    load,
+    people,
+    read,
+    runs,
+    schedule,
+    serve,
+    show,
+    text,
+    tune,
+)
 from recsys.errors import ConfigError, RecsysError
-from recsys.jobs.background import COMPUTING
 
 app = typer.Typer(
     name="recsys",
@@ -33,6 +45,7 @@ for part in (
     people.app,
     runs.verify_app,
     schedule.app,
+    serve.app,
     text.app,
 ):
     app.registered_commands += part.registered_commands
@@ -75,6 +88,10 @@ def main() -> None:
     try:
         _run()
     except SystemExit as leaving:
+        if threading.active_count() == 1:
+            raise
+        from recsys.jobs.background import COMPUTING
+
         if all(thread.name != COMPUTING for thread in threading.enumerate()):
             raise
         sys.stdout.flush()
