@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import sqlalchemy as sa
+from psycopg_pool import PoolTimeout
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from recsys.errors import ConfigError, StorageError
@@ -141,7 +142,10 @@ def _storage_error(exc: Exception, label: str) -> StorageError:
     if driver.sqlstate is None:
         return StorageError(
             f"no connection to {label}: {_first_line(driver)}",
-            hint="is the server running, and are host, port, user and database right?",
+            hint="is the server running, and are host, port, user and database right? A pooler as "
+            "PgBouncer needs `transaction_pooler=True`"
+            if isinstance(driver, PoolTimeout)
+            else "is the server running, and are host, port, user and database right?",
         )
     return StorageError(
         f"PostgreSQL refused ({driver.sqlstate}): {_first_line(driver)}",

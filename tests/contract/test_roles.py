@@ -43,6 +43,7 @@ METHODS = {
     "top_movies": (),
     "search": ("film",),
     "movie": (1,),
+    "movie_cards": ([1, 2],),
     "ratings": (1,),
     "a_user": (),
     "status": (),
