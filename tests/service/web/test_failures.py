@@ -69,7 +69,7 @@ REFUSED = [
     (
         "/movies/1/similar?model=popular",
         "no similar movies of a model 'popular' are published",
-        "Models that give them: als, content_genres, ease, item_knn, mf.",
+        "models: als, content_genres, ease, item_knn, mf",
     ),
     ("/users/1/recommendations?year_from=2&year_to=1", "year_from 2 is after year_to 1", None),
 ]
