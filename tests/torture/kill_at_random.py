@@ -113,7 +113,7 @@ def settle(of: Place) -> None:
         if of.row(LOCKS) == (0,):
             break
         time.sleep(0.05)
-    of.run("runs", "list", "--json")
+    of.run("runs", "prune")
     assert of.row(LOCKS) == (0,), "a lock is left"
     assert of.row(ORPHANS) == (0,), "a run is left running"
     assert of.row(PARTITIONS) == (0,), "a partition of no run is left"
