@@ -24,6 +24,8 @@ def set_up(console: Console, *, verbose: bool, form: Format = "text") -> None:
     usual = logging.INFO if form == "json" else logging.WARNING
     root.setLevel(logging.DEBUG if verbose else usual)
     root.propagate = False
+    # What the driver warns of is raised besides, and told then.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 
 def tell_what_is_done() -> None:

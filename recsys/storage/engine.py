@@ -134,6 +134,12 @@ def _storage_error(exc: Exception, label: str) -> StorageError:
     driver = exc.orig if isinstance(exc, DBAPIError) else exc
     if not isinstance(driver, psycopg.Error):
         return StorageError(f"the database layer failed: {exc}")
+    if _was_lost(exc):
+        return StorageError(
+            f"the connection to {label} was lost: {_first_line(driver)}",
+            hint=STOPPED,
+            sqlstate=driver.sqlstate,
+        )
     if driver.sqlstate is None:
         return StorageError(
             f"no connection to {label}: {_first_line(driver)}",
@@ -146,13 +152,26 @@ def _storage_error(exc: Exception, label: str) -> StorageError:
     )
 
 
+def _was_lost(exc: Exception) -> bool:
+    """Tell whether there was a connection, and there is none any more."""
+    if isinstance(exc, DBAPIError):
+        return exc.connection_invalidated
+    # Of a COPY the driver tells by itself.
+    return isinstance(exc, psycopg.OperationalError) and exc.sqlstate is None
+
+
+STOPPED = "the server was stopped or ended the session; when it runs, run the command again"
 HINTS = {
     "42P01": "the schema is missing or old: run `recsys db upgrade`",
     "3F000": "the schema is missing: run `recsys db upgrade`",
     "42883": "the contract is missing or old: run `recsys db upgrade`",
     "42501": "this role lacks the right; connect as one that has it, as recsys_job for jobs",
     "53100": "the disk of the database is full; make room and run the command again",
-    "57014": "a timeout or a cancel request stopped the statement",
+    "57P01": STOPPED,
+    "57014": (
+        "statement_timeout or a cancel request stopped the statement; a role that runs jobs "
+        "has no limit after ALTER ROLE ... SET statement_timeout = 0"
+    ),
     "40001": "another command changed the same data at the same time; run it again",
     "55P03": "another command holds a lock this one needs; run it again when that has ended",
 }
