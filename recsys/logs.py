@@ -25,6 +25,8 @@ def set_up(console: Console, *, verbose: bool, form: Format = "text") -> None:
     _send("recsys", handler, logging.DEBUG if verbose else usual)
     for name in THEIRS:
         _send(name, handler, logging.INFO if verbose else logging.WARNING)
+    # What the driver itself warns of is raised besides, and told then.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 
 def _send(name: str, handler: logging.Handler, level: int) -> None:
