@@ -64,6 +64,19 @@ def server_url(server_home: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def server_program(server_home: Path, server_url: str) -> Callable[[str], str]:
+    """Find a program of PostgreSQL's, as pg_dump, that fits the server."""
+    server = EmbeddedServer(server_home)
+
+    def find(name: str) -> str:
+        found = str(server.program(name)) if server.status().running else shutil.which(name)
+        assert found is not None, f"{name} is not on PATH"
+        return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
 def run_on_server(server_url: str) -> Callable[[sql.Composable], None]:
     def run(statement: sql.Composable) -> None:
         with psycopg.connect(server_url, autocommit=True) as connection:
