@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -104,6 +105,16 @@ def save(figure: Figure, path: Path) -> None:
     metadata = {"Date": None} if form == "svg" else {"Software": None}
     with written_whole(path) as file, rc_context(STYLE):
         figure.savefig(file, format=form, dpi=DPI, metadata=metadata)
+
+
+@contextmanager
+def quietly_drawing(style: dict[Any, Any] | None = None) -> Iterator[None]:
+    """Draw in our style; a letter that the font lacks is no matter of warnings."""
+    from matplotlib import rc_context
+
+    with rc_context({**STYLE, **(style or {})}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
 
 
 @contextmanager

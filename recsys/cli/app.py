@@ -14,7 +14,20 @@ from typing import Annotated
 import typer
 
 from recsys import logs
-from recsys.cli import db, demo, evaluate, load, people, read, runs, schedule, show, text, tune
+from recsys.cli import (
+    db,
+    demo,
+    evaluate,
+    load,
+    people,
+    read,
+    report,
+    runs,
+    schedule,
+    show,
+    text,
+    tune,
+)
 from recsys.errors import ConfigError, RecsysError
 from recsys.jobs.background import COMPUTING
 
@@ -31,6 +44,7 @@ for part in (
     tune.app,
     read.app,
     people.app,
+    report.app,
     runs.verify_app,
     schedule.app,
     text.app,
