@@ -21,11 +21,11 @@ WIDTH, HEIGHT, SCALE = 520, 300, 2
 WORDS, SEED = 80, 42
 COLOURS = ("#2a7ab8", "#c2590f", "#0f8a6a", "#a3598c", "#6f7780")
 """Each can be read on white and on black."""
-LITTLE = frozenset(
-    ("ii", "iii", "iv", "vi", "vii", "part", "vol", "aka")
-    + ("la", "le", "les", "un", "une", "des", "du", "de", "et", "il", "lo", "una", "el", "los")
-    + ("las", "der", "das", "dem", "den", "ein", "eine", "und")
-)
+LITTLE = {
+    "ii", "iii", "iv", "vi", "vii", "part", "vol", "aka", "la", "le", "les", "un", "une", "des",
+    "du", "de", "et", "il", "lo", "una", "el", "los", "las", "der", "das", "dem", "den", "ein",
+    "eine", "und",
+}  # fmt: skip
 """Words that say nothing of what a movie is about, beside the English ones of the library."""
 
 
