@@ -89,7 +89,7 @@ def bars(
     axes.barh(places, values, height=0.65, color=BAR, **whiskers)
     axes.set_yticks(places, names)
     axes.tick_params(axis="y", length=0)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="x")
     end = max(value + high for value, high in zip(values, highs, strict=True))
     axes.set_xlim(0, 1.12 * end if end > 0 else 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from matplotlib import rc_context
@@ -29,6 +28,7 @@ WIDTH_IN, HEIGHT_IN = 4.8, 3.0
 BAR_IN, REST_IN = 0.26, 0.75
 GENRES, VALUES, TIME_LABELS, LABEL = 20, 24, 6, 26
 """Genres drawn; rating values told apart; dates written on an axis; characters of a name."""
+STEPS = (1, 2, 5, 10)
 LEADING = {"ndcg@10": "nDCG@10, more is better", "rmse": "RMSE, less is better"}
 LESS_IS_BETTER = ("rmse", "mae")
 
@@ -149,7 +149,7 @@ def _genres(findings: Findings) -> Plot:
     def draw_on(axes: Axes) -> None:
         counts = [genre.ratings for genre in shown]
         bars(axes, [short(g.genre) for g in shown], counts, [f"{g.mean:.2f}" for g in shown])
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS, integer=True))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.set_xlabel("ratings; at each bar their mean")
 
@@ -158,7 +158,7 @@ def _genres(findings: Findings) -> Plot:
         f"Bar chart of the ratings of {len(shown)} genres, with their means; "
         f"most for {short(first.genre)}: {first.ratings:,}, mean {first.mean:.2f}."
     )
-    return _drawn("Genres by ratings", alt, draw_on, REST_IN + 0.2 + BAR_IN * len(shown))
+    return _drawn("Genres by ratings", alt, draw_on, REST_IN + 0.25 + BAR_IN * len(shown))
 
 
 def _long_tail(findings: Findings) -> Plot:
@@ -171,17 +171,15 @@ def _long_tail(findings: Findings) -> Plot:
         axes.plot(members, ratings, color=BAR)
         axes.plot([0.2, 0.2, 0], [0, fifth, fifth], color=ACCENT, linewidth=1)
         axes.plot([0.2], [fifth], color=ACCENT, marker="o")
-        axes.annotate(
-            f"20 % of the movies have {fifth:.0%} of the ratings",
-            (0.2, fifth), (8, -14), textcoords="offset points", fontsize=9,
-        )  # fmt: skip
+        words = f"20 % of the movies have\n{100 * fifth:.1f} % of the ratings"
+        axes.text(0.97, 0.06, words, ha="right", va="bottom", fontsize=9)
         _in_shares(axes)
         axes.set_xlabel("movies, the most rated first")
         axes.set_ylabel("ratings")
 
     alt = (
         f"Share of the ratings that the most rated movies have: 20 % of the movies have "
-        f"{fifth:.1%}; Gini coefficient {gini(findings.movies):.3f}."
+        f"{100 * fifth:.1f} %; Gini coefficient {gini(findings.movies):.3f}."
     )
     return _drawn("The long tail", alt, draw_on)
 
@@ -190,8 +188,8 @@ def _in_shares(axes: Axes) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     axes.grid()
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(5))
-        axis.set_major_formatter(PercentFormatter(1.0))
+        axis.set_major_locator(MaxNLocator(5, steps=STEPS))
+        axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     axes.tick_params(length=0)
 
 
@@ -200,10 +198,10 @@ def _people(findings: Findings) -> Plot:
 
     def draw_on(axes: Axes) -> None:
         axes.bar(range(len(counts)), counts, width=0.85, color=BAR)
-        labels = [_bin(low, high) for low, high in pairwise(edges)]
-        axes.set_xticks(range(len(counts)), labels, rotation=30 if len(counts) > 6 else 0)
+        labels = [str(low) for low in edges[:-1]]
+        axes.set_xticks(range(len(counts)), labels, rotation=30 if len(counts) > 10 else 0)
         _count_upwards(axes, "people")
-        axes.set_xlabel("ratings given")
+        axes.set_xlabel("ratings given: from so many to less than twice as many")
 
     most = int(np.argmax(counts))
     alt = (
@@ -230,7 +228,7 @@ def _bin(low: int, high: int) -> str:
 
 def _count_upwards(axes: Axes, unit: str) -> None:
     axes.grid(axis="y")
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=STEPS, integer=True))
     axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     axes.tick_params(length=0)
     axes.set_ylabel(unit)
@@ -255,14 +253,14 @@ def _coverage(findings: Findings) -> Plot:
 
     def draw_on(axes: Axes) -> None:
         names = [short(one.model) for one in findings.reach]
-        bars(axes, names, shares, [f"{share:.1%}" for share in shares])
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        bars(axes, names, shares, [f"{100 * share:.1f} %" for share in shares])
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
 
     first = findings.reach[0]
     alt = (
         f"Bar chart of the share of all movies in anybody's first ten, for {len(shares)} models; "
-        f"most {first.model}: {shares[0]:.1%}."
+        f"most {first.model}: {100 * shares[0]:.1f} %."
     )
     title = "Movies in anybody's first ten"
     return _drawn(title, alt, draw_on, REST_IN + BAR_IN * len(shares))

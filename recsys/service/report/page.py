@@ -26,10 +26,10 @@ from recsys.service.report.findings import (
 )
 
 COLUMNS = (
-    "ndcg", "map", "recall", "precision", "hit_rate", "mrr", "coverage", "novelty", "diversity",
-    "popularity_share", "rmse", "mae", "known_share",
+    "ndcg", "map", "recall", "precision", "hit_rate", "coverage", "novelty", "rmse", "mae",
 )  # fmt: skip
-"""Metrics that are shown, without their depth; what a model costs is not among them."""
+NEITHER = ("coverage", "novelty")
+"""Metrics that are shown, without their depth; of coverage and novelty no value is the best."""
 THEME = {INK: "var(--ink)", BAR: "var(--bar)", ACCENT: "var(--accent)"} | {
     WHISKER: "var(--soft)", GRID: "var(--line)"
 }  # fmt: skip
@@ -42,14 +42,17 @@ class ModelTable:
 
     protocol: str
     run_id: int
+    kind: str
     seed: int
     metrics: list[str]
     rows: list[tuple[str, list[Measured | None]]]
     plots: list[str]
     """Names of what is drawn of it."""
 
-    def best(self, metric: str) -> float:
-        """Return the best figure there is."""
+    def best(self, metric: str) -> float | None:
+        """Return the best figure there is, None where more is as good as less."""
+        if metric.partition("@")[0] in NEITHER:
+            return None
         place = self.metrics.index(metric)
         values = [cell.value for _, cells in self.rows if (cell := cells[place]) is not None]
         return min(values) if metric in LESS_IS_BETTER else max(values)
@@ -128,7 +131,9 @@ def model_tables(measured: Sequence[Measured]) -> list[ModelTable]:
         ]
         rows.sort(key=lambda row: _order(row[1]))
         names = [plot_name(protocol, metric) for metric in LEADING if metric in metrics]
-        tables.append(ModelTable(protocol, first.run_id, first.seed, metrics, rows, names))
+        tables.append(
+            ModelTable(protocol, first.run_id, first.kind, first.seed, metrics, rows, names)
+        )
     return tables
 
 
@@ -175,7 +180,7 @@ def _count(value: float | None) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
+    return "–" if value is None else f"{100 * value:.1f} %"
 
 
 def _figure(value: float | None, digits: int = 4) -> str:

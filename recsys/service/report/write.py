@@ -31,17 +31,19 @@ def write_report(
     started = time.monotonic()
     findings = read(database)
     logger.info("report: %d ratings read, %.1f s", findings.ratings_count, _since(started))
-    plots, clouds = draw(findings), draw_clouds(findings)
+    clouds = draw_clouds(findings)
     files: dict[Path, bytes] = {}
+    # Drawn twice: a plot that was saved in one form comes out a little different in another.
+    if page is not None:
+        files[page] = render(findings, draw(findings), clouds, title).encode()
     if pictures is not None:
+        _make(pictures)
+        plots = draw(findings)
         files |= {pictures / f"{name}.png": as_png(plot.figure) for name, plot in plots.items()}
         files |= {
             pictures / f"words_of_{name}.png": found.png(transparent=False)
             for name, found in clouds.items()
         }
-        _make(pictures)
-    if page is not None:
-        files[page] = render(findings, plots, clouds, title).encode()
     for path, content in files.items():
         with written_whole(path) as file:
             file.write(content)
