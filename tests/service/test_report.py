@@ -18,6 +18,7 @@ from recsys.domain import Metric
 from recsys.errors import ConfigError, NotPublished
 from recsys.jobs.ingest import ingest
 from recsys.jobs.plan import plan
+from recsys.jobs.publish import rollback
 from recsys.jobs.refresh import refresh
 from recsys.service.report import queries
 from recsys.service.report.clouds import WORDS, cloud, cloud_of_titles
@@ -353,6 +354,16 @@ def test_a_run_before_that_was_pruned(two_runs, make_database, tmp_path):
     found = page_of(copy, tmp_path)
     assert "The results of run 1 were pruned, so its lists cannot be compared." in found.text
     assert len(found.tables["changes"]) == 1
+
+
+def test_after_going_back_the_later_run_is_the_one_before(two_runs, make_database):
+    copy = make_database(sa.make_url(two_runs.url).database)
+    rollback(copy)
+    found = queries.read(copy)
+    assert (found.published.run_id, found.previous.run_id) == (1, 2)
+    [(latest,)] = rows_of(copy, "SELECT max(published_at) FROM recsys.publications")
+    assert found.published.published_at == latest
+    assert found.changes
 
 
 def test_empty_databases(empty_database, database, tmp_path):
