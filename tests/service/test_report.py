@@ -88,6 +88,7 @@ class Page(HTMLParser):
 
     def handle_startendtag(self, tag, attributes):
         self.tags.append(tag)
+        self.ids += [value for name, value in attributes if name == "id"]
 
     def handle_data(self, data):
         self.text += data

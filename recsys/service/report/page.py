@@ -93,7 +93,8 @@ def inline_svg(name: str, figure: Figure) -> Markup:
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)  # HTML knows them
-    svg = re.sub(r'<g id="[^"]*">', "<g>", svg)
+    meant = set(re.findall(r'(?:href="|url\()#(\w+)', svg))
+    svg = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in meant else "", svg)
     return Markup(re.sub(r'style="[^"]*"', _themed, svg))  # matplotlib escapes its texts
 
 
