@@ -25,6 +25,8 @@ def set_up(console: Console, *, verbose: bool, form: Format = "text") -> None:
     _send("recsys", handler, logging.DEBUG if verbose else usual)
     _send("psycopg.pool", handler, logging.WARNING)  # it tells of every connection it lends
     _send("uvicorn", handler, logging.INFO if verbose else logging.WARNING)
+    # What the driver itself warns of is raised besides, and told then.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 
 def _send(name: str, handler: logging.Handler, level: int) -> None:

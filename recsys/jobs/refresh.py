@@ -77,6 +77,8 @@ def refresh(
     with database.session() as session, single_flight(database, session):
         snapshot = _read(database, chosen, clock)
         if if_changed and (current := _unchanged(database, chosen, snapshot)) is not None:
+            # A pruning that was cut off is finished here too.
+            prune_quietly(database, chosen.settings.keep_runs)
             return RefreshReport(current, True, False, 0, clock.total_seconds)
         run_id = _begin(database, chosen, clock.started_at)
         with failing_run(database, run_id, clock), heartbeat(database, run_id):

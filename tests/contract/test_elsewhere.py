@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -12,7 +11,6 @@ import sqlalchemy as sa
 
 from recsys import Recommender
 from recsys.storage import schema
-from recsys.storage.embedded import EmbeddedServer
 from recsys.storage.pool import PoolOptions
 
 ANSWERS = (
@@ -68,7 +66,7 @@ def answers(connection, queries=ANSWERS):
 
 
 @pytest.fixture
-def restored(make_database, everything_template, empty_database, server_home, tmp_path):
+def restored(make_database, everything_template, empty_database, server_program, tmp_path):
     """The edition with every model and user 3 changed since, and the same after a restore."""
     original = make_database(everything_template)
     with original.transaction() as connection:
@@ -80,10 +78,8 @@ def restored(make_database, everything_template, empty_database, server_home, tm
         ("pg_dump", "--format=custom", f"--file={dump}", original.url),
         ("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={empty_database.url}", dump),
     ):
-        embedded = EmbeddedServer(server_home)
-        command = embedded.program(program) if embedded.status().running else shutil.which(program)
-        assert command is not None, program
-        subprocess.run([str(command), *map(str, arguments)], check=True, capture_output=True)
+        command = [server_program(program), *map(str, arguments)]
+        subprocess.run(command, check=True, capture_output=True)
     return original, empty_database
 
 

@@ -163,6 +163,16 @@ def test_the_short_way_gives_what_the_long_one_gives(published, n):
     assert lists > 70
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [{"year_from": 1990}, {"year_to": 1970}, {"genres": ["Drama"]}, {"genres": ["Sci-Fi"]}],
+)
+def test_a_filter_alone_holds_for_a_short_list(published, wanted):
+    long = recommend(published, 2, 1000, **wanted)
+    assert recommend(published, 2, 3, **wanted) == long[:3]
+    assert long[:3] != recommend(published, 2, 3)
+
+
 @pytest.mark.parametrize("change", [
     "DELETE FROM recsys_store.ratings WHERE user_id = 2 AND movie_id = :rated",
     "UPDATE recsys_store.ratings SET rating = 0.5 WHERE user_id = 2 AND movie_id = :rated",
