@@ -190,7 +190,7 @@ def test_a_query_that_takes_too_long_fails(url):
         with pytest.raises(StorageError, match=r"57014.*statement timeout") as caught:
             service.movie(17)
     assert caught.value.sqlstate == "57014"
-    assert caught.value.hint == "a timeout or a cancel request stopped the statement"
+    assert "stopped the statement" in caught.value.hint
 
 
 def test_an_awaited_query_that_takes_too_long_fails(url):

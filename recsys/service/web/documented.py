@@ -160,6 +160,8 @@ USER: Mapping[str, Any] = {
 RUN: Mapping[str, Any] = {
     "run_id": 1,
     "kind": "refresh",
+    "scope": "full",
+    "base_run_id": None,
     "state": "complete",
     "published": True,
     "refused": None,
