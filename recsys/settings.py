@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import zoneinfo
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from recsys.config_file import ConfigFile, write_table
 from recsys.errors import ConfigError
 
 CONFIG_NAME = "recsys.toml"
+SHORTEST_TOKEN = 16
 BOUNDS = {
     "neighbours": (1, 10_000),
     "list_length": (1, 10_000),
@@ -120,6 +122,8 @@ class Settings:
     """None: the embedded server under `home`."""
     movielens: Path | None
     config_file: Path | None
+    api_token: str | None = field(default=None, repr=False)
+    """What requests that write must show to `recsys serve`; None: it refuses them all."""
 
     @property
     def refresh(self) -> RefreshSettings:
@@ -156,6 +160,7 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
         database_url=env.get("RECSYS_DATABASE_URL") or None,
         movielens=Path(movielens).expanduser() if movielens else None,
         config_file=config_file,
+        api_token=_api_token(env.get("RECSYS_API_TOKEN")),
     )
 
 
@@ -167,6 +172,19 @@ def write_parameters(current: Settings, model: str, parameters: Mapping[str, Any
     path = current.config_file or Path.cwd() / CONFIG_NAME
     write_table(path, ("models", model), parameters)
     return path
+
+
+def _api_token(text: str | None) -> str | None:
+    if not text:
+        return None
+    # What else there may be cannot be sent as `Authorization: Bearer`.
+    if len(text) < SHORTEST_TOKEN or not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", text):
+        raise ConfigError(
+            f"RECSYS_API_TOKEN must have {SHORTEST_TOKEN} characters or more, "
+            "all of them letters, digits or -._~+/",
+            hint="make one with `openssl rand -hex 32`",
+        )
+    return text
 
 
 def _default_home() -> Path:

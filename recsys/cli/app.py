@@ -14,7 +14,20 @@ from typing import Annotated
 import typer
 
 from recsys import logs
-from recsys.cli import db, demo, evaluate, load, people, read, runs, schedule, show, text, tune
+from recsys.cli import (
+    db,
+    demo,
+    evaluate,
+    load,
+    people,
+    read,
+    runs,
+    schedule,
+    serve,
+    show,
+    text,
+    tune,
+)
 from recsys.errors import ConfigError, RecsysError
 from recsys.jobs.background import COMPUTING
 
@@ -33,6 +46,7 @@ for part in (
     people.app,
     runs.verify_app,
     schedule.app,
+    serve.app,
     text.app,
 ):
     app.registered_commands += part.registered_commands

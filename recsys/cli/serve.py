@@ -1,0 +1,88 @@
+"""`serve`: the recommender by HTTP."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recsys import settings
+from recsys.cli import show
+from recsys.errors import ConfigError, RecsysError
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer()
+LOCAL = ("127.0.0.1", "localhost", "::1")
+SECONDS_TO_END = 5
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+) -> None:
+    """Answer by HTTP, JSON for programs and pages for people, until stopped.
+
+    Reading is open to whoever can connect. Writing needs RECSYS_API_TOKEN, here and in the request.
+    """
+    _require_web()
+    token = settings.load().api_token
+    with _listening(host, port) as listening:
+        if host not in LOCAL:
+            show.say(
+                f"warning: whoever reaches {host} can read what is recommended to anybody; "
+                "let only a proxy that knows its callers reach it"
+            )
+        import uvloop
+
+        uvloop.run(_serve(listening, host, token))
+
+
+def _require_web() -> None:
+    try:
+        import uvicorn
+        import uvloop  # noqa: F401
+
+        import recsys.service.web.app
+    except ImportError as exc:
+        raise ConfigError(
+            f"`recsys serve` needs {exc.name}, which is not installed",
+            hint="pip install 'recsys[web]'",
+        ) from exc
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as exc:
+        raise RecsysError(
+            f"cannot listen on {host}, port {port}: {exc.strerror}",
+            hint="another program may have it: choose another by --port",
+        ) from exc
+
+
+async def _serve(listening: socket.socket, host: str, token: str | None) -> None:
+    import uvicorn
+
+    from recsys.service import AsyncRecommender
+    from recsys.service.web.app import create_app
+
+    async with await AsyncRecommender.connect() as recommender:
+        config = uvicorn.Config(
+            create_app(recommender, token=token),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=SECONDS_TO_END,
+        )
+        # uvicorn ends by these, then raises them again for who was there before.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, frame: None)
+        port = listening.getsockname()[1]
+        show.say(f"Serving on http://{host}:{port} - Ctrl-C ends it.")
+        await uvicorn.Server(config).serve([listening])
