@@ -9,7 +9,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from recsys.service.async_recommender import AsyncRecommender
-from recsys.service.web import api, errors
+from recsys.service.web import api, errors, pages, problem_pages
 from recsys.service.web.security import BoundedBodies, SafeHeaders
 
 
@@ -41,5 +41,7 @@ def create_app(recommender: AsyncRecommender | None = None, *, token: str | None
     app.add_middleware(BoundedBodies)
     app.add_middleware(SafeHeaders)
     app.include_router(api.router)
+    app.include_router(pages.router)
     errors.handle(app)
+    problem_pages.show(app)
     return app

@@ -1,0 +1,51 @@
+"""What stands where a poster is not: its genre's colour, its title set to fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+CHARACTER = (
+    "Film-Noir",
+    "Western",
+    "Documentary",
+    "Horror",
+    "Animation",
+    "Musical",
+    "Sci-Fi",
+    "War",
+    "Mystery",
+    "Fantasy",
+    "Children",
+    "Romance",
+    "Crime",
+    "Adventure",
+    "Thriller",
+    "Action",
+    "Comedy",
+    "Drama",
+)
+"""Genres that give a movie its colour, what tells most first."""
+VARIANTS = 4
+LONG_WORD, LONG_TITLE, LONGER_TITLE = 10, 18, 42
+
+
+def poster_classes(movie_id: int, title: str, genres: Sequence[str]) -> str:
+    """Return the classes that draw a movie's poster: colour, where its motif is, size of title."""
+    return f"g-{_slug(_telling(genres))} v{movie_id % VARIANTS} {_size(title)}"
+
+
+def _telling(genres: Sequence[str]) -> str:
+    known = [genre for genre in CHARACTER if genre in genres]
+    return (known or list(genres) or ["none"])[0]
+
+
+def _slug(genre: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", genre.lower()).strip("-")
+
+
+def _size(title: str) -> str:
+    longest = max((len(word) for word in title.split()), default=0)
+    if len(title) > LONGER_TITLE or longest > LONG_WORD + 3:
+        return "t-s"
+    return "t-m" if len(title) > LONG_TITLE or longest > LONG_WORD else "t-l"
