@@ -17,11 +17,11 @@ CHARACTER = (
     "Mystery",
     "Fantasy",
     "Children",
-    "Romance",
     "Crime",
     "Adventure",
-    "Thriller",
     "Action",
+    "Thriller",
+    "Romance",
     "Comedy",
     "Drama",
 )
@@ -31,13 +31,14 @@ LONG_WORD, LONG_TITLE, LONGER_TITLE = 10, 18, 42
 
 
 def poster_classes(movie_id: int, title: str, genres: Sequence[str]) -> str:
-    """Return the classes that draw a movie's poster: colour, where its motif is, size of title."""
-    return f"g-{_slug(_telling(genres))} v{movie_id % VARIANTS} {_size(title)}"
+    """Return the classes that draw a movie's poster: colours, where its motif is, size of title."""
+    first, second = _telling(genres)
+    return f"g-{first} h-{second} v{movie_id % VARIANTS} {_size(title)}"
 
 
-def _telling(genres: Sequence[str]) -> str:
-    known = [genre for genre in CHARACTER if genre in genres]
-    return (known or list(genres) or ["none"])[0]
+def _telling(genres: Sequence[str]) -> tuple[str, str]:
+    known = [genre for genre in CHARACTER if genre in genres] or list(genres) or ["none"]
+    return _slug(known[0]), _slug(known[min(1, len(known) - 1)])
 
 
 def _slug(genre: str) -> str:

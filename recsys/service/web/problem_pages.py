@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
+from recsys.errors import UnknownMovie
 from recsys.service.web import errors
 from recsys.service.web.rendering import page
 
@@ -42,6 +44,10 @@ def _for_browsers(handler: Handler) -> Callable[[Request, Exception], Awaitable[
             if name not in ("content-type", "content-length")
         }
         problem = json.loads(bytes(told.body))
+        if isinstance(error, UnknownMovie):
+            problem["hint"] = "search for its title"
+        if problem["detail"] == HTTPStatus.NOT_FOUND.phrase:
+            problem["detail"] = "there is no page at this address"
         heading = HEADINGS.get(told.status_code, "Something went wrong")
         values = {"heading": heading, "problem": problem}
         return page("problem.html", values, status=told.status_code, headers=headers)

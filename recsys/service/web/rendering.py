@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,26 @@ CHART_NAMES = {
     "exploratory": "Off the beaten track",
     "random": "Picked at random",
 }
+LANGUAGES = {
+    "cn": "Cantonese",
+    "da": "Danish",
+    "de": "German",
+    "en": "English",
+    "es": "Spanish",
+    "fi": "Finnish",
+    "fr": "French",
+    "hi": "Hindi",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "nl": "Dutch",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "ru": "Russian",
+    "sv": "Swedish",
+    "zh": "Chinese",
+}
+"""By ISO 639-1, of which TMDB has its own for Cantonese; others are shown by their code."""
 # Ratings come in at any time, so a page is asked for again each time.
 NOT_KEPT = {"Cache-Control": "private, no-cache"}
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -55,6 +75,14 @@ def ago(seconds: float) -> str:
 
 def plural(count: int, name: str) -> str:
     return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
+
+
+def day(at: date) -> str:
+    return f"{at.day} {at:%B %Y}"
+
+
+def language(code: str) -> str:
+    return LANGUAGES.get(code, code)
 
 
 def moment(at: datetime | None) -> Markup:
@@ -105,7 +133,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.globals |= {"asset": asset_url, "poster_classes": poster_classes}
-    filters = (ago, chart_name, code, moment, plural, seconds, sentence, size)
+    filters = (ago, chart_name, code, day, language, moment, plural, seconds, sentence, size)
     made.filters |= {each.__name__: each for each in filters}
     return made
 

@@ -1,8 +1,10 @@
-// A picture that does not come uncovers the drawn poster under it.
+// A picture that does not come uncovers the drawn poster under it, which then says the title.
 function uncover(image) {
   const poster = image.closest(".poster");
   image.remove();
-  poster?.classList.add("is-missing");
+  if (poster.classList.contains("small")) return;
+  poster.classList.add("is-missing");
+  poster.removeAttribute("aria-hidden");
 }
 
 document.addEventListener("error", (event) => {

@@ -56,6 +56,8 @@ function show(html) {
   document.querySelectorAll(".progress span").forEach((step, place) => {
     step.classList.toggle("done", place < count);
   });
+  const enough = Number(form.dataset.enough);
+  document.getElementById("count").textContent = `· ${Math.min(count, enough)} of ${enough}`;
   say(count, added.length, before.join() !== movies().join());
 }
 
@@ -80,7 +82,7 @@ async function add(movie) {
   item.querySelector("input").focus();
 }
 
-form.classList.add("is-live");
+form.classList.add("scripted");
 form.addEventListener("change", (event) => {
   if (event.target.type === "radio") follow();
 });
