@@ -20,7 +20,6 @@ from recsys.service.web.movie_pages import cards_of
 from recsys.service.web.rendering import page
 
 RECOMMENDED, LIKED = 12, 12
-EXPLAINED = 4  # each takes as long as the rest of the page; the page asks for the others
 REASONS = 2
 SHOWN = 20
 SEE_OTHER = 303
@@ -45,7 +44,10 @@ async def anybody(request: Request) -> Response:
 
 
 @router.get("/person/{user_id}")
-async def person(request: Request, user_id: UserId, model: ModelName = None) -> Response:
+async def person(
+    request: Request, user_id: UserId, model: ModelName = None, reasons: bool = False
+) -> Response:
+    """Reasons take longer than all the rest: a page with scripts asks for them afterwards."""
     recommender = asked(request)
     status, models, liked, recommended = await gather(
         recommender.user_status(user_id),
@@ -58,7 +60,7 @@ async def person(request: Request, user_id: UserId, model: ModelName = None) -> 
     ids = [row.movie_id for row in recommended]
     cards, because = await gather(
         cards_of(recommender, [*ids, *(rating.movie_id for rating in liked)]),
-        _because(recommender, user_id, ids[:EXPLAINED], model),
+        _because(recommender, user_id, ids if reasons else [], model),
     )
     chosen = model or next(each.model for each in models if each.is_default)
     facts = {"user_id": user_id, "status": status, "models": models, "chosen": chosen}
@@ -70,14 +72,16 @@ async def _because(
     recommender: AsyncRecommender, user_id: int, movie_ids: Sequence[int], model: str | None
 ) -> Mapping[int, list[Reason]]:
     """Return the ratings that lead most to each of the movies."""
-    because = defaultdict(list)
+    because: defaultdict[int, list[Reason]] = defaultdict(list)
+    if not movie_ids:
+        return because
     for reason in await recommender.reasons(user_id, movie_ids, REASONS, model=model or None):
         because[reason.movie_id].append(reason)
     return because
 
 
 @router.get("/person/{user_id}/because")
-async def reasons(
+async def reasons_alone(
     request: Request,
     user_id: UserId,
     movie: Annotated[list[Id], Query(max_length=RECOMMENDED)],

@@ -1,4 +1,4 @@
-// Reasons take longer than the list: those of its first rows come with the page, the others now.
+// Reasons take longer than the list, so they come after it.
 const list = document.querySelector("[data-because]");
 const waiting = [...(list?.querySelectorAll("[data-unknown]") ?? [])];
 
