@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 Format = Literal["text", "json"]
+THEIRS = ("psycopg.pool", "uvicorn")
+"""Loggers of libraries that have something to say to who runs us."""
 
 
 def set_up(console: Console, *, verbose: bool, form: Format = "text") -> None:
@@ -18,12 +20,18 @@ def set_up(console: Console, *, verbose: bool, form: Format = "text") -> None:
 
     As text: warnings, or everything when verbose. As JSON, an object a line: what jobs do as well.
     """
-    root = logging.getLogger("recsys")
-    root.handlers.clear()
-    root.addHandler(_as_json(console) if form == "json" else _as_text(console))
+    handler = _as_json(console) if form == "json" else _as_text(console)
     usual = logging.INFO if form == "json" else logging.WARNING
-    root.setLevel(logging.DEBUG if verbose else usual)
-    root.propagate = False
+    _send("recsys", handler, logging.DEBUG if verbose else usual)
+    for name in THEIRS:
+        _send(name, handler, logging.INFO if verbose else logging.WARNING)
+
+
+def _send(name: str, handler: logging.Handler, level: int) -> None:
+    logger = logging.getLogger(name)
+    logger.handlers = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
 
 
 def tell_what_is_done() -> None:

@@ -29,7 +29,6 @@ from recsys.cli import (
     tune,
 )
 from recsys.errors import ConfigError, RecsysError
-from recsys.jobs.background import COMPUTING
 
 app = typer.Typer(
     name="recsys",
@@ -89,6 +88,10 @@ def main() -> None:
     try:
         _run()
     except SystemExit as leaving:
+        if threading.active_count() == 1:
+            raise
+        from recsys.jobs.background import COMPUTING
+
         if all(thread.name != COMPUTING for thread in threading.enumerate()):
             raise
         sys.stdout.flush()

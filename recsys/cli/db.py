@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recsys import settings
 from recsys.cli import show
 from recsys.cli.options import Json, database
-from recsys.jobs.schema import (
-    SchemaState,
-    data_dictionary,
-    schema_state,
-    set_up_roles,
-    upgrade_schema,
-)
 from recsys.jobs.server import configured_database, embedded_server, embedded_status, run_psql
+
+if TYPE_CHECKING:
+    from recsys.jobs.schema import SchemaState
 
 ROLES = {
     "recsys_job": "to load, refresh, evaluate, publish and prune",
@@ -63,6 +59,8 @@ def url() -> None:
 @app.command()
 def status(json: Json = False) -> None:
     """Show whether the server runs, where, and how old the schema is."""
+    from recsys.jobs.schema import schema_state
+
     current = settings.load()
     facts: dict[str, object] = {}
     server = embedded_status(current)
@@ -101,6 +99,8 @@ def _show_status(facts: dict[str, object], *, json: bool) -> None:
 @app.command()
 def upgrade() -> None:
     """Bring tables and contract to this version of recsys."""
+    from recsys.jobs.schema import upgrade_schema
+
     with database() as opened:
         upgrade_schema(opened)
         show.say(f"The schema of {opened.label} is current.")
@@ -109,6 +109,8 @@ def upgrade() -> None:
 @app.command("dictionary")
 def dictionary() -> None:
     """Print what views, columns and functions there are and what they mean, as Markdown."""
+    from recsys.jobs.schema import data_dictionary
+
     with database() as opened:
         show.out(data_dictionary(opened).rstrip("\n"))
 
@@ -116,6 +118,8 @@ def dictionary() -> None:
 @app.command()
 def roles() -> None:
     """Set up the roles recsys_job, recsys_app and recsys_reader, and give each what it may do."""
+    from recsys.jobs.schema import set_up_roles
+
     with database() as opened:
         set_up_roles(opened)
         show.say(f"The roles of {opened.label} are set up. Connect as")

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from recsys import settings
-from recsys.jobs.orphans import clear_orphans
 from recsys.jobs.server import Database, configured_database
 from recsys.service import Recommender
 
@@ -34,6 +33,8 @@ def model_names(text: str | None) -> list[str] | None:
 
 @contextmanager
 def database() -> Iterator[Database]:
+    from recsys.jobs.orphans import clear_orphans
+
     with configured_database(settings.load()) as opened:
         clear_orphans(opened)
         yield opened

@@ -10,9 +10,9 @@ import typer
 
 from recsys.cli import show
 from recsys.cli.options import LARGEST_ID, Count, Json, Model, User, recommender
-from recsys.cli.prometheus import as_prometheus
 from recsys.errors import RecsysError, UnknownMovie
 from recsys.service import Recommender
+from recsys.service.prometheus import as_prometheus
 from recsys.service.results import Because, FoundMovie, Freshness, Movie, Status
 
 app = typer.Typer()

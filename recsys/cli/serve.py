@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
-from typing import TYPE_CHECKING, Annotated
+from importlib.util import find_spec
+from typing import Annotated
 
 import typer
 
@@ -12,12 +13,10 @@ from recsys import settings
 from recsys.cli import show
 from recsys.errors import ConfigError, RecsysError
 
-if TYPE_CHECKING:
-    pass
-
 app = typer.Typer()
 LOCAL = ("127.0.0.1", "localhost", "::1")
 SECONDS_TO_END = 5
+PARTS_OF_WEB = ("fastapi", "httptools", "jinja2", "prometheus_client", "uvicorn", "uvloop")
 
 
 @app.command()
@@ -43,16 +42,12 @@ def serve(
 
 
 def _require_web() -> None:
-    try:
-        import uvicorn
-        import uvloop  # noqa: F401
-
-        import recsys.service.web.app
-    except ImportError as exc:
+    missing = [name for name in PARTS_OF_WEB if find_spec(name) is None]
+    if missing:
         raise ConfigError(
-            f"`recsys serve` needs {exc.name}, which is not installed",
+            f"`recsys serve` needs what is not installed: {', '.join(missing)}",
             hint="pip install 'recsys[web]'",
-        ) from exc
+        )
 
 
 def _listening(host: str, port: int) -> socket.socket:

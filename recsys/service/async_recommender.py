@@ -238,6 +238,10 @@ class AsyncRecommender:
         """As Recommender.compare_runs."""
         return await self._ask(runs.compare_runs(a, b, k))
 
+    def pool_stats(self) -> dict[str, int]:
+        """As Recommender.pool_stats."""
+        return self._pool.stats()
+
     async def _ask(self, question: Question[Answer]) -> Answer:
         try:
             found = await self._pool.fetch(

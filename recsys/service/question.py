@@ -26,12 +26,14 @@ Answer = TypeVar("Answer")
 
 NO_CONTRACT = ("3F000", "42P01")  # no such schema, no such view
 FIRST_STEPS = "`recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
-# What the contract means by its SQLSTATEs: NULL, not a value, out of range; unknown; not there.
+# What the contract means by its SQLSTATEs: NULL, not a value, out of range, no text that
+# PostgreSQL could hold; unknown; not there.
 REFUSED: Mapping[str | None, type[RecsysError]] = {
     "22004": ConfigError,
     "22023": ConfigError,
     "22003": ConfigError,
     "22P02": ConfigError,
+    "22000": ConfigError,
     "P0002": UnknownMovie,
     "55000": NotPublished,
 }
@@ -52,7 +54,8 @@ class Rows(list[Row]):
 
         names = list(self.kind.__annotations__)
         columns = {name: [getattr(row, name) for row in self] for name in names}
-        return pd.DataFrame(columns, columns=names)
+        # Of no rows pandas would make numbers, which have no .str.
+        return pd.DataFrame(columns, columns=names, dtype=None if self else object)
 
 
 @dataclass(frozen=True)

@@ -291,6 +291,10 @@ class Recommender:
         """
         return self._ask(runs.compare_runs(a, b, k))
 
+    def pool_stats(self) -> dict[str, int]:
+        """Return how many connections there are and who waits, as psycopg_pool names them."""
+        return self._pool.stats()
+
     def _ask(self, question: Question[Answer]) -> Answer:
         try:
             found = self._pool.fetch(

@@ -19,6 +19,7 @@ MINIMUM_VERSION = 15
 # A server that works for somebody who is gone is to notice.
 NOTICE_WHO_IS_GONE = "SET LOCAL client_connection_check_interval = '2s'"
 STARTING_UP = "57P03"
+DATA_EXCEPTION = "22000"
 WAIT_FOR_STARTUP_S = 60
 URL_FORM = (
     "it looks like postgresql://user:password@host:5432/database; "
@@ -134,6 +135,9 @@ def _storage_error(exc: Exception, label: str) -> StorageError:
     driver = exc.orig if isinstance(exc, DBAPIError) else exc
     if not isinstance(driver, psycopg.Error):
         return StorageError(f"the database layer failed: {exc}")
+    if isinstance(driver, psycopg.DataError) and driver.sqlstate is None:
+        # The driver itself refused a value, as a text with a NUL in it.
+        return StorageError(f"psycopg refused: {_first_line(driver)}", sqlstate=DATA_EXCEPTION)
     if driver.sqlstate is None:
         return StorageError(
             f"no connection to {label}: {_first_line(driver)}",

@@ -16,7 +16,9 @@ from psycopg_pool import (
     AsyncNullConnectionPool,
     ConnectionPool,
     NullConnectionPool,
+    PoolClosed,
     PoolTimeout,
+    TooManyRequests,
 )
 
 from recsys.storage.engine import sqlalchemy_url, translated_errors
@@ -66,6 +68,8 @@ class PoolOptions:
             "min_size": min(self.size, 1),
             "max_size": self.size or None,
             "timeout": WAIT_S,
+            # For longer it would wait ever longer between attempts, a minute after an outage of one.
+            "reconnect_timeout": WAIT_S,
             "max_waiting": MAX_WAITING,
         }
 
@@ -77,7 +81,7 @@ class _UtcLoader(TimestamptzLoader):
 
 def _lost(error: psycopg.OperationalError) -> bool:
     """Tell whether the session went away, and the same statement may do on another."""
-    if isinstance(error, PoolTimeout):
+    if isinstance(error, PoolTimeout | TooManyRequests | PoolClosed):
         return False
     return error.sqlstate is None or error.sqlstate in SERVER_WENT_AWAY
 
@@ -93,6 +97,10 @@ class Pool:
     def close(self) -> None:
         self._pool.close()
 
+    def stats(self) -> dict[str, int]:
+        """Return how many connections there are and who waits, as psycopg_pool names them."""
+        return self._pool.get_stats()
+
     def fetch(
         self, statements: Sequence[Statement], values: Mapping[str, Any], *, again: bool
     ) -> list[list[Any]]:
@@ -105,9 +113,11 @@ class Pool:
             try:
                 return self._fetch(statements, values)
             except psycopg.OperationalError as exc:
-                if not again or not _lost(exc):
+                if not _lost(exc):
                     raise
-            self._pool.check()  # the others will be lost as well
+                self._pool.check()  # the others will be lost as well
+                if not again:
+                    raise
             return self._fetch(statements, values)
 
     def _fetch(self, statements: Sequence[Statement], values: Mapping[str, Any]) -> list[list[Any]]:
@@ -129,6 +139,10 @@ class AsyncPool:
     async def close(self) -> None:
         await self._pool.close()
 
+    def stats(self) -> dict[str, int]:
+        """As Pool.stats."""
+        return self._pool.get_stats()
+
     async def fetch(
         self, statements: Sequence[Statement], values: Mapping[str, Any], *, again: bool
     ) -> list[list[Any]]:
@@ -138,9 +152,11 @@ class AsyncPool:
             try:
                 return await self._fetch(statements, values)
             except psycopg.OperationalError as exc:
-                if not again or not _lost(exc):
+                if not _lost(exc):
                     raise
-            await self._pool.check()
+                await self._pool.check()
+                if not again:
+                    raise
             return await self._fetch(statements, values)
 
     async def _fetch(

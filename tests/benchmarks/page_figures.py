@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import quote
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 SIZES = {1280: 900, 390: 844}
@@ -74,7 +75,7 @@ def addresses(port: int, calls: int) -> dict[str, list[str]]:
     return {
         "home": ["/"] * calls,
         "chart": ["/top?genre=Drama"] * calls,
-        "search": ["/search?q=the"] * calls,
+        "search": [f"/search?q={quote(draw.choice(chart)['title'])}" for _ in range(calls)],
         "movie": [f"/movie/{draw.choice(movies)}" for _ in range(calls)],
         "person": people,
         "try it": [f"/try?{rated()}" for _ in range(calls)],

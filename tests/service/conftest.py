@@ -1,4 +1,4 @@
-"""A home for an embedded server of a test's own."""
+"""The edition to read from, and a home for an embedded server of a test's own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from recsys.storage.embedded import EmbeddedServer
+from recsys.storage.engine import Database
+
+
+@pytest.fixture(scope="session")
+def edition_database(server_url: str, refreshed_template: str) -> Database:
+    """The made-up edition with run 1 published; nobody may write to it."""
+    url = sa.make_url(server_url).set(database=refreshed_template)
+    return Database(url.render_as_string(hide_password=False))
 
 
 @pytest.fixture

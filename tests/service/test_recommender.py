@@ -23,13 +23,6 @@ READERS = {
 }
 
 
-@pytest.fixture(scope="session")
-def edition_database(server_url, refreshed_template):
-    """The made-up edition with run 1 published; nobody may write to it."""
-    url = sa.make_url(server_url).set(database=refreshed_template)
-    return Database(url.render_as_string(hide_password=False))
-
-
 @pytest.fixture
 def service(edition_database):
     return Recommender(edition_database)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from recsys.errors import UnknownUser
+from recsys.errors import ConfigError, UnknownUser
+from recsys.service.results import (
+    Because,
+    ChartEntry,
+    FoundMovie,
+    Movie,
+    Recommendation,
+    Run,
+    RunRecord,
+    SimilarMovie,
+    UserStatus,
+)
+from recsys.service.web import documented
 from recsys.service.web.answers import fresh, of_the_run
 from recsys.service.web.asked import (
     BlockGiven,
@@ -22,43 +34,92 @@ from recsys.service.web.asked import (
     Year,
     asked,
 )
+from recsys.service.web.documented import answers, refusals
+from recsys.service.web.errors import problem
 from recsys.service.web.security import writer
 
 router = APIRouter()
 WRITES = [Depends(writer)]
+WRITING_FAILS = refusals(400, 401, 403, 404, 413, 422, 503)
 
 
-@router.get("/movies")
+# --- movies ---------------------------------------------------------------------------------------
+
+
+@router.get(
+    "/movies",
+    summary="Search movies",
+    response_model=list[FoundMovie],
+    responses=answers(documented.FOUND, 422, 503),
+)
 async def search(request: Request, query: Title, n: N = 10) -> Response:
     """Movies whose titles match, the best match first; mistyped words are found as well."""
     return fresh(await asked(request).search(query, n))
 
 
-@router.get("/movies/{movie_id}")
+@router.get(
+    "/movies/{movie_id}",
+    summary="One movie",
+    response_model=Movie,
+    responses=answers(documented.MOVIE, 404, 422, 503),
+)
 async def movie(request: Request, movie_id: MovieId) -> Response:
-    """One movie, with its ratings as of now."""
+    """A movie of the catalogue, its ratings as of now."""
     return fresh(await asked(request).movie(movie_id))
 
 
-@router.get("/movies/{movie_id}/similar")
+@router.get(
+    "/movies/{movie_id}/similar",
+    summary="Similar movies",
+    response_model=list[SimilarMovie],
+    responses=answers(documented.SIMILAR, 404, 422, 503, tagged=True),
+)
 async def similar(request: Request, movie_id: MovieId, n: N = 10, model: Model = None) -> Response:
-    """Movies like this one, the nearest first."""
+    """Movies like this one, the nearest first; none where nothing is known of it."""
     return of_the_run(request, await asked(request).similar(movie_id, n, model=model))
 
 
-@router.get("/charts/{chart}")
+@router.get(
+    "/charts/{chart}",
+    summary="A chart",
+    response_model=list[ChartEntry],
+    responses=answers(documented.CHART, 404, 422, 503, tagged=True),
+)
 async def chart(request: Request, chart: Chart, n: N = 10, genre: Genre = None) -> Response:
     """The first movies of a chart, of all genres or of one."""
-    return of_the_run(request, await asked(request).top_movies(n, genre=genre, chart=chart))
+    recommender = asked(request)
+    try:
+        rows = await recommender.top_movies(n, genre=genre, chart=chart)
+    except ConfigError:
+        try:
+            # Refused without the genre as well: it is the chart that there is not.
+            await recommender.top_movies(0, chart=chart)
+        except ConfigError as unknown:
+            return problem(404, str(unknown), unknown.hint)
+        raise
+    return of_the_run(request, rows)
 
 
-@router.get("/users/{user_id}")
+# --- people ---------------------------------------------------------------------------------------
+
+
+@router.get(
+    "/users/{user_id}",
+    summary="How a user is served",
+    response_model=UserStatus,
+    responses=answers(documented.USER, 422, 503),
+)
 async def user_status(request: Request, user_id: UserId) -> Response:
-    """How a user is served, and why; of an unknown one, that it is unknown."""
+    """By a stored list, live, or by a chart, and why; also of a user nobody knows."""
     return fresh(await asked(request).user_status(user_id))
 
 
-@router.get("/users/{user_id}/recommendations")
+@router.get(
+    "/users/{user_id}/recommendations",
+    summary="Recommend to a user",
+    response_model=list[Recommendation],
+    responses=answers(documented.RECOMMENDED, 422, 503),
+)
 async def recommendations(
     request: Request,
     user_id: UserId,
@@ -68,31 +129,43 @@ async def recommendations(
     year_from: Year = None,
     year_to: Year = None,
 ) -> Response:
-    """Movies to recommend to a user, best first; to an unknown user, a chart."""
+    """Movies the user has neither rated nor blocked, best first; to a user nobody knows, a chart.
+
+    A rating given a moment ago counts already, so no answer may be kept.
+    """
     rows = await asked(request).recommend(
         user_id, n, model=model, genres=genres, year_from=year_from, year_to=year_to
     )
     return fresh(rows)
 
 
-@router.get("/users/{user_id}/recommendations/{movie_id}/explanation")
+@router.get(
+    "/users/{user_id}/recommendations/{movie_id}/explanation",
+    summary="Why a movie is recommended",
+    response_model=list[Because],
+    responses=answers(documented.BECAUSE, 404, 422, 503),
+)
 async def explanation(
     request: Request, user_id: UserId, movie_id: MovieId, model: Model = None
 ) -> Response:
-    """What leads to a movie for a user, the strongest first."""
+    """What leads to a movie for a user, the strongest first; 404 for a user nobody knows."""
     recommender = asked(request)
     rows = await recommender.explain(user_id, movie_id, model=model)
-    if all(row.because_movie_id is None for row in rows):
-        # A chart explains as much of nobody.
-        status = await recommender.user_status(user_id)
-        if status.status == "unknown_user":
-            raise UnknownUser(f"there is no user {user_id}")
+    # The contract explains the chart to whomever: that says nothing about this user.
+    nobody = all(row.because_movie_id is None for row in rows)
+    if nobody and (await recommender.user_status(user_id)).status == "unknown_user":
+        raise UnknownUser(f"there is no user {user_id}", hint="who rates a movie becomes one")
     return fresh(rows)
 
 
-@router.post("/recommendations")
+@router.post(
+    "/recommendations",
+    summary="Recommend by ratings",
+    response_model=list[Recommendation],
+    responses=answers(documented.RECOMMENDED, 400, 404, 413, 422, 503),
+)
 async def recommend_for(request: Request, given: RatingsGiven) -> Response:
-    """Movies for somebody who gave these ratings; nothing of it is kept."""
+    """Movies for somebody who gave these ratings, known or not; nothing of it is kept."""
     rows = await asked(request).recommend_for(
         given.ratings,
         given.n,
@@ -104,16 +177,28 @@ async def recommend_for(request: Request, given: RatingsGiven) -> Response:
     return fresh(rows)
 
 
-@router.put("/users/{user_id}/ratings/{movie_id}", status_code=204, dependencies=WRITES)
+@router.put(
+    "/users/{user_id}/ratings/{movie_id}",
+    summary="Rate a movie",
+    status_code=204,
+    dependencies=WRITES,
+    responses=WRITING_FAILS,
+)
 async def rate(
     request: Request, user_id: UserId, movie_id: MovieId, given: RatingGiven
 ) -> Response:
-    """Keep a user's rating of a movie; recommendations follow it at once."""
+    """Keep a user's rating of a movie in place of an earlier one; a new user is added."""
     await asked(request).rate(user_id, movie_id, given.rating)
     return Response(status_code=204)
 
 
-@router.put("/users/{user_id}/blocks/{movie_id}", status_code=204, dependencies=WRITES)
+@router.put(
+    "/users/{user_id}/blocks/{movie_id}",
+    summary="Block a movie",
+    status_code=204,
+    dependencies=WRITES,
+    responses=WRITING_FAILS,
+)
 async def block(
     request: Request,
     user_id: UserId,
@@ -125,13 +210,26 @@ async def block(
     return Response(status_code=204)
 
 
-@router.get("/runs")
+# --- runs -----------------------------------------------------------------------------------------
+
+
+@router.get(
+    "/runs",
+    summary="Runs",
+    response_model=list[Run],
+    responses=answers([documented.RUN], 422, 503),
+)
 async def runs(request: Request, n: N = 20) -> Response:
     """Refreshes and evaluations, the latest first."""
     return fresh(await asked(request).runs(n))
 
 
-@router.get("/runs/{run_id}")
+@router.get(
+    "/runs/{run_id}",
+    summary="One run",
+    response_model=RunRecord,
+    responses=refusals(404, 422, 503),
+)
 async def run(request: Request, run_id: RunId) -> Response:
-    """All that is known of a run: stages, figures, when it was published."""
+    """All that is known of a run: what it read, its stages, its figures, when it was published."""
     return fresh(await asked(request).run(run_id))

@@ -4,44 +4,57 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
 
 from recsys.service.async_recommender import AsyncRecommender
-from recsys.service.web import api, errors, pages, problem_pages
+from recsys.service.web import api, documented, errors, health, metrics, pages, problem_pages
 from recsys.service.web.security import BoundedBodies, SafeHeaders
 
 
 def create_app(recommender: AsyncRecommender | None = None, *, token: str | None = None) -> FastAPI:
     """Return the app: it asks this recommender, or connects as the settings say while it runs.
 
-    `token`: what writing requests must show; None refuses them all.
+    `token`: what requests that write must show; None refuses them all.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if recommender is not None:
-            app.state.recommender = recommender
+            _ask(app, recommender)
             yield
             return
         async with await AsyncRecommender.connect() as connected:
-            app.state.recommender = connected
+            _ask(app, connected)
             yield
 
     app = FastAPI(
         title="recsys",
         version=version("recsys"),
         lifespan=lifespan,
+        # They would load their scripts from somebody else's server.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     app.state.token = token
-    app.add_middleware(BoundedBodies)
-    app.add_middleware(SafeHeaders)
-    app.include_router(api.router)
-    app.include_router(pages.router)
+    app.state.metrics = metrics.Metrics()
+    for part in (api, health, metrics, pages):
+        app.include_router(part.router)
     errors.handle(app)
     problem_pages.show(app)
+    documented.describe(app)
+    # The last one added is the first to see a request.
+    app.add_middleware(BoundedBodies)
+    app.add_middleware(errors.Unexpected)
+    app.add_middleware(metrics.Counted, metrics=app.state.metrics)
+    app.add_middleware(SafeHeaders)
     return app
+
+
+def _ask(app: FastAPI, recommender: AsyncRecommender) -> None:
+    app.state.recommender = recommender
+    app.state.lately = health.Lately(partial(recommender.freshness, count_ratings=False))
+    app.state.metrics.watch(recommender)

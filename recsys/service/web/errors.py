@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recsys.errors import (
     ConfigError,
@@ -80,7 +81,6 @@ def handle(app: FastAPI) -> None:
     app.add_exception_handler(RecsysError, _known)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def _known(request: Request, error: Exception) -> Response:
@@ -103,20 +103,48 @@ def _storage(error: StorageError) -> Response:
 
 def _unreadable(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [FieldError(_field(each["loc"]), str(each["msg"])) for each in error.errors()]
+    errors = [FieldError(_field(each), str(each["msg"])) for each in error.errors()]
     detail = "; ".join(f"{each.field}: {each.message}" for each in errors[:3])
     return problem(422, detail, errors=errors[:100])
 
 
-def _field(place: Sequence[Any]) -> str:
+def _field(error: Mapping[str, Any]) -> str:
     """Name what is at fault without saying whether it came in the path, query or body."""
-    return ".".join(str(part) for part in place[1:]) or str(place[0])
+    where, *names = error["loc"]
+    # Of text that is no JSON the place is a number.
+    return ".".join(map(str, names)) if names and error["type"] != "json_invalid" else str(where)
 
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 404 and "route" not in request.scope:
+        path = request.scope["path"]
+        return problem(404, f"there is nothing at {path}", "/openapi.json lists what there is")
     return problem(error.status_code, str(error.detail), headers=error.headers)
 
 
-def _unexpected(request: Request, error: Exception) -> Response:
-    return problem(500, "something went wrong here", "the log of the server says what")
+class Unexpected:
+    """Answer what nobody foresaw; what it was is for the log alone."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        except Exception:
+            logger.exception("unexpected, at %s %s", scope["method"], scope["path"])
+            if begun:
+                raise
+            answer = problem(500, "something went wrong here", "the log of the server says what")
+            await answer(scope, receive, send)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -46,8 +45,8 @@ def _for_browsers(handler: Handler) -> Callable[[Request, Exception], Awaitable[
         problem = json.loads(bytes(told.body))
         if isinstance(error, UnknownMovie):
             problem["hint"] = "search for its title"
-        if problem["detail"] == HTTPStatus.NOT_FOUND.phrase:
-            problem["detail"] = "there is no page at this address"
+        elif "route" not in request.scope:
+            problem["hint"] = None  # it is for programs
         heading = HEADINGS.get(told.status_code, "Something went wrong")
         values = {"heading": heading, "problem": problem}
         return page("problem.html", values, status=told.status_code, headers=headers)

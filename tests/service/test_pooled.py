@@ -1,0 +1,391 @@
+"""Both recommenders over kept connections: many callers at once, lost sessions, timeouts."""
+
+import asyncio
+import inspect
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import psycopg
+import pytest
+import sqlalchemy as sa
+from psycopg.rows import scalar_row
+
+from recsys import AsyncRecommender, Recommender
+from recsys.errors import ConfigError, StorageError, UnknownMovie
+from recsys.service.question import Question, Rows
+from recsys.service.results import FoundMovie, Freshness, Recommendation
+from recsys.storage.pool import AsyncPool, Pool, PoolOptions, Statement
+
+SESSIONS = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'recsys' AND pid <> pg_backend_pid()
+"""
+RATED = "SELECT rating FROM recsys.ratings WHERE (user_id, movie_id) = (1, 60)"
+USERS = range(1, 101)
+
+
+@pytest.fixture
+def url(refreshed_database):
+    return refreshed_database.url
+
+
+@pytest.fixture
+def ask(url):
+    """Ask the database by a connection of the test's own."""
+    with psycopg.connect(url, autocommit=True) as connection:
+
+        def fetch(query):
+            return connection.execute(query).fetchall()
+
+        yield fetch
+
+
+def end_sessions(ask):
+    """End every session of the pool and wait until it is gone; return how many there were."""
+    ended = ask(f"SELECT count(pg_terminate_backend(pid, 5000)) FROM ({SESSIONS}) AS s")
+    return ended[0][0]
+
+
+def wait_for(happens):
+    deadline = time.monotonic() + 30
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+# --- many at once ---------------------------------------------------------------------------------
+
+
+def test_sixteen_threads_get_what_one_gets(url, edition_database):
+    one = Recommender(edition_database)
+    expected = {user: one.recommend(user, 5) for user in USERS}
+    with Recommender.connect(url, pool_size=4) as service, ThreadPoolExecutor(16) as threads:
+        found = dict(
+            zip(USERS, threads.map(lambda user: service.recommend(user, 5), USERS), strict=True)
+        )
+        stats = service.pool_stats()
+    assert found == expected
+    assert stats["pool_max"] == 4
+    assert 1 <= stats["pool_size"] <= 4
+    assert stats["requests_num"] == len(USERS)
+
+
+def test_a_hundred_tasks_get_what_one_gets(url, edition_database):
+    one = Recommender(edition_database)
+    expected = [one.recommend(user, 5) for user in USERS]
+
+    async def together():
+        async with await AsyncRecommender.connect(url, pool_size=4) as service:
+            found = await asyncio.gather(*(service.recommend(user, 5) for user in USERS))
+            return found, service.pool_stats()
+
+    found, stats = asyncio.run(together())
+    assert found == expected
+    assert stats["pool_max"] == 4
+    assert 1 <= stats["pool_size"] <= 4
+
+
+def test_a_pool_of_none_keeps_no_session(url, ask):
+    with Recommender.connect(url, pool_size=0) as service:
+        assert service.movie(17).title == "The Film 17"
+        wait_for(lambda: ask(SESSIONS) == [])
+
+
+def test_a_recommender_that_is_closed_says_so(url):
+    service = Recommender.connect(url)
+    assert service.movie(17).movie_id == 17
+    service.close()
+    with pytest.raises(StorageError, match="cannot be reused"):
+        service.movie(17)
+
+
+# --- lost sessions --------------------------------------------------------------------------------
+
+
+def fill(service):
+    """Let the pool have several sessions."""
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda user: service.recommend(user, 5), USERS))
+
+
+def test_a_reader_does_not_notice_lost_sessions(url, ask):
+    with Recommender.connect(url, pool_size=4) as service:
+        fill(service)
+        expected = service.recommend(1)
+        assert end_sessions(ask) >= 1
+        assert service.recommend(1) == expected
+        assert end_sessions(ask) >= 1
+        assert service.status().movies == 60
+
+
+def test_a_task_does_not_notice_lost_sessions(url, ask):
+    async def read():
+        async with await AsyncRecommender.connect(url, pool_size=4) as service:
+            [expected, *_] = await asyncio.gather(*(service.recommend(1) for _ in USERS))
+            assert end_sessions(ask) >= 1
+            assert await service.recommend(1) == expected
+            assert end_sessions(ask) >= 1
+            assert (await service.status()).movies == 60
+
+    asyncio.run(read())
+
+
+def test_a_write_on_a_lost_session_fails_and_is_not_done_twice(url, ask):
+    with Recommender.connect(url, pool_size=4) as service:
+        fill(service)
+        assert end_sessions(ask) >= 1
+        with pytest.raises(StorageError):
+            service.rate(1, 60, 5.0)
+        assert ask(RATED) == []
+        # The sessions that were lost with it have been found out.
+        service.rate(1, 60, 4.0)
+        assert ask(RATED) == [(4.0,)]
+
+
+def test_an_awaited_write_on_a_lost_session_fails_and_is_not_done_twice(url, ask):
+    async def write():
+        async with await AsyncRecommender.connect(url, pool_size=4) as service:
+            await asyncio.gather(*(service.recommend(user) for user in USERS))
+            assert end_sessions(ask) >= 1
+            with pytest.raises(StorageError):
+                await service.rate(1, 60, 5.0)
+            assert ask(RATED) == []
+            await service.rate(1, 60, 4.0)
+            assert ask(RATED) == [(4.0,)]
+
+    asyncio.run(write())
+
+
+def test_a_write_that_waited_on_a_session_that_ends_is_not_done_twice(url, ask):
+    """The session ends while the statement runs: whether it was done is not for us to guess."""
+    with (
+        psycopg.connect(url) as other,
+        Recommender.connect(url) as service,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        other.execute("LOCK TABLE recsys_store.ratings IN EXCLUSIVE MODE")
+        writing = threads.submit(service.rate, 1, 60, 5.0)
+        waiting = "SELECT pid FROM pg_locks WHERE NOT granted"
+        wait_for(lambda: len(ask(waiting)) == 1)
+        ask(f"SELECT pg_terminate_backend(pid, 5000) FROM ({waiting}) AS w")
+        other.rollback()
+        with pytest.raises(StorageError, match=r"57P01|terminat|closed"):
+            writing.result(timeout=10)
+        assert ask(RATED) == []
+
+
+# --- settings of the session ----------------------------------------------------------------------
+
+
+def only(query):
+    return Question([Statement(query, scalar_row)], {}, lambda found: found[0][0])
+
+
+def test_a_query_that_takes_too_long_fails(url):
+    with psycopg.connect(url) as other, Recommender.connect(url, timeout_s=0.2) as service:
+        other.execute("LOCK TABLE recsys_store.movies")
+        with pytest.raises(StorageError, match=r"57014.*statement timeout") as caught:
+            service.movie(17)
+    assert caught.value.sqlstate == "57014"
+    assert caught.value.hint == "a timeout or a cancel request stopped the statement"
+
+
+def test_an_awaited_query_that_takes_too_long_fails(url):
+    async def wait():
+        with psycopg.connect(url) as other:
+            other.execute("LOCK TABLE recsys_store.movies")
+            async with await AsyncRecommender.connect(url, timeout_s=0.2) as service:
+                with pytest.raises(StorageError, match=r"57014.*statement timeout"):
+                    await service.movie(17)
+
+    asyncio.run(wait())
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ("30s", "2s")),
+        ({"timeout_s": 1.5}, ("1500ms", "2s")),
+        ({"timeout_s": None}, ("0", "2s")),
+        ({"timeout_s": 5, "transaction_pooler": True}, ("0", "0")),
+    ],
+)
+def test_what_is_set_in_the_session(url, options, expected):
+    names = ("statement_timeout", "client_connection_check_interval")
+    with Recommender.connect(url, **options) as service:
+        assert (
+            tuple(service._ask(only(f"SELECT current_setting('{name}')")) for name in names)
+            == expected
+        )
+
+
+@pytest.mark.parametrize("transaction_pooler", [True, False])
+def test_behind_a_transaction_pooler_nothing_is_prepared(url, edition_database, transaction_pooler):
+    expected = Recommender(edition_database).recommend(1)
+    with Recommender.connect(url, pool_size=1, transaction_pooler=transaction_pooler) as service:
+        for _ in range(10):
+            assert service.recommend(1) == expected
+        prepared = service._ask(only("SELECT count(*) FROM pg_prepared_statements"))
+        assert bool(prepared) is not transaction_pooler
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def test_rows_as_a_frame(edition_database):
+    rows = Recommender(edition_database).recommend(2, 3)
+    frame = rows.to_pandas()
+    assert list(frame.columns) == [field.name for field in fields(Recommendation)]
+    assert frame.to_dict("records") == [
+        {field.name: getattr(row, field.name) for field in fields(row)} for row in rows
+    ]
+    assert frame["rank"].tolist() == [1, 2, 3]
+    assert (frame["score"].dtype, frame["movie_id"].dtype) == (float, int)
+
+
+def test_no_rows_as_a_frame(edition_database):
+    rows = Recommender(edition_database).search("nothing is called so")
+    frame = rows.to_pandas()
+    assert (rows, list(frame.columns), len(frame)) == ([], ["movie_id", "title", "year"], 0)
+    pd.testing.assert_frame_equal(
+        frame, pd.DataFrame({"movie_id": [], "title": [], "year": []}, dtype=object)
+    )
+
+
+def test_rows_are_a_list_of_what_they_are_of():
+    rows = Rows(FoundMovie, [FoundMovie(1, "a", None)])
+    assert rows == [FoundMovie(1, "a", None)]
+    assert rows.to_pandas().to_dict("records") == [{"movie_id": 1, "title": "a", "year": None}]
+    assert Rows(Freshness).to_pandas().columns.tolist() == [f.name for f in fields(Freshness)]
+
+
+def test_times_are_utc_whatever_the_server_says(url, refreshed_database):
+    with refreshed_database.engine.connect() as connection:
+        name = sa.make_url(url).database
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(
+            sa.text(f"ALTER DATABASE {name} SET TimeZone = 'Asia/Kathmandu'")
+        )
+    with Recommender.connect(url) as service:
+        [first, *_] = service.ratings(1, 1)
+    assert first.rated_at == datetime.fromtimestamp(1_000_000_060, UTC)
+    assert first.rated_at.utcoffset() == timedelta(0)
+
+
+# --- the two are one ------------------------------------------------------------------------------
+
+CALLS = {
+    "recommend": ((2, 5), {"genres": ["Drama"], "year_from": 1960}),
+    "similar": ((7, 5), {"model": "als"}),
+    "similar_users": ((1, 5), {}),
+    "predict_rating": ((1, 2), {}),
+    "top_movies": ((5,), {"genre": "Drama", "chart": "popular"}),
+    "search": (("film 17",), {}),
+    "movie": ((17,), {}),
+    "movie_cards": (([17, 4711, 3],), {}),
+    "ratings": ((3, 12), {}),
+    "a_user": ((), {}),
+    "recommend_for": (({1: 4.5, 3: 5},), {"n": 5}),
+    "explain": ((2, 4), {}),
+    "user_status": ((1,), {}),
+    "rate": ((1, 60, 4.5), {}),
+    "block": ((1, 59), {}),
+    "freshness": ((), {"count_ratings": True}),
+    "verify_lists": ((), {"users": 10}),
+    "status": ((), {}),
+    "runs": ((), {}),
+    "run": ((1,), {}),
+    "compare_runs": ((1, 1), {"k": 5}),
+}
+NOT_ASKED = {"connect", "close", "pool_stats"}
+WRITES = {"rate", "block"}
+AGES = ("age_seconds", "run_age")
+"""Fields that differ from one moment to the next."""
+
+
+def public(kind):
+    return {name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")}
+
+
+def without_ages(answer):
+    if isinstance(answer, list):
+        return [without_ages(row) for row in answer]
+    if not hasattr(answer, "__dataclass_fields__"):
+        return answer
+    return {
+        field.name: without_ages(getattr(answer, field.name))
+        for field in fields(answer)
+        if field.name not in AGES
+    }
+
+
+def test_the_two_have_the_same_methods():
+    assert public(AsyncRecommender) == public(Recommender) == set(CALLS) | NOT_ASKED
+    for name in public(Recommender):
+        one, other = getattr(Recommender, name), getattr(AsyncRecommender, name)
+        assert inspect.signature(one) == inspect.signature(other), name
+        assert inspect.iscoroutinefunction(other) is (name != "pool_stats"), name
+
+
+def answers_alike(database, names):
+    one = Recommender(database)
+    expected = {name: getattr(one, name)(*CALLS[name][0], **CALLS[name][1]) for name in names}
+
+    async def awaited():
+        async with AsyncRecommender(database) as other:
+            for name in names:
+                arguments, options = CALLS[name]
+                found = await getattr(other, name)(*arguments, **options)
+                assert without_ages(found) == without_ages(expected[name]), name
+                assert type(found) is type(expected[name]), name
+
+    asyncio.run(awaited())
+
+
+def test_the_two_answer_alike(everything_database):
+    answers_alike(everything_database, sorted(set(CALLS) - WRITES))
+
+
+def test_the_two_write_alike(refreshed_database, ask):
+    answers_alike(refreshed_database, sorted(WRITES))
+    assert ask(RATED) == [(4.5,)]
+    assert ask("SELECT user_id, movie_id, until FROM recsys_store.blocks") == [(1, 59, None)]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda s: s.movie(4711), UnknownMovie, "there is no movie 4711"),
+        (lambda s: s.recommend(1, -1), ConfigError, "n must be 0 or more, not -1"),
+        (lambda s: s.search("a\x00b"), ConfigError, "cannot contain NUL"),
+        (lambda s: s.recommend(1, genres=["\x00"]), ConfigError, "cannot contain NUL"),
+        (lambda s: s.recommend_for({1: float("nan")}), ConfigError, "json"),
+    ],
+)
+def test_the_two_refuse_alike(edition_database, call, kind, words):
+    with pytest.raises(kind, match=words) as caught:
+        call(Recommender(edition_database))
+
+    async def awaited():
+        async with AsyncRecommender(edition_database) as service:
+            await call(service)
+
+    with pytest.raises(kind) as other:
+        asyncio.run(awaited())
+    assert (str(other.value), other.value.hint) == (str(caught.value), caught.value.hint)
+
+
+def test_a_pool_of_a_server_that_is_not_there():
+    where = "postgresql://nobody:secret@127.0.0.1:9/nowhere"
+    pool = Pool(where, "nowhere", PoolOptions(0))
+    with pytest.raises(StorageError, match="no connection to nowhere") as caught:
+        pool.fetch([], {}, again=True)
+    assert "secret" not in str(caught.value)
+
+    async def awaited():
+        await AsyncPool(where, "nowhere", PoolOptions(0)).fetch([], {}, again=True)
+
+    with pytest.raises(StorageError, match="no connection to nowhere"):
+        asyncio.run(awaited())
