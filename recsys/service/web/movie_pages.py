@@ -117,9 +117,10 @@ async def search(request: Request, q: Words = "") -> Response:
 @router.get("/movie/{movie_id}")
 async def movie(request: Request, movie_id: MovieId, models: ChartName = None) -> Response:
     recommender = asked(request)
-    facts, details, similar, published = await gather(
+    facts, details, scale, similar, published = await gather(
         recommender.movie(movie_id),
         recommender.movie_details(movie_id),
+        recommender.rating_scale(),
         recommender.similar_by_model(movie_id, SIMILAR),
         published_models(recommender),
     )
@@ -127,8 +128,8 @@ async def movie(request: Request, movie_id: MovieId, models: ChartName = None) -
     shown = columns if models == "all" else columns[:MODELS_AT_FIRST]
     cards = await cards_of(recommender, (each.movie_id for c in shown for each in c.movies))
     values = {"movie": facts, "details": details, "published": published, "cards": cards}
-    more = len(columns) - len(shown)
-    return page("movie.html", values | {"columns": shown, "more": more})
+    values |= {"columns": shown, "more": len(columns) - len(shown), "best": scale.rating_max or 5}
+    return page("movie.html", values)
 
 
 async def published_models(recommender: AsyncRecommender) -> Sequence[PublishedModel]:

@@ -69,14 +69,14 @@ function say(count, added, changed) {
 }
 
 async function add(movie) {
-  let item = form.querySelector(`li[data-movie="${movie}"]`);
+  let item = form.querySelector(`.rate[data-movie="${movie}"]`);
   if (!item) {
     const answer = await fetch(`/try/movie/${movie}`);
     if (!answer.ok) return;
     const rated = document.getElementById("rated");
     rated.hidden = false;
     rated.querySelector("ul").insertAdjacentHTML("afterbegin", await answer.text());
-    item = rated.querySelector("li");
+    item = rated.querySelector(".rate");
   }
   item.scrollIntoView({ block: "center" });
   item.querySelector("input").focus();
