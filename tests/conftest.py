@@ -40,11 +40,10 @@ BROWSER_TESTS = bool(CHROMIUM and find_spec("playwright") and find_spec("axe_pla
 collect_ignore_glob = [] if BROWSER_TESTS else ["pages/test_browser_*.py"]
 
 
-def pytest_report_header() -> str | None:
-    if BROWSER_TESTS:
-        return f"pages are driven in {CHROMIUM}"
-    wanted = "playwright, axe-playwright-python and a Chromium (RECSYS_CHROMIUM)"
-    return f"pages are not driven in a browser: that wants {wanted}"
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not BROWSER_TESTS:
+        wanted = "playwright, axe-playwright-python and a Chromium (RECSYS_CHROMIUM)"
+        terminalreporter.write_line(f"pages were not driven in a browser: that wants {wanted}")
 
 
 @pytest.fixture(scope="session")
