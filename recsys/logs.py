@@ -11,8 +11,6 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 Format = Literal["text", "json"]
-THEIRS = ("psycopg.pool", "uvicorn")
-"""Loggers of libraries that have something to say to who runs us."""
 
 
 def set_up(console: Console, *, verbose: bool, form: Format = "text") -> None:

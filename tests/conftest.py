@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,25 @@ from recsys.storage.engine import Database, sqlalchemy_url
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = f"recsys_test_template_{os.getpid()}"
 numbers = itertools.count(1)
+
+CHROMIUM = os.environ.get("RECSYS_CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+BROWSER_TESTS = bool(CHROMIUM and find_spec("playwright") and find_spec("axe_playwright_python"))
+collect_ignore_glob = [] if BROWSER_TESTS else ["pages/test_browser_*.py"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not BROWSER_TESTS:
+        wanted = "playwright, axe-playwright-python and a Chromium (RECSYS_CHROMIUM)"
+        terminalreporter.write_line(f"pages were not driven in a browser: that wants {wanted}")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The program that drives pages."""
+    assert CHROMIUM is not None
+    return CHROMIUM
 
 
 def with_database(url: str, name: str) -> str:

@@ -17,11 +17,16 @@ from recsys.service.recommender import POOL_SIZE, TIMEOUT_S
 from recsys.service.results import (
     Because,
     ChartEntry,
+    ChartPlace,
     FoundMovie,
     Freshness,
     Movie,
     MovieCard,
+    MovieDetails,
+    PublishedRun,
     Rating,
+    RatingScale,
+    Reason,
     Recommendation,
     Run,
     RunDifference,
@@ -32,6 +37,7 @@ from recsys.service.results import (
     UserStatus,
     VerifiedLists,
 )
+from recsys.service.run_results import Publication, PublishedModel, RunFigure
 from recsys.storage.engine import Database, open_database
 from recsys.storage.pool import AsyncPool, PoolOptions
 
@@ -99,6 +105,10 @@ class AsyncRecommender:
         """As Recommender.similar."""
         return await self._ask(catalogue.similar(movie_id, n, model))
 
+    async def similar_by_model(self, movie_id: int, n: int = 10) -> Rows[SimilarMovie]:
+        """As Recommender.similar_by_model."""
+        return await self._ask(catalogue.similar_by_model(movie_id, n))
+
     async def similar_users(
         self, user_id: int, n: int = 10, *, model: str | None = None
     ) -> Rows[SimilarUser]:
@@ -117,6 +127,10 @@ class AsyncRecommender:
         """As Recommender.top_movies."""
         return await self._ask(catalogue.top_movies(n, genre, chart))
 
+    async def charts(self, n: int = 10, *, by_genre: str | None = None) -> Rows[ChartPlace]:
+        """As Recommender.charts."""
+        return await self._ask(catalogue.charts(n, by_genre))
+
     async def search(self, query: str, n: int = 10) -> Rows[FoundMovie]:
         """As Recommender.search."""
         return await self._ask(catalogue.search(query, n))
@@ -124,6 +138,10 @@ class AsyncRecommender:
     async def movie(self, movie_id: int) -> Movie:
         """As Recommender.movie."""
         return await self._ask(catalogue.movie(movie_id))
+
+    async def movie_details(self, movie_id: int) -> MovieDetails:
+        """As Recommender.movie_details."""
+        return await self._ask(catalogue.movie_details(movie_id))
 
     async def movie_cards(self, movie_ids: Sequence[int]) -> Rows[MovieCard]:
         """As Recommender.movie_cards."""
@@ -133,9 +151,13 @@ class AsyncRecommender:
         """As Recommender.ratings."""
         return await self._ask(people.ratings(user_id, n))
 
-    async def a_user(self) -> int:
+    async def a_user(self, *, at_random: bool = False) -> int:
         """As Recommender.a_user."""
-        return await self._ask(people.a_user())
+        return await self._ask(people.a_user(at_random))
+
+    async def rating_scale(self) -> RatingScale:
+        """As Recommender.rating_scale."""
+        return await self._ask(people.rating_scale())
 
     async def recommend_for(
         self,
@@ -155,6 +177,12 @@ class AsyncRecommender:
     ) -> Rows[Because]:
         """As Recommender.explain."""
         return await self._ask(people.explain(user_id, movie_id, model))
+
+    async def reasons(
+        self, user_id: int, movie_ids: Sequence[int], n: int = 1, *, model: str | None = None
+    ) -> Rows[Reason]:
+        """As Recommender.reasons."""
+        return await self._ask(people.reasons(user_id, movie_ids, n, model))
 
     async def user_status(self, user_id: int) -> UserStatus:
         """As Recommender.user_status."""
@@ -181,6 +209,22 @@ class AsyncRecommender:
     async def status(self) -> Status:
         """As Recommender.status."""
         return await self._ask(runs.status())
+
+    async def published(self) -> PublishedRun:
+        """As Recommender.published."""
+        return await self._ask(runs.published())
+
+    async def models(self) -> Rows[PublishedModel]:
+        """As Recommender.models."""
+        return await self._ask(runs.models())
+
+    async def publications(self, n: int = 20) -> Rows[Publication]:
+        """As Recommender.publications."""
+        return await self._ask(runs.publications(n))
+
+    async def figures(self, n: int = 20) -> Rows[RunFigure]:
+        """As Recommender.figures."""
+        return await self._ask(runs.figures(n))
 
     async def runs(self, n: int = 20) -> Rows[Run]:
         """As Recommender.runs."""

@@ -6,15 +6,39 @@ from collections.abc import Sequence
 
 from recsys.errors import UnknownMovie
 from recsys.service.question import HINTS, Question, Rows, able, row, rows
-from recsys.service.results import ChartEntry, FoundMovie, Movie, MovieCard, SimilarMovie
+from recsys.service.results import (
+    ChartEntry,
+    ChartPlace,
+    FoundMovie,
+    Movie,
+    MovieCard,
+    MovieDetails,
+    SimilarMovie,
+)
 
 SIMILAR = """
 SELECT rank, movie_id, title, score, model, run_id
 FROM recsys.similar(CAST(%(movie_id)s AS integer), CAST(%(n)s AS integer), CAST(%(model)s AS text))
 """
+SIMILAR_BY_MODEL = """
+SELECT s.rank, s.movie_id, s.title, s.score, s.model, s.run_id
+FROM recsys.runs AS r
+JOIN recsys.models AS m ON r.parameters -> 'models' ? m.model AND m.kind <> 'chart'
+CROSS JOIN LATERAL recsys.similar(
+    CAST(%(movie_id)s AS integer), CAST(%(n)s AS integer), m.model
+) AS s
+WHERE r.published
+ORDER BY s.model <> r.default_model, s.model, s.rank
+"""
 TOP_MOVIES = """
 SELECT rank, movie_id, title, score, votes, mean_rating
 FROM recsys.top_movies(CAST(%(n)s AS integer), CAST(%(genre)s AS text), CAST(%(chart)s AS text))
+"""
+CHARTS = """
+SELECT chart, genre, rank, movie_id, votes, mean_rating
+FROM recsys.charts
+WHERE (genre IS NULL OR chart = CAST(%(by_genre)s AS text)) AND rank <= CAST(%(n)s AS integer)
+ORDER BY chart, genre NULLS FIRST, rank
 """
 SEARCH = """
 SELECT movie_id, title, year
@@ -23,6 +47,13 @@ FROM recsys.search_movies(CAST(%(query)s AS text), CAST(%(n)s AS integer))
 MOVIE = """
 SELECT movie_id, title, year, genres, ratings_count, ratings_mean, imdb_id, tmdb_id, poster_url
 FROM recsys.movies
+WHERE movie_id = CAST(%(movie_id)s AS integer)
+"""
+MOVIE_DETAILS = """
+SELECT
+    movie_id, tagline, overview, release_date, runtime, original_language, collection, directors,
+    actors, keywords
+FROM recsys.movie_details
 WHERE movie_id = CAST(%(movie_id)s AS integer)
 """
 MOVIE_CARDS = """
@@ -39,8 +70,16 @@ def similar(movie_id: int, n: int, model: str | None) -> Question[Rows[SimilarMo
     return rows(SimilarMovie, SIMILAR, values, if_nothing=doubt)
 
 
+def similar_by_model(movie_id: int, n: int) -> Question[Rows[SimilarMovie]]:
+    return rows(SimilarMovie, SIMILAR_BY_MODEL, {"movie_id": movie_id, "n": n})
+
+
 def top_movies(n: int, genre: str | None, chart: str) -> Question[Rows[ChartEntry]]:
     return rows(ChartEntry, TOP_MOVIES, {"n": n, "genre": genre, "chart": chart})
+
+
+def charts(n: int, by_genre: str | None) -> Question[Rows[ChartPlace]]:
+    return rows(ChartPlace, CHARTS, {"n": n, "by_genre": by_genre})
 
 
 def search(query: str, n: int) -> Question[Rows[FoundMovie]]:
@@ -48,10 +87,15 @@ def search(query: str, n: int) -> Question[Rows[FoundMovie]]:
 
 
 def movie(movie_id: int) -> Question[Movie]:
-    def missing() -> UnknownMovie:
-        return UnknownMovie(f"there is no movie {movie_id}", hint=HINTS[UnknownMovie])
+    return row(Movie, MOVIE, {"movie_id": movie_id}, lambda: _no_movie(movie_id))
 
-    return row(Movie, MOVIE, {"movie_id": movie_id}, missing)
+
+def movie_details(movie_id: int) -> Question[MovieDetails]:
+    return row(MovieDetails, MOVIE_DETAILS, {"movie_id": movie_id}, lambda: _no_movie(movie_id))
+
+
+def _no_movie(movie_id: int) -> UnknownMovie:
+    return UnknownMovie(f"there is no movie {movie_id}", hint=HINTS[UnknownMovie])
 
 
 def movie_cards(movie_ids: Sequence[int]) -> Question[Rows[MovieCard]]:

@@ -11,7 +11,15 @@ from psycopg.rows import tuple_row
 
 from recsys.errors import NotPublished, UnknownMovie
 from recsys.service.question import FIRST_STEPS, HINTS, Question, Rows, able, rows
-from recsys.service.results import Because, Rating, Recommendation, SimilarUser, UserStatus
+from recsys.service.results import (
+    Because,
+    Rating,
+    RatingScale,
+    Reason,
+    Recommendation,
+    SimilarUser,
+    UserStatus,
+)
 from recsys.storage.pool import Statement
 
 RECOMMEND = """
@@ -53,6 +61,18 @@ GROUP BY user_id
 ORDER BY abs(count(*) - 100), user_id
 LIMIT 1
 """
+ANY_USER = """
+SELECT user_id FROM recsys.ratings
+WHERE user_id >= (
+    SELECT min(user_id) + CAST(floor(random() * (max(user_id) - min(user_id) + 1)) AS integer)
+    FROM recsys.ratings
+)
+ORDER BY user_id
+LIMIT 1
+"""
+RATING_SCALE = """
+SELECT rating_min, rating_max FROM recsys.rating_scale()
+"""
 EXPLAIN = """
 SELECT
     because_movie_id, because_title, rating, similarity, contribution, share, score, source, model,
@@ -60,6 +80,19 @@ SELECT
 FROM recsys.explain(
     CAST(%(user_id)s AS integer), CAST(%(movie_id)s AS integer), CAST(%(model)s AS text)
 )
+"""
+REASONS = """
+SELECT a.movie_id, e.because_movie_id, e.because_title, e.rating, e.share
+FROM unnest(CAST(%(movie_ids)s AS integer[])) WITH ORDINALITY AS a (movie_id, place)
+CROSS JOIN LATERAL (
+    SELECT * FROM recsys.explain(
+        CAST(%(user_id)s AS integer), a.movie_id, CAST(%(model)s AS text)
+    ) AS x
+    WHERE x.because_movie_id IS NOT NULL AND x.contribution > 0
+    ORDER BY x.contribution DESC, x.because_movie_id
+    LIMIT CAST(%(n)s AS integer)
+) AS e
+ORDER BY a.place, e.contribution DESC, e.because_movie_id
 """
 USER_STATUS = """
 SELECT status, ratings, ratings_since_run, run_age, run_id, explanation
@@ -138,17 +171,29 @@ def ratings(user_id: int, n: int) -> Question[Rows[Rating]]:
     return rows(Rating, RATINGS, {"user_id": user_id, "n": n})
 
 
-def a_user() -> Question[int]:
+def a_user(at_random: bool) -> Question[int]:
     def answer(found: list[list[Any]]) -> int:
         if not found[0]:
             raise NotPublished("nobody has rated anything yet", hint=FIRST_STEPS)
         return int(found[0][0][0])
 
-    return Question([Statement(A_USER, tuple_row)], {}, answer)
+    return Question([Statement(ANY_USER if at_random else A_USER, tuple_row)], {}, answer)
+
+
+def rating_scale() -> Question[RatingScale]:
+    question = rows(RatingScale, RATING_SCALE, {})
+    return Question(question.statements, question.values, lambda found: found[0][0])
 
 
 def explain(user_id: int, movie_id: int, model: str | None) -> Question[Rows[Because]]:
     return rows(Because, EXPLAIN, {"user_id": user_id, "movie_id": movie_id, "model": model})
+
+
+def reasons(
+    user_id: int, movie_ids: Sequence[int], n: int, model: str | None
+) -> Question[Rows[Reason]]:
+    values = {"user_id": user_id, "movie_ids": list(movie_ids), "n": n, "model": model}
+    return rows(Reason, REASONS, values)
 
 
 def user_status(user_id: int) -> Question[UserStatus]:

@@ -15,11 +15,16 @@ from recsys.service.question import NO_CONTRACT, Answer, Question, Rows, is_empt
 from recsys.service.results import (
     Because,
     ChartEntry,
+    ChartPlace,
     FoundMovie,
     Freshness,
     Movie,
     MovieCard,
+    MovieDetails,
+    PublishedRun,
     Rating,
+    RatingScale,
+    Reason,
     Recommendation,
     Run,
     RunDifference,
@@ -30,6 +35,7 @@ from recsys.service.results import (
     UserStatus,
     VerifiedLists,
 )
+from recsys.service.run_results import Publication, PublishedModel, RunFigure
 from recsys.storage.engine import Database, open_database
 from recsys.storage.pool import Pool, PoolOptions
 
@@ -118,6 +124,13 @@ class Recommender:
         """
         return self._ask(catalogue.similar(movie_id, n, model))
 
+    def similar_by_model(self, movie_id: int, n: int = 10) -> Rows[SimilarMovie]:
+        """Return the n movies most like a movie by each published model, the default one first.
+
+        Nothing where nothing is published. Raises UnknownMovie.
+        """
+        return self._ask(catalogue.similar_by_model(movie_id, n))
+
     def similar_users(
         self, user_id: int, n: int = 10, *, model: str | None = None
     ) -> Rows[SimilarUser]:
@@ -147,6 +160,10 @@ class Recommender:
         """
         return self._ask(catalogue.top_movies(n, genre, chart))
 
+    def charts(self, n: int = 10, *, by_genre: str | None = None) -> Rows[ChartPlace]:
+        """Return the first n of every chart, and of `by_genre` those of each genre."""
+        return self._ask(catalogue.charts(n, by_genre))
+
     def search(self, query: str, n: int = 10) -> Rows[FoundMovie]:
         """Return the n movies whose titles match best."""
         return self._ask(catalogue.search(query, n))
@@ -154,6 +171,10 @@ class Recommender:
     def movie(self, movie_id: int) -> Movie:
         """Return one movie; raises UnknownMovie."""
         return self._ask(catalogue.movie(movie_id))
+
+    def movie_details(self, movie_id: int) -> MovieDetails:
+        """Return what metadata says of a movie; raises UnknownMovie."""
+        return self._ask(catalogue.movie_details(movie_id))
 
     def movie_cards(self, movie_ids: Sequence[int]) -> Rows[MovieCard]:
         """Return what lists show of these movies, in the order asked, without unknown ones."""
@@ -163,12 +184,16 @@ class Recommender:
         """Return the n highest ratings of a user, the latest first among equals."""
         return self._ask(people.ratings(user_id, n))
 
-    def a_user(self) -> int:
-        """Return somebody with about a hundred ratings, to look at.
+    def a_user(self, *, at_random: bool = False) -> int:
+        """Return somebody with about a hundred ratings, to look at, or anybody at random.
 
         Raises NotPublished where nobody has rated.
         """
-        return self._ask(people.a_user())
+        return self._ask(people.a_user(at_random))
+
+    def rating_scale(self) -> RatingScale:
+        """Return the lowest and the highest rating one can give."""
+        return self._ask(people.rating_scale())
 
     def recommend_for(
         self,
@@ -192,6 +217,12 @@ class Recommender:
         Raises UnknownMovie.
         """
         return self._ask(people.explain(user_id, movie_id, model))
+
+    def reasons(
+        self, user_id: int, movie_ids: Sequence[int], n: int = 1, *, model: str | None = None
+    ) -> Rows[Reason]:
+        """Return the n rated movies that lead most to each of several movies for a user."""
+        return self._ask(people.reasons(user_id, movie_ids, n, model))
 
     def user_status(self, user_id: int) -> UserStatus:
         """Return how a user is served, and why."""
@@ -227,6 +258,22 @@ class Recommender:
     def status(self) -> Status:
         """Return what the database holds and what is published."""
         return self._ask(runs.status())
+
+    def published(self) -> PublishedRun:
+        """Return what is published, without counting what the database holds."""
+        return self._ask(runs.published())
+
+    def models(self) -> Rows[PublishedModel]:
+        """Return the models of the published run, the default one first."""
+        return self._ask(runs.models())
+
+    def publications(self, n: int = 20) -> Rows[Publication]:
+        """Return the n latest entries of the log of publications, the latest first."""
+        return self._ask(runs.publications(n))
+
+    def figures(self, n: int = 20) -> Rows[RunFigure]:
+        """Return the figures over all users of the n latest runs, of each the oldest first."""
+        return self._ask(runs.figures(n))
 
     def runs(self, n: int = 20) -> Rows[Run]:
         """Return the n latest refreshes and evaluations, the latest first."""

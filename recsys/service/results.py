@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 
@@ -55,6 +55,19 @@ class ChartEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class ChartPlace:
+    """A place in one of several charts."""
+
+    chart: str
+    genre: str | None
+    """None: of all movies."""
+    rank: int
+    movie_id: int
+    votes: int
+    mean_rating: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class FoundMovie:
     movie_id: int
     title: str
@@ -75,6 +88,25 @@ class Movie:
     imdb_id: str | None
     tmdb_id: int | None
     poster_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MovieDetails:
+    """What metadata says of a movie; None and empty where there is none."""
+
+    movie_id: int
+    tagline: str | None
+    overview: str | None
+    release_date: date | None
+    runtime: float | None
+    """Minutes."""
+    original_language: str | None
+    """ISO 639-1 code."""
+    collection: str | None
+    directors: list[str]
+    actors: list[str]
+    """The first ten."""
+    keywords: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +162,24 @@ class Because:
     shared_genres: list[str]
     shared_tags: list[str]
     run_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A rated movie that leads to another, as one of several are explained."""
+
+    movie_id: int
+    because_movie_id: int
+    because_title: str
+    rating: float
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RatingScale:
+    rating_min: float | None
+    """None: nothing has been ingested."""
+    rating_max: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 from psycopg.rows import class_row, dict_row
 
-from recsys.errors import RunError
-from recsys.service.question import REFUSED_OF_RUNS, Question, Rows, rows
+from recsys.errors import NotPublished, RunError
+from recsys.service.question import FIRST_STEPS, REFUSED_OF_RUNS, Question, Rows, row, rows
 from recsys.service.results import (
     Freshness,
     PublishedRun,
@@ -20,6 +20,7 @@ from recsys.service.results import (
     Status,
     VerifiedLists,
 )
+from recsys.service.run_results import Publication, PublishedModel, RunFigure
 from recsys.storage.pool import Statement
 
 COUNTS = """
@@ -48,6 +49,14 @@ CROSS JOIN (
     SELECT published_at FROM recsys.publications ORDER BY publication_id DESC LIMIT 1
 ) AS p
 WHERE r.published
+"""
+MODELS = """
+SELECT
+    m.model, m.kind, m.score_meaning, m.description, m.model = r.default_model AS is_default
+FROM recsys.runs AS r
+JOIN recsys.models AS m ON r.parameters -> 'models' ? m.model
+WHERE r.published
+ORDER BY is_default DESC, m.model
 """
 RUNS = """
 SELECT
@@ -87,6 +96,23 @@ FROM recsys.publications
 WHERE run_id = %(run_id)s
 ORDER BY publication_id
 """
+ALL_PUBLICATIONS = """
+SELECT publication_id, run_id, action, published_at, reason, published_by
+FROM recsys.publications
+ORDER BY publication_id DESC
+LIMIT CAST(%(n)s AS integer)
+"""
+FIGURES = """
+SELECT k.run_id, r.started_at, k.model, k.protocol, k.metric, k.value, k.ci_low, k.ci_high
+FROM (
+    SELECT run_id, started_at FROM recsys.runs
+    ORDER BY run_id DESC
+    LIMIT CAST(%(n)s AS integer)
+) AS r
+JOIN recsys.run_metrics AS k ON k.run_id = r.run_id
+WHERE k.segment = 'all'
+ORDER BY k.protocol, k.metric, k.model, k.run_id
+"""
 COMPARE = """
 SELECT part, model, protocol, metric, segment, value_a, value_b, value, n
 FROM recsys.compare_runs(CAST(%(a)s AS integer), CAST(%(b)s AS integer), CAST(%(k)s AS integer))
@@ -123,6 +149,33 @@ def status() -> Question[Status]:
 
     statements = [Statement(COUNTS, dict_row), Statement(PUBLISHED, class_row(PublishedRun))]
     return Question(statements, {}, answer)
+
+
+def published() -> Question[PublishedRun]:
+    return row(PublishedRun, PUBLISHED, {}, _nothing_published)
+
+
+def models() -> Question[Rows[PublishedModel]]:
+    question = rows(PublishedModel, MODELS, {})
+
+    def answer(found: list[list[Any]]) -> Rows[PublishedModel]:
+        if not found[0]:
+            raise _nothing_published()
+        return question.answer(found)
+
+    return Question(question.statements, question.values, answer)
+
+
+def _nothing_published() -> NotPublished:
+    return NotPublished("nothing is published yet", hint=FIRST_STEPS)
+
+
+def publications(n: int) -> Question[Rows[Publication]]:
+    return rows(Publication, ALL_PUBLICATIONS, {"n": n})
+
+
+def figures(n: int) -> Question[Rows[RunFigure]]:
+    return rows(RunFigure, FIGURES, {"n": n})
 
 
 def runs(n: int) -> Question[Rows[Run]]:

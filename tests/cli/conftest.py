@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from recsys import logs
 from recsys.cli.app import main
 from recsys.storage.engine import Database
 
 WIDE = {"COLUMNS": "150", "TERMINAL_WIDTH": "150"}
 OFFLINE = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTPS_PROXY")}
 OURS = ("RECSYS_", "PG")
+LOGGERS = ("recsys", "psycopg", "psycopg.pool", "uvicorn")
 SMALL_CONFIG = """
 [refresh]
 threads = 1
@@ -93,7 +93,7 @@ def recsys(
 ) -> Iterator[Callable[..., Outcome]]:
     """Run a command through the program's own main(), in this process, which is quicker."""
     handler = signal.getsignal(signal.SIGTERM)
-    loggers = [logging.getLogger(name) for name in ("recsys", *logs.THEIRS)]
+    loggers = [logging.getLogger(name) for name in LOGGERS]
     before = [(list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

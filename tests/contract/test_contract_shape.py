@@ -3,6 +3,8 @@ import sqlalchemy as sa
 
 VIEWS = {
     "movies": "movie_id title year genres ratings_count ratings_mean imdb_id tmdb_id poster_url",
+    "movie_details": "movie_id tagline overview release_date runtime original_language collection "
+    "directors actors keywords",
     "ratings": "user_id movie_id title rating rated_at",
     "similar_movies": "model movie_id title rank similar_movie_id similar_title score run_id",
     "recommendations": "model user_id rank movie_id title score run_id source_model label",

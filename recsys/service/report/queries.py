@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from recsys.errors import NotPublished
-from recsys.service import run_queries
-from recsys.service.recommender import FIRST_STEPS
+from recsys.service.question import FIRST_STEPS
 from recsys.service.report.findings import (
     Edition,
     Findings,
@@ -23,6 +22,7 @@ from recsys.service.report.findings import (
     Reach,
 )
 from recsys.service.results import RunDifference
+from recsys.service.runs import COMPARE
 from recsys.storage.engine import Database
 
 EDITION = """
@@ -91,7 +91,7 @@ SELECT
     r.pruned_at
 FROM recsys.runs AS r
 JOIN recsys.publications AS p ON p.run_id = r.run_id
-WHERE r.published = CAST(:published AS boolean)
+WHERE r.published = CAST(%(published)s AS boolean)
 ORDER BY p.publication_id DESC
 LIMIT 1
 """
@@ -168,12 +168,12 @@ def _changes(
     if previous is None or published is None or previous.pruned_at is not None:
         return []
     wanted = {"a": previous.run_id, "b": published.run_id, "k": DEPTH}
-    return _rows(connection, RunDifference, run_queries.COMPARE, wanted)
+    return _rows(connection, RunDifference, COMPARE, wanted)
 
 
 def _rows(
     connection: sa.Connection, kind: type[Row], query: str, values: Mapping[str, Any] | None = None
 ) -> list[Row]:
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    found = connection.execute(sa.text(query), values or {}).mappings()
+    found = connection.exec_driver_sql(query, dict(values or {})).mappings()
     return [kind(**{name: row[name] for name in names}) for row in found]

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from recsys.service.async_recommender import AsyncRecommender
-from recsys.service.web import api, documented, errors, health, metrics
+from recsys.service.web import api, documented, errors, health, metrics, pages, problem_pages
 from recsys.service.web.security import BoundedBodies, SafeHeaders
 
 
@@ -41,9 +41,10 @@ def create_app(recommender: AsyncRecommender | None = None, *, token: str | None
     )
     app.state.token = token
     app.state.metrics = metrics.Metrics()
-    for part in (api, health, metrics):
+    for part in (api, health, metrics, pages):
         app.include_router(part.router)
     errors.handle(app)
+    problem_pages.show(app)
     documented.describe(app)
     # The last one added is the first to see a request.
     app.add_middleware(BoundedBodies)

@@ -1,0 +1,56 @@
+"""Small charts as the numbers of an SVG; the templates draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT, MARGIN = 240.0, 64.0, 8.0
+BAR = 100.0
+
+Point = tuple[float, float | None, float | None]
+"""A value with the ends of its interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    x: float
+    y: float
+    low: float
+    high: float
+    """Ends of the interval, as heights; y where there is none."""
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sparkline:
+    dots: Sequence[Dot]
+    line: str
+    """Points of a polyline."""
+    change: float | None
+    """The last value less the one before."""
+
+
+def sparkline(run_ids: Sequence[int], points: Sequence[Point]) -> Sparkline:
+    """Return values over runs, evenly spaced, scaled to what they and their intervals span."""
+    reached = [value for point in points for value in point if value is not None]
+    bottom, top = min(reached), max(reached)
+    step = (WIDTH - 2 * MARGIN) / max(1, len(points) - 1)
+
+    def height(value: float) -> float:
+        share = (value - bottom) / (top - bottom) if top > bottom else 0.5
+        return round(HEIGHT - MARGIN - share * (HEIGHT - 2 * MARGIN), 1)
+
+    dots = []
+    for place, (run_id, (value, low, high)) in enumerate(zip(run_ids, points, strict=True)):
+        x = round(WIDTH / 2 if len(points) == 1 else MARGIN + place * step, 1)
+        bottom_end, top_end = (height(value if end is None else end) for end in (low, high))
+        dots.append(Dot(x, height(value), bottom_end, top_end, f"run {run_id}: {value:.4f}"))
+    change = points[-1][0] - points[-2][0] if len(points) > 1 else None
+    return Sparkline(dots, " ".join(f"{dot.x},{dot.y}" for dot in dots), change)
+
+
+def bars(values: Sequence[float]) -> list[float]:
+    """Return the length of each value's bar, the largest 100."""
+    largest = max(values, default=0.0)
+    return [round(BAR * value / largest, 1) if largest > 0 else 0.0 for value in values]

@@ -1,0 +1,141 @@
+"""Pages as HTML: the templates, and how they say figures, times and names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from fastapi import Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from recsys.service.web.assets import asset_url
+from recsys.service.web.posters import poster_classes
+
+CHART_NAMES = {
+    "top_rated": "Top rated",
+    "most_rated": "Most rated",
+    "popular": "Popular",
+    "trending": "Trending",
+    "exploratory": "Off the beaten track",
+    "random": "Picked at random",
+}
+LANGUAGES = {
+    "cn": "Cantonese",
+    "da": "Danish",
+    "de": "German",
+    "en": "English",
+    "es": "Spanish",
+    "fi": "Finnish",
+    "fr": "French",
+    "hi": "Hindi",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "nl": "Dutch",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "ru": "Russian",
+    "sv": "Swedish",
+    "zh": "Chinese",
+}
+"""By ISO 639-1, of which TMDB has its own for Cantonese; others are shown by their code."""
+# Ratings come in at any time, so a page is asked for again each time.
+NOT_KEPT = {"Cache-Control": "private, no-cache"}
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+
+def page(
+    template: str,
+    values: Mapping[str, Any] | None = None,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] = NOT_KEPT,
+) -> Response:
+    """Answer with a template, rendered with the values."""
+    body = environment.get_template(template).render(values or {})
+    return HTMLResponse(body, status, dict(headers))
+
+
+def chart_name(chart: str) -> str:
+    return CHART_NAMES.get(chart, chart.replace("_", " ").capitalize())
+
+
+def ago(seconds: float) -> str:
+    """Say an age in its largest unit that is at least 1, as 5 minutes."""
+    for unit, name in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
+        if seconds >= unit:
+            return plural(int(seconds // unit), name)
+    return plural(int(seconds), "second")
+
+
+def plural(count: int, name: str) -> str:
+    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
+
+
+def day(at: date) -> str:
+    return f"{at.day} {at:%B %Y}"
+
+
+def language(code: str) -> str:
+    return LANGUAGES.get(code, code)
+
+
+def moment(at: datetime | None) -> Markup:
+    """Say a time to the minute, UTC."""
+    if at is None:
+        return Markup("never")
+    words = at.strftime("%Y-%m-%d %H:%M UTC")
+    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), words)
+
+
+def seconds(value: float | None) -> str:
+    if value is None:
+        return "running"
+    return f"{value:.1f} s" if value < MINUTE else f"{int(value // 60)} min {int(value % 60)} s"
+
+
+def size(count: float) -> str:
+    """Say a number of bytes."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def code(text: str | None) -> Markup:
+    """Show what is between backticks as code."""
+    parts = re.split(r"`([^`]*)`", text or "")
+    shown = [
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    ]
+    return Markup("").join(shown)
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital and end with a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+    )
+    made.globals |= {"asset": asset_url, "poster_classes": poster_classes}
+    filters = (ago, chart_name, code, day, language, moment, plural, seconds, sentence, size)
+    made.filters |= {each.__name__: each for each in filters}
+    return made
+
+
+environment = _environment()

@@ -1,0 +1,56 @@
+"""The page about runs: what is published, how fresh and how good, how it came about."""
+
+from __future__ import annotations
+
+from asyncio import gather
+from collections.abc import Sequence
+from itertools import groupby
+
+from fastapi import APIRouter, Request, Response
+
+from recsys.service.run_results import RunFigure
+from recsys.service.web.asked import asked
+from recsys.service.web.drawing import Sparkline, bars, sparkline
+from recsys.service.web.rendering import page
+
+RUNS = 20
+CHARTS_AT_FIRST = 12
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/published")
+async def published(request: Request) -> Response:
+    recommender = asked(request)
+    now = await recommender.published()
+    record, freshness, runs, publications, figures = await gather(
+        recommender.run(now.run_id),
+        # Counting ratings would read them all.
+        recommender.freshness(count_ratings=False),
+        recommender.runs(RUNS),
+        recommender.publications(RUNS),
+        recommender.figures(RUNS),
+    )
+    charts = _charts(figures, now.default_model)
+    lengths = bars([stage.seconds for stage in record.stages])
+    values = {
+        "now": now,
+        "freshness": freshness,
+        "stages": list(zip(record.stages, lengths, strict=True)),
+        "runs": runs,
+        "publications": publications,
+        "charts": charts[:CHARTS_AT_FIRST],
+        "more_charts": charts[CHARTS_AT_FIRST:],
+    }
+    return page("published.html", values)
+
+
+def _charts(figures: Sequence[RunFigure], default_model: str) -> list[tuple[RunFigure, Sparkline]]:
+    """Return each figure as of its last run, drawn over the runs; of the default model first."""
+    drawn = []
+    for _, members in groupby(figures, key=lambda f: (f.protocol, f.metric, f.model)):
+        one = list(members)
+        points = [(f.value, f.ci_low, f.ci_high) for f in one]
+        drawn.append((one[-1], sparkline([f.run_id for f in one], points)))
+    drawn.sort(key=lambda each: (each[0].model != default_model, -len(each[1].dots)))
+    return drawn

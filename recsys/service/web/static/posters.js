@@ -1,0 +1,19 @@
+// A picture that does not come uncovers the drawn poster under it, which then says the title.
+function uncover(image) {
+  const poster = image.closest(".poster");
+  image.remove();
+  if (poster.classList.contains("small")) return;
+  poster.classList.add("is-missing");
+  poster.removeAttribute("aria-hidden");
+}
+
+document.addEventListener("error", (event) => {
+  if (event.target instanceof HTMLImageElement && event.target.closest(".poster")) {
+    uncover(event.target);
+  }
+}, true);
+
+// Those that failed before this was loaded.
+for (const image of document.querySelectorAll(".poster img")) {
+  if (image.complete && image.naturalWidth === 0 && image.currentSrc) uncover(image);
+}

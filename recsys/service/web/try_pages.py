@@ -1,0 +1,133 @@
+"""Try it: somebody without an account rates movies, and the list follows."""
+
+from __future__ import annotations
+
+import math
+import re
+from asyncio import gather
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+
+from recsys.errors import UnknownMovie
+from recsys.service.async_recommender import AsyncRecommender
+from recsys.service.results import ChartPlace, MovieCard, RatingScale, Recommendation
+from recsys.service.web.asked import LARGEST_ID, MovieId, asked
+from recsys.service.web.movie_pages import Words, cards_of
+from recsys.service.web.rendering import page
+
+ENOUGH = 5
+STARS = 5
+MOST_RATINGS = 200
+LISTED = 10
+TO_RATE = 18
+FOUND = 6
+KNOWN_TO_MANY = ("most_rated", "popular", "top_rated", "trending")
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What the ratings lead to."""
+
+    ratings: Mapping[int, float]
+    rows: Sequence[Recommendation]
+    cards: Mapping[int, MovieCard]
+
+
+@router.get("/try")
+async def try_it(request: Request, q: Words = "") -> Response:
+    recommender = asked(request)
+    words = q.strip()
+    listed, scale, charts, found = await gather(
+        _listed(recommender, request),
+        recommender.rating_scale(),
+        recommender.charts(TO_RATE * 2),
+        _found(recommender, words),
+    )
+    known = [each for each in _known_to_many(charts) if each not in listed.ratings]
+    found = [each for each in found if each not in listed.ratings]
+    to_rate = [each for each in known if each not in found][:TO_RATE]
+    cards = await cards_of(recommender, [*listed.ratings, *found, *to_rate])
+    groups = {
+        "Your ratings": _cards(cards, listed.ratings),
+        f"Titles like “{words}”": _cards(cards, found),
+        "Movies many have seen": _cards(cards, to_rate),
+    }
+    values = {"listed": listed, "groups": groups, "enough": ENOUGH, "query": words}
+    return page("try.html", values | {"stars": star_values(scale)})
+
+
+@router.get("/try/list")
+async def try_list(request: Request) -> Response:
+    """The list alone, for a page that is open."""
+    listed = await _listed(asked(request), request)
+    return page("_try_list.html", {"listed": listed, "enough": ENOUGH})
+
+
+@router.get("/try/movie/{movie_id}")
+async def try_movie(request: Request, movie_id: MovieId) -> Response:
+    """A movie to rate, for a page that is open."""
+    recommender = asked(request)
+    cards, scale = await gather(recommender.movie_cards([movie_id]), recommender.rating_scale())
+    if not cards:
+        raise UnknownMovie(f"there is no movie {movie_id}")
+    return page("_try_movie.html", {"card": cards[0], "stars": star_values(scale)})
+
+
+async def _listed(recommender: AsyncRecommender, request: Request) -> Listed:
+    given = given_ratings(request.query_params.multi_items())
+    # A page may remember movies of another catalogue.
+    known = await recommender.movie_cards(list(given))
+    ratings = {card.movie_id: given[card.movie_id] for card in known}
+    rows = await recommender.recommend_for(ratings, LISTED)
+    return Listed(ratings, rows, await cards_of(recommender, (row.movie_id for row in rows)))
+
+
+def given_ratings(parameters: Iterable[tuple[str, str]]) -> dict[int, float]:
+    """Return the ratings of an address, m1=5&m2=4.5, less the movie it drops."""
+    parameters = list(parameters)
+    dropped = {value for name, value in parameters if name == "drop"}
+    ratings = {}
+    for name, value in parameters:
+        movie = re.fullmatch(r"m(\d{1,10})", name, re.ASCII)
+        if movie is None or movie[1] in dropped or int(movie[1]) > LARGEST_ID:
+            continue
+        rating = _number(value)
+        if rating is not None:
+            ratings[int(movie[1])] = rating
+    return dict(list(ratings.items())[-MOST_RATINGS:])
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def star_values(scale: RatingScale) -> list[float]:
+    """Return what one star up to all of them mean on the scale of the data, ascending."""
+    low, high = scale.rating_min or 1.0, scale.rating_max or float(STARS)
+    zero = min(low, 0.0)
+    values = (zero + (high - zero) * star / STARS for star in range(1, STARS + 1))
+    return sorted({max(low, round(value, 3)) for value in values})
+
+
+async def _found(recommender: AsyncRecommender, words: str) -> list[int]:
+    if not words:
+        return []
+    return [movie.movie_id for movie in await recommender.search(words, FOUND)]
+
+
+def _known_to_many(places: Sequence[ChartPlace]) -> list[int]:
+    charts = dict.fromkeys(place.chart for place in places)
+    chart = next((name for name in (*KNOWN_TO_MANY, *charts) if name in charts), None)
+    return [place.movie_id for place in places if place.chart == chart]
+
+
+def _cards(cards: Mapping[int, MovieCard], movie_ids: Iterable[int]) -> list[MovieCard]:
+    return [cards[each] for each in movie_ids if each in cards]

@@ -1,0 +1,97 @@
+"""Parts of pages that need no database: posters, stars, small charts, words."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from recsys.service.results import RatingScale
+from recsys.service.web.drawing import Dot, bars, sparkline
+from recsys.service.web.posters import poster_classes
+from recsys.service.web.rendering import ago, chart_name, code, day, moment, seconds, size
+from recsys.service.web.try_pages import MOST_RATINGS, given_ratings, star_values
+
+POSTERS = {
+    (1, "Heat", ("Action", "Crime", "Thriller")): "g-crime h-action v1 t-l",
+    (2, "The Third Man", ("Film-Noir", "Mystery", "Thriller")): "g-film-noir h-mystery v2 t-l",
+    (7, "Amelie", ("Comedy",)): "g-comedy h-comedy v3 t-l",
+    (4, "Unsorted", ("(no genres listed)",)): "g-no-genres-listed h-no-genres-listed v0 t-l",
+    (8, "Nothing Known", ()): "g-none h-none v0 t-l",
+    (9, "The Shawshank Redemption", ("Drama",)): "g-drama h-drama v1 t-m",
+    (9, "Koyaanisqatsi", ("Drama",)): "g-drama h-drama v1 t-m",
+    (9, "Supercalifragilistic", ("Drama",)): "g-drama h-drama v1 t-s",
+    (9, "Dr. Strangelove or: How I Learned to Stop Worrying", ()): "g-none h-none v1 t-s",
+}
+
+
+@pytest.mark.parametrize(("movie", "classes"), POSTERS.items())
+def test_a_drawn_poster_has_the_colours_of_its_genres(movie, classes):
+    assert poster_classes(*movie) == classes
+
+
+STARS = {
+    (0.5, 5.0): [1, 2, 3, 4, 5],
+    (1.0, 5.0): [1, 2, 3, 4, 5],
+    (1.0, 10.0): [2, 4, 6, 8, 10],
+    (0.0, 100.0): [20, 40, 60, 80, 100],
+    (-10.0, 10.0): [-6, -2, 2, 6, 10],
+    (1.0, 1.0): [1],
+    (1.0, 3.0): [1, 1.2, 1.8, 2.4, 3],
+    (None, None): [1, 2, 3, 4, 5],
+}
+
+
+@pytest.mark.parametrize(("scale", "values"), STARS.items())
+def test_stars_are_on_the_scale_of_the_data(scale, values):
+    assert star_values(RatingScale(*scale)) == values
+
+
+def test_ratings_are_read_from_an_address():
+    asked = [("m1", "5"), ("m2", "x"), ("m3", "inf"), ("x4", "5"), ("m5", "0.5"), ("m6", "1")]
+    assert given_ratings([*asked, ("drop", "6"), ("m1", "4")]) == {1: 4, 5: 0.5}
+    many = [(f"m{n}", "3") for n in range(MOST_RATINGS + 2)]
+    assert list(given_ratings(many)) == list(range(2, MOST_RATINGS + 2))
+
+
+def test_a_line_spans_what_its_values_and_intervals_reach():
+    drawn = sparkline([3, 4, 9], [(0.2, 0.1, 0.3), (0.5, None, None), (0.4, 0.35, 0.45)])
+    assert drawn.dots == [
+        Dot(8.0, 44.0, 56.0, 32.0, "run 3: 0.2000"),
+        Dot(120.0, 8.0, 8.0, 8.0, "run 4: 0.5000"),
+        Dot(232.0, 20.0, 26.0, 14.0, "run 9: 0.4000"),
+    ]
+    assert drawn.line == "8.0,44.0 120.0,8.0 232.0,20.0"
+    assert drawn.change == pytest.approx(-0.1)
+
+
+def test_one_value_stands_in_the_middle():
+    drawn = sparkline([1], [(0.7, None, None)])
+    assert drawn.dots == [Dot(120.0, 32.0, 32.0, 32.0, "run 1: 0.7000")]
+    assert drawn.change is None
+
+
+def test_bars_are_shares_of_the_largest():
+    assert bars([1.0, 4.0, 0.0]) == [25.0, 100.0, 0.0]
+    assert bars([0.0]) == [0.0]
+    assert bars([]) == []
+
+
+def test_words_for_times_sizes_and_names():
+    assert [ago(s) for s in (0, 1.9, 60, 7199, 86_400, 2_000_000)] == [
+        "0 seconds", "1 second", "1 minute", "1 hour", "1 day", "23 days",
+    ]  # fmt: skip
+    assert [seconds(s) for s in (None, 0.04, 59.94, 61)] == [
+        "running",
+        "0.0 s",
+        "59.9 s",
+        "1 min 1 s",
+    ]
+    assert [size(b) for b in (0, 999, 1000, 5e6, 2.34e9, 5e12)] == [
+        "0 B", "999 B", "1 kB", "5 MB", "2.3 GB", "5000.0 GB",
+    ]  # fmt: skip
+    assert day(date(1995, 3, 2)) == "2 March 1995"
+    assert moment(datetime(2024, 3, 2, 7, 5, tzinfo=UTC)) == (
+        '<time datetime="2024-03-02T07:05:00+00:00">2024-03-02 07:05 UTC</time>'
+    )
+    assert moment(None) == "never"
+    assert [chart_name(c) for c in ("top_rated", "my_own")] == ["Top rated", "My own"]
+    assert code("run `a <b>` & c") == "run <code>a &lt;b&gt;</code> &amp; c"

@@ -1,0 +1,290 @@
+"""What the pages say, asked as a browser without scripts asks."""
+
+import re
+from html import unescape
+
+import pytest
+
+from recsys.service.web.assets import ASSETS, FOREVER, asset_url
+
+PATHS = (
+    "/", "/top", "/search", "/search?q=film", "/movie/1", "/movie/60", "/person", "/person/1",
+    "/person/1/why/3", "/try", "/try?m1=5", "/published",
+)  # fmt: skip
+TITLES_BY_CHART = """
+SELECT genre, array_agg(title ORDER BY rank) FROM recsys.charts
+WHERE chart = 'top_rated' AND rank <= 12 GROUP BY genre
+"""
+
+
+def words(html):
+    """The text of a page, tags and runs of white space taken out."""
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
+
+
+def section(html, heading):
+    """The part of a page from a heading to the end of its section."""
+    return re.split(rf"<h[23][^>]*>{re.escape(heading)}", html, maxsplit=1)[1].split("</section>")[
+        0
+    ]
+
+
+def movies(html):
+    return [int(found) for found in re.findall(r'href="/movie/(\d+)"', html)]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_page_has_a_title_one_heading_and_nothing_inline(get, path):
+    page = get(path)
+    assert re.search(r"<title>\S[^<]* · recsys</title>", page)
+    assert len(re.findall(r"<h1[ >]", page)) == 1
+    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
+    assert re.findall(r"<script(?![^>]* src=)", page) == []
+    outside = set(re.findall(r'(?:src|href)="(https?://[^/"]+)', page))
+    links = {"https://www.imdb.com", "https://www.themoviedb.org"}
+    assert outside - links <= {"https://image.tmdb.org"}
+
+
+def test_home_has_the_chart_then_what_is_trending_then_genres(get, contract):
+    page = get("/")
+    chart = dict(contract(TITLES_BY_CHART))
+    headings = re.findall(r'<h2 id="shelf-\d+">([^<]+)', page)
+    assert headings[:2] == ["Top rated", "Trending"]
+    assert set(headings[2:]) == set(chart) - {None}
+    # With as many ratings the genres change places.
+    votes = dict(
+        contract(
+            "SELECT genre, sum(votes) FROM recsys.charts "
+            "WHERE chart = 'top_rated' AND rank <= 12 GROUP BY genre"
+        )
+    )
+    found = [votes[genre] for genre in headings[2:]]
+    assert found == sorted(found, reverse=True)
+    ids = dict(contract("SELECT title, movie_id FROM recsys.movies"))
+    for heading, genre in [("Top rated", None), ("Drama", "Drama")]:
+        assert movies(section(page, heading)) == [ids[title] for title in chart[genre]]
+    assert "60 movies, and what 81 people thought of them in" in words(page)
+
+
+def test_home_links_to_the_whole_of_each_chart(get, contract):
+    assert 'href="/top?chart=top_rated&amp;genre=Sci-Fi"' in get("/")
+    rows = contract("SELECT movie_id FROM recsys.top_movies(60, 'Sci-Fi', 'most_rated')")
+    page = get("/top?chart=most_rated&genre=sci-fi")
+    assert movies(page) == [row[0] for row in rows]
+    assert "<h1>Most rated: Sci-Fi</h1>" in page
+    assert "<option selected>Sci-Fi</option>" in page
+
+
+def test_search_finds_and_says_when_it_does_not(get):
+    assert movies(get("/search?q=film+12")) == [12]
+    assert "No title is like that." in get("/search?q=xyzzy")
+    assert movies(get("/search?q=+")) == []
+    assert "Movies like “&lt;b&gt;”" in get("/search?q=%3Cb%3E")
+
+
+def test_a_movie_with_metadata(get, contract):
+    page = get("/movie/1")
+    [(count, mean)] = contract(
+        "SELECT ratings_count, ratings_mean FROM recsys.movies WHERE movie_id = 1"
+    )
+    text = words(page)
+    assert f"{mean:.2f} mean of {count} ratings · 81 min" in text
+    actors = ", ".join(f"Player {n}" for n in range(10))
+    assert (
+        "A film is shot <on film>. Director The Director "
+        f"Cast {actors} Released 2 March 1951 Series The Films Language French "
+        "Keywords camera, film "
+    ) in text
+    assert 'src="https://image.tmdb.org/t/p/w342/first.jpg"' in page
+    assert 'href="https://www.imdb.com/title/tt0001001/"' in page
+    assert 'href="https://www.themoviedb.org/movie/2001"' in page
+    assert 'href="/top?genre=' in page
+
+
+def test_a_movie_without_metadata_or_ratings(get):
+    page = get("/movie/60")
+    assert "Nobody has rated it yet." in page
+    assert "Keywords" not in page
+    poster = re.search(r'<div class="movie-poster">(.*?)</div>', page, re.DOTALL)[1]
+    assert words(poster) == "The Film 60 2010"
+    assert "<img" not in poster
+
+
+def test_similar_movies_stand_side_by_side_by_model(get, contract):
+    page = get("/movie/2")
+    models = re.findall(r'<h3 id="by-\d+">(\w+)', page)
+    assert models == ["ease", "als", "content_genres", "item_knn"]
+    for model in models:
+        rows = contract(f"SELECT movie_id FROM recsys.similar(2, 8, '{model}')")
+        assert movies(section(page, model)) == [row[0] for row in rows]
+    assert "1 more model" in page
+    everything = get("/movie/2?models=all")
+    assert re.findall(r'<h3 id="by-\d+">(\w+)', everything) == [*models, "mf"]
+    assert "more model" not in everything
+
+
+def test_a_person_is_recommended_something_because_of_something(get, contract):
+    page = get("/person/1?reasons=1")
+    recommended = [row[0] for row in contract("SELECT movie_id FROM recsys.recommend(1, 12)")]
+    lines = re.findall(r'<li class="panel">(.*?)</li>', page, re.DOTALL)
+    assert [movies(line)[0] for line in lines] == recommended
+    for line, movie_id in zip(lines, recommended, strict=True):
+        because = contract(
+            f"SELECT because_movie_id FROM recsys.explain(1, {movie_id}) "
+            "ORDER BY contribution DESC, because_movie_id LIMIT 2"
+        )
+        assert movies(line)[1:] == [row[0] for row in because]
+        assert "because you rated The Film" in words(line)
+    liked = [row[0] for row in contract(
+        "SELECT movie_id FROM recsys.ratings WHERE user_id = 1 "
+        "ORDER BY rating DESC, rated_at DESC NULLS LAST, movie_id LIMIT 12"
+    )]  # fmt: skip
+    assert movies(section(page, "What they liked")) == liked
+    assert "By the stored list" in page
+    assert "Run 1 stored a list by ease." in page
+
+
+def test_reasons_come_after_the_list_of_a_person(get, contract):
+    ids = [row[0] for row in contract("SELECT movie_id FROM recsys.recommend(1, 12, 'als')")]
+    page = get("/person/1?model=als")
+    assert "because you rated" not in page
+    address = unescape(re.search(r'data-because="([^"]+)"', page)[1])
+    assert address == "/person/1/because?model=als"
+    alone = get(f"{address}&movie={ids[3]}&movie={ids[1]}")
+    assert re.findall(r'data-movie="(\d+)"', alone) == [str(ids[1]), str(ids[3])]
+    assert alone.count("because you rated") == 2
+    whole = get("/person/1?model=als&reasons=1")
+    for reason in re.findall(r"because you rated.*?</a>", alone):
+        assert reason in whole
+
+
+def test_why_has_every_contribution(get, contract):
+    [(movie_id, title)] = contract("SELECT movie_id, title FROM recsys.recommend(1, 1)")
+    rows = contract(
+        "SELECT because_title, rating, contribution, share, score "
+        f"FROM recsys.explain(1, {movie_id})"
+    )
+    text = words(get(f"/person/1/why/{movie_id}"))
+    assert f"Why {title} ?" in text
+    assert f"ease gives it {rows[0][4]:.4g}, the sum of what these ratings add." in text
+    for because, rating, contribution, share, _ in rows[:20]:
+        assert f"{because} {rating:g} {contribution:.4f} {100 * share:.1f} %" in text
+
+
+def test_going_to_a_person(ask, pages_database, contract):
+    there = ask(pages_database, "/person?id=7")
+    assert (there.status_code, there.headers["location"]) == (303, "/person/7")
+    anybody = ask(pages_database, "/person/random")
+    users = {f"/person/{row[0]}" for row in contract("SELECT DISTINCT user_id FROM recsys.ratings")}
+    assert anybody.status_code == 303
+    assert anybody.headers["location"] in users
+    assert anybody.headers["cache-control"] == "no-store"
+
+
+def test_trying_without_scripts(get, contract):
+    first = get("/try")
+    assert "What is popular, until you rate." in first
+    many = [
+        row[0] for row in contract("SELECT movie_id FROM recsys.top_movies(18, NULL, 'most_rated')")
+    ]
+    assert [int(m) for m in re.findall(r'<li class="rate" data-movie="(\d+)"', first)] == many
+    page = get("/try?m2=5&m4=1&q=film+6")
+    rated = section(page, "Your ratings")
+    assert re.findall(r'name="m(\d+)" value="(\d+)" checked', rated) == [("2", "5"), ("4", "1")]
+    assert re.findall(r'data-movie="(\d+)"', section(page, "Titles like “film 6”"))[0] == "6"
+    listed = contract("""SELECT movie_id FROM recsys.recommend_for('{"2": 5, "4": 1}', 10)""")
+    assert movies(section(page, "Your list")) == [row[0] for row in listed]
+    assert movies(get("/try/list?m2=5&m4=1")) == [row[0] for row in listed]
+    assert "After 2 ratings: 3 more and it knows you better." in page
+
+
+def test_a_rating_is_dropped_and_what_cannot_be_is_passed_over(get):
+    page = get("/try?m2=5&m4=1&drop=4&m999999=3&m5=x&m6=nan&m99999999999=1")
+    assert re.findall(r'name="m(\d+)" value="\d+" checked', page) == ["2"]
+
+
+def test_a_movie_to_rate_comes_alone(get):
+    alone = get("/try/movie/9")
+    assert alone.startswith('<li class="rate" data-movie="9">')
+    assert re.findall(r'name="m9" value="(\d+)"', alone) == ["1", "2", "3", "4", "5"]
+
+
+def test_runs_show_figures_stages_and_what_was_published(get, contract):
+    page = get("/published")
+    text = words(page)
+    assert "Run 1 is published" in text
+    for model, metric, value in contract(
+        "SELECT model, metric, value FROM recsys.run_metrics WHERE segment = 'all'"
+    ):
+        assert re.search(rf"{metric} {model} · [^·]*? {value:.4f}", text)
+    stages = re.findall(r'<th scope="row">(\w+)', section(page, "Stages of run 1"))
+    rows = contract("SELECT stage FROM recsys.run_stages WHERE run_id = 1 ORDER BY position")
+    assert stages == [row[0] for row in rows]
+    fresh = re.findall(r'<th scope="row">([\w ]+)', section(page, "Freshness"))
+    assert fresh == ["charts", "factors", "recommendations", "similar movies"]
+    assert "publish run 1 by" in text
+
+
+# --- what cannot be shown ------------------------------------------------------------------------
+
+PROBLEMS = {
+    "/movie/999": (404, "There is no movie 999. What to do: Search for its title."),
+    "/person/999": (404, "There is no person 999. What to do: Go to somebody at random."),
+    "/nowhere": (404, "There is nothing at /nowhere."),
+    "/static/nothing.css": (404, "There is no file nothing.css."),
+    "/top?chart=best": (422, "Run 1 has no chart 'best'. What to do: It has: most_rated,"),
+    "/person/1?model=best": (422, "Run 1 has no model 'best'."),
+    "/movie/one": (422, "Movie_id: Input should be a valid integer"),
+    "/try/movie/999": (404, "There is no movie 999."),
+}
+
+
+@pytest.mark.parametrize("path", PROBLEMS)
+def test_a_failure_is_a_page_for_people(ask, pages_database, path):
+    status, told = PROBLEMS[path]
+    answer = ask(pages_database, path)
+    assert (answer.status_code, answer.headers["vary"]) == (status, "Accept")
+    assert told in words(answer.text)
+
+
+def test_a_failure_is_a_problem_for_programs(ask, pages_database):
+    answer = ask(pages_database, "/movie/999", accept="*/*")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"] == "there is no movie 999"
+
+
+@pytest.mark.parametrize("path", ["/", "/top", "/person/1", "/try", "/published"])
+def test_nothing_published_says_so_and_how(ask, filled_database, path):
+    answer = ask(filled_database, path)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    text = words(answer.text)
+    assert "Nothing is published yet. What to do:" in text
+    assert "recsys refresh" in text
+
+
+def test_an_empty_database_says_so(ask, empty_database):
+    answer = ask(empty_database, "/")
+    assert answer.status_code == 503
+    assert "The database is empty. What to do: recsys demo" in words(answer.text)
+
+
+def test_a_movie_is_shown_before_anything_is_published(ask, filled_database):
+    answer = ask(filled_database, "/movie/1")
+    assert answer.status_code == 200
+    assert "Nothing is published yet: run recsys refresh ." in words(answer.text)
+
+
+# --- style, scripts, icon ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ASSETS)
+def test_what_pages_name_by_hash_may_be_kept(ask, pages_database, name):
+    answer = ask(pages_database, asset_url(name))
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, FOREVER)
+    assert answer.content == ASSETS[name].content
+    by_another = ask(pages_database, f"/static/{name}?v=0")
+    assert by_another.headers["cache-control"] == "no-cache"
+
+
+def test_pages_are_asked_for_again_each_time(ask, pages_database):
+    assert ask(pages_database, "/").headers["cache-control"] == "private, no-cache"
