@@ -24,8 +24,8 @@ def publish(
     Raises RunError where it cannot be, GateRefused where the gate refused it and `force` is not
     set.
     """
+    _ensure_schema(database)
     with database.transaction() as connection:
-        schema.ensure(connection)
         before = runs.published_run(connection)
         if before is not None and before.run_id == run_id:
             raise RunError(f"run {run_id} is published already")
@@ -44,8 +44,14 @@ def rollback(database: Database, *, reason: str | None = None) -> Publication:
 
     Raises RunError where there is none or its results were dropped.
     """
+    _ensure_schema(database)
     with database.transaction() as connection:
-        schema.ensure(connection)
         replaced, earlier = runs.published_before(connection)
         runs.publish(connection, earlier, action="rollback", reason=reason)
     return Publication(earlier, replaced)
+
+
+def _ensure_schema(database: Database) -> None:
+    """Check it before: what publishes is as short as can be, and this reads our files."""
+    with database.transaction() as connection:
+        schema.ensure(connection)

@@ -39,7 +39,7 @@ def ten(filled_database, tmp_path):
         "RECSYS_DATABASE_URL": filled_database.url,
         "RECSYS_CONFIG": str(tmp_path / "recsys.toml"),
         # Should two run, neither waits for us for ever.
-        "PGOPTIONS": "-c lock_timeout=10s",
+        "PGOPTIONS": "-c lock_timeout=60s",
     }
 
     def start():
@@ -57,7 +57,7 @@ def test_of_ten_one_runs_and_nine_are_told_who(ten, filled_database, tmp_path):
         connection.execute(sa.text("LOCK TABLE recsys_store.movie_charts"))
         processes = ten()
         assert [int(processes.stdout.readline()) for _ in range(9)] == [4] * 9
-    out, _ = processes.communicate(timeout=30)
+    out, _ = processes.communicate(timeout=60)
     assert (int(out), processes.returncode) == (0, 0)
     told = sorted((tmp_path / f"{number}.err").read_text() for number in range(10))
     [winner] = [text for text in told if not HELD.fullmatch(text)]

@@ -83,7 +83,7 @@ def test_a_server_that_is_killed_under_a_refresh(home):
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.05)
         server._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", server.place.data)
-    out, told = process.communicate(timeout=30)
+    out, told = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
     *_, error, hint = told.splitlines()
     assert error.startswith(f"error: the connection to {database.label} was lost: ")

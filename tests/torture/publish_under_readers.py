@@ -41,11 +41,14 @@ JOIN recsys.similar_movies AS s ON s.movie_id = r.movie_id AND s.model = r.model
 WHERE r.user_id = %s AND r.model = 'ease' AND r.rank <= 10
 """
 CALLED = "SELECT count(*), count(DISTINCT run_id) FROM recsys.recommend(%s, 10)"
+# Autovacuum cuts off the empty end of a table under such a lock, and lets go where anybody waits.
 BLOCKING = """
-SELECT c.relname FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
+SELECT c.relname, a.query FROM pg_locks AS l
+JOIN pg_class AS c ON c.oid = l.relation
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_stat_activity AS a ON a.pid = l.pid
 WHERE l.mode = 'AccessExclusiveLock' AND n.nspname IN ('recsys', 'recsys_store')
-  AND c.relname !~ '_run_[0-9]+'
+  AND a.backend_type = 'client backend' AND c.relname !~ '_run_[0-9]+'
 """
 
 
@@ -103,8 +106,8 @@ class Readers:
         time.sleep(0.01)  # so that others have a turn on few cores
 
     def _watch(self, connection: psycopg.Connection) -> None:
-        for (relation,) in connection.execute(BLOCKING):
-            self._wrong(f"ACCESS EXCLUSIVE on {relation}")
+        for relation, query in connection.execute(BLOCKING):
+            self._wrong(f"ACCESS EXCLUSIVE on {relation} by {query}")
         time.sleep(0.002)
 
     def _wrong(self, what: str) -> None:
