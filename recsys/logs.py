@@ -11,8 +11,6 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 Format = Literal["text", "json"]
-THEIRS = ("psycopg.pool", "uvicorn")
-"""Loggers of libraries that have something to say to who runs us."""
 
 
 def set_up(console: Console, *, verbose: bool, form: Format = "text") -> None:
@@ -23,8 +21,10 @@ def set_up(console: Console, *, verbose: bool, form: Format = "text") -> None:
     handler = _as_json(console) if form == "json" else _as_text(console)
     usual = logging.INFO if form == "json" else logging.WARNING
     _send("recsys", handler, logging.DEBUG if verbose else usual)
-    for name in THEIRS:
-        _send(name, handler, logging.INFO if verbose else logging.WARNING)
+    _send("psycopg.pool", handler, logging.WARNING)  # it tells of every connection it lends
+    _send("uvicorn", handler, logging.INFO if verbose else logging.WARNING)
+    # What the driver itself warns of is raised besides, and told then.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 
 def _send(name: str, handler: logging.Handler, level: int) -> None:

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -81,6 +81,19 @@ def server_url(server_home: Path) -> Iterator[str]:
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
         yield url
+
+
+@pytest.fixture(scope="session")
+def server_program(server_home: Path, server_url: str) -> Callable[[str], str]:
+    """Find a program of PostgreSQL's, as pg_dump, that fits the server."""
+    server = EmbeddedServer(server_home)
+
+    def find(name: str) -> str:
+        found = str(server.program(name)) if server.status().running else shutil.which(name)
+        assert found is not None, f"{name} is not on PATH"
+        return found
+
+    return find
 
 
 @pytest.fixture(scope="session")
@@ -274,6 +287,22 @@ def refreshed_template(
 
 
 @pytest.fixture(scope="session")
+def template_from_refreshed(
+    server_url: str, refreshed_template: str, run_on_server: Callable[[sql.Composable], None]
+) -> Callable[[str], AbstractContextManager[Database]]:
+    """Make a template of a module's own from the edition with run 1 published; run 2 is next."""
+
+    @contextmanager
+    def make(suffix: str) -> Iterator[Database]:
+        name = f"{TEMPLATE}_{suffix}"
+        with _template(server_url, run_on_server, name, refreshed_template) as database:
+            _restart_runs(database)
+            yield database
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def plan_everything() -> Plan:
     """Every model there is, small enough for the made-up edition; 20 neighbours, lists of 30."""
     settings = RefreshSettings(
@@ -325,11 +354,7 @@ def refreshed_database(
 ) -> Database:
     """A database of the test's own with the made-up edition and run 1 published."""
     database = make_database(refreshed_template)
-    with database.transaction() as connection:
-        # Numbers drawn by tests that were rolled back in the template are gone all the same.
-        connection.execute(
-            sa.text("ALTER TABLE recsys_store.runs ALTER COLUMN run_id RESTART WITH 2")
-        )
+    _restart_runs(database)
     return database
 
 
@@ -351,6 +376,14 @@ def published(server_url: str, refreshed_template: str) -> Iterator[sa.Connectio
         transaction = open_connection.begin()
         yield open_connection
         transaction.rollback()
+
+
+def _restart_runs(database: Database) -> None:
+    with database.transaction() as connection:
+        # Numbers drawn by tests that were rolled back in the template are gone all the same.
+        connection.execute(
+            sa.text("ALTER TABLE recsys_store.runs ALTER COLUMN run_id RESTART WITH 2")
+        )
 
 
 @contextmanager

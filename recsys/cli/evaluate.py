@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys import settings
+from recsys import pictures, settings
 from recsys.cli import show
 from recsys.cli.options import database, model_names
 
@@ -56,7 +56,7 @@ def evaluate(
         return
     chosen = protocol_named(protocol)
     if plot is not None:
-        plots.check_target(plot)
+        pictures.check_target(plot)
     todo = plan(settings.load().refresh, model_names(models), publish=False)
     with show.reporting() as reporter, database() as opened:
         report = evaluate_job(

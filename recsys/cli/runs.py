@@ -32,7 +32,7 @@ def list_(n: Count = 20, json: Json = False) -> None:
     if json:
         show.json_rows(found)
         return
-    columns = ("run", "state", "started_at", "took", "ratings", "models", "size")
+    columns = ("run", "state", "scope", "started_at", "took", "ratings", "size")
     caption = None if found else "there is no run yet"
     show.rows([_run_line(run) for run in found], columns, title="Runs", caption=caption)
 
@@ -158,10 +158,10 @@ def _replaced(done: Publication) -> str:
 class _RunLine:
     run: show.Figure
     state: str
+    scope: str
     started_at: str
     took: show.Figure
     ratings: show.Figure
-    models: int
     size: show.Figure
 
 
@@ -169,10 +169,10 @@ def _run_line(run: Run) -> _RunLine:
     return _RunLine(
         show.Figure(run.run_id),
         _state(run),
+        _scope_in_short(run),
         f"{run.started_at.astimezone():%Y-%m-%d %H:%M}",
         show.Figure("-" if run.seconds is None else show.age(run.seconds)),
         _count(run.ratings_count),
-        len(run.models),
         _size(run.run_size),
     )
 
@@ -188,10 +188,24 @@ def _state(run: Run | RunRecord) -> str:
     return "refused" if run.refused else run.state
 
 
+def _scope_in_short(run: Run) -> str:
+    if run.scope in ("full", "users"):
+        return run.scope
+    return "1 model" if len(run.models) == 1 else f"{len(run.models)} models"
+
+
+def _scope(run: RunRecord) -> str | None:
+    """Return which part of all there is a run computed."""
+    if run.scope == "users":
+        return f"users: lists of those whose ratings changed; all else of run {run.base_run_id}"
+    return "models: some, for trying out" if run.scope == "models" else run.scope
+
+
 def _facts(run: RunRecord) -> dict[str, object]:
     """Return what became of a run and what it read; what it has not is left out."""
     facts = {
         "state": _state(run),
+        "scope": _scope(run),
         "error": run.error,
         "refused": run.refused,
         "started": run.started_at,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import socket
 from importlib.util import find_spec
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -15,6 +18,9 @@ from recsys.errors import ConfigError, RecsysError
 
 app = typer.Typer()
 LOCAL = ("127.0.0.1", "localhost", "::1")
+PUBLIC = (
+    "warning: whoever reaches {} can read what is recommended to anybody: let only a proxy do so"
+)
 SECONDS_TO_END = 5
 PARTS_OF_WEB = ("fastapi", "httptools", "jinja2", "prometheus_client", "uvicorn", "uvloop")
 
@@ -32,10 +38,7 @@ def serve(
     token = settings.load().api_token
     with _listening(host, port) as listening:
         if host not in LOCAL:
-            show.say(
-                f"warning: whoever reaches {host} can read what is recommended to anybody; "
-                "let only a proxy that knows its callers reach it"
-            )
+            show.say(PUBLIC.format(host))
         import uvloop
 
         uvloop.run(_serve(listening, host, token))
@@ -55,8 +58,10 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as exc:
+        unnamed = isinstance(exc, socket.gaierror)
+        reason = exc.strerror if unnamed else os.strerror(exc.errno or 0)
         raise RecsysError(
-            f"cannot listen on {host}, port {port}: {exc.strerror}",
+            f"cannot listen on {host}, port {port}: {reason}",
             hint="another program may have it: choose another by --port",
         ) from exc
 
@@ -71,13 +76,19 @@ async def _serve(listening: socket.socket, host: str, token: str | None) -> None
         config = uvicorn.Config(
             create_app(recommender, token=token),
             log_config=None,
-            access_log=False,
+            # Who asked for what is nobody's business, but for who looks for a fault.
+            access_log=logging.getLogger("recsys").isEnabledFor(logging.DEBUG),
             server_header=False,
             timeout_graceful_shutdown=SECONDS_TO_END,
         )
-        # uvicorn ends by these, then raises them again for who was there before.
+        server = uvicorn.Server(config)
+
+        def end(number: int, frame: FrameType | None) -> None:
+            server.should_exit = True
+
+        # It listens to these itself while it serves, and raises them again when it has ended.
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda number, frame: None)
-        port = listening.getsockname()[1]
-        show.say(f"Serving on http://{host}:{port} - Ctrl-C ends it.")
-        await uvicorn.Server(config).serve([listening])
+            signal.signal(number, end)
+        name = f"[{host}]" if ":" in host else host
+        show.say(f"Serving on http://{name}:{listening.getsockname()[1]} - Ctrl-C ends it.")
+        await server.serve([listening])

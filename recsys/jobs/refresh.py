@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import numpy as np
 import sqlalchemy as sa
 
 from recsys.algorithms.registry import FitOptions
@@ -22,7 +23,7 @@ from recsys.jobs.plan import Plan
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.prune import prune
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
-from recsys.storage import matrices, results, runs, schema
+from recsys.storage import matrices, rating_changes, results, runs, schema
 from recsys.storage.engine import Database
 from recsys.storage.matrices import Snapshot
 
@@ -76,6 +77,8 @@ def refresh(
     with database.session() as session, single_flight(database, session):
         snapshot = _read(database, chosen, clock)
         if if_changed and (current := _unchanged(database, chosen, snapshot)) is not None:
+            # A pruning that was cut off is finished here too.
+            prune_quietly(database, chosen.settings.keep_runs)
             return RefreshReport(current, True, False, 0, clock.total_seconds)
         run_id = _begin(database, chosen, clock.started_at)
         with failing_run(database, run_id, clock), heartbeat(database, run_id):
@@ -142,6 +145,13 @@ def _read(database: Database, chosen: Plan, clock: StageClock) -> Snapshot:
     with clock.stage("read") as done, database.snapshot() as connection:
         snapshot = matrices.read_snapshot(connection, needs, progress=clock.advance)
         done(snapshot.interactions.user_items.nnz, "ratings")
+        counts = np.diff(snapshot.interactions.user_items.indptr).astype(np.int64)
+        unrecorded = rating_changes.missing(
+            connection, snapshot.users, counts, snapshot.ratings_hashes
+        )
+    with database.transaction() as connection:
+        rating_changes.record(connection, unrecorded)
+        rating_changes.add_up(connection)
     return snapshot
 
 

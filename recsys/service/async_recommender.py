@@ -250,4 +250,7 @@ class AsyncRecommender:
         except StorageError as exc:
             empty = exc.sqlstate in NO_CONTRACT and await self._ask(is_empty())
             raise question.error(exc, empty=empty) from exc
-        return question.answer(found)
+        answer = question.answer(found)
+        if question.if_nothing is not None and (answer is None or answer == []):
+            await self._ask(question.if_nothing)
+        return answer

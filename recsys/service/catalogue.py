@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recsys.errors import UnknownMovie
-from recsys.service.question import HINTS, Question, Rows, row, rows
+from recsys.service.question import HINTS, Question, Rows, able, row, rows
 from recsys.service.results import (
     ChartEntry,
     ChartPlace,
@@ -65,7 +65,9 @@ ORDER BY asked.place
 
 
 def similar(movie_id: int, n: int, model: str | None) -> Question[Rows[SimilarMovie]]:
-    return rows(SimilarMovie, SIMILAR, {"movie_id": movie_id, "n": n, "model": model})
+    values = {"movie_id": movie_id, "n": n, "model": model}
+    doubt = able(model, "similar movies", lambda known: known["kind"] != "chart")
+    return rows(SimilarMovie, SIMILAR, values, if_nothing=doubt)
 
 
 def similar_by_model(movie_id: int, n: int) -> Question[Rows[SimilarMovie]]:

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.rows import tuple_row
 
 from recsys.errors import NotPublished, UnknownMovie
-from recsys.service.question import FIRST_STEPS, HINTS, Question, Rows, rows
+from recsys.service.question import FIRST_STEPS, HINTS, Question, Rows, able, rows
 from recsys.service.results import (
     Because,
     Rating,
@@ -149,7 +149,10 @@ def _wanted(
 
 
 def similar_users(user_id: int, n: int, model: str | None) -> Question[Rows[SimilarUser]]:
-    return rows(SimilarUser, SIMILAR_USERS, {"user_id": user_id, "n": n, "model": model})
+    values = {"user_id": user_id, "n": n, "model": model}
+    by_users = "user_neighbours"
+    doubt = able(model, "similar users", lambda known: known["prediction"] == by_users)
+    return rows(SimilarUser, SIMILAR_USERS, values, if_nothing=doubt)
 
 
 def predict_rating(user_id: int, movie_id: int, model: str | None) -> Question[float | None]:
@@ -160,7 +163,8 @@ def predict_rating(user_id: int, movie_id: int, model: str | None) -> Question[f
         return None if rating is None else float(rating)
 
     values = {"user_id": user_id, "movie_id": movie_id, "model": model}
-    return Question([Statement(PREDICT_RATING, tuple_row)], values, answer)
+    doubt = able(model, "predicted ratings", lambda known: bool(known["prediction"]))
+    return Question([Statement(PREDICT_RATING, tuple_row)], values, answer, if_nothing=doubt)
 
 
 def ratings(user_id: int, n: int) -> Question[Rows[Rating]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from psycopg.rows import class_row, scalar_row
+from psycopg.rows import class_row, dict_row, scalar_row
 
 from recsys.errors import (
     ConfigError,
@@ -38,6 +38,13 @@ REFUSED: Mapping[str | None, type[RecsysError]] = {
     "55000": NotPublished,
 }
 REFUSED_OF_RUNS = {**REFUSED, "P0002": RunError, "55000": RunError}
+PUBLISHED_MODELS = """
+SELECT m.model, m.kind, m.prediction
+FROM recsys.models AS m
+JOIN recsys.runs AS r ON r.parameters -> 'models' ? m.model
+WHERE r.published
+ORDER BY m.model
+"""
 HINTS = {NotPublished: FIRST_STEPS, UnknownMovie: "find its id with `recsys search TITLE`"}
 
 
@@ -67,6 +74,8 @@ class Question(Generic[Answer]):
     answer: Callable[[list[list[Any]]], Answer]
     refused: Mapping[str | None, type[RecsysError]] = field(default_factory=lambda: REFUSED)
     writes: bool = False
+    if_nothing: Question[None] | None = None
+    """Asked where the answer is None or has no rows: it raises where that is the asker's fault."""
 
     def error(self, failure: StorageError, *, empty: bool) -> RecsysError:
         """Return what the failure means to who asked; `empty`: nothing of ours is there."""
@@ -84,11 +93,15 @@ def rows(
     query: str,
     values: Mapping[str, Any],
     refused: Mapping[str | None, type[RecsysError]] = REFUSED,
+    if_nothing: Question[None] | None = None,
 ) -> Question[Rows[Row]]:
     """Ask for rows of one kind, a frozen dataclass with a field for each column."""
-    return Question(
-        [Statement(query, class_row(kind))], values, lambda found: Rows(kind, found[0]), refused
-    )
+
+    def answer(found: list[list[Any]]) -> Rows[Row]:
+        return Rows(kind, found[0])
+
+    statement = Statement(query, class_row(kind))
+    return Question([statement], values, answer, refused, if_nothing=if_nothing)
 
 
 def row(
@@ -106,6 +119,21 @@ def row(
         return only
 
     return Question([Statement(query, class_row(kind))], values, answer)
+
+
+def able(model: str | None, ability: str, fits: Callable[[dict[str, Any]], bool]) -> Question[None]:
+    """Ask whether a model gives such answers at all; without a name all is well."""
+
+    def answer(found: list[list[Any]]) -> None:
+        fitting = [known["model"] for known in found[0] if fits(known)]
+        if model is not None and model not in fitting:
+            refresh = "name one in [refresh] models of recsys.toml, then `recsys refresh`"
+            raise ConfigError(
+                f"no {ability} of a model {model!r} are published",
+                hint=f"models: {', '.join(fitting)}" if fitting else refresh,
+            )
+
+    return Question([Statement(PUBLISHED_MODELS, dict_row)], {}, answer)
 
 
 def is_empty() -> Question[bool]:

@@ -303,4 +303,7 @@ class Recommender:
         except StorageError as exc:
             empty = exc.sqlstate in NO_CONTRACT and self._ask(is_empty())
             raise question.error(exc, empty=empty) from exc
-        return question.answer(found)
+        answer = question.answer(found)
+        if question.if_nothing is not None and (answer is None or answer == []):
+            self._ask(question.if_nothing)
+        return answer

@@ -246,6 +246,10 @@ class Run:
     run_id: int
     kind: str
     """refresh, or evaluation, which has figures but no results."""
+    scope: str | None
+    """full, models (some, for trying out) or users (changed lists); None: an evaluation."""
+    base_run_id: int | None
+    """Of scope users the full run whose other results it took over."""
     state: str
     published: bool
     refused: str | None
@@ -296,6 +300,8 @@ class RunRecord:
 
     run_id: int
     kind: str
+    scope: str | None
+    base_run_id: int | None
     state: str
     published: bool
     refused: str | None

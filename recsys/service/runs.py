@@ -60,7 +60,8 @@ ORDER BY is_default DESC, m.model
 """
 RUNS = """
 SELECT
-    run_id, kind, state, published, refused, started_at, seconds, ratings_count,
+    run_id, kind, scope, base_run_id, state, published, refused, started_at, seconds,
+    ratings_count,
     ARRAY(SELECT jsonb_object_keys(parameters -> 'models') AS name ORDER BY name) AS models,
     recsys.run_size(run_id) AS run_size, pruned_at
 FROM recsys.runs
@@ -69,10 +70,11 @@ LIMIT CAST(%(n)s AS integer)
 """
 RUN = """
 SELECT
-    run_id, kind, state, published, refused, error, started_at, finished_at, seconds,
-    default_model, cold_start, rating_model, seed, parameters, versions, snapshot_at,
-    ratings_count, users_count, movies_count, rating_min, rating_max, snapshot_checksum,
-    output_checksum, peak_memory_mb, pruned_at, recsys.run_size(run_id) AS run_size
+    run_id, kind, scope, base_run_id, state, published, refused, error, started_at,
+    finished_at, seconds, default_model, cold_start, rating_model, seed, parameters, versions,
+    snapshot_at, ratings_count, users_count, movies_count, rating_min, rating_max,
+    snapshot_checksum, output_checksum, peak_memory_mb, pruned_at,
+    recsys.run_size(run_id) AS run_size
 FROM recsys.runs
 WHERE run_id = %(run_id)s
 """

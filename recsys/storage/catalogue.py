@@ -16,7 +16,7 @@ from psycopg import sql
 
 from recsys.domain import NO_TIME, Genome, Int32, Movie, Ratings, Tags, User
 from recsys.errors import StorageError
-from recsys.storage import bulk_load
+from recsys.storage import bulk_load, rating_changes
 from recsys.storage.copy import (
     Column,
     Progress,
@@ -214,9 +214,9 @@ def merge_ratings(
         "rated_at": Timestamps(ratings.rated_at),
     }
     if bulk_load.is_empty(connection, "recsys_store.ratings"):
-        return Counts(
-            inserted=bulk_load.fill(connection, "recsys_store.ratings", columns, progress)
-        )
+        rows = bulk_load.fill(connection, "recsys_store.ratings", columns, progress)
+        rating_changes.record_all(connection)
+        return Counts(inserted=rows)
     with _staged(connection, "staged_ratings", "recsys_store.ratings"):
         copy_arrays(connection, "staged_ratings", columns, progress=progress)
         connection.execute(sa.text("ANALYZE staged_ratings"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import sqlalchemy as sa
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from recsys.errors import ConfigError, StorageError
@@ -138,10 +139,19 @@ def _storage_error(exc: Exception, label: str) -> StorageError:
     if isinstance(driver, psycopg.DataError) and driver.sqlstate is None:
         # The driver itself refused a value, as a text with a NUL in it.
         return StorageError(f"psycopg refused: {_first_line(driver)}", sqlstate=DATA_EXCEPTION)
+    if _was_lost(exc):
+        return StorageError(
+            f"the connection to {label} was lost: {_first_line(driver)}",
+            hint=STOPPED,
+            sqlstate=driver.sqlstate,
+        )
     if driver.sqlstate is None:
         return StorageError(
             f"no connection to {label}: {_first_line(driver)}",
-            hint="is the server running, and are host, port, user and database right?",
+            hint="is the server running, and are host, port, user and database right? A pooler as "
+            "PgBouncer needs `transaction_pooler=True`"
+            if isinstance(driver, PoolTimeout)
+            else "is the server running, and are host, port, user and database right?",
         )
     return StorageError(
         f"PostgreSQL refused ({driver.sqlstate}): {_first_line(driver)}",
@@ -150,13 +160,32 @@ def _storage_error(exc: Exception, label: str) -> StorageError:
     )
 
 
+def _was_lost(exc: Exception) -> bool:
+    """Tell whether there was a connection, and there is none any more."""
+    if isinstance(exc, DBAPIError):
+        return exc.connection_invalidated
+    # What the driver tells by itself, as of a COPY; of an attempt to connect it has the pgconn.
+    never_there = (PoolTimeout, TooManyRequests, PoolClosed, psycopg.errors.ConnectionTimeout)
+    return (
+        isinstance(exc, psycopg.OperationalError)
+        and not isinstance(exc, never_there)
+        and exc.sqlstate is None
+        and exc.pgconn is None
+    )
+
+
+STOPPED = "the server was stopped or ended the session; when it runs, run the command again"
 HINTS = {
     "42P01": "the schema is missing or old: run `recsys db upgrade`",
     "3F000": "the schema is missing: run `recsys db upgrade`",
     "42883": "the contract is missing or old: run `recsys db upgrade`",
     "42501": "this role lacks the right; connect as one that has it, as recsys_job for jobs",
     "53100": "the disk of the database is full; make room and run the command again",
-    "57014": "a timeout or a cancel request stopped the statement",
+    "57P01": STOPPED,
+    "57014": (
+        "statement_timeout or a cancel request stopped the statement; a role that runs jobs "
+        "has no limit after ALTER ROLE ... SET statement_timeout = 0"
+    ),
     "40001": "another command changed the same data at the same time; run it again",
     "55P03": "another command holds a lock this one needs; run it again when that has ended",
 }

@@ -19,8 +19,8 @@ WHERE c.relnamespace = CAST(:schema AS regnamespace)
   AND NOT c.relispartition
   AND NOT a.attisdropped
   AND a.attname ~ '(^|_)user_id$'
--- What others refer to goes last.
-ORDER BY c.relname = 'users', c.relname, a.attname
+-- What others refer to goes last, before it what triggers write as ratings go.
+ORDER BY c.relname = 'users', c.relname = 'rating_changes', c.relname, a.attname
 """
 
 

@@ -68,7 +68,7 @@ class PoolOptions:
             "min_size": min(self.size, 1),
             "max_size": self.size or None,
             "timeout": WAIT_S,
-            # For longer it would wait ever longer between attempts, a minute after an outage of one.
+            # Attempts come ever less often: after a minute without a server, a minute apart.
             "reconnect_timeout": WAIT_S,
             "max_waiting": MAX_WAITING,
         }

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,6 +39,15 @@ SILENCE = timedelta(seconds=12 * HEARTBEAT_S)
 WHO_RUNS = sa.text("""
 SELECT run_id, backend, started_at, now() - heartbeat_at AS silence FROM recsys_store.runs
 WHERE state = 'running' ORDER BY run_id DESC LIMIT 1
+""")
+# What is before its run, or no refresh, is known by its session only.
+WHO_HOLDS = sa.text("""
+SELECT a.pid, a.usename, coalesce(a.xact_start, a.backend_start) AS since
+FROM pg_locks AS l
+JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+  AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+  AND (CAST(l.classid AS bigint) << 32 | CAST(l.objid AS bigint)) = hashtext('recsys refresh')
 """)
 
 
@@ -77,14 +86,28 @@ def keep_refreshes_out(connection: sa.Connection) -> None:
 def _busy(connection: sa.Connection) -> RefreshBusy:
     holder = connection.execute(WHO_RUNS).one_or_none()
     if holder is None:
-        who = "it has just begun, or an ingest replaces the data"
+        who = f"it has just begun, or an ingest replaces the data{_session_that_holds(connection)}"
         return RefreshBusy(f"another refresh is running: {who}", hint="wait for it to end")
-    who = f"run {holder.run_id} by {holder.backend} since {holder.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    who = f"run {holder.run_id} by {holder.backend} since {_in_utc(holder.started_at)}"
     hint = "wait for it to end"
     if holder.silence is not None and holder.silence > SILENCE:
         who += f", not heard of for {holder.silence.total_seconds():,.0f} s"
         hint = "its machine may be gone: end its session with pg_terminate_backend"
     return RefreshBusy(f"another refresh is running: {who}", hint=hint)
+
+
+def _session_that_holds(connection: sa.Connection) -> str:
+    """Return what the server tells of it, which to another role may be less."""
+    found = connection.execute(WHO_HOLDS).one_or_none()
+    if found is None:
+        return ""
+    since = "" if found.since is None else f" since {_in_utc(found.since)}"
+    return f", in session {found.pid} of {found.usename}{since}"
+
+
+def _in_utc(when: datetime) -> str:
+    # A session has the time zone of its server.
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def confirm_lock(session: sa.Connection) -> None:

@@ -4,9 +4,10 @@ RETURNS TABLE (changed boolean)
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT (
-        SELECT bit_xor(recsys.rating_hash(r.movie_id, r.rating))
-        FROM recsys_store.ratings AS r
-        WHERE r.user_id = changed_since.user_id
+        -- Of who took all of them back, as of who never rated.
+        SELECT nullif(bit_xor(c.ratings_hash), 0)
+        FROM recsys_store.rating_changes AS c
+        WHERE c.user_id = changed_since.user_id
     ) IS DISTINCT FROM (
         SELECT s.ratings_hash
         FROM recsys_store.run_users AS s

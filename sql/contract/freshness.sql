@@ -24,7 +24,8 @@ attempts AS (
                 THEN coalesce(r.error, r.refused)
         END AS error
     FROM recsys_store.runs AS r
-    WHERE r.kind = 'refresh' AND r.state <> 'running'
+    -- What only tries models out is never published, and says nothing of what is.
+    WHERE r.kind = 'refresh' AND r.state <> 'running' AND r.scope <> 'models'
 ),
 last_attempt AS (
     SELECT a.run_id, a.started_at, a.error FROM attempts AS a ORDER BY a.run_id DESC LIMIT 1
@@ -103,7 +104,7 @@ COMMENT ON COLUMN recsys.freshness.published_at IS 'When it was published, by a 
 COMMENT ON COLUMN recsys.freshness.snapshot_at IS 'Time of the state of the database it read';
 COMMENT ON COLUMN recsys.freshness.age IS 'Time since then';
 COMMENT ON COLUMN recsys.freshness.ratings_since IS 'Ratings given since the run read: over all users whose ratings are others now, as recsys.user_status counts them, at least one each. NULL for a run of before this was kept. Reads every rating; leave it out where age and failures tell enough';
-COMMENT ON COLUMN recsys.freshness.last_attempt_at IS 'When the last refresh that has ended began, published or not';
+COMMENT ON COLUMN recsys.freshness.last_attempt_at IS 'When the last refresh that has ended began, published or not; one of --models does not count, here and below';
 COMMENT ON COLUMN recsys.freshness.last_attempt_run_id IS 'Its run';
 COMMENT ON COLUMN recsys.freshness.last_error IS 'Why it failed, or why the gate refused it; NULL: neither';
 COMMENT ON COLUMN recsys.freshness.consecutive_failures IS 'Refreshes that failed or were refused since the newest run that was ever published';

@@ -74,10 +74,9 @@ BEGIN
             RETURN greatest(least(predicted, used.rating_max), used.rating_min);
         END IF;
     END LOOP;
-    PERFORM recsys.require_ability(asked_run_id, predict_rating.model, 'predicted ratings');
     RETURN NULL;
 END
 $$;
 
 COMMENT ON FUNCTION recsys.predict_rating(integer, integer, text) IS
-'The rating a user would give a movie, on the scale of the ratings, by the named model or by the published run''s best one, else through movies rated since. NULL where it cannot be known: an unknown user or movie, one without ratings, no neighbour that has the rating. A model the run does not have, or one that predicts no ratings: error 22023';
+'The rating a user would give a movie, on the scale of the ratings, by the named model or by the published run''s best one, else through movies rated since. NULL where it cannot be known: an unknown user or movie, one without ratings, no neighbour that has the rating, a model that predicts none. A model the run does not have: error 22023';

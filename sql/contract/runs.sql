@@ -24,7 +24,9 @@ SELECT
     r.rating_min,
     r.rating_max,
     r.kind,
-    r.refused
+    r.refused,
+    CASE WHEN r.kind = 'refresh' THEN r.scope END AS scope,
+    r.base_run_id
 FROM recsys_store.runs AS r
 LEFT JOIN recsys_store.models AS d ON d.model_id = r.default_model_id
 LEFT JOIN recsys_store.models AS c ON c.model_id = r.cold_start_model_id
@@ -56,3 +58,5 @@ COMMENT ON COLUMN recsys.runs.rating_min IS 'Lowest rating of the scale it read'
 COMMENT ON COLUMN recsys.runs.rating_max IS 'Highest rating of the scale it read';
 COMMENT ON COLUMN recsys.runs.kind IS 'refresh: computed results; evaluation: measured models, see recsys.run_metrics';
 COMMENT ON COLUMN recsys.runs.refused IS 'What the publish gate had against it; NULL: nothing';
+COMMENT ON COLUMN recsys.runs.scope IS 'full: all configured models; models: some, for trying out, never published; users: new lists for people whose ratings changed; NULL: an evaluation';
+COMMENT ON COLUMN recsys.runs.base_run_id IS 'Of scope users the full run whose other results it took over';

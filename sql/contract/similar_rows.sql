@@ -51,9 +51,6 @@ BEGIN
       AND s.score > 0
     ORDER BY s.rank
     LIMIT asked_n;
-    IF NOT FOUND THEN
-        PERFORM recsys.require_ability(asked_run_id, asked_model, 'similar movies');
-    END IF;
 END
 $$;
 

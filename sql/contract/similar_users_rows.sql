@@ -38,9 +38,6 @@ BEGIN
     WHERE s.run_id = asked_run_id AND s.model_id = asked_model_id AND s.user_id = asked_user_id
     ORDER BY s.rank
     LIMIT asked_n;
-    IF NOT FOUND THEN
-        PERFORM recsys.require_ability(asked_run_id, asked_model, 'similar users');
-    END IF;
 END
 $$;
 

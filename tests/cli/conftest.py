@@ -24,6 +24,7 @@ from recsys.storage.engine import Database
 WIDE = {"COLUMNS": "150", "TERMINAL_WIDTH": "150"}
 OFFLINE = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTPS_PROXY")}
 OURS = ("RECSYS_", "PG")
+LOGGERS = ("recsys", "psycopg", "psycopg.pool", "uvicorn")
 SMALL_CONFIG = """
 [refresh]
 threads = 1
@@ -91,8 +92,9 @@ def recsys(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Iterator[Callable[..., Outcome]]:
     """Run a command through the program's own main(), in this process, which is quicker."""
-    logger, handler = logging.getLogger("recsys"), signal.getsignal(signal.SIGTERM)
-    before = (list(logger.handlers), logger.level, logger.propagate)
+    handler = signal.getsignal(signal.SIGTERM)
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    before = [(list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
@@ -112,8 +114,9 @@ def recsys(
         return Outcome(code, captured.out, captured.err)
 
     yield run
-    logger.handlers[:], logger.propagate = before[0], before[2]
-    logger.setLevel(before[1])
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
     signal.signal(signal.SIGTERM, handler)
 
 

@@ -24,7 +24,7 @@ SELECT model, metric, value, n FROM recsys.compare_runs(1, 2, 5) WHERE part = 'l
 
 @pytest.fixture(scope="module")
 def two_runs_url(server_url, refreshed_template, run_on_server):
-    """The edition with run 1 published, run 2 with other parameters, 3 failed, 4 an evaluation."""
+    """Run 1 is published, 2 of some models, 3 and 5 (of users) failed, 4 is an evaluation."""
     name = f"{refreshed_template}_two"
     made, source = sql.Identifier(name), sql.Identifier(refreshed_template)
     run_on_server(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(made, source))
@@ -46,6 +46,9 @@ def two_runs_url(server_url, refreshed_template, run_on_server):
         failed = stored.begin(connection, default_model_id=None, **facts)
         stored.fail(connection, failed, "the disk [is] full")
         stored.record_evaluation(connection, [], facts)
+        of_users = {"scope": "users", "base_run_id": 1}
+        failed = stored.begin(connection, default_model_id=None, **of_users, **facts)
+        stored.fail(connection, failed, "no power")
     yield database.url
     run_on_server(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(made))
 
@@ -81,14 +84,14 @@ def as_json(row):
 
 def test_list_as_json(ask, told):
     done = ask("runs", "list", "--json")
-    columns = ["run_id", "kind", "state", "published", "refused", "started_at", "seconds"]
-    columns += ["ratings_count", "models", "run_size", "pruned_at"]
+    columns = ["run_id", "kind", "scope", "base_run_id", "state", "published", "refused"]
+    columns += ["started_at", "seconds", "ratings_count", "models", "run_size", "pruned_at"]
     rows = told("SELECT *, recsys.run_size(run_id) FROM recsys.runs ORDER BY run_id DESC")
-    models = [["als"], ["als"], ["als", "mf", "top_rated"], sorted(DEFAULT_MODELS)]
+    models = [["als"], ["als"], ["als"], ["als", "mf", "top_rated"], sorted(DEFAULT_MODELS)]
     expected = [row | {"models": of} for row, of in zip(rows, models, strict=True)]
     assert (done.code, done.err) == (0, "")
     assert done.json == [as_json({name: row[name] for name in columns}) for row in expected]
-    assert [list(row) for row in done.json] == [columns] * 4
+    assert [list(row) for row in done.json] == [columns] * 5
     assert ask("runs", "list", "-n", "1", "--json").json == done.json[:1]
 
 
@@ -96,20 +99,20 @@ def test_list_as_a_table(ask, told):
     done = ask("runs", "list")
     rows = told("SELECT *, recsys.run_size(run_id) AS size FROM recsys.runs ORDER BY run_id DESC")
     columns, cells = tables_of(done.out)["Runs"]
-    assert columns == ["run", "state", "started_at", "took", "ratings", "models", "size"]
-    states = ["evaluation", "failed", "complete", "published"]
-    counts = ["1", "1", "3", "9"]
+    assert columns == ["run", "state", "scope", "started_at", "took", "ratings", "size"]
+    states = ["failed", "evaluation", "failed", "complete", "published"]
+    scopes = ["users", "1 model", "full", "3 models", "full"]
     assert cells == [
         [
             str(row["run_id"]),
             state,
+            scope,
             f"{row['started_at'].astimezone():%Y-%m-%d %H:%M}",
             show.age(row["seconds"]),
             "-" if row["ratings_count"] is None else f"{row['ratings_count']:,}",
-            count,
             f"{row['size'] / 2**20:,.1f} MiB" if row["size"] else "-",
         ]
-        for row, state, count in zip(rows, states, counts, strict=True)
+        for row, state, scope in zip(rows, states, scopes, strict=True)
     ]
     assert (done.code, done.err, max(map(len, done.out.splitlines())) <= 80) == (0, "", True)
 
@@ -155,6 +158,7 @@ def test_show_as_text(ask, told):
     als = run["parameters"]["models"]["als"]
     wanted = {
         "state": "published",
+        "scope": "full",
         "started": show.cell(run["started_at"]),
         "took": f"{run['seconds']:.1f} s",
         "memory": f"{run['peak_memory_mb']:,} MiB at most",
@@ -199,7 +203,17 @@ def test_show_a_failed_run_and_an_evaluation(ask):
     assert (facts["state"], facts["error"]) == ("failed", "the disk [is] full")
     facts = facts_of(ask("runs", "show", "4").out)
     assert (facts["state"], facts["protocol"], facts["size on disk"]) == ("evaluation", "x", "-")
-    assert "pruned" not in facts
+    assert {"pruned", "scope"}.isdisjoint(facts)
+
+
+def test_show_what_a_run_computed_and_what_it_took_over(ask):
+    assert facts_of(ask("runs", "show", "2").out)["scope"] == "models: some, for trying out"
+    shown = ask("runs", "show", "5")
+    words = " ".join(shown.out.split())
+    assert "scope users: lists of those whose ratings changed; all else of run 1 " in words
+    assert max(map(len, shown.out.splitlines())) <= 80
+    run = ask("runs", "show", "5", "--json").json
+    assert (run["scope"], run["base_run_id"]) == ("users", 1)
 
 
 # --- compare ---

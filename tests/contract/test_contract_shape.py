@@ -13,7 +13,7 @@ VIEWS = {
     "runs": "run_id state published started_at finished_at seconds default_model seed parameters "
     "versions snapshot_at ratings_count users_count movies_count snapshot_checksum output_checksum "
     "peak_memory_mb pruned_at error cold_start rating_model rating_min rating_max "
-    "kind refused",
+    "kind refused scope base_run_id",
     "freshness": "artefact run_id published_at snapshot_at age ratings_since last_attempt_at "
     "last_attempt_run_id last_error consecutive_failures max_age stale",
     "run_metrics": "run_id model protocol metric segment value ci_low ci_high n",

@@ -13,9 +13,11 @@ ARTEFACTS = ["charts", "factors", "recommendations", "similar_movies", "similar_
 FRESHNESS = sa.text("SELECT * FROM recsys.freshness ORDER BY artefact")
 ATTEMPT = sa.text("""
 INSERT INTO recsys_store.runs
-    (kind, state, started_at, finished_at, error, refused, seed, parameters, versions, backend)
+    (kind, scope, base_run_id, state, started_at, finished_at, error, refused, seed, parameters,
+     versions, backend)
 VALUES (
-    :kind, :state, now() + make_interval(mins => :minute),
+    :kind, :scope, CASE WHEN :scope = 'users' THEN 1 END, :state,
+    now() + make_interval(mins => :minute),
     CASE WHEN :state <> 'running' THEN now() END, :error, :refused, 1, '{}', '{}', 'here:1'
 ) RETURNING run_id
 """)
@@ -35,9 +37,13 @@ def state(connection):
     return found.pop() if len(found) == 1 else found
 
 
-def attempt(connection, *, kind="refresh", state="complete", error=None, refused=None, minute=1):
+def attempt(connection, **given):
     """Write a run that publishes nothing."""
-    values = {"kind": kind, "state": state, "error": error, "refused": refused, "minute": minute}
+    usual = {
+        "kind": "refresh", "scope": "full", "state": "complete", "error": None, "refused": None,
+        "minute": 1,
+    }  # fmt: skip
+    values = usual | given
     run_id = connection.scalar(ATTEMPT, values)
     assert isinstance(run_id, int)
     return run_id
@@ -133,6 +139,17 @@ def test_a_refresh_that_does_not_publish_is_no_failure(published):
     attempt(published, state="failed", error="once")
     attempt(published)
     assert state(published) == (1, None, 1, False)
+
+
+def test_trying_models_out_is_no_attempt(published):
+    failed = attempt(published, state="failed", error="no memory")
+    attempt(published, scope="models", state="failed", error="not a good idea", minute=2)
+    attempt(published, scope="models", minute=3)
+    assert state(published) == (1, "no memory", 1, False)
+    assert rows(published)[0].last_attempt_run_id == failed
+    of_users = attempt(published, scope="users", state="failed", error="no power", minute=4)
+    assert state(published) == (1, "no power", 2, False)
+    assert rows(published)[0].last_attempt_run_id == of_users
 
 
 def test_failures_before_anything_is_published_are_counted(connection):

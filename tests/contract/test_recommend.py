@@ -152,6 +152,45 @@ def test_what_was_rated_a_moment_ago_is_left_out(published):
 BLOCK = "INSERT INTO recsys_store.blocks (user_id, movie_id, until) VALUES (1, :movie, {})"
 
 
+@pytest.mark.parametrize("n", [1, 10, 25, 100])
+def test_the_short_way_gives_what_the_long_one_gives(published, n):
+    """Without filters and a name a list is looked up; with the model's name it is not."""
+    lists = 0
+    for user in range(1, 83):
+        found = recommend(published, user, n)
+        assert found == recommend(published, user, n, "ease"), user
+        lists += found[0].source == "stored"
+    assert lists > 70
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [{"year_from": 1990}, {"year_to": 1970}, {"genres": ["Drama"]}, {"genres": ["Sci-Fi"]}],
+)
+def test_a_filter_alone_holds_for_a_short_list(published, wanted):
+    long = recommend(published, 2, 1000, **wanted)
+    assert recommend(published, 2, 3, **wanted) == long[:3]
+    assert long[:3] != recommend(published, 2, 3)
+
+
+@pytest.mark.parametrize("change", [
+    "DELETE FROM recsys_store.ratings WHERE user_id = 2 AND movie_id = :rated",
+    "UPDATE recsys_store.ratings SET rating = 0.5 WHERE user_id = 2 AND movie_id = :rated",
+    "INSERT INTO recsys_store.ratings SELECT 2, :listed, 4, '1999-01-01'",
+    "INSERT INTO recsys_store.blocks SELECT 2, :listed",
+])  # fmt: skip
+def test_the_short_way_is_left_as_soon_as_anything_changes(published, change):
+    first = recommend(published, 2)[0].movie_id
+    values = {"listed": first, "rated": min(rated(published, 2))}
+    values = {name: value for name, value in values.items() if f":{name}" in change}
+    published.execute(sa.text(change), values)
+    found = recommend(published, 2)
+    assert found == recommend(published, 2, 10, "ease")
+    assert {row.source for row in found} == {"stored" if "blocks" in change else "live"}
+    assert first not in ids(found) or "listed" not in values
+    assert [row.rank for row in found] == list(range(1, 11))
+
+
 @pytest.mark.parametrize(
     ("until", "left_out"),
     [("NULL", True), ("now() + interval '1 day'", True), ("now() - interval '1 s'", False)],

@@ -56,6 +56,15 @@ def test_a_rating_put_back_is_no_change(everything):
     )  # fmt: skip
 
 
+def test_who_takes_back_all_they_rated_since_is_as_before(everything):
+    change(everything, "SELECT recsys.rate(81, 59, 4), recsys.rate(81, 60, 4)")
+    assert (status(everything, 81).status, status(everything, 81).ratings_since_run) == ("live", 2)
+    change(everything, "DELETE FROM recsys_store.ratings WHERE user_id = 81")
+    assert (status(everything, 81).status, status(everything, 81).ratings_since_run) == (
+        "cold_start", 0,
+    )  # fmt: skip
+
+
 def test_somebody_who_only_tags_is_cold(everything):
     found = status(everything, 81)
     assert (found.status, found.ratings) == ("cold_start", 0)

@@ -41,6 +41,7 @@ def test_every_table_with_a_persons_key_is_found(two_runs):
         ("user_recommendations", "user_id"),
         ("user_similarities", "similar_user_id"),
         ("user_similarities", "user_id"),
+        ("rating_changes", "user_id"),
         ("users", "user_id"),
     ]
 
@@ -50,7 +51,8 @@ def test_nothing_of_the_person_stays_and_all_of_others_does(two_runs):
     assert min(before.values()) > 0
     removed = forget(two_runs, 1)
     # A pair of similar users is one row: it goes once, with the first column that has the person.
-    assert removed == before
+    # That their ratings went is a change of them, recorded and gone as well.
+    assert removed == {**before, "rating_changes.user_id": 2}
     assert set(remembered(two_runs, 1).values()) == {0}
     left = about_others(two_runs)
     pairs = {"user_similarities.user_id": "user_similarities.similar_user_id"}

@@ -34,6 +34,13 @@ SELECT u.user_id, d.name, count(*) FROM recsys_store.user_recommendations AS u
 JOIN recsys_store.models AS d USING (model_id)
 WHERE run_id = 2 AND user_id IN (1, 2, 3, 900) GROUP BY 1, 2 ORDER BY 1, 2
 """
+CHANGES = (
+    "SELECT recsys.rate(1, 59, 4)",
+    "UPDATE recsys_store.ratings SET rating = 1 WHERE user_id = 2 AND movie_id = ("
+    "SELECT min(movie_id) FROM recsys_store.ratings WHERE user_id = 2)",
+    "DELETE FROM recsys_store.ratings WHERE user_id = 3",
+    "SELECT recsys.rate(900, 1, 5)",
+)
 
 
 def rows_of(database, query):
@@ -50,15 +57,22 @@ def change(database, *statements):
 @pytest.fixture
 def changed(refreshed_database):
     """1 rates a movie, 2 rates one otherwise, 3 takes all back, 900 is new."""
-    change(
-        refreshed_database,
-        "SELECT recsys.rate(1, 59, 4)",
-        "UPDATE recsys_store.ratings SET rating = 1 WHERE user_id = 2 AND movie_id = ("
-        "SELECT min(movie_id) FROM recsys_store.ratings WHERE user_id = 2)",
-        "DELETE FROM recsys_store.ratings WHERE user_id = 3",
-        "SELECT recsys.rate(900, 1, 5)",
-    )
+    change(refreshed_database, *CHANGES)
     return refreshed_database
+
+
+@pytest.fixture(scope="module")
+def after_template(template_from_refreshed, plan_all):
+    with template_from_refreshed("users") as database:
+        change(database, *CHANGES)
+        refresh_users(database, plan_all)
+        yield database.engine.url.database
+
+
+@pytest.fixture
+def after(make_database, after_template):
+    """A database of the test's own with the changes, and run 2 made of them."""
+    return make_database(after_template)
 
 
 def test_lists_are_those_of_a_whole_recomputation(changed, plan_all):
@@ -74,58 +88,54 @@ def test_lists_are_those_of_a_whole_recomputation(changed, plan_all):
         assert rows_of(changed, query) == [(0,)], table
 
 
-def test_the_unchanged_keep_their_lists_and_the_changed_have_new_ones(changed, plan_all):
-    refresh_users(changed, plan_all)
+def test_the_unchanged_keep_their_lists_and_the_changed_have_new_ones(after, plan_all):
     same = "user_id NOT IN (1, 2, 3, 900)"
     kept = DIFFERENT.format(
         table="user_recommendations", columns=f"model_id, {LISTS}", a=f"1 AND {same}",
         b=f"2 AND {same}",
     )  # fmt: skip
-    assert rows_of(changed, kept) == [(0,)]
-    found = {(user, model) for user, model, _ in rows_of(changed, OF)}
+    assert rows_of(after, kept) == [(0,)]
+    found = {(user, model) for user, model, _ in rows_of(after, OF)}
     # Of models whose lists do not follow from similarities there is none, nor of who has no rating.
     assert found == {(user, model) for user in (1, 2, 900) for model in ("ease", "item_knn")}
     for user in (1, 2, 900):
-        [first] = rows_of(changed, f"SELECT DISTINCT source, run_id FROM recsys.recommend({user})")
+        [first] = rows_of(after, f"SELECT DISTINCT source, run_id FROM recsys.recommend({user})")
         assert first == ("stored", 2)
-        sources = rows_of(changed, f"SELECT source FROM recsys.recommend({user}, 1, 'als')")
+        sources = rows_of(after, f"SELECT source FROM recsys.recommend({user}, 1, 'als')")
         assert sources == [("live",)]
 
 
-def test_the_run_says_what_it_is_made_of(changed, plan_all):
-    refresh_users(changed, plan_all)
+def test_the_run_says_what_it_is_made_of(after, plan_all):
     facts = """
         SELECT kind, scope, base_run_id, state, default_model_id = live_model_id,
             ratings_count = (SELECT count(*) FROM recsys_store.ratings), snapshot_checksum,
             output_checksum <> (SELECT output_checksum FROM recsys_store.runs WHERE run_id = 1)
         FROM recsys_store.runs WHERE run_id = 2
     """
-    assert rows_of(changed, facts) == [("refresh", "users", 1, "complete", True, True, None, True)]
+    assert rows_of(after, facts) == [("refresh", "users", 1, "complete", True, True, None, True)]
     stages = "SELECT stage FROM recsys.run_stages WHERE run_id = 2 ORDER BY position"
-    assert rows_of(changed, stages) == [("read",), ("lists",), ("take over",), ("index",)]
+    assert rows_of(after, stages) == [("read",), ("lists",), ("take over",), ("index",)]
 
 
-def test_the_same_changes_give_the_same_checksum(changed, plan_all):
+def test_the_same_changes_give_the_same_checksum(after, plan_all):
     checksum = "SELECT output_checksum FROM recsys.runs WHERE run_id IN (2, 3)"
-    refresh_users(changed, plan_all)
-    change(changed, "UPDATE recsys_store.published SET run_id = 1")
-    refresh_users(changed, plan_all)
-    [one, other] = rows_of(changed, checksum)
+    change(after, "UPDATE recsys_store.published SET run_id = 1")
+    refresh_users(after, plan_all)
+    [one, other] = rows_of(after, checksum)
     assert one == other
 
 
-def test_a_second_one_builds_on_the_first_and_names_the_whole_run(changed, plan_all):
-    refresh_users(changed, plan_all)
-    change(changed, "SELECT recsys.rate(4, 59, 5)")
-    assert refresh_users(changed, plan_all).run_id == 3
+def test_a_second_one_builds_on_the_first_and_names_the_whole_run(after, plan_all):
+    change(after, "SELECT recsys.rate(4, 59, 5)")
+    assert refresh_users(after, plan_all).run_id == 3
     scopes = "SELECT run_id, scope, base_run_id FROM recsys_store.runs ORDER BY run_id"
-    assert rows_of(changed, scopes) == [(1, "full", None), (2, "users", 1), (3, "users", 1)]
-    assert all(row[3:] == (0, 0) for row in rows_of(changed, VERIFIED))
+    assert rows_of(after, scopes) == [(1, "full", None), (2, "users", 1), (3, "users", 1)]
+    assert all(row[3:] == (0, 0) for row in rows_of(after, VERIFIED))
     # The gate compares the next whole refresh with the whole run before.
-    with changed.transaction() as connection:
+    with after.transaction() as connection:
         figures = runs.published_figures(connection)
     assert (figures.run_id, bool(figures.rows), bool(figures.metrics)) == (3, True, True)
-    assert refresh(changed, plan_all, if_changed=True).changed
+    assert refresh(after, plan_all, if_changed=True).changed
 
 
 def test_nothing_changed_is_no_run(refreshed_database, plan_all):

@@ -1,13 +1,18 @@
 """Short forms of the scripts in tests/torture."""
 
 import importlib.util
+import time
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from recsys.jobs.ingest import ingest
+from recsys.jobs.orphans import clear_orphans
 from recsys.jobs.plan import plan
+from recsys.jobs.prune import prune
 from recsys.jobs.refresh import refresh
+from recsys.settings import read_config
 
 FOLDER = Path(__file__).resolve().parents[1] / "torture"
 
@@ -29,7 +34,25 @@ def script():
 
 def test_killed_at_random_nothing_is_lost(script, database, tmp_path):
     torture = script("kill_at_random")
-    found = torture.torture(torture.place(database, tmp_path), kills=2, seed=3)
+
+    class Quick(torture.Place):
+        """Only what is killed is a process."""
+
+        def run(self, *arguments):
+            began = time.monotonic()
+            match arguments:
+                case ("ingest", path, "--edition", edition):
+                    ingest(self.database, Path(path), edition=edition)
+                case ("refresh", *force):
+                    chosen = read_config(self.folder / "recsys.toml")
+                    refresh(self.database, plan(chosen), force=force[1] if force else None)
+                case ("runs", "prune"):
+                    clear_orphans(self.database)
+                    prune(self.database, 3)
+            return time.monotonic() - began + 2 * torture.STARTING_S
+
+    made = torture.place(database, tmp_path)
+    found = torture.torture(Quick(made.database, made.environment, made.folder), kills=2, seed=3)
     assert {name: sum(outcomes.values()) for name, outcomes in found.items()} == {
         "refresh": 1, "ingest": 1,
     }  # fmt: skip
@@ -42,7 +65,7 @@ def test_readers_never_see_two_runs(script, refreshed_database):
     with refreshed_database.transaction() as connection:
         query = "SELECT DISTINCT user_id FROM recsys.recommendations ORDER BY 1 LIMIT 20"
         users = list(connection.scalars(sa.text(query)))
-    seen = torture.publish_in_a_loop(refreshed_database, chosen, 4, 6, users)
+    seen = torture.publish_in_a_loop(refreshed_database, chosen, 1.5, 6, users)
     assert seen.wrong == []
     assert len(seen.runs) >= 1
     assert seen.reads > 100

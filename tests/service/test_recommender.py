@@ -309,9 +309,9 @@ def test_unknown_movies(service):
 
 
 ALL = f"It has: {', '.join(sorted(DEFAULT_MODELS))}."
-NEAR = "Models that give them: als, content_genres, ease, item_knn, mf."
+NEAR = "models: als, content_genres, ease, item_knn, mf"
 CHARTS = "It has: most_rated, popular, top_rated, trending."
-REFRESH = "Name one in [refresh] models of recsys.toml, then `recsys refresh`."
+REFRESH = "name one in [refresh] models of recsys.toml, then `recsys refresh`"
 REFUSED = [
     (lambda s: s.recommend(1, model="no"), "run 1 has no model 'no'", ALL),
     (lambda s: s.recommend(1, model=""), "run 1 has no model ''", ALL),
@@ -328,7 +328,7 @@ REFUSED = [
     (
         lambda s: s.predict_rating(1, 2, model="als"),
         "no predicted ratings of a model 'als' are published",
-        "Models that give them: item_knn, mf.",
+        "models: item_knn, mf",
     ),
     (
         lambda s: s.similar_users(1),

@@ -1,3 +1,6 @@
+import os
+import socket
+
 import pytest
 import sqlalchemy as sa
 
@@ -136,7 +139,7 @@ def test_what_the_server_refuses_names_its_code_and_keeps_the_cause(database):
         ("SELECT recsys.nothing()", "the contract is missing or old: run `recsys db upgrade`"),
         (
             "SET LOCAL statement_timeout = 1; SELECT pg_sleep(1)",
-            "a timeout or a cancel request stopped the statement",
+            engine.HINTS["57014"],
         ),
     ],
 )
@@ -161,5 +164,30 @@ def test_a_connection_cut_off_is_a_storage_error(database):
             other.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
             connection.execute(sa.text("SELECT 1"))
 
-    with pytest.raises(StorageError, match="terminating connection"):
+    with pytest.raises(StorageError, match="was lost: terminating connection") as caught:
         cut_ourselves_off()
+    assert str(caught.value).startswith(f"the connection to {database.label} was lost")
+    assert (caught.value.hint, caught.value.sqlstate) == (engine.STOPPED, "57P01")
+
+
+@pytest.mark.parametrize("told_by", ["statement", "COPY"])
+def test_a_server_that_is_gone_is_a_lost_connection(database, told_by):
+    """Nothing comes from it any more, and it has not said why."""
+
+    def cut(driver):
+        with socket.socket(fileno=os.dup(driver.fileno())) as ours:
+            ours.shutdown(socket.SHUT_RDWR)
+
+    def lose(connection):
+        driver = connection.connection.driver_connection
+        if told_by == "statement":
+            cut(driver)
+            connection.execute(sa.text("SELECT 1"))
+        with driver.cursor().copy("COPY pg_class TO STDOUT") as copy:
+            cut(driver)
+            list(copy)
+
+    with pytest.raises(StorageError) as caught, database.transaction() as connection:
+        lose(connection)
+    assert str(caught.value).startswith(f"the connection to {database.label} was lost")
+    assert (caught.value.hint, caught.value.sqlstate) == (engine.STOPPED, None)

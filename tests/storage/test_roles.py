@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from recsys.errors import StorageError
 from recsys.storage import roles, schema
 from recsys.storage.copy import driver
-from recsys.storage.embedded import EmbeddedServer
 
 STATE = sa.text("""
 SELECT n.nspname, 'schema', n.nspowner::regrole::text, n.nspacl::text FROM pg_namespace AS n
@@ -85,12 +84,12 @@ def test_who_owns_nothing_cannot_hand_it_out(given_database, as_role):
 
 
 def test_a_restored_dump_keeps_what_was_granted(
-    given_database, empty_database, as_role, server_home, tmp_path
+    given_database, empty_database, as_role, server_program, tmp_path
 ):
-    dump, server = tmp_path / "dump", EmbeddedServer(server_home)
+    dump = tmp_path / "dump"
     for command in (
-        [server.program("pg_dump"), "--format=custom", f"--file={dump}", given_database.url],
-        [server.program("pg_restore"), "--exit-on-error", f"--dbname={empty_database.url}", dump],
+        [server_program("pg_dump"), "--format=custom", f"--file={dump}", given_database.url],
+        [server_program("pg_restore"), "--exit-on-error", f"--dbname={empty_database.url}", dump],
     ):
         done = subprocess.run(command, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")

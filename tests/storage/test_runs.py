@@ -209,14 +209,24 @@ def test_a_second_refresh_is_told_which_run_holds_the_lock(database):
 
 
 def test_a_refresh_that_has_no_run_yet_is_told_too(database):
-    with (
-        database.session() as first,
-        runs.single_flight(first),
-        pytest.raises(RefreshBusy, match=r"it has just begun, or an ingest replaces the data$"),
-        database.session() as second,
-        runs.single_flight(second),
-    ):
-        pytest.fail("the lock was had twice")
+    with database.transaction() as connection:
+        # Times are told in UTC wherever the server is.
+        name = connection.scalar(sa.text("SELECT current_database()"))
+        connection.execute(sa.text(f"ALTER DATABASE {name} SET TimeZone = 'Asia/Tokyo'"))
+    about = "SELECT pid, usename, backend_start AT TIME ZONE 'UTC' FROM pg_stat_activity"
+    with database.session() as first, runs.single_flight(first):
+        who = first.execute(sa.text(f"{about} WHERE pid = pg_backend_pid()")).one()
+        with (
+            pytest.raises(RefreshBusy) as caught,
+            database.session() as second,
+            runs.single_flight(second),
+        ):
+            pytest.fail("the lock was had twice")
+    pid, role, since = who
+    assert str(caught.value) == (
+        "another refresh is running: it has just begun, or an ingest replaces the data, "
+        f"in session {pid} of {role} since {since:%Y-%m-%d %H:%M:%S} UTC"
+    )
 
 
 def test_the_lock_is_free_after_the_block_even_after_an_error(database):

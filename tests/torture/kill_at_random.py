@@ -107,13 +107,18 @@ def killed(process: subprocess.Popen[bytes], after: float) -> str:
     return "was done"
 
 
+def _moment(draw: random.Random, lasts: float) -> float:
+    """Return a moment of a command that takes so long, Python's start left out."""
+    return STARTING_S + draw.random() * max(0.1, lasts - STARTING_S)
+
+
 def settle(of: Place) -> None:
     """Wait until the server has noticed who is gone, and let the next command clear up."""
     for _ in range(300):
         if of.row(LOCKS) == (0,):
             break
         time.sleep(0.05)
-    of.run("runs", "list", "--json")
+    of.run("runs", "prune")
     assert of.row(LOCKS) == (0,), "a lock is left"
     assert of.row(ORPHANS) == (0,), "a run is left running"
     assert of.row(PARTITIONS) == (0,), "a partition of no run is left"
@@ -125,7 +130,7 @@ def kill_refreshes(of: Place, kills: int, draw: random.Random) -> Counter[str]:
     _, state, checksum, lists, similar = of.row(PUBLISHED)
     outcomes: Counter[str] = Counter()
     for _ in range(kills):
-        outcomes[killed(of.start("refresh"), STARTING_S + draw.random() * lasts)] += 1
+        outcomes[killed(of.start("refresh"), _moment(draw, lasts))] += 1
         # The data is the same, so every complete run is: nothing less is ever seen.
         assert of.row(PUBLISHED)[1:] == (state, checksum, lists, similar), "half a run is seen"
         settle(of)
@@ -144,7 +149,7 @@ def kill_ingests(of: Place, kills: int, draw: random.Random) -> Counter[str]:
         before = of.row(RATINGS)
         path = str(edition(of.folder, people, seed=1))
         arguments = ("ingest", path, "--edition", "torture")
-        outcome = killed(of.start(*arguments), STARTING_S + draw.random() * lasts)
+        outcome = killed(of.start(*arguments), _moment(draw, lasts))
         found = of.row(RATINGS)
         assert found == before or found[0] == people * 40, "half an ingest is there"
         outcomes["was done" if found != before else outcome] += 1

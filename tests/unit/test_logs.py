@@ -8,11 +8,12 @@ from recsys import logs
 
 @pytest.fixture(autouse=True)
 def _restored():
-    logger = logging.getLogger("recsys")
-    before = (list(logger.handlers), logger.level, logger.propagate)
+    loggers = [logging.getLogger(name) for name in ("recsys", *logs.THEIRS)]
+    before = [(list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
     yield
-    logger.handlers[:], logger.propagate = before[0], before[2]
-    logger.setLevel(before[1])
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 def written(tmp_path, *, verbose, times=1):
@@ -46,3 +47,17 @@ def test_set_up_twice_says_everything_once(tmp_path):
 def test_nothing_reaches_the_root_logger(tmp_path, caplog):
     written(tmp_path, verbose=True)
     assert [record.name for record in caplog.records] == ["elsewhere"]
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_what_the_pool_and_the_web_server_say_is_told_as_ours_is(tmp_path, caplog, verbose):
+    path = tmp_path / "log"
+    with path.open("w", encoding="utf-8") as file:
+        logs.set_up(Console(file=file, width=100), verbose=verbose)
+        for name in ("psycopg.pool", "uvicorn.error"):
+            logging.getLogger(name).info("all is well")
+            logging.getLogger(name).warning("something is not")
+    told = [line[9:].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    web_server = ["INFO     all is well"] * verbose + ["WARNING  something is not"]
+    assert told == ["WARNING  something is not", *web_server]
+    assert caplog.records == []

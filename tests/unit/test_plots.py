@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from recsys import pictures
 from recsys.domain import Metric
 from recsys.errors import ConfigError
 from recsys.evaluation.protocols import PROTOCOLS
@@ -90,12 +91,12 @@ def test_the_same_figures_give_the_same_file(tmp_path, suffix):
 
 def test_what_is_no_target_is_told_before(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"a\.pdf has no ending of a picture we make$"):
-        plots.check_target(tmp_path / "a.pdf")
+        pictures.check_target(tmp_path / "a.pdf")
     with pytest.raises(ConfigError, match="is no folder we may write to"):
-        plots.check_target(tmp_path / "none" / "a.png")
-    monkeypatch.setattr(plots, "find_spec", lambda name: None)
+        pictures.check_target(tmp_path / "none" / "a.png")
+    monkeypatch.setattr(pictures, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="matplotlib, which is not installed") as caught:
-        plots.check_target(tmp_path / "a.png")
+        pictures.check_target(tmp_path / "a.png")
     assert caught.value.hint == "pip install 'recsys[report]'"
 
 

@@ -71,10 +71,30 @@ def test_the_environment_is_read(tmp_path):
     assert found.movielens == Path("~/ml").expanduser()
 
 
+@pytest.mark.parametrize("token", ["only-of-the-tests", "0123456789abcdef", "Ab._~+/-0123456789=="])
+def test_the_token_of_writers_is_read_and_never_shown(tmp_path, token):
+    found = load({"RECSYS_HOME": str(tmp_path), "RECSYS_API_TOKEN": token}, tmp_path)
+    assert found.api_token == token
+    assert token not in repr(found)
+    assert load({"RECSYS_HOME": str(tmp_path)}, tmp_path).api_token is None
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["0123456789abcde", "0123456789 abcdef", "0123456789abcdé", "0123456789abcdef\n", "=" * 16],
+)
+def test_a_token_that_is_none_is_refused_unshown(tmp_path, token):
+    with pytest.raises(ConfigError, match="RECSYS_API_TOKEN must have 16 characters") as caught:
+        load({"RECSYS_HOME": str(tmp_path), "RECSYS_API_TOKEN": token}, tmp_path)
+    assert token not in str(caught.value)
+    assert caught.value.hint == "make one with `openssl rand -hex 32`"
+
+
 def test_empty_variables_are_as_good_as_none(tmp_path, monkeypatch):
     monkeypatch.setattr(settings, "_default_home", lambda: tmp_path)
-    names = ("RECSYS_HOME", "RECSYS_DATABASE_URL", "RECSYS_MOVIELENS", "RECSYS_CONFIG")
-    assert load(dict.fromkeys(names, ""), tmp_path) == load({}, tmp_path)
+    names = ("HOME", "DATABASE_URL", "MOVIELENS", "CONFIG", "API_TOKEN")
+    empty = {f"RECSYS_{name}": "" for name in names}
+    assert load(empty, tmp_path) == load({}, tmp_path)
 
 
 def test_a_relative_home_is_made_absolute(tmp_path, monkeypatch):

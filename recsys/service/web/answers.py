@@ -1,4 +1,7 @@
-"""Answers as JSON, keys named as the contract's columns, and how long they hold."""
+"""Answers as JSON, keys named as the contract's columns, and how long they hold.
+
+Times are ISO 8601, durations seconds.
+"""
 
 from __future__ import annotations
 
@@ -39,4 +42,4 @@ def _names(known: str, tag: str) -> bool:
 
 
 def _json(value: Any) -> bytes:
-    return to_json(value, timedelta_mode="float", inf_nan_mode="null")
+    return to_json(value, timedelta_mode="float")

@@ -14,7 +14,6 @@ from recsys.service.results import (
     Run,
     RunRecord,
     SimilarMovie,
-    UserStatus,
 )
 from recsys.service.web import documented
 from recsys.service.web.answers import fresh, of_the_run
@@ -106,7 +105,7 @@ async def chart(request: Request, chart: Chart, n: N = 10, genre: Genre = None) 
 @router.get(
     "/users/{user_id}",
     summary="How a user is served",
-    response_model=UserStatus,
+    response_model=documented.UserServed,
     responses=answers(documented.USER, 422, 503),
 )
 async def user_status(request: Request, user_id: UserId) -> Response:

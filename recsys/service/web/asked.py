@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Path, Query, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from recsys.service.async_recommender import AsyncRecommender
 
@@ -75,6 +75,13 @@ class RatingGiven(BaseModel):
     ]
 
 
+def _written_out(value: object) -> object:
+    # As a number it would be taken for seconds, or for milliseconds where there are many.
+    if isinstance(value, int | float):
+        raise ValueError("a time is written as 2030-01-02T03:04:05Z")
+    return value
+
+
 class BlockGiven(BaseModel):
     """How long a movie is kept out of a user's recommendations."""
 
@@ -82,6 +89,7 @@ class BlockGiven(BaseModel):
 
     until: Annotated[
         AwareDatetime | None,
+        BeforeValidator(_written_out),
         Field(description="End of the block, with its zone; for good without it. Past: lifted."),
     ] = None
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import ConfigDict
 
+from recsys.service.results import UserStatus
 from recsys.service.web.errors import PROBLEM, Problem
 
 DESCRIPTION = """\
@@ -26,6 +29,13 @@ FAILURES = {
     422: "A value cannot be: `errors` names the fields.",
     503: "The database does not answer, or nothing is published yet; try again later.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class UserServed(UserStatus):
+    """How a user is served; `run_age` in seconds."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_timedelta="float")
 
 
 def answers(example: Any, *failures: int, tagged: bool = False) -> dict[int | str, dict[str, Any]]:
@@ -143,7 +153,7 @@ USER: Mapping[str, Any] = {
     "status": "personalised",
     "ratings": 232,
     "ratings_since_run": 0,
-    "run_age": 108.9,
+    "run_age": 3723.5,
     "run_id": 1,
     "explanation": "run 1 stored a list by ease",
 }

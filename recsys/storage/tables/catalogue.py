@@ -228,6 +228,37 @@ ratings = sa.Table(
     comment="What people gave; one rating for a user and movie",
 )
 
+rating_changes = sa.Table(
+    "rating_changes",
+    metadata,
+    sa.Column("user_id", sa.Integer, nullable=False, comment="Whose ratings changed"),
+    sa.Column(
+        "change_id",
+        sa.BigInteger,
+        sa.Identity(always=True),
+        nullable=False,
+        comment="Number of the change",
+    ),
+    sa.Column(
+        "ratings_count",
+        sa.Integer,
+        nullable=False,
+        comment="How many more they are; summed over a user's rows: how many there are",
+    ),
+    sa.Column(
+        "ratings_hash",
+        sa.BigInteger,
+        nullable=False,
+        comment="bit_xor of recsys.rating_hash over what came and went; over a user's rows: "
+        "over all their ratings",
+    ),
+    sa.PrimaryKeyConstraint(
+        "user_id", "change_id", postgresql_include=["ratings_count", "ratings_hash"]
+    ),
+    comment="What each user's ratings hash to, written by triggers on ratings: nobody waits for "
+    "anybody, as rows are only added",
+)
+
 tags = sa.Table(
     "tags",
     metadata,

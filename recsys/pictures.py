@@ -1,0 +1,139 @@
+"""Pictures and what they share: their style, bars with intervals, files whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from recsys.errors import ConfigError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SUFFIXES = (".png", ".svg")
+INK, BAR, WHISKER, GRID = "#1f2428", "#0072b2", "#57606a", "#d8dde2"
+"""Of text, bars, intervals and lines; told apart by the colour-blind."""
+DPI = 150
+STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
+    "axes.edgecolor": WHISKER,
+    "text.parse_math": False,  # a name may hold dollar signs
+    "svg.hashsalt": "recsys",  # the same figures give the same file
+    "svg.fonttype": "none",
+}
+
+
+def require(what: str, *packages: str) -> None:
+    """Raise ConfigError where packages are missing that the extra `report` brings."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        names = " and ".join(missing)
+        plural = "packages" if len(missing) > 1 else "package"
+        verb = "are" if len(missing) > 1 else "is"
+        raise ConfigError(
+            f"{what} need the {plural} {names}, which {verb} not installed",
+            hint="pip install 'recsys[report]'",
+        )
+
+
+def check_target(path: Path) -> None:
+    """Raise ConfigError where no picture can be written to `path`, before anything is measured."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ConfigError(
+            f"{path} has no ending of a picture we make", hint=f"one of {', '.join(SUFFIXES)}"
+        )
+    require("plots", "matplotlib")
+    check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """Raise ConfigError where no file can be written to `path`."""
+    if path.is_dir():
+        raise ConfigError(f"{path} cannot be written: it is a folder")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"{path} cannot be written: {path.parent} is no folder we may write to")
+
+
+def bars(
+    axes: Axes,
+    names: Sequence[str],
+    values: Sequence[float],
+    labels: Sequence[str],
+    intervals: Sequence[tuple[float | None, float | None]] = (),
+) -> None:
+    """Draw horizontal bars, the first on top, each with its label and maybe its interval."""
+    ends = intervals or [(None, None)] * len(values)
+    pairs = list(zip(values, ends, strict=True))
+    lows = [max(0.0, value - (value if low is None else low)) for value, (low, _) in pairs]
+    highs = [max(0.0, (value if high is None else high) - value) for value, (_, high) in pairs]
+    places = range(len(names))
+    whiskers: dict[str, Any] = {}
+    if intervals:
+        error = {"ecolor": WHISKER, "elinewidth": 1, "capsize": 2.5}
+        whiskers = {"xerr": [lows, highs], "error_kw": error}
+    axes.barh(places, values, height=0.65, color=BAR, **whiskers)
+    axes.set_yticks(places, names)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(axis="x")
+    end = max(value + high for value, high in zip(values, highs, strict=True))
+    axes.set_xlim(0, 1.12 * end if end > 0 else 1)
+    for place, value, high, label in zip(places, values, highs, labels, strict=True):
+        axes.text(value + high + 0.01 * end, place, label, va="center", fontsize=9)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture whole or not at all, without a date in it."""
+    from matplotlib import rc_context
+
+    form = path.suffix.lower()[1:]
+    metadata = {"Date": None} if form == "svg" else {"Software": None}
+    with written_whole(path) as file, rc_context(STYLE):
+        figure.savefig(file, format=form, dpi=DPI, metadata=metadata)
+
+
+@contextmanager
+def quietly_drawing(style: dict[Any, Any] | None = None) -> Iterator[None]:
+    """Draw in our style; a letter that the font lacks is no matter of warnings."""
+    from matplotlib import rc_context
+
+    with rc_context({**STYLE, **(style or {})}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file that takes the place of `path` at the end; after an error nothing does.
+
+    Raises ConfigError where the system refuses.
+    """
+    beside: str | None = None
+    try:
+        handle, beside = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+        with open(handle, "wb") as file:
+            yield file
+        os.chmod(beside, 0o644)
+        os.replace(beside, path)
+        beside = None
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be written: {exc.strerror}") from exc
+    finally:
+        if beside is not None:
+            with suppress(OSError):
+                os.unlink(beside)

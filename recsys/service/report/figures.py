@@ -1,0 +1,266 @@
+"""The plots of a report: what is drawn of its findings, and what is said of it in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
+
+from recsys.pictures import BAR, STYLE, WHISKER, bars
+from recsys.service.report.findings import (
+    Findings,
+    Having,
+    Measured,
+    concentration,
+    gini,
+    top_share,
+)
+
+ACCENT = "#d55e00"
+WIDTH_IN, HEIGHT_IN = 4.8, 3.0
+"""Small, so that the letters can be read on a phone."""
+BAR_IN, REST_IN = 0.26, 0.75
+GENRES, VALUES, TIME_LABELS, LABEL = 20, 24, 6, 26
+"""Genres drawn; rating values told apart; dates written on an axis; characters of a name."""
+STEPS = (1, 2, 5, 10)
+LEADING = {"ndcg@10": "nDCG@10, more is better", "rmse": "RMSE, less is better"}
+LESS_IS_BETTER = ("rmse", "mae")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing, and in words what can be seen in it."""
+
+    figure: Figure
+    alt: str
+
+
+def short(name: str) -> str:
+    """Return a name that fits beside an axis: one line of characters that can be drawn."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    return line if len(line) <= LABEL else line[: LABEL - 1] + "…"
+
+
+def draw(findings: Findings) -> dict[str, Plot]:
+    """Draw every plot there are figures for, by name."""
+    plots: dict[str, Plot] = {}
+    if findings.ratings_count:
+        plots["ratings"] = _ratings(findings)
+        plots["long_tail"] = _long_tail(findings)
+        plots["people"] = _people(findings)
+    if findings.periods:
+        plots["time"] = _time(findings)
+    if any(genre.ratings for genre in findings.genres):
+        plots["genres"] = _genres(findings)
+    for protocol, metric in leading_metrics(findings.measured):
+        plots[plot_name(protocol, metric)] = _models(findings.measured, protocol, metric)
+    if findings.reach:
+        plots["coverage"] = _coverage(findings)
+    return plots
+
+
+def leading_metrics(measured: Sequence[Measured]) -> list[tuple[str, str]]:
+    """Return the protocols, each with those of its metrics that are drawn."""
+    found = {(m.protocol, m.metric): None for m in measured}
+    protocols = dict.fromkeys(m.protocol for m in measured)
+    return [(p, metric) for p in protocols for metric in LEADING if (p, metric) in found]
+
+
+def ranked(measured: Sequence[Measured], protocol: str, metric: str) -> list[Measured]:
+    """Return the figures of the models by a metric, the best first."""
+    sign = 1 if metric in LESS_IS_BETTER else -1
+    found = [m for m in measured if (m.protocol, m.metric) == (protocol, metric)]
+    return sorted(found, key=lambda m: (sign * m.value, m.model))
+
+
+def plot_name(protocol: str, metric: str) -> str:
+    """Return the name of the plot of a metric, fit for a file."""
+    return re.sub(r"[^a-z0-9]+", "_", f"models {protocol} {metric.partition('@')[0]}")
+
+
+def _drawn(
+    title: str, alt: str, draw_on: Callable[[Axes], None], height: float = HEIGHT_IN
+) -> Plot:
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH_IN, height), layout="constrained")
+        axes = figure.subplots()
+        draw_on(axes)
+        axes.set_title(title)
+    return Plot(figure, alt)
+
+
+def _ratings(findings: Findings) -> Plot:
+    values = np.array([value for value, _ in findings.by_value])
+    counts = np.array([count for _, count in findings.by_value])
+
+    def draw_on(axes: Axes) -> None:
+        if len(values) > VALUES:
+            axes.hist(values, bins=VALUES, weights=counts, color=BAR, rwidth=0.9)
+        else:
+            # As far apart as the scale has them.
+            step = float(np.diff(values).min()) if len(values) > 1 else 1.0
+            axes.bar(values, counts, width=0.8 * step, color=BAR)
+            axes.set_xticks(values, [f"{value:g}" for value in values])
+        _count_upwards(axes, "ratings")
+        axes.set_xlabel("rating")
+
+    alt = (
+        f"Bar chart of how often each rating was given, from {values[0]:g} to {values[-1]:g}; "
+        f"most often {values[counts.argmax()]:g}, {counts.max():,} times."
+    )
+    return _drawn("How high people rate", alt, draw_on)
+
+
+def _time(findings: Findings) -> Plot:
+    periods, unit = findings.periods, "year" if findings.yearly else "month"
+    labels = [f"{p.start:%Y}" if findings.yearly else f"{p.start:%Y-%m}" for p in periods]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained")
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+        above.bar(range(len(periods)), [p.ratings for p in periods], width=0.8, color=BAR)
+        above.set_title(f"Ratings and their mean by {unit}")
+        _count_upwards(above, "ratings")
+        means = [np.nan if p.mean is None else p.mean for p in periods]
+        below.plot(range(len(periods)), means, color=ACCENT, marker="o", markersize=3)
+        below.grid(axis="y")
+        below.set_ylabel("mean")
+        shown = range(0, len(periods), -(-len(periods) // TIME_LABELS))
+        below.set_xticks(shown, [labels[place] for place in shown])
+        for axes in (above, below):
+            axes.tick_params(length=0)
+        figure.align_ylabels()
+    most = max(range(len(periods)), key=lambda place: periods[place].ratings)
+    alt = (
+        f"Ratings and their mean by {unit}, {labels[0]} to {labels[-1]}; "
+        f"most in {labels[most]}, {periods[most].ratings:,}."
+    )
+    return Plot(figure, alt)
+
+
+def _genres(findings: Findings) -> Plot:
+    shown = [genre for genre in findings.genres if genre.ratings][:GENRES]
+
+    def draw_on(axes: Axes) -> None:
+        counts = [genre.ratings for genre in shown]
+        bars(axes, [short(g.genre) for g in shown], counts, [f"{g.mean:.2f}" for g in shown])
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS, integer=True))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.set_xlabel("ratings; at each bar their mean")
+
+    first = shown[0]
+    alt = (
+        f"Bar chart of the ratings of {len(shown)} genres, with their means; "
+        f"most for {short(first.genre)}: {first.ratings:,}, mean {first.mean:.2f}."
+    )
+    return _drawn("Genres by ratings", alt, draw_on, REST_IN + 0.25 + BAR_IN * len(shown))
+
+
+def _long_tail(findings: Findings) -> Plot:
+    members, ratings = concentration(findings.movies)
+    fifth = top_share(findings.movies, 0.2)
+
+    def draw_on(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=WHISKER, linestyle=":", linewidth=1)
+        axes.fill_between(members, ratings, color=BAR, alpha=0.2, linewidth=0)
+        axes.plot(members, ratings, color=BAR)
+        axes.plot([0.2, 0.2, 0], [0, fifth, fifth], color=ACCENT, linewidth=1)
+        axes.plot([0.2], [fifth], color=ACCENT, marker="o")
+        words = f"20 % of the movies have\n{100 * fifth:.1f} % of the ratings"
+        axes.text(0.97, 0.06, words, ha="right", va="bottom", fontsize=9)
+        _in_shares(axes)
+        axes.set_xlabel("movies, the most rated first")
+        axes.set_ylabel("ratings")
+
+    alt = (
+        f"Share of the ratings that the most rated movies have: 20 % of the movies have "
+        f"{100 * fifth:.1f} %; Gini coefficient {gini(findings.movies):.3f}."
+    )
+    return _drawn("The long tail", alt, draw_on)
+
+
+def _in_shares(axes: Axes) -> None:
+    axes.set(xlim=(0, 1), ylim=(0, 1.02))
+    axes.grid()
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5, steps=STEPS))
+        axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    axes.tick_params(length=0)
+
+
+def _people(findings: Findings) -> Plot:
+    edges, counts = activity(findings.people)
+
+    def draw_on(axes: Axes) -> None:
+        axes.bar(range(len(counts)), counts, width=0.85, color=BAR)
+        labels = [str(low) for low in edges[:-1]]
+        axes.set_xticks(range(len(counts)), labels, rotation=30 if len(counts) > 10 else 0)
+        _count_upwards(axes, "people")
+        axes.set_xlabel("ratings given: from so many to less than twice as many")
+
+    most = int(np.argmax(counts))
+    alt = (
+        f"Bar chart of people by how much they have rated; the most people, {counts[most]:,}, "
+        f"have given {_bin(edges[most], edges[most + 1])} ratings."
+    )
+    return _drawn("How much people rate", alt, draw_on)
+
+
+def activity(people: Sequence[Having]) -> tuple[list[int], list[int]]:
+    """Return the ends of bins of ratings given, each twice the one before, and people in them."""
+    most = max(group.ratings for group in people)
+    least = min(group.ratings for group in people)
+    edges = [2**power for power in range(least.bit_length() - 1, most.bit_length() + 1)]
+    counts = [0] * (len(edges) - 1)
+    for group in people:
+        counts[group.ratings.bit_length() - least.bit_length()] += group.members
+    return edges, counts
+
+
+def _bin(low: int, high: int) -> str:
+    return str(low) if high - low == 1 else f"{low}–{high - 1}"
+
+
+def _count_upwards(axes: Axes, unit: str) -> None:
+    axes.grid(axis="y")
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=STEPS, integer=True))
+    axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.tick_params(length=0)
+    axes.set_ylabel(unit)
+
+
+def _models(measured: Sequence[Measured], protocol: str, metric: str) -> Plot:
+    found = ranked(measured, protocol, metric)
+
+    def draw_on(axes: Axes) -> None:
+        values, intervals = [m.value for m in found], [(m.ci_low, m.ci_high) for m in found]
+        names = [short(m.model) for m in found]
+        bars(axes, names, values, [f"{value:.4f}" for value in values], intervals)
+
+    best = found[0]
+    alt = f"Bar chart of the {metric} of {len(found)} models; best {best.model}: {best.value:.4f}."
+    title = f"{protocol}: {LEADING[metric]}"
+    return _drawn(title, alt, draw_on, REST_IN + BAR_IN * len(found))
+
+
+def _coverage(findings: Findings) -> Plot:
+    shares = [one.movies / findings.movies_count for one in findings.reach]
+
+    def draw_on(axes: Axes) -> None:
+        names = [short(one.model) for one in findings.reach]
+        bars(axes, names, shares, [f"{100 * share:.1f} %" for share in shares])
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+
+    first = findings.reach[0]
+    alt = (
+        f"Bar chart of the share of all movies in anybody's first ten, for {len(shares)} models; "
+        f"most {first.model}: {100 * shares[0]:.1f} %."
+    )
+    title = "Movies in anybody's first ten"
+    return _drawn(title, alt, draw_on, REST_IN + BAR_IN * len(shares))

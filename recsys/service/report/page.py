@@ -1,0 +1,192 @@
+"""The page of a report: one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO, StringIO
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from recsys.pictures import BAR, DPI, GRID, INK, WHISKER, quietly_drawing
+from recsys.service.report.clouds import Cloud
+from recsys.service.report.figures import ACCENT, LEADING, LESS_IS_BETTER, Plot, plot_name
+from recsys.service.report.findings import (
+    Findings,
+    Measured,
+    gini,
+    median,
+    top_share,
+)
+
+COLUMNS = (
+    "ndcg", "map", "recall", "precision", "hit_rate", "coverage", "novelty", "rmse", "mae",
+)  # fmt: skip
+NEITHER = ("coverage", "novelty")
+"""Metrics that are shown, without their depth; of coverage and novelty no value is the best."""
+THEME = {INK: "var(--ink)", BAR: "var(--bar)", ACCENT: "var(--accent)"} | {
+    WHISKER: "var(--soft)", GRID: "var(--line)"
+}  # fmt: skip
+"""What the colours of a plot are in a page, where they follow light and dark."""
+
+
+@dataclass(frozen=True)
+class ModelTable:
+    """Figures of the models by one protocol, the best model first."""
+
+    protocol: str
+    run_id: int
+    kind: str
+    seed: int
+    metrics: list[str]
+    rows: list[tuple[str, list[Measured | None]]]
+    plots: list[str]
+    """Names of what is drawn of it."""
+
+    def best(self, metric: str) -> float | None:
+        """Return the best figure there is, None where more is as good as less."""
+        if metric.partition("@")[0] in NEITHER:
+            return None
+        place = self.metrics.index(metric)
+        values = [cell.value for _, cells in self.rows if (cell := cells[place]) is not None]
+        return min(values) if metric in LESS_IS_BETTER else max(values)
+
+
+def render(
+    findings: Findings, plots: Mapping[str, Plot], clouds: Mapping[str, Cloud], title: str | None
+) -> str:
+    """Return the page; whatever comes from the database is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": _count, "share": _share, "figure": _figure, "when": _when}
+    edition = findings.edition.edition
+    return environment.get_template("page.html.j2").render(
+        title=title or (f"Report on {edition}" if edition else "Report"),
+        f=findings,
+        plots={name: (plot.alt, inline_svg(name, plot.figure)) for name, plot in plots.items()},
+        clouds={name: (cloud, _data_uri(cloud)) for name, cloud in clouds.items()},
+        tables=model_tables(findings.measured),
+        evaluated=any(m.kind == "evaluation" for m in findings.measured),
+        lists=_lists(findings),
+        spread=_spread(findings),
+    )
+
+
+def inline_svg(name: str, figure: Figure) -> Markup:
+    """Return a plot as an element of a page, its colours those of the page."""
+    text = StringIO()
+    # Ids of their own: all plots of a page share one name space.
+    with quietly_drawing({"svg.hashsalt": f"recsys {name}"}):
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(text, format="svg", metadata=nothing, transparent=True)
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)  # HTML knows them
+    meant = set(re.findall(r'(?:href="|url\()#(\w+)', svg))
+    svg = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in meant else "", svg)
+    return Markup(re.sub(r'style="[^"]*"', _themed, svg))  # matplotlib escapes its texts
+
+
+def _themed(style: re.Match[str]) -> str:
+    text = style.group()
+    for colour, variable in THEME.items():
+        text = text.replace(colour, variable)
+    return text
+
+
+def as_png(figure: Figure) -> bytes:
+    """Return a plot as a file of its own."""
+    buffer = BytesIO()
+    with quietly_drawing():
+        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _data_uri(cloud: Cloud) -> str:
+    return f"data:image/png;base64,{b64encode(cloud.png(transparent=True)).decode()}"
+
+
+def model_tables(measured: Sequence[Measured]) -> list[ModelTable]:
+    """Return a table a protocol, in the order of the rows."""
+    tables = []
+    for protocol in dict.fromkeys(m.protocol for m in measured):
+        own = {(m.model, m.metric): m for m in measured if m.protocol == protocol}
+        metrics = sorted({m for _, m in own if _place(m) >= 0}, key=_place)
+        if not metrics:
+            continue
+        first = next(iter(own.values()))
+        rows = [
+            (model, [own.get((model, metric)) for metric in metrics])
+            for model in dict.fromkeys(model for model, _ in own)
+        ]
+        rows.sort(key=lambda row: _order(row[1]))
+        names = [plot_name(protocol, metric) for metric in LEADING if metric in metrics]
+        tables.append(
+            ModelTable(protocol, first.run_id, first.kind, first.seed, metrics, rows, names)
+        )
+    return tables
+
+
+def _place(metric: str) -> int:
+    name = metric.partition("@")[0]
+    return COLUMNS.index(name) if name in COLUMNS else -1
+
+
+def _order(cells: Sequence[Measured | None]) -> list[tuple[bool, float]]:
+    """Return what sorts the best of the first column first, those without one last."""
+    signs = [1 if cell and cell.metric in LESS_IS_BETTER else -1 for cell in cells]
+    return [(c is None, s * c.value if c else 0.0) for c, s in zip(cells, signs, strict=True)]
+
+
+def _lists(findings: Findings) -> dict[str, dict[str, float]]:
+    """Return what differs between the lists of the two runs, by model and metric."""
+    found: dict[str, dict[str, float]] = {}
+    for row in findings.changes:
+        if row.part == "lists":
+            of_model = found.setdefault(row.model, {"people": row.n or 0})
+            of_model[row.metric.partition("@")[0]] = row.value
+    return found
+
+
+def _spread(findings: Findings) -> dict[str, float]:
+    """Return how evenly ratings are spread over movies and people."""
+    if not findings.ratings_count:
+        return {}
+    return {
+        "top_fifth": top_share(findings.movies, 0.2),
+        "top_hundredth": top_share(findings.movies, 0.01),
+        "gini": gini(findings.movies),
+        "median": median(findings.people),
+        "most": max(group.ratings for group in findings.people),
+        "top_people": top_share(findings.people, 0.2),
+    }
+
+
+# --- how figures are written ---
+
+
+def _count(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def _figure(value: float | None, digits: int = 4) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _when(moment: datetime | None, form: str = "%Y-%m-%d %H:%M UTC") -> str:
+    return "–" if moment is None else moment.strftime(form)

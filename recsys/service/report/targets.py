@@ -1,0 +1,32 @@
+"""Where a report goes, looked at before any work is done."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from recsys.errors import ConfigError
+from recsys.pictures import check_writable, require
+
+PAGE_SUFFIXES = (".html", ".htm")
+
+
+def check_targets(page: Path | None, pictures: Path | None) -> None:
+    """Raise ConfigError where a package is missing or a target cannot be written."""
+    require("reports", "jinja2", "matplotlib", "wordcloud")
+    if page is not None:
+        if page.suffix.lower() not in PAGE_SUFFIXES:
+            raise ConfigError(
+                f"{page} has no ending of a page",
+                hint=f"one of {', '.join(PAGE_SUFFIXES)}; pictures alone: --png FOLDER",
+            )
+        check_writable(page)
+    if pictures is not None:
+        _check_folder(pictures)
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.exists():
+        check_writable(folder)
+    elif not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ConfigError(f"{folder} is no folder we may write to")

@@ -1,0 +1,69 @@
+"""A report from the database to its files."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from recsys.errors import ConfigError
+from recsys.pictures import written_whole
+from recsys.service.report.clouds import Cloud, cloud, cloud_of_titles
+from recsys.service.report.figures import draw
+from recsys.service.report.findings import Findings
+from recsys.service.report.page import as_png, render
+from recsys.service.report.queries import read
+from recsys.storage.engine import Database
+
+logger = logging.getLogger(__name__)
+
+
+def write_report(
+    database: Database,
+    page: Path | None = None,
+    pictures: Path | None = None,
+    title: str | None = None,
+) -> list[Path]:
+    """Write the page, the pictures, or both; return the files.
+
+    Raises NotPublished where nothing was ingested, ConfigError where a file cannot be written.
+    """
+    started = time.monotonic()
+    findings = read(database)
+    logger.info("report: %d ratings read, %.1f s", findings.ratings_count, _since(started))
+    clouds = draw_clouds(findings)
+    files: dict[Path, bytes] = {}
+    # Drawn twice: a plot that was saved in one form comes out a little different in another.
+    if page is not None:
+        files[page] = render(findings, draw(findings), clouds, title).encode()
+    if pictures is not None:
+        _make(pictures)
+        plots = draw(findings)
+        files |= {pictures / f"{name}.png": as_png(plot.figure) for name, plot in plots.items()}
+        files |= {
+            pictures / f"words_of_{name}.png": found.png(transparent=False)
+            for name, found in clouds.items()
+        }
+    for path, content in files.items():
+        with written_whole(path) as file:
+            file.write(content)
+    logger.info("report: %d files written, %.1f s", len(files), _since(started))
+    return list(files)
+
+
+def draw_clouds(findings: Findings) -> dict[str, Cloud]:
+    """Draw the words of titles, and the genres by how many movies they have."""
+    genres = {genre.genre: genre.movies for genre in findings.genres}
+    found = {"titles": cloud_of_titles(findings.titles), "genres": cloud("genres", genres)}
+    return {name: drawn for name, drawn in found.items() if drawn is not None}
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"{folder} cannot be made: {exc.strerror}") from exc
+
+
+def _since(started: float) -> float:
+    return time.monotonic() - started

@@ -1,0 +1,88 @@
+"""The app behind a real server on a free port, over the made-up edition."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+import uvicorn
+
+from recsys import AsyncRecommender
+from recsys.service.web.app import create_app
+from recsys.storage.engine import Database
+from recsys.storage.pool import PoolOptions
+
+TOKEN = "only-of-the-tests"
+Serving = Callable[..., AbstractContextManager[httpx.Client]]
+
+
+@pytest.fixture(scope="session")
+def serving() -> Serving:
+    """Serve a database for so long, and yield a client."""
+
+    @contextmanager
+    def serve(
+        database: Database, token: str | None = TOKEN, options: PoolOptions | None = None
+    ) -> Iterator[httpx.Client]:
+        started = threading.Event()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            servers: list[uvicorn.Server] = []
+
+            async def run() -> None:
+                async with AsyncRecommender(database, options=options) as recommender:
+                    app = create_app(recommender, token=token)
+                    servers.append(uvicorn.Server(uvicorn.Config(app, log_config=None)))
+                    started.set()
+                    await servers[0].serve([listening])
+
+            thread = threading.Thread(target=lambda: asyncio.run(run()))
+            thread.start()
+            assert started.wait(10)
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            try:
+                with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+                    yield client
+            finally:
+                servers[0].should_exit = True
+                thread.join()
+
+    return serve
+
+
+@pytest.fixture(scope="session")
+def http(serving: Serving, edition_database: Database) -> Iterator[httpx.Client]:
+    """A client of the edition with run 1 published; nobody may write to it."""
+    with serving(edition_database) as client:
+        yield client
+
+
+@pytest.fixture
+def writable(serving: Serving, refreshed_database: Database) -> Iterator[httpx.Client]:
+    """A client of a database of the test's own, which shows the token."""
+    with serving(refreshed_database, options=PoolOptions(2)) as client:
+        client.headers["Authorization"] = f"Bearer {TOKEN}"
+        yield client
+
+
+@pytest.fixture
+def contract(edition_database: Database) -> Callable[..., list[dict[str, Any]]]:
+    """Ask the contract, in SQL, for what JSON can say of its rows."""
+
+    def ask(query: str, **values: Any) -> list[dict[str, Any]]:
+        with edition_database.snapshot() as connection:
+            found = connection.execute(sa.text(query), values).mappings()
+            return [{name: _said(value) for name, value in row.items()} for row in found]
+
+    return ask
+
+
+def _said(value: Any) -> Any:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value

@@ -1,0 +1,270 @@
+"""What goes wrong is one problem, with the status, the field and what to do; never how we ask."""
+
+import json
+import re
+from http import HTTPStatus
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from recsys.service.web.security import LARGEST_BODY, SAFE_HEADERS
+from recsys.storage.engine import Database
+
+CHARTS = "It has: most_rated, popular, top_rated, trending."
+GENRES = "There are: Action, Comedy, Drama, Film-Noir, Sci-Fi."
+FIND = "find its id with `recsys search TITLE`"
+JSON = "application/json"
+FIRST_STEPS = "`recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
+TOO_GREAT = "Input should be less than or equal to {}"
+TOO_SMALL = "Input should be greater than or equal to 0"
+
+
+def told(answer):
+    """Return the problem an answer tells, having looked at its form."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    problem = answer.json()
+    assert list(problem) == ["title", "status", "detail", "hint", "errors"]
+    assert problem["status"] == answer.status_code
+    assert problem["title"] == HTTPStatus(answer.status_code).phrase
+    return problem
+
+
+UNKNOWN = [
+    ("/movies/4711", "there is no movie 4711", FIND),
+    ("/movies/4711/similar", "there is no movie 4711", FIND),
+    ("/users/1/recommendations/4711/explanation", "there is no movie 4711", FIND),
+    (
+        "/users/4711/recommendations/1/explanation",
+        "there is no user 4711",
+        "who rates a movie becomes one",
+    ),
+    ("/charts/best", "run 1 has no chart 'best'", CHARTS),
+    ("/charts/best?genre=Drama", "run 1 has no chart 'best'", CHARTS),
+    ("/charts/best?genre=Western", "run 1 has no chart 'best'", CHARTS),
+    ("/charts/als", "run 1 has no chart 'als'", CHARTS),
+    ("/runs/4711", "there is no run 4711", "recsys.runs holds every run"),
+    ("/nothing", "there is nothing at /nothing", "/openapi.json lists what there is"),
+    ("/movies/", "there is nothing at /movies/", "/openapi.json lists what there is"),
+    ("/docs", "there is nothing at /docs", "/openapi.json lists what there is"),
+]
+
+
+@pytest.mark.parametrize(("path", "detail", "hint"), UNKNOWN, ids=[case[0] for case in UNKNOWN])
+def test_what_there_is_not(http, path, detail, hint):
+    problem = told(http.get(path))
+    assert (problem["status"], problem["detail"], problem["hint"]) == (404, detail, hint)
+
+
+REFUSED = [
+    ("/charts/popular?genre=Western", "there is no genre 'Western'", GENRES),
+    ("/users/1/recommendations?genres=Drama&genres=no", "there is no genre 'no'", GENRES),
+    (
+        "/users/1/recommendations?model=no",
+        "run 1 has no model 'no'",
+        "It has: als, content_genres, ease, item_knn, mf, most_rated, popular, top_rated, "
+        "trending.",
+    ),
+    (
+        "/movies/1/similar?model=popular",
+        "no similar movies of a model 'popular' are published",
+        "models: als, content_genres, ease, item_knn, mf",
+    ),
+    ("/users/1/recommendations?year_from=2&year_to=1", "year_from 2 is after year_to 1", None),
+]
+
+
+@pytest.mark.parametrize(("path", "detail", "hint"), REFUSED, ids=[case[0] for case in REFUSED])
+def test_what_the_contract_refuses(http, path, detail, hint):
+    problem = told(http.get(path))
+    assert (problem["status"], problem["detail"], problem["hint"]) == (422, detail, hint)
+
+
+OUT_OF_BOUNDS = [
+    ("/users/1/recommendations?n=-1", "n", TOO_SMALL),
+    ("/users/1/recommendations?n=1001", "n", TOO_GREAT.format(1000)),
+    ("/users/1/recommendations?year_to=10000", "year_to", TOO_GREAT.format(9999)),
+    ("/users/-1/recommendations", "user_id", TOO_SMALL),
+    ("/users/2147483648", "user_id", TOO_GREAT.format(2147483647)),
+    ("/movies/2147483648", "movie_id", TOO_GREAT.format(2147483647)),
+    ("/runs/99999999999999999999999", "run_id", TOO_GREAT.format(2147483647)),
+    (
+        "/movies/toy",
+        "movie_id",
+        "Input should be a valid integer, unable to parse string as an integer",
+    ),
+    ("/movies", "query", "Field required"),
+    (f"/movies?query={'x' * 501}", "query", "String should have at most 500 characters"),
+    ("/movies?query=%00", "query", r"String should match pattern '^[^\x00]*$'"),
+    ("/movies/1/similar?model=%00", "model", r"String should match pattern '^[^\x00]*$'"),
+]
+
+
+@pytest.mark.parametrize(("path", "field", "message"), OUT_OF_BOUNDS)
+def test_what_is_out_of_bounds_is_named(http, path, field, message):
+    problem = told(http.get(path))
+    assert problem["status"] == 422
+    assert problem["errors"] == [{"field": field, "message": message}]
+    assert problem["detail"] == f"{field}: {message}"
+
+
+FINITE = "Input should be a finite number"
+BODIES = [
+    ("", "body", "Field required"),
+    ("[[[", "body", "JSON decode error"),
+    ("{}", "ratings", "Field required"),
+    ('{"ratings": {"1": NaN}}', "ratings.1", FINITE),
+    ('{"ratings": {"1": Infinity}}', "ratings.1", FINITE),
+    ('{"ratings": {"1": 1e999}}', "ratings.1", FINITE),
+    ('{"ratings": {"1": "5"}}', "ratings.1", "Input should be a valid number"),
+    ('{"ratings": {"1": true}}', "ratings.1", "Input should be a valid number"),
+    ('{"ratings": {"2147483648": 1}}', "ratings.2147483648.[key]", TOO_GREAT.format(2147483647)),
+    ('{"ratings": {}, "n": 1001}', "n", TOO_GREAT.format(1000)),
+    ('{"ratings": {}, "user": 1}', "user", "Extra inputs are not permitted"),
+    (
+        json.dumps({"ratings": dict.fromkeys(range(10_001), 1)}),
+        "ratings",
+        "Dictionary should have at most 10000 items after validation, not more",
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "field", "message"), BODIES, ids=range(len(BODIES)))
+def test_a_body_that_cannot_be_is_told_where(http, body, field, message):
+    answer = http.post("/recommendations", content=body, headers={"Content-Type": JSON})
+    problem = told(answer)
+    assert problem["status"] == 422
+    assert problem["errors"] == [{"field": field, "message": message}]
+
+
+@pytest.mark.parametrize(
+    ("ratings", "status", "detail"),
+    [
+        ({"4711": 4}, 404, "there is no movie 4711"),
+        ({"1": 9}, 422, "rating 9.0 of movie 1 is outside the scale"),
+    ],
+)
+def test_ratings_the_contract_refuses(http, ratings, status, detail):
+    problem = told(http.post("/recommendations", json={"ratings": ratings}))
+    assert (problem["status"], problem["detail"]) == (status, detail)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_is_too_large(http, chunked):
+    text = b'{"ratings": {"1": 4}}' + b" " * LARGEST_BODY
+    content = iter([text[:1000], text[1000:]]) if chunked else text
+    answer = http.post("/recommendations", content=content, headers={"Content-Type": JSON})
+    problem = told(answer)
+    assert (problem["status"], problem["detail"]) == (413, "a body may have 512 KiB")
+    assert http.post("/recommendations", json={"ratings": {}}).status_code == 200
+
+
+def test_a_body_of_depth_is_refused(http):
+    answer = http.post("/recommendations", content="[" * 200_000, headers={"Content-Type": JSON})
+    assert told(answer)["status"] == 400
+
+
+def test_methods_there_are_not(http):
+    answer = http.delete("/movies/1")
+    assert told(answer)["detail"] == "Method Not Allowed"
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+
+
+# --- what is not the caller's fault ---------------------------------------------------------------
+
+
+def test_the_database_is_down(serving, server_url, caplog):
+    url = sa.make_url(server_url).set(database="recsys_test_nonexistent")
+    with serving(Database(url.render_as_string(hide_password=False))) as http:
+        for path in ("/users/1/recommendations", "/movies/1", "/charts/popular", "/health/ready"):
+            answer = http.get(path)
+            problem = told(answer)
+            assert (problem["status"], answer.headers["retry-after"]) == (503, "5")
+            assert problem["detail"] == "the database cannot be reached"
+            assert "recsys_test_nonexistent" not in answer.text
+        assert http.get("/health/live").json() == {"status": "alive"}
+    assert "recsys_test_nonexistent" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/users/1/recommendations", "/movies/1/similar", "/charts/popular"]
+)
+def test_nothing_is_published(serving, filled_database, path):
+    with serving(filled_database) as http:
+        answer = http.get(path)
+        assert http.get("/movies/17").json()["title"] == "The Film 17"
+    problem = told(answer)
+    assert (problem["status"], answer.headers["retry-after"]) == (503, "5")
+    assert (problem["detail"], problem["hint"]) == ("nothing is published yet", FIRST_STEPS)
+
+
+def test_an_empty_database(serving, empty_database):
+    with serving(empty_database) as http:
+        answers = [http.get(path) for path in ("/users/1", "/movies/1", "/runs", "/health/ready")]
+    for answer in answers:
+        problem = told(answer)
+        assert (problem["status"], problem["detail"]) == (503, "the database is empty")
+
+
+def test_a_server_whose_role_may_only_read(serving, given_database, as_role):
+    with serving(as_role(given_database, "recsys_reader")) as http:
+        assert len(http.get("/users/1/recommendations").json()) == 10
+        answer = http.put(
+            "/users/1/ratings/1",
+            json={"rating": 4},
+            headers={"Authorization": "Bearer only-of-the-tests"},
+        )
+    assert told(answer)["detail"] == "this server may not do that in its database"
+    assert answer.status_code == 403
+
+
+def test_what_nobody_foresaw(serving, edition_database, monkeypatch, caplog):
+    from recsys import AsyncRecommender
+
+    async def fail(self, movie_id):
+        raise ZeroDivisionError("SELECT secret")
+
+    monkeypatch.setattr(AsyncRecommender, "movie", fail)
+    with serving(edition_database) as http:
+        answer = http.get("/movies/1")
+        assert http.get("/movies/1/similar").status_code == 200
+    problem = told(answer)
+    assert (problem["status"], problem["detail"]) == (500, "something went wrong here")
+    assert "secret" not in answer.text
+    assert "ZeroDivisionError: SELECT secret" in caplog.text
+    assert safe(answer)
+
+
+# --- headers --------------------------------------------------------------------------------------
+
+
+def safe(answer: httpx.Response) -> bool:
+    return all(answer.headers[name] == value for name, value in SAFE_HEADERS.items())
+
+
+@pytest.mark.parametrize(
+    "path", ["/movies/1", "/movies/4711", "/movies/x", "/nothing", "/health", "/openapi.json"]
+)
+def test_every_answer_is_guarded(http, path):
+    answer = http.get(path)
+    assert safe(answer)
+    assert "server" not in answer.headers or not re.search(r"\d", answer.headers["server"])
+
+
+def test_what_the_guards_are():
+    policy = dict(
+        part.strip().split(" ", 1) for part in SAFE_HEADERS["Content-Security-Policy"].split(";")
+    )
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' https://image.tmdb.org",
+        "connect-src": "'self'",
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert SAFE_HEADERS["X-Content-Type-Options"] == "nosniff"
+    assert SAFE_HEADERS["X-Frame-Options"] == "DENY"

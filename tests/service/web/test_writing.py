@@ -1,0 +1,134 @@
+"""Ratings and blocks: who may write, what is kept, and that recommendations follow."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+RATING = "/users/1/ratings/60"
+BLOCK = "/users/1/blocks/60"
+COUNTS = """
+SELECT
+    (SELECT count(*) FROM recsys.ratings), (SELECT count(*) FROM recsys_store.blocks),
+    (SELECT count(*) FROM recsys_store.users)
+"""
+OFF = "writing is off: the server was started without RECSYS_API_TOKEN in its environment"
+WRONG = "writing needs the header `Authorization: Bearer TOKEN` with the token of this server"
+
+
+def rows(database, query):
+    with database.snapshot() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(query))]
+
+
+def recommended(http):
+    return [row["movie_id"] for row in http.get("/users/1/recommendations?n=60").json()]
+
+
+def test_a_rating_is_kept_and_followed_at_once(writable, refreshed_database):
+    before = recommended(writable)
+    [first, *_] = before
+    answer = writable.put(f"/users/1/ratings/{first}", json={"rating": 4.5})
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert first not in recommended(writable)
+    query = f"SELECT rating FROM recsys.ratings WHERE (user_id, movie_id) = (1, {first})"
+    assert rows(refreshed_database, query) == [(4.5,)]
+    assert writable.put(f"/users/1/ratings/{first}", json={"rating": 1}).status_code == 204
+    assert rows(refreshed_database, query) == [(1.0,)]
+
+
+def test_a_rating_adds_a_user(writable):
+    assert writable.get("/users/4711").json()["status"] == "unknown_user"
+    assert writable.put("/users/4711/ratings/1", json={"rating": 5}).status_code == 204
+    assert writable.get("/users/4711").json()["status"] == "live"
+    assert writable.get("/users/4711/recommendations/3/explanation").status_code == 200
+
+
+def test_a_block_for_good(writable, refreshed_database):
+    first = recommended(writable)[:3]
+    for movie, body in zip(first, (None, {}, {"until": None}), strict=True):
+        answer = writable.put(f"/users/1/blocks/{movie}", json=body)
+        assert (answer.status_code, answer.content) == (204, b"")
+    assert not set(first) & set(recommended(writable))
+    query = "SELECT user_id, movie_id, until FROM recsys_store.blocks ORDER BY movie_id"
+    assert rows(refreshed_database, query) == [(1, movie, None) for movie in sorted(first)]
+
+
+def test_a_block_until_then(writable, refreshed_database):
+    [first, *_] = before = recommended(writable)
+    until = datetime(2100, 1, 2, 3, 4, 5, tzinfo=UTC)
+    path = f"/users/1/blocks/{first}"
+    assert writable.put(path, json={"until": "2100-01-02T08:34:05+05:30"}).status_code == 204
+    assert rows(refreshed_database, "SELECT until FROM recsys_store.blocks") == [(until,)]
+    assert first not in recommended(writable)
+    lifted = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    assert writable.put(path, json={"until": lifted}).status_code == 204
+    assert recommended(writable) == before
+
+
+REFUSED = [
+    (RATING, {"rating": 9}, 422, "rating 9 is outside the scale"),
+    (RATING, {"rating": "4"}, 422, "rating: Input should be a valid number"),
+    (RATING, {"rating": None}, 422, "rating: Input should be a valid number"),
+    (RATING, {}, 422, "rating: Field required"),
+    (RATING, {"rating": 4, "note": 1}, 422, "note: Extra inputs are not permitted"),
+    ("/users/1/ratings/4711", {"rating": 4}, 404, "there is no movie 4711"),
+    ("/users/1/blocks/4711", {}, 404, "there is no movie 4711"),
+    ("/users/-1/ratings/1", {"rating": 4}, 422, None),
+    (BLOCK, {"until": "2100-01-02T03:04:05"}, 422, "until: Input should have timezone info"),
+    (BLOCK, {"until": "soon"}, 422, None),
+    (BLOCK, {"until": 0}, 422, "until: Value error, a time is written as 2030-01-02T03:04:05Z"),
+]
+
+
+def test_what_cannot_be_kept_is_not(writable, refreshed_database):
+    before = rows(refreshed_database, COUNTS)
+    for path, body, status, detail in REFUSED:
+        answer = writable.put(path, json=body)
+        assert answer.status_code == status, body
+        assert detail in (None, answer.json()["detail"])
+    assert rows(refreshed_database, COUNTS) == before
+
+
+def test_what_is_no_number_is_refused(writable, refreshed_database):
+    before = rows(refreshed_database, COUNTS)
+    for number in ("NaN", "Infinity", "-Infinity", "1e400"):
+        content = f'{{"rating": {number}}}'
+        answer = writable.put(RATING, content=content, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422
+        message = "Input should be a finite number"
+        assert answer.json()["errors"] == [{"field": "rating", "message": message}]
+    assert rows(refreshed_database, COUNTS) == before
+
+
+# --- the token ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer only-of-the-test",
+        "Bearer only-of-the-tests-",
+        "Bearer ONLY-OF-THE-TESTS",
+        "Basic only-of-the-tests",
+        "only-of-the-tests",
+        "Bearer \xe9",
+    ],
+)
+@pytest.mark.parametrize("path", [RATING, BLOCK])
+def test_nobody_writes_without_the_token(http, contract, path, header):
+    headers = {} if header is None else {"Authorization": header.encode("latin-1")}
+    answer = http.put(path, json={"rating": 4}, headers=headers)
+    assert (answer.status_code, answer.json()["detail"]) == (401, WRONG)
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert contract("SELECT FROM recsys.ratings WHERE (user_id, movie_id) = (1, 60)") == []
+
+
+@pytest.mark.parametrize("shown", ["only-of-the-tests", "None"])
+def test_without_a_token_on_the_server_writing_is_off(serving, edition_database, shown):
+    with serving(edition_database, token=None) as http:
+        answer = http.put(RATING, json={"rating": 4}, headers={"Authorization": f"Bearer {shown}"})
+    assert (answer.status_code, answer.json()["detail"]) == (403, OFF)
