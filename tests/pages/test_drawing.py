@@ -7,7 +7,17 @@ import pytest
 from recsys.service.results import RatingScale
 from recsys.service.web.drawing import Dot, bars, sparkline
 from recsys.service.web.posters import poster_classes
-from recsys.service.web.rendering import ago, chart_name, code, day, moment, seconds, size
+from recsys.service.web.rendering import (
+    ago,
+    chart_name,
+    code,
+    day,
+    figure,
+    language,
+    moment,
+    seconds,
+    size,
+)
 from recsys.service.web.try_pages import MOST_RATINGS, given_ratings, star_values
 
 POSTERS = {
@@ -88,6 +98,13 @@ def test_words_for_times_sizes_and_names():
     assert [size(b) for b in (0, 999, 1000, 5e6, 2.34e9, 5e12)] == [
         "0 B", "999 B", "1 kB", "5 MB", "2.3 GB", "5000.0 GB",
     ]  # fmt: skip
+    assert [figure(v) for v in (0.28812, -1.5, 848.0, 12_345)] == [
+        "0.2881",
+        "-1.5000",
+        "848",
+        "12,345",
+    ]
+    assert [language(c) for c in ("fr", "xx")] == ["French", "xx"]
     assert day(date(1995, 3, 2)) == "2 March 1995"
     assert moment(datetime(2024, 3, 2, 7, 5, tzinfo=UTC)) == (
         '<time datetime="2024-03-02T07:05:00+00:00">2024-03-02 07:05 UTC</time>'

@@ -99,6 +99,10 @@ def seconds(value: float | None) -> str:
     return f"{value:.1f} s" if value < MINUTE else f"{int(value // 60)} min {int(value % 60)} s"
 
 
+def figure(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.0f}"
+
+
 def size(count: float) -> str:
     """Say a number of bytes."""
     for unit in ("B", "kB", "MB"):
@@ -133,7 +137,19 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.globals |= {"asset": asset_url, "poster_classes": poster_classes}
-    filters = (ago, chart_name, code, day, language, moment, plural, seconds, sentence, size)
+    filters = (
+        ago,
+        chart_name,
+        code,
+        day,
+        figure,
+        language,
+        moment,
+        plural,
+        seconds,
+        sentence,
+        size,
+    )
     made.filters |= {each.__name__: each for each in filters}
     return made
 

@@ -14,7 +14,9 @@ from recsys.service.web.drawing import Sparkline, bars, sparkline
 from recsys.service.web.rendering import page
 
 RUNS = 20
-CHARTS_AT_FIRST = 12
+CHARTS_AT_FIRST = 8
+TELLING = ("ndcg@10", "rmse", "recall@10", "precision@10", "map@10", "hit_rate@10", "coverage@10")
+"""Metrics that are shown before others."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -46,11 +48,19 @@ async def published(request: Request) -> Response:
 
 
 def _charts(figures: Sequence[RunFigure], default_model: str) -> list[tuple[RunFigure, Sparkline]]:
-    """Return each figure as of its last run, drawn over the runs; of the default model first."""
+    """Return each figure as of its last run, drawn over the runs.
+
+    Those of most runs come first, then those of the default model, then what tells most.
+    """
     drawn = []
     for _, members in groupby(figures, key=lambda f: (f.protocol, f.metric, f.model)):
         one = list(members)
         points = [(f.value, f.ci_low, f.ci_high) for f in one]
         drawn.append((one[-1], sparkline([f.run_id for f in one], points)))
-    drawn.sort(key=lambda each: (each[0].model != default_model, -len(each[1].dots)))
-    return drawn
+
+    def order(each: tuple[RunFigure, Sparkline]) -> tuple[int, bool, int]:
+        figure, line = each
+        place = TELLING.index(figure.metric) if figure.metric in TELLING else len(TELLING)
+        return -len(line.dots), figure.model != default_model, place
+
+    return sorted(drawn, key=order)
