@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
+# Each worker has an embedded server of its own; a server that is given knows roles only once.
+SIDE_BY_SIDE := $(if $(RECSYS_DATABASE_URL),,-n auto --maxprocesses 4)
 
 .PHONY: help demo test check format bench clean
 
@@ -13,7 +15,7 @@ demo: $(VENV)/ready-to-run ## Load MovieLens, compute, publish, show recommendat
 	@$(BIN)/recsys demo $(if $(DATA),--data "$(DATA)")
 
 test: $(VENV)/ready-to-develop ## Run the tests against a real PostgreSQL
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 check: $(VENV)/ready-to-develop ## Lint, types, direction of imports
 	$(BIN)/ruff check .

@@ -29,6 +29,8 @@ from recsys.storage import roles, schema
 from recsys.storage.embedded import EmbeddedServer
 from recsys.storage.engine import Database, sqlalchemy_url
 
+# Side by side the tests run in workers that are told a width of the terminal.
+os.environ.pop("COLUMNS", None)
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = f"recsys_test_template_{os.getpid()}"
 numbers = itertools.count(1)
