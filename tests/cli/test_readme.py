@@ -1,10 +1,12 @@
 """The README, executed: every block of SQL, Python, TOML and shell in it."""
 
+import asyncio
 import re
 import shlex
 import tomllib
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -94,12 +96,14 @@ def test_python(published_url, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("RECSYS_DATABASE_URL", published_url)
     monkeypatch.setenv("RECSYS_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    # The Matrix is in MovieLens, not in the made-up edition.
-    block = blocks("python")[0].replace("2571", "7")
-    exec(compile(block, "README.md", "exec"), {})
+    # The Matrix and Star Wars are in MovieLens, not in the made-up edition.
+    block = blocks("python")[0].replace("2571", "7").replace("260", "6")
+    named: dict[str, Any] = {}
+    exec(compile(block, "README.md", "exec"), named)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["1", "2", "3", "4", "5"]
     assert {line.split()[-1] for line in lines} == {"stored"}
+    assert len(asyncio.run(named["titles"](1))) == 10
     assert len(blocks("python")) == 1
 
 
