@@ -36,6 +36,7 @@ TARGET_MS, TARGET_HOME_BYTES = 50, 100_000
 WARM = 5
 BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
 DITHER = 10  # of 255 levels
+STYLE = Path(__file__).resolve().parents[2] / "recsys/service/web/static/site.css"
 SEED = 7
 
 
@@ -121,9 +122,20 @@ def few_colours(png: bytes) -> Image.Image:
     pixels = np.asarray(picture, dtype=np.float64)
     height, width, _ = pixels.shape
     pattern = np.tile(BAYER / BAYER.size - 0.47, (height // 4 + 1, width // 4 + 1))
-    moved = pixels + DITHER * pattern[:height, :width, np.newaxis]
+    # What is of one colour stays so.
+    varies = np.any([pixels != np.roll(pixels, 8, axis) for axis in (0, 1)], axis=(0, 3))
+    moved = pixels + (DITHER * varies * pattern[:height, :width])[:, :, np.newaxis]
     dithered = Image.fromarray(np.clip(moved, 0, 255).astype(np.uint8))
-    return dithered.quantize(palette=picture.quantize(256), dither=Image.Dither.NONE)
+    return dithered.quantize(palette=_palette(picture), dither=Image.Dither.NONE)
+
+
+def _palette(picture: Image.Image) -> Image.Image:
+    """Return 256 colours: those of the style as they are, and what stands for all others."""
+    named = [*sorted(set(re.findall("#([0-9a-f]{6})", STYLE.read_text()))), "ffffff"]
+    others = picture.quantize(256 - len(named)).getpalette() or []
+    holder = Image.new("P", (1, 1))
+    holder.putpalette([*bytes.fromhex("".join(named)), *others[: 3 * (256 - len(named))]])
+    return holder
 
 
 def photograph(port: int, folder: Path) -> None:
