@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.rows import tuple_row
 
 from recsys.errors import NotPublished, UnknownMovie
-from recsys.service.question import FIRST_STEPS, HINTS, Question, Rows, able, rows
+from recsys.service.question import FIRST_STEPS, HINTS, Question, Rows, able, row, rows
 from recsys.service.results import (
     Because,
     Rating,
@@ -181,8 +181,7 @@ def a_user(at_random: bool) -> Question[int]:
 
 
 def rating_scale() -> Question[RatingScale]:
-    question = rows(RatingScale, RATING_SCALE, {})
-    return Question(question.statements, question.values, lambda found: found[0][0])
+    return row(RatingScale, RATING_SCALE, {})
 
 
 def explain(user_id: int, movie_id: int, model: str | None) -> Question[Rows[Because]]:
@@ -197,8 +196,7 @@ def reasons(
 
 
 def user_status(user_id: int) -> Question[UserStatus]:
-    question = rows(UserStatus, USER_STATUS, {"user_id": user_id})
-    return Question(question.statements, question.values, lambda found: found[0][0])
+    return row(UserStatus, USER_STATUS, {"user_id": user_id})
 
 
 def rate(user_id: int, movie_id: int, rating: float) -> Question[None]:

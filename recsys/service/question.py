@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from psycopg.rows import class_row, dict_row, scalar_row
+from psycopg.rows import dict_row, scalar_row, tuple_row
 
 from recsys.errors import (
     ConfigError,
@@ -95,12 +96,13 @@ def rows(
     refused: Mapping[str | None, type[RecsysError]] = REFUSED,
     if_nothing: Question[None] | None = None,
 ) -> Question[Rows[Row]]:
-    """Ask for rows of one kind, a frozen dataclass with a field for each column."""
+    """Ask for rows of one kind, a frozen dataclass with a field for each column, in their order."""
 
     def answer(found: list[list[Any]]) -> Rows[Row]:
-        return Rows(kind, found[0])
+        # Tuples are made by C, which a factory of rows would be asked from one by one.
+        return Rows(kind, list(starmap(kind, found[0])))
 
-    statement = Statement(query, class_row(kind))
+    statement = Statement(query, tuple_row)
     return Question([statement], values, answer, refused, if_nothing=if_nothing)
 
 
@@ -108,17 +110,16 @@ def row(
     kind: type[Row],
     query: str,
     values: Mapping[str, Any],
-    missing: Callable[[], RecsysError],
+    missing: Callable[[], RecsysError] | None = None,
 ) -> Question[Row]:
-    """Ask for one row; where there is none, what `missing` makes is raised."""
+    """Ask for one row as rows() does; where there may be none, `missing` makes what is raised."""
 
     def answer(found: list[list[Any]]) -> Row:
-        if not found[0]:
+        if missing is not None and not found[0]:
             raise missing()
-        only: Row = found[0][0]
-        return only
+        return kind(*found[0][0])
 
-    return Question([Statement(query, class_row(kind))], values, answer)
+    return Question([Statement(query, tuple_row)], values, answer)
 
 
 def able(model: str | None, ability: str, fits: Callable[[dict[str, Any]], bool]) -> Question[None]:

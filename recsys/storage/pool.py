@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -109,7 +108,8 @@ class Pool:
         `again`: ask once more where the connection is lost on the way.
         """
         with translated_errors(self._label):
-            self._pool.open()
+            if self._pool.closed:
+                self._pool.open()
             try:
                 return self._fetch(statements, values)
             except psycopg.OperationalError as exc:
@@ -121,11 +121,16 @@ class Pool:
             return self._fetch(statements, values)
 
     def _fetch(self, statements: Sequence[Statement], values: Mapping[str, Any]) -> list[list[Any]]:
-        with self._pool.connection() as connection, _one_state(connection, len(statements)):
-            return [
-                connection.cursor(row_factory=each.rows).execute(each.query, values).fetchall()
-                for each in statements
-            ]
+        # Lent and given back by hand: connection() would look for a transaction to end as well.
+        connection = self._pool.getconn()
+        try:
+            if len(statements) == 1:
+                return [_rows(connection, statements[0], values)]
+            with connection.transaction():
+                connection.execute(ONE_STATE)
+                return [_rows(connection, each, values) for each in statements]
+        finally:
+            self._pool.putconn(connection)
 
 
 class AsyncPool:
@@ -148,7 +153,8 @@ class AsyncPool:
     ) -> list[list[Any]]:
         """As Pool.fetch."""
         with translated_errors(self._label):
-            await self._pool.open()
+            if self._pool.closed:
+                await self._pool.open()
             try:
                 return await self._fetch(statements, values)
             except psycopg.OperationalError as exc:
@@ -162,16 +168,15 @@ class AsyncPool:
     async def _fetch(
         self, statements: Sequence[Statement], values: Mapping[str, Any]
     ) -> list[list[Any]]:
-        found = []
-        async with (
-            self._pool.connection() as connection,
-            _one_state_async(connection, len(statements)),
-        ):
-            for each in statements:
-                cursor = connection.cursor(row_factory=each.rows)
-                await cursor.execute(each.query, values)
-                found.append(await cursor.fetchall())
-        return found
+        connection = await self._pool.getconn()
+        try:
+            if len(statements) == 1:
+                return [await _rows_async(connection, statements[0], values)]
+            async with connection.transaction():
+                await connection.execute(ONE_STATE)
+                return [await _rows_async(connection, each, values) for each in statements]
+        finally:
+            await self._pool.putconn(connection)
 
 
 def _configure(connection: psycopg.Connection[Any]) -> None:
@@ -182,23 +187,16 @@ async def _configure_async(connection: psycopg.AsyncConnection[Any]) -> None:
     connection.adapters.register_loader("timestamptz", _UtcLoader)
 
 
-@contextmanager
-def _one_state(connection: psycopg.Connection[Any], statements: int) -> Iterator[None]:
-    if statements == 1:
-        yield
-        return
-    with connection.transaction():
-        connection.execute(ONE_STATE)
-        yield
+def _rows(
+    connection: psycopg.Connection[Any], statement: Statement, values: Mapping[str, Any]
+) -> list[Any]:
+    cursor = connection.cursor(row_factory=statement.rows)
+    return cursor.execute(statement.query, values).fetchall()
 
 
-@asynccontextmanager
-async def _one_state_async(
-    connection: psycopg.AsyncConnection[Any], statements: int
-) -> AsyncIterator[None]:
-    if statements == 1:
-        yield
-        return
-    async with connection.transaction():
-        await connection.execute(ONE_STATE)
-        yield
+async def _rows_async(
+    connection: psycopg.AsyncConnection[Any], statement: Statement, values: Mapping[str, Any]
+) -> list[Any]:
+    cursor = connection.cursor(row_factory=statement.rows)
+    await cursor.execute(statement.query, values)
+    return await cursor.fetchall()

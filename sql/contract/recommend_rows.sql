@@ -47,11 +47,12 @@ BEGIN
     IF asked_n > 0 AND asked_ratings IS NULL AND asked_model IS NULL AND asked_genres IS NULL
         AND asked_year_from IS NULL AND asked_year_to IS NULL
     THEN
-        SELECT p.run_id, r.default_model_id, d.name
+        -- Not a join, which may read all runs there ever were.
+        SELECT r.run_id, r.default_model_id, d.name
         INTO published_id, default_id, default_name
-        FROM recsys_store.published AS p
-        JOIN recsys_store.runs AS r ON r.run_id = p.run_id
-        JOIN recsys_store.models AS d ON d.model_id = r.default_model_id;
+        FROM recsys_store.runs AS r
+        JOIN recsys_store.models AS d ON d.model_id = r.default_model_id
+        WHERE r.run_id = (SELECT p.run_id FROM recsys_store.published AS p);
         RETURN QUERY
         SELECT
             u.rank::integer, u.movie_id, m.title, u.score, 'stored',

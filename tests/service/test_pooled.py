@@ -298,6 +298,15 @@ CALLS = {
     "runs": ((), {}),
     "run": ((1,), {}),
     "compare_runs": ((1, 1), {"k": 5}),
+    "movie_details": ((17,), {}),
+    "similar_by_model": ((7,), {}),
+    "charts": ((3,), {}),
+    "rating_scale": ((), {}),
+    "reasons": ((2, [4, 6]), {}),
+    "published": ((), {}),
+    "models": ((), {}),
+    "publications": ((), {}),
+    "figures": ((), {}),
 }
 NOT_ASKED = {"connect", "close", "pool_stats"}
 WRITES = {"rate", "block"}

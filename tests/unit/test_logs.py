@@ -6,9 +6,12 @@ from rich.console import Console
 from recsys import logs
 
 
+LOGGERS = ("recsys", "psycopg", "psycopg.pool", "uvicorn")
+
+
 @pytest.fixture(autouse=True)
 def _restored():
-    loggers = [logging.getLogger(name) for name in ("recsys", *logs.THEIRS)]
+    loggers = [logging.getLogger(name) for name in LOGGERS]
     before = [(list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
     yield
     for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):

@@ -12,9 +12,10 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
 
 
-def make(*arguments, folder=ROOT):
+def make(*arguments, folder=ROOT, **more):
     # The tests themselves may have been started by make.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    ours = ("MAKE", "MFLAGS", "RECSYS_DATABASE_URL")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(ours)} | more
     return subprocess.run(
         ["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True
     )
@@ -33,7 +34,7 @@ def test_help_lists_every_target():
     [
         (("demo",), ".venv/bin/recsys demo "),
         (("demo", "DATA=a b/ml-25m"), '.venv/bin/recsys demo --data "a b/ml-25m"'),
-        (("test",), ".venv/bin/python -m pytest"),
+        (("test",), ".venv/bin/python -m pytest -n auto --maxprocesses 4"),
         (("check",), ".venv/bin/mypy"),
         (("bench",), ".venv/bin/python tests/benchmarks/bulk_paths.py"),
     ],
@@ -41,6 +42,11 @@ def test_help_lists_every_target():
 def test_what_a_target_would_run(arguments, line):
     done = make("--dry-run", *arguments)
     assert (done.returncode, line in done.stdout.splitlines()) == (0, True)
+
+
+def test_on_a_server_that_is_given_one_worker_tests():
+    done = make("--dry-run", "test", RECSYS_DATABASE_URL="postgresql://somewhere/else")
+    assert ".venv/bin/python -m pytest" in [line.strip() for line in done.stdout.splitlines()]
 
 
 def test_files_it_runs_exist():
