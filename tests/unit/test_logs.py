@@ -5,7 +5,6 @@ from rich.console import Console
 
 from recsys import logs
 
-
 LOGGERS = ("recsys", "psycopg", "psycopg.pool", "uvicorn")
 
 
