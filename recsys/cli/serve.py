@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -90,5 +91,8 @@ async def _serve(listening: socket.socket, host: str, token: str | None) -> None
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, end)
         name = f"[{host}]" if ":" in host else host
+        # What is loaded stays: looking through it for garbage would stop all requests meanwhile.
+        gc.collect()
+        gc.freeze()
         show.say(f"Serving on http://{name}:{listening.getsockname()[1]} - Ctrl-C ends it.")
         await server.serve([listening])
