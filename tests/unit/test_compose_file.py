@@ -39,6 +39,7 @@ def test_services_and_their_order(services):
         "ingest": {"migrate": "service_completed_successfully"},
         "refresh": {"ingest": "service_completed_successfully"},
         "schedule": {"migrate": "service_completed_successfully"},
+        "serve": {"migrate": "service_completed_successfully"},
     }
 
 
@@ -51,6 +52,12 @@ def test_the_database(services):
     assert db["healthcheck"]["test"] == ["CMD-SHELL", "pg_isready -U recsys -d recsys"]
 
 
+def test_pages_are_for_this_machine_and_writing_is_off_unless_a_token_is_given(services):
+    serve = services["serve"]
+    assert [with_defaults(port) for port in serve["ports"]] == ["127.0.0.1:8000:8000"]
+    assert with_defaults(serve["environment"]["RECSYS_API_TOKEN"]) == ""
+
+
 def test_volumes_are_declared(compose, services):
     used = {v.split(":")[0] for service in services.values() for v in service.get("volumes", [])}
     assert {name for name in used if not name.startswith(".")} == set(compose["volumes"])
@@ -58,7 +65,7 @@ def test_volumes_are_declared(compose, services):
 
 def test_the_url_leads_to_the_database(services):
     db = {name: with_defaults(text) for name, text in services["db"]["environment"].items()}
-    for name in ("migrate", "ingest", "refresh"):
+    for name in ("migrate", "ingest", "refresh", "schedule", "serve"):
         environment = services[name]["environment"]
         url = sqlalchemy_url(with_defaults(environment["RECSYS_DATABASE_URL"]))
         found = (url.username, url.password, url.host, url.port, url.database)
@@ -67,7 +74,7 @@ def test_the_url_leads_to_the_database(services):
         assert environment["RECSYS_HOME"] == "/cache"
 
 
-@pytest.mark.parametrize("name", ["migrate", "ingest", "refresh"])
+@pytest.mark.parametrize("name", ["migrate", "ingest", "refresh", "serve"])
 def test_commands_exist(services, name):
     command = typer.main.get_command(app)
     words = [with_defaults(word) for word in services[name]["command"]]
@@ -83,6 +90,8 @@ def test_the_image_is_built_from_files_that_exist(compose):
     copied = [word for line in lines if line.startswith("COPY ") for word in line.split()[1:-1]]
     assert copied == ["pyproject.toml", "README.md", "LICENSE", "alembic", "sql", "recsys"]
     assert [name for name in copied if not (ROOT / name).exists()] == []
+    extras = re.search(r'pip install --no-cache-dir "\.\[(.*?)\]"', build["dockerfile_inline"])[1]
+    assert extras == "report,web"
     assert lines[0] == "FROM python:3.13-slim"
     assert lines[-1] == 'ENTRYPOINT ["recsys"]'
 
