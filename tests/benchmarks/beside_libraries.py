@@ -42,7 +42,7 @@ PROTOCOLS = {"lists": ("recommenders-ml100k", "u.data"), "ratings": ("ml100k-u1"
 
 @dataclass(frozen=True)
 class Row:
-    library: str
+    project: str
     model: str
     figure: str
     value: float
@@ -84,7 +84,7 @@ def measure(kind: str, place: int, task: Task, repeats: int) -> Row | str:
         return f"{type(exc).__name__}: {exc}"
     figure, value = figure_of(answers[-1], task)
     return Row(
-        contestant.library,
+        contestant.project,
         contestant.model,
         figure,
         value,
@@ -120,16 +120,16 @@ def compare(folder: Path, repeats: int, only: Sequence[str]) -> list[Row]:
             found = in_own_process(measure, kind, place, task, repeats)
             if isinstance(found, Row):
                 rows.append(found)
-                tell(f"{found.library} {found.model}: {found.figure} {found.value:.4f}")
+                tell(f"{found.project} {found.model}: {found.figure} {found.value:.4f}")
             else:
-                tell(f"{contestant.library} {contestant.model} failed: {found}")
+                tell(f"{contestant.project} {contestant.model} failed: {found}")
     return rows
 
 
 def missing(contestant: Contestant) -> bool:
     if find_spec(contestant.package):
         return False
-    what = contestant.library if contestant.library != "recsys" else contestant.package
+    what = contestant.project if contestant.project != "recsys" else contestant.package
     tell(f"{contestant.model}: not installed: pip install {what}")
     return True
 
@@ -142,11 +142,11 @@ def table(rows: Sequence[Row]) -> str:
         heads = f"{'train s':>10}{asked:>13}{figure:>9}{'peak MiB':>10}{'added MiB':>11}"
         lines += ["", f"{'library':<17}{'model':<24}{heads}"]
         lines += [
-            f"{row.library:<17}{row.model:<24}{row.train_seconds:>10.2f}{row.seconds:>13.2f}"
+            f"{row.project:<17}{row.model:<24}{row.train_seconds:>10.2f}{row.seconds:>13.2f}"
             f"{row.value:>9.4f}{row.peak_mb:>10,}{row.added_mb:>11,}"
             for row in those
         ]
-    libraries = sorted({row.library for row in rows})
+    libraries = sorted({row.project for row in rows})
     lines += ["", ", ".join(f"{library} {version(library)}" for library in libraries)]
     return "\n".join(lines)
 

@@ -53,7 +53,7 @@ Trial = Callable[[], Answer]
 
 @dataclass(frozen=True)
 class Contestant:
-    library: str
+    project: str
     """As pip calls it."""
     package: str
     """As Python does."""
