@@ -14,14 +14,16 @@ from recsys.storage import results
 from recsys.storage.matrices import WAIT_FOR_INGEST
 from recsys.storage.tables import STORE
 
+# As recsys.changed_since has it, of everybody at once.
 CHANGED = """
 SELECT user_id, n.ratings_count, n.ratings_hash
 FROM (
     SELECT
-        r.user_id, CAST(count(*) AS integer) AS ratings_count,
-        bit_xor(recsys.rating_hash(r.movie_id, r.rating)) AS ratings_hash
-    FROM recsys_store.ratings AS r
+        r.user_id, CAST(sum(r.ratings_count) AS integer) AS ratings_count,
+        bit_xor(r.ratings_hash) AS ratings_hash
+    FROM recsys_store.rating_changes AS r
     GROUP BY r.user_id
+    HAVING bit_xor(r.ratings_hash) <> 0
 ) AS n
 FULL JOIN (
     SELECT u.user_id, u.ratings_hash FROM recsys_store.run_users AS u WHERE u.run_id = :base
@@ -39,25 +41,8 @@ LISTS = """
 INSERT INTO {child} (run_id, model_id, rank, user_id, movie_id, score)
 SELECT :run_id, m.model_id, l.rank, c.user_id, l.movie_id, l.score
 FROM changed_users AS c
-CROSS JOIN LATERAL (
-    SELECT array_agg(r.movie_id) AS rated, array_agg(r.rating) AS given
-    FROM (
-        SELECT o.movie_id, o.rating FROM recsys_store.ratings AS o
-        WHERE o.user_id = c.user_id
-        ORDER BY o.movie_id
-    ) AS r
-) AS g
 CROSS JOIN recsys_store.models AS m
-CROSS JOIN LATERAL (
-    SELECT row_number() OVER (ORDER BY s.score DESC, s.movie_id) AS rank, s.movie_id, s.score
-    FROM recsys.live_scores(:base, m.model_id, m.scoring, g.rated, g.given) AS s
-    WHERE NOT EXISTS (
-        SELECT FROM recsys_store.ratings AS r
-        WHERE r.user_id = c.user_id AND r.movie_id = s.movie_id
-    )
-    ORDER BY s.score DESC, s.movie_id
-    LIMIT :length
-) AS l
+CROSS JOIN LATERAL recsys.list_anew(:base, m.model_id, m.scoring, c.user_id, :length) AS l
 WHERE m.scoring IS NOT NULL AND m.name = ANY (:models)
 """
 USERS = """

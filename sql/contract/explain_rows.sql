@@ -30,6 +30,8 @@ DECLARE
     similarities double precision[];
     weights double precision[];
     total double precision;
+    its_genres smallint[];
+    its_tags text[];
 BEGIN
     PERFORM recsys.require_id('user_id', asked_user_id);
     PERFORM recsys.require_movie(asked_movie_id);
@@ -116,6 +118,10 @@ BEGIN
         its.score := total;
     END IF;
 
+    its_genres := ARRAY(
+        SELECT mg.genre_id FROM recsys_store.movie_genres AS mg WHERE mg.movie_id = asked_movie_id
+    );
+    its_tags := ARRAY(SELECT t.tag FROM recsys.movie_tags(asked_movie_id) AS t);
     RETURN QUERY
     SELECT
         b.movie_id, m.title, b.rating, b.similarity,
@@ -124,19 +130,16 @@ BEGIN
         its.score, its.source, its.model, its.form <> 'divided',
         ARRAY(
             SELECT g.name
-            FROM recsys_store.movie_genres AS own
-            JOIN recsys_store.movie_genres AS other
-                ON other.movie_id = asked_movie_id AND other.genre_id = own.genre_id
-            JOIN recsys_store.genres AS g ON g.genre_id = own.genre_id
-            WHERE own.movie_id = b.movie_id
+            FROM recsys_store.movie_genres AS mg
+            JOIN recsys_store.genres AS g ON g.genre_id = mg.genre_id
+            WHERE mg.movie_id = b.movie_id AND mg.genre_id = ANY (its_genres)
             ORDER BY g.name
         ),
-        ARRAY(
-            SELECT own.tag FROM recsys.movie_tags(b.movie_id) AS own
-            INTERSECT
-            SELECT other.tag FROM recsys.movie_tags(asked_movie_id) AS other
-            ORDER BY tag
-        ),
+        CASE WHEN its_tags = '{}' THEN its_tags ELSE ARRAY(
+            SELECT t.tag FROM recsys.movie_tags(b.movie_id) AS t
+            WHERE t.tag = ANY (its_tags)
+            ORDER BY t.tag
+        ) END,
         asked.run_id
     FROM unnest(because, ratings, similarities, weights)
         AS b (movie_id, rating, similarity, weight)

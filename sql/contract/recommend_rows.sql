@@ -41,6 +41,7 @@ DECLARE
     got integer := 0;
     served integer := 0;
     entry integer := 0;
+    way text;
 BEGIN
     -- What nearly everybody asks for: the default list as the run stored it, of somebody whose
     -- ratings are the same and who blocks nothing, all n of it. The rest goes the long way.
@@ -157,63 +158,55 @@ BEGIN
         ) AS r;
     END IF;
 
-    -- What the ratings lead to through the published similarities.
-    IF asked.live_id IS NOT NULL AND rated IS NOT NULL THEN
-        SELECT array_agg(f.movie_id ORDER BY f.score DESC, f.movie_id),
-            array_agg(f.score ORDER BY f.score DESC, f.movie_id)
-        INTO ids, scores
-        FROM (
-            SELECT l.movie_id, l.score
+    -- What the ratings lead to through the published similarities, then movies like those rated.
+    FOREACH way IN ARRAY ARRAY['live', 'content'] LOOP
+        CONTINUE WHEN rated IS NULL OR served >= asked_n;
+        IF way = 'live' THEN
+            CONTINUE WHEN asked.live_id IS NULL;
+            SELECT array_agg(f.movie_id ORDER BY f.score DESC, f.movie_id),
+                array_agg(f.score ORDER BY f.score DESC, f.movie_id)
+            INTO ids, scores
             FROM (
-                SELECT o.movie_id, o.score
-                FROM recsys.live_scores(
-                    asked.run_id, asked.live_id, asked.scoring, rated, given
-                ) AS o
-                ORDER BY o.score DESC, o.movie_id
-            ) AS l
-            JOIN recsys.eligible_movies(
-                asked_user_id, genre_ids, asked_year_from, asked_year_to, shown
-            ) AS m ON m.movie_id = l.movie_id
-            ORDER BY l.score DESC, l.movie_id
-            LIMIT asked_n - served
-        ) AS f;
+                SELECT l.movie_id, l.score
+                FROM (
+                    SELECT o.movie_id, o.score
+                    FROM recsys.live_scores(
+                        asked.run_id, asked.live_id, asked.scoring, rated, given
+                    ) AS o
+                    ORDER BY o.score DESC, o.movie_id
+                ) AS l
+                JOIN recsys.eligible_movies(
+                    asked_user_id, genre_ids, asked_year_from, asked_year_to, shown
+                ) AS m ON m.movie_id = l.movie_id
+                ORDER BY l.score DESC, l.movie_id
+                LIMIT asked_n - served
+            ) AS f;
+        ELSE
+            CONTINUE WHEN asked.content_id IS NULL;
+            SELECT array_agg(f.movie_id ORDER BY f.score DESC, f.movie_id),
+                array_agg(f.score ORDER BY f.score DESC, f.movie_id)
+            INTO ids, scores
+            FROM (
+                SELECT l.movie_id, l.score
+                FROM recsys.content_scores(asked.run_id, asked.content_id, rated, given) AS l
+                JOIN recsys.eligible_movies(
+                    asked_user_id, genre_ids, asked_year_from, asked_year_to, shown
+                ) AS m ON m.movie_id = l.movie_id
+                ORDER BY l.score DESC, l.movie_id
+                LIMIT asked_n - served
+            ) AS f;
+        END IF;
         RETURN QUERY
         SELECT
-            served + f.place::integer, f.movie_id, m.title, f.score, 'live', asked.live,
-            asked.run_id
+            served + f.place::integer, f.movie_id, m.title, f.score, way,
+            CASE way WHEN 'live' THEN asked.live ELSE asked.content END, asked.run_id
         FROM unnest(ids, scores) WITH ORDINALITY AS f (movie_id, score, place)
         JOIN recsys_store.movies AS m ON m.movie_id = f.movie_id
         ORDER BY f.place;
         GET DIAGNOSTICS got = ROW_COUNT;
         served := served + got;
         shown := shown || ids;
-    END IF;
-
-    -- Movies like those rated, by what they are.
-    IF served < asked_n AND asked.content_id IS NOT NULL AND rated IS NOT NULL THEN
-        SELECT array_agg(f.movie_id ORDER BY f.score DESC, f.movie_id),
-            array_agg(f.score ORDER BY f.score DESC, f.movie_id)
-        INTO ids, scores
-        FROM (
-            SELECT l.movie_id, l.score
-            FROM recsys.content_scores(asked.run_id, asked.content_id, rated, given) AS l
-            JOIN recsys.eligible_movies(
-                asked_user_id, genre_ids, asked_year_from, asked_year_to, shown
-            ) AS m ON m.movie_id = l.movie_id
-            ORDER BY l.score DESC, l.movie_id
-            LIMIT asked_n - served
-        ) AS f;
-        RETURN QUERY
-        SELECT
-            served + f.place::integer, f.movie_id, m.title, f.score, 'content', asked.content,
-            asked.run_id
-        FROM unnest(ids, scores) WITH ORDINALITY AS f (movie_id, score, place)
-        JOIN recsys_store.movies AS m ON m.movie_id = f.movie_id
-        ORDER BY f.place;
-        GET DIAGNOSTICS got = ROW_COUNT;
-        served := served + got;
-        shown := shown || ids;
-    END IF;
+    END LOOP;
 
     -- The chart. Each person enters the random one at a place of their own.
     IF asked.chart = 'random' THEN

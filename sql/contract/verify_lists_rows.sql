@@ -20,13 +20,12 @@ DECLARE
     run record;
     one record;
 BEGIN
+    asked_run_id := coalesce(asked_run_id, recsys.require_published());
+    PERFORM recsys.require_run(asked_run_id);
     SELECT r.run_id, r.parameters, r.pruned_at, r.state INTO run
     FROM recsys_store.runs AS r
-    WHERE r.run_id = coalesce(asked_run_id, recsys.require_published());
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no run %', asked_run_id
-            USING ERRCODE = 'P0002', HINT = 'recsys.runs shows the runs there are.';
-    ELSIF run.pruned_at IS NOT NULL OR run.state <> 'complete' THEN
+    WHERE r.run_id = asked_run_id;
+    IF run.pruned_at IS NOT NULL OR run.state <> 'complete' THEN
         RAISE EXCEPTION 'run % has no results here', run.run_id
             USING ERRCODE = '55000', HINT = 'recsys.runs shows which were dropped.';
     END IF;
@@ -54,27 +53,9 @@ BEGIN
         anew AS MATERIALIZED (
             SELECT c.user_id, l.rank, l.movie_id, l.score
             FROM chosen AS c
-            CROSS JOIN LATERAL (
-                SELECT array_agg(r.movie_id) AS rated, array_agg(r.rating) AS given
-                FROM (
-                    SELECT o.movie_id, o.rating FROM recsys_store.ratings AS o
-                    WHERE o.user_id = c.user_id
-                    ORDER BY o.movie_id
-                ) AS r
-            ) AS g
-            CROSS JOIN LATERAL (
-                SELECT
-                    row_number() OVER (ORDER BY s.score DESC, s.movie_id) AS rank, s.movie_id,
-                    s.score
-                FROM recsys.live_scores(
-                    run.run_id, one.model_id, one.scoring, g.rated, g.given
-                ) AS s
-                WHERE NOT EXISTS (
-                    SELECT FROM recsys_store.ratings AS r
-                    WHERE r.user_id = c.user_id AND r.movie_id = s.movie_id
-                )
-                ORDER BY s.score DESC, s.movie_id
-                LIMIT (run.parameters ->> 'list_length')::integer
+            CROSS JOIN LATERAL recsys.list_anew(
+                run.run_id, one.model_id, one.scoring, c.user_id,
+                (run.parameters ->> 'list_length')::integer
             ) AS l
         )
         SELECT

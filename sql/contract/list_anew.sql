@@ -1,0 +1,30 @@
+CREATE OR REPLACE FUNCTION recsys.list_anew(
+    run_id integer, model_id smallint, scoring text, user_id integer, length integer
+)
+RETURNS TABLE (rank bigint, movie_id integer, score double precision)
+-- Inlined where it is called: neither SECURITY DEFINER nor SET.
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT row_number() OVER (ORDER BY s.score DESC, s.movie_id), s.movie_id, s.score
+    FROM (
+        SELECT array_agg(r.movie_id) AS rated, array_agg(r.rating) AS given
+        FROM (
+            SELECT o.movie_id, o.rating FROM recsys_store.ratings AS o
+            WHERE o.user_id = list_anew.user_id
+            ORDER BY o.movie_id
+        ) AS r
+    ) AS g
+    CROSS JOIN LATERAL recsys.live_scores(
+        list_anew.run_id, list_anew.model_id, list_anew.scoring, g.rated, g.given
+    ) AS s
+    WHERE NOT EXISTS (
+        SELECT FROM recsys_store.ratings AS r
+        WHERE r.user_id = list_anew.user_id AND r.movie_id = s.movie_id
+    )
+    ORDER BY s.score DESC, s.movie_id
+    LIMIT list_anew.length
+$$;
+
+REVOKE ALL ON FUNCTION recsys.list_anew(integer, smallint, text, integer, integer) FROM PUBLIC;
+COMMENT ON FUNCTION recsys.list_anew(integer, smallint, text, integer, integer) IS
+'Internal: the list a user''s ratings as they are now lead to by a model''s published similarities, as its run would store it. The caller plans nested loops along the keys';
