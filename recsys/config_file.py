@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Any
 import tomlkit
 
 from recsys.errors import ConfigError
+from recsys.files import written_whole
 
 Key = tuple[str, ...]
 """The way to a value through the tables, as `("models", "ease", "weights")`."""
@@ -97,22 +96,5 @@ def write_table(path: Path, key: Key, values: Mapping[str, Any]) -> None:
         table = table[name]
     for name, value in values.items():
         table[name] = list(value) if isinstance(value, tuple) else value
-    _replace(path, tomlkit.dumps(document))
-
-
-def _replace(path: Path, text: str) -> None:
-    try:
-        mode = path.stat().st_mode if path.exists() else 0o644
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with open(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, mode)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
-    except OSError as exc:
-        raise ConfigError(f"{path} cannot be written: {exc.strerror}") from exc
+    with written_whole(path) as file:
+        file.write(tomlkit.dumps(document).encode())

@@ -312,6 +312,10 @@ class Factors:
     item_bias: Float64 | None = None
 
 
+RATING_METRICS = ("rmse", "mae")
+"""Errors of predicted ratings: of these metrics less is better."""
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One measured figure of a model."""

@@ -1,17 +1,16 @@
-"""Pictures and what they share: their style, bars with intervals, files whole or not at all."""
+"""Pictures and what they share: their style, and bars with intervals."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from recsys.errors import ConfigError
+from recsys.files import check_writable, written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,14 +60,6 @@ def check_target(path: Path) -> None:
     check_writable(path)
 
 
-def check_writable(path: Path) -> None:
-    """Raise ConfigError where no file can be written to `path`."""
-    if path.is_dir():
-        raise ConfigError(f"{path} cannot be written: it is a folder")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ConfigError(f"{path} cannot be written: {path.parent} is no folder we may write to")
-
-
 def bars(
     axes: Axes,
     names: Sequence[str],
@@ -115,25 +106,3 @@ def quietly_drawing(style: dict[Any, Any] | None = None) -> Iterator[None]:
     with rc_context({**STYLE, **(style or {})}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """Yield a file that takes the place of `path` at the end; after an error nothing does.
-
-    Raises ConfigError where the system refuses.
-    """
-    beside: str | None = None
-    try:
-        handle, beside = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
-        with open(handle, "wb") as file:
-            yield file
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-        beside = None
-    except OSError as exc:
-        raise ConfigError(f"{path} cannot be written: {exc.strerror}") from exc
-    finally:
-        if beside is not None:
-            with suppress(OSError):
-                os.unlink(beside)

@@ -11,6 +11,7 @@ import typer
 from recsys import settings
 from recsys.cli import show
 from recsys.cli.options import Json, database
+from recsys.domain import RATING_METRICS
 
 if TYPE_CHECKING:
     from recsys.jobs.tune import Trial, TuneReport
@@ -75,7 +76,7 @@ class _Line:
 def _tables(report: TuneReport) -> None:
     lines = [_line(rank, trial) for rank, trial in enumerate(report.trials, 1)]
     title = f"{report.model} by {report.metric}, inside the train part of {report.protocol}"
-    unit = "ratings" if report.metric in ("rmse", "mae") else "users"
+    unit = "ratings" if report.metric in RATING_METRICS else "users"
     columns = ("rank", "trial", "parameters", "figure", "train_s")
     show.rows(lines, columns, title=title, caption=f"on {report.n:,} {unit}")
     for trial in report.trials:

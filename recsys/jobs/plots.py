@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys.domain import Metric
+from recsys.domain import RATING_METRICS, Metric
 from recsys.jobs.evaluate import Evaluated, EvaluationReport
 from recsys.pictures import STYLE, bars, save
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 WIDTH_IN, BAR_IN, REST_IN = 7.5, 0.3, 1.3
 """Size of a chart in inches: its width, a bar's height, and the title and axis of each panel."""
-BEST_LAST = ("rmse", "mae")
-"""Metrics of which less is better."""
 
 
 def plot_evaluation(report: EvaluationReport, path: Path) -> None:
@@ -47,7 +45,7 @@ def evaluation_figure(report: EvaluationReport) -> Figure:
 def _measured(report: EvaluationReport, name: str) -> list[Evaluated]:
     """Return the models that have a figure, the best first."""
     found = [one for one in report.evaluated if one.figure(name) is not None]
-    sign = 1 if name in BEST_LAST else -1
+    sign = 1 if name in RATING_METRICS else -1
     return sorted(found, key=lambda one: (sign * (one.figure(name) or 0), one.model))
 
 

@@ -14,7 +14,7 @@ from recsys.algorithms.predict import predict_ratings
 from recsys.algorithms.registry import MODELS, make_config
 from recsys.algorithms.search import draws, searched
 from recsys.algorithms.spec import ModelSpec
-from recsys.domain import Float64, Interactions, ModelOutput
+from recsys.domain import RATING_METRICS, Float64, Interactions, ModelOutput
 from recsys.errors import ConfigError, EvaluationError, RecsysError
 from recsys.evaluation.intervals import Interval, difference_interval
 from recsys.evaluation.protocols import PROTOCOLS, Material, Protocol
@@ -34,7 +34,6 @@ from recsys.jobs.stages import StageClock
 from recsys.storage import schema
 from recsys.storage.engine import Database
 
-RATING_METRICS = ("rmse", "mae")
 METRICS = (*RANKING_METRICS, *RATING_METRICS)
 INNER = "random-90-10"
 """How a train part is divided of a protocol whose own split comes with the data set."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recsys.errors import UnknownMovie
-from recsys.service.question import HINTS, Question, Rows, able, row, rows
+from recsys.service.question import HINTS, Question, Rows, row, rows
 from recsys.service.results import (
     ChartEntry,
     ChartPlace,
@@ -15,6 +15,7 @@ from recsys.service.results import (
     MovieDetails,
     SimilarMovie,
 )
+from recsys.service.runs import able
 
 SIMILAR = """
 SELECT rank, movie_id, title, score, model, run_id
@@ -66,7 +67,7 @@ ORDER BY asked.place
 
 def similar(movie_id: int, n: int, model: str | None) -> Question[Rows[SimilarMovie]]:
     values = {"movie_id": movie_id, "n": n, "model": model}
-    doubt = able(model, "similar movies", lambda known: known["kind"] != "chart")
+    doubt = able(model, "similar movies", lambda known: known.kind != "chart")
     return rows(SimilarMovie, SIMILAR, values, if_nothing=doubt)
 
 

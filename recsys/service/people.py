@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.rows import tuple_row
 
 from recsys.errors import NotPublished, UnknownMovie
-from recsys.service.question import FIRST_STEPS, HINTS, Question, Rows, able, row, rows
+from recsys.service.question import FIRST_STEPS, HINTS, Question, Rows, row, rows
 from recsys.service.results import (
     Because,
     Rating,
@@ -20,6 +20,7 @@ from recsys.service.results import (
     SimilarUser,
     UserStatus,
 )
+from recsys.service.runs import able
 from recsys.storage.pool import Statement
 
 RECOMMEND = """
@@ -150,8 +151,7 @@ def _wanted(
 
 def similar_users(user_id: int, n: int, model: str | None) -> Question[Rows[SimilarUser]]:
     values = {"user_id": user_id, "n": n, "model": model}
-    by_users = "user_neighbours"
-    doubt = able(model, "similar users", lambda known: known["prediction"] == by_users)
+    doubt = able(model, "similar users", lambda known: known.prediction == "user_neighbours")
     return rows(SimilarUser, SIMILAR_USERS, values, if_nothing=doubt)
 
 
@@ -163,7 +163,7 @@ def predict_rating(user_id: int, movie_id: int, model: str | None) -> Question[f
         return None if rating is None else float(rating)
 
     values = {"user_id": user_id, "movie_id": movie_id, "model": model}
-    doubt = able(model, "predicted ratings", lambda known: bool(known["prediction"]))
+    doubt = able(model, "predicted ratings", lambda known: known.prediction is not None)
     return Question([Statement(PREDICT_RATING, tuple_row)], values, answer, if_nothing=doubt)
 
 

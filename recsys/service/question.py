@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import starmap
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from psycopg.rows import dict_row, scalar_row, tuple_row
+from psycopg.rows import scalar_row, tuple_row
 
 from recsys.errors import (
     ConfigError,
@@ -39,13 +39,6 @@ REFUSED: Mapping[str | None, type[RecsysError]] = {
     "55000": NotPublished,
 }
 REFUSED_OF_RUNS = {**REFUSED, "P0002": RunError, "55000": RunError}
-PUBLISHED_MODELS = """
-SELECT m.model, m.kind, m.prediction
-FROM recsys.models AS m
-JOIN recsys.runs AS r ON r.parameters -> 'models' ? m.model
-WHERE r.published
-ORDER BY m.model
-"""
 HINTS = {NotPublished: FIRST_STEPS, UnknownMovie: "find its id with `recsys search TITLE`"}
 
 
@@ -120,21 +113,6 @@ def row(
         return kind(*found[0][0])
 
     return Question([Statement(query, tuple_row)], values, answer)
-
-
-def able(model: str | None, ability: str, fits: Callable[[dict[str, Any]], bool]) -> Question[None]:
-    """Ask whether a model gives such answers at all; without a name all is well."""
-
-    def answer(found: list[list[Any]]) -> None:
-        fitting = [known["model"] for known in found[0] if fits(known)]
-        if model is not None and model not in fitting:
-            refresh = "name one in [refresh] models of recsys.toml, then `recsys refresh`"
-            raise ConfigError(
-                f"no {ability} of a model {model!r} are published",
-                hint=f"models: {', '.join(fitting)}" if fitting else refresh,
-            )
-
-    return Question([Statement(PUBLISHED_MODELS, dict_row)], {}, answer)
 
 
 def is_empty() -> Question[bool]:

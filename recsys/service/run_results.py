@@ -13,6 +13,8 @@ class PublishedModel:
     """chart, similarity or personal."""
     score_meaning: str
     description: str
+    prediction: str | None
+    """By what it predicts ratings: factors, user_neighbours, movie_neighbours; None: not at all."""
     is_default: bool
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from psycopg.rows import class_row, dict_row
 
-from recsys.errors import NotPublished, RunError
+from recsys.errors import ConfigError, NotPublished, RunError
 from recsys.service.question import FIRST_STEPS, REFUSED_OF_RUNS, Question, Rows, row, rows
 from recsys.service.results import (
     Freshness,
@@ -52,7 +53,8 @@ WHERE r.published
 """
 MODELS = """
 SELECT
-    m.model, m.kind, m.score_meaning, m.description, m.model = r.default_model AS is_default
+    m.model, m.kind, m.score_meaning, m.description, m.prediction,
+    m.model = r.default_model AS is_default
 FROM recsys.runs AS r
 JOIN recsys.models AS m ON r.parameters -> 'models' ? m.model
 WHERE r.published
@@ -164,6 +166,22 @@ def models() -> Question[Rows[PublishedModel]]:
         return question.answer(found)
 
     return Question(question.statements, question.values, answer)
+
+
+def able(model: str | None, ability: str, fits: Callable[[PublishedModel], bool]) -> Question[None]:
+    """Ask whether a model gives such answers at all; without a name all is well."""
+    question = models()
+
+    def answer(found: list[list[Any]]) -> None:
+        fitting = sorted(known.model for known in question.answer(found) if fits(known))
+        if model is not None and model not in fitting:
+            refresh = "name one in [refresh] models of recsys.toml, then `recsys refresh`"
+            raise ConfigError(
+                f"no {ability} of a model {model!r} are published",
+                hint=f"models: {', '.join(fitting)}" if fitting else refresh,
+            )
+
+    return Question(question.statements, {}, answer)
 
 
 def _nothing_published() -> NotPublished:

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
+from recsys.domain import RATING_METRICS
 from recsys.pictures import BAR, STYLE, WHISKER, bars
 from recsys.service.report.findings import (
     Findings,
@@ -30,7 +31,6 @@ GENRES, VALUES, TIME_LABELS, LABEL = 20, 24, 6, 26
 """Genres drawn; rating values told apart; dates written on an axis; characters of a name."""
 STEPS = (1, 2, 5, 10)
 LEADING = {"ndcg@10": "nDCG@10, more is better", "rmse": "RMSE, less is better"}
-LESS_IS_BETTER = ("rmse", "mae")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def leading_metrics(measured: Sequence[Measured]) -> list[tuple[str, str]]:
 
 def ranked(measured: Sequence[Measured], protocol: str, metric: str) -> list[Measured]:
     """Return the figures of the models by a metric, the best first."""
-    sign = 1 if metric in LESS_IS_BETTER else -1
+    sign = 1 if metric in RATING_METRICS else -1
     found = [m for m in measured if (m.protocol, m.metric) == (protocol, metric)]
     return sorted(found, key=lambda m: (sign * m.value, m.model))
 

@@ -14,9 +14,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from recsys.domain import RATING_METRICS
 from recsys.pictures import BAR, DPI, GRID, INK, WHISKER, quietly_drawing
 from recsys.service.report.clouds import Cloud
-from recsys.service.report.figures import ACCENT, LEADING, LESS_IS_BETTER, Plot, plot_name
+from recsys.service.report.figures import ACCENT, LEADING, Plot, plot_name
 from recsys.service.report.findings import (
     Findings,
     Measured,
@@ -55,7 +56,7 @@ class ModelTable:
             return None
         place = self.metrics.index(metric)
         values = [cell.value for _, cells in self.rows if (cell := cells[place]) is not None]
-        return min(values) if metric in LESS_IS_BETTER else max(values)
+        return min(values) if metric in RATING_METRICS else max(values)
 
 
 def render(
@@ -145,7 +146,7 @@ def _place(metric: str) -> int:
 
 def _order(cells: Sequence[Measured | None]) -> list[tuple[bool, float]]:
     """Return what sorts the best of the first column first, those without one last."""
-    signs = [1 if cell and cell.metric in LESS_IS_BETTER else -1 for cell in cells]
+    signs = [1 if cell and cell.metric in RATING_METRICS else -1 for cell in cells]
     return [(c is None, s * c.value if c else 0.0) for c, s in zip(cells, signs, strict=True)]
 
 

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from recsys.errors import ConfigError
-from recsys.pictures import check_writable, require
+from recsys.files import check_writable
+from recsys.pictures import require
 
 PAGE_SUFFIXES = (".html", ".htm")
 

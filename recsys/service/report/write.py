@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from recsys.errors import ConfigError
-from recsys.pictures import written_whole
+from recsys.files import written_whole
 from recsys.service.report.clouds import Cloud, cloud, cloud_of_titles
 from recsys.service.report.figures import draw
 from recsys.service.report.findings import Findings

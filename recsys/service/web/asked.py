@@ -15,6 +15,7 @@ MOST_RATINGS = 10_000
 # PostgreSQL's text holds no NUL.
 TEXT = r"^[^\x00]*$"
 
+Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
 UserId = Annotated[int, Path(ge=0, le=LARGEST_ID, description="Id of the user.", examples=[1])]
 MovieId = Annotated[int, Path(ge=0, le=LARGEST_ID, description="Id of the movie.", examples=[1])]
 RunId = Annotated[int, Path(ge=0, le=LARGEST_ID, description="Number of the run.", examples=[1])]
@@ -52,7 +53,7 @@ class RatingsGiven(BaseModel):
 
     ratings: Annotated[
         dict[
-            Annotated[int, Field(ge=0, le=LARGEST_ID)],
+            Id,
             Annotated[float, Field(allow_inf_nan=False, strict=True)],
         ],
         Field(max_length=MOST_RATINGS, description="Rating of each movie, by its id."),

@@ -9,12 +9,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import Field
 
 from recsys.errors import UnknownUser
 from recsys.service.async_recommender import AsyncRecommender
 from recsys.service.results import Reason
-from recsys.service.web.asked import LARGEST_ID, TEXT, MovieId, UserId, asked
+from recsys.service.web.asked import LARGEST_ID, Id, Model, MovieId, UserId, asked
 from recsys.service.web.drawing import bars
 from recsys.service.web.movie_pages import cards_of
 from recsys.service.web.rendering import page
@@ -25,9 +24,6 @@ SHOWN = 20
 SEE_OTHER = 303
 
 router = APIRouter(include_in_schema=False)
-
-Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
-ModelName = Annotated[str | None, Query(pattern=TEXT, max_length=100)]
 
 
 @router.get("/person")
@@ -45,7 +41,7 @@ async def anybody(request: Request) -> Response:
 
 @router.get("/person/{user_id}")
 async def person(
-    request: Request, user_id: UserId, model: ModelName = None, reasons: bool = False
+    request: Request, user_id: UserId, model: Model = None, reasons: bool = False
 ) -> Response:
     """Reasons take longer than all the rest: a page with scripts asks for them afterwards."""
     recommender = asked(request)
@@ -85,7 +81,7 @@ async def reasons_alone(
     request: Request,
     user_id: UserId,
     movie: Annotated[list[Id], Query(max_length=RECOMMENDED)],
-    model: ModelName = None,
+    model: Model = None,
 ) -> Response:
     """Reasons alone, for a page that is open."""
     recommender = asked(request)
@@ -100,7 +96,7 @@ async def reasons_alone(
 
 @router.get("/person/{user_id}/why/{movie_id}")
 async def why(
-    request: Request, user_id: UserId, movie_id: MovieId, model: ModelName = None
+    request: Request, user_id: UserId, movie_id: MovieId, model: Model = None
 ) -> Response:
     recommender = asked(request)
     movie, rows = await gather(
