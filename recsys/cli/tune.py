@@ -11,7 +11,6 @@ import typer
 from recsys import settings
 from recsys.cli import show
 from recsys.cli.options import Json, database
-from recsys.domain import RATING_METRICS
 
 if TYPE_CHECKING:
     from recsys.jobs.tune import Trial, TuneReport
@@ -74,6 +73,8 @@ class _Line:
 
 
 def _tables(report: TuneReport) -> None:
+    from recsys.domain import RATING_METRICS  # brings SciPy, which other commands do without
+
     lines = [_line(rank, trial) for rank, trial in enumerate(report.trials, 1)]
     title = f"{report.model} by {report.metric}, inside the train part of {report.protocol}"
     unit = "ratings" if report.metric in RATING_METRICS else "users"

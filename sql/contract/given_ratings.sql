@@ -13,7 +13,7 @@ BEGIN
     END IF;
     SELECT e.key, e.value INTO wrong
     FROM jsonb_each(given_ratings.ratings) AS e
-    WHERE e.key !~ '^[0-9]{1,9}$' OR jsonb_typeof(e.value) <> 'number'
+    WHERE e.key !~ '^(0|[1-9][0-9]{0,8})$' OR jsonb_typeof(e.value) <> 'number'
     ORDER BY e.key
     LIMIT 1;
     IF FOUND THEN

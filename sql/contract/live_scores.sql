@@ -5,20 +5,21 @@ RETURNS TABLE (movie_id integer, score double precision)
 -- Inlined where it is called: neither SECURITY DEFINER nor SET.
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-    -- One of the two is planned to be left out at once; in one, each weight would be added up thrice.
+    -- One of the two looks up NULL and is empty at once; a condition of its own would be passed by
+    -- each of 100,000 weights, and in one query each would be added up thrice.
     SELECT s.similar_movie_id, sum(s.score)
-    FROM unnest(live_scores.rated) AS g (movie_id)
-    JOIN recsys_store.movie_similarities AS s ON s.movie_id = g.movie_id
-    WHERE live_scores.scoring = 'sum'
+    FROM recsys_store.movie_similarities AS s
+    WHERE s.movie_id = ANY (CASE live_scores.scoring WHEN 'sum' THEN live_scores.rated END)
       AND s.run_id = live_scores.run_id AND s.model_id = live_scores.model_id
     GROUP BY s.similar_movie_id
     HAVING sum(s.score) > 0
     UNION ALL
     SELECT s.similar_movie_id, sum(s.score * g.rating) / count(*)
-    FROM unnest(live_scores.rated, live_scores.given) AS g (movie_id, rating)
+    FROM unnest(
+        CASE live_scores.scoring WHEN 'sum' THEN NULL ELSE live_scores.rated END, live_scores.given
+    ) AS g (movie_id, rating)
     JOIN recsys_store.movie_similarities AS s ON s.movie_id = g.movie_id
-    WHERE live_scores.scoring <> 'sum'
-      AND s.run_id = live_scores.run_id AND s.model_id = live_scores.model_id
+    WHERE s.run_id = live_scores.run_id AND s.model_id = live_scores.model_id
     GROUP BY s.similar_movie_id
 $$;
 

@@ -12,7 +12,7 @@ SIMILAR, NEAR_USERS, LISTS, USER, MOVIE, SEEN = (
         "movie_factors", "run_users",
     )
 )  # fmt: skip
-CHARTS, MOVIE_IN_CHART = "uq_movie_charts_model_id_genre_id_rank_run_id", "ix_movie_charts_movie_id"
+CHARTS, MOVIE_IN_CHART = "uq_movie_charts_run_id_model_id_genre_id_rank", "ix_movie_charts_movie_id"
 SCANS = sa.text("""
 SELECT relname, pg_stat_get_xact_numscans(oid) FROM pg_class
 WHERE relnamespace = 'recsys_store'::regnamespace AND relname ~ '_run_[0-9]+$'

@@ -23,6 +23,7 @@ def ask(connection, ratings, n=10, model=None):
         ("[]", "22023", "ratings must be an object of movie ids and ratings, not array", FORM),
         ("5", "22023", "ratings must be an object of movie ids and ratings, not number", FORM),
         ('{"one": 5}', "22023", 'ratings has "one": 5, which is no rating of a movie', FORM),
+        ('{"1": 5, "01": 4}', "22023", 'ratings has "01": 4, which is no rating of a movie', FORM),
         ('{"": 5}', "22023", 'ratings has "": 5, which is no rating of a movie', FORM),
         ('{"-1": 5}', "22023", 'ratings has "-1": 5, which is no rating of a movie', FORM),
         ('{"1.5": 5}', "22023", 'ratings has "1.5": 5, which is no rating of a movie', FORM),
@@ -78,8 +79,6 @@ def test_who_gave_nothing_gets_the_chart(published):
 
 
 def test_of_a_movie_given_twice_the_last_rating_counts(everything):
-    twice = ask(everything, '{"1": 1.0, "01": 1.0, "1": 5.0}', 20, "pearson_average")
-    assert len(twice) == 20
     once = ask(everything, '{"1": 5.0}', 20, "pearson_average")
     assert ask(everything, '{"1": 1.0, "1": 5.0}', 20, "pearson_average") == once
 

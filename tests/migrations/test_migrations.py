@@ -36,6 +36,11 @@ SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_cons
 WHERE connamespace = 'recsys_store'::regnamespace AND contype <> 'n'
   AND conrelid::regclass::text !~ '_run_[0-9]+$' AND conparentid = 0 ORDER BY 1, 2
 """)
+RUN_KEYS = sa.text(r"""
+SELECT tablename, indexname, indexdef FROM pg_indexes
+WHERE schemaname = 'recsys_store' AND tablename ~ '^(movie_similarities|user_recommendations|movie_charts)_run_\d+$'
+ORDER BY 1, 2
+""")
 UNINDEXED = sa.text("""
 SELECT k.conrelid::regclass::text, k.conname
 FROM pg_constraint AS k
@@ -137,12 +142,15 @@ def test_a_database_with_every_model_goes_down_to_the_first_revision_and_up(
 ):
     with make_database(everything_template).transaction() as connection:
         before = structure(connection)
+        keys = connection.execute(RUN_KEYS).all()
         lists = connection.execute(sa.text(RECOMMEND.format(1, 30))).all()
         connection.execute(sa.text("DROP SCHEMA recsys CASCADE"))
         command.downgrade(config(connection), "0001")
         assert schema.revision(connection) == "0001"
         schema.upgrade(connection)
         assert structure(connection) == before
+        assert len(keys) == 4
+        assert connection.execute(RUN_KEYS).all() == keys
         command.check(config(connection))
         assert connection.execute(sa.text(RECOMMEND.format(1, 30))).all() == lists
 

@@ -57,7 +57,7 @@ movie_similarities = _result_table(
     _id("similar_movie_id", "The neighbour"),
     _score("Similarity, or the weight with which the movie speaks for it"),
     sa.PrimaryKeyConstraint(
-        "movie_id", "model_id", "rank", "run_id", postgresql_include=["similar_movie_id", "score"]
+        "movie_id", "run_id", "model_id", "rank", postgresql_include=["similar_movie_id", "score"]
     ),
     _rank_positive(),
     finite("score"),
@@ -73,7 +73,7 @@ user_similarities = _result_table(
     sa.Column("common_ratings", sa.Integer, nullable=False, comment="Movies both have rated"),
     _score("Similarity of taste"),
     sa.PrimaryKeyConstraint(
-        "user_id", "model_id", "rank", "run_id", postgresql_include=["similar_user_id", "score"]
+        "user_id", "run_id", "model_id", "rank", postgresql_include=["similar_user_id", "score"]
     ),
     _rank_positive(),
     finite("score"),
@@ -94,7 +94,7 @@ user_recommendations = _result_table(
         comment="For a hybrid the model the row came from, whose score it is; NULL: its own",
     ),
     sa.PrimaryKeyConstraint(
-        "user_id", "model_id", "rank", "run_id", postgresql_include=["movie_id", "score"]
+        "user_id", "run_id", "model_id", "rank", postgresql_include=["movie_id", "score"]
     ),
     _rank_positive(),
     finite("score"),
@@ -110,7 +110,7 @@ movie_charts = _result_table(
     _score("The chart's score, higher is better"),
     sa.Column("mean_rating", DOUBLE_PRECISION, comment="Mean of those ratings"),
     sa.UniqueConstraint(
-        "model_id", "genre_id", "rank", "run_id", postgresql_nulls_not_distinct=True
+        "run_id", "model_id", "genre_id", "rank", postgresql_nulls_not_distinct=True
     ),
     _rank_positive(),
     finite("score"),
