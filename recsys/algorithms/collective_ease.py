@@ -24,7 +24,7 @@ from recsys.domain import Float64, Int64, Interactions, ModelOutput
 class CollectiveEaseConfig:
     regularization: float = 300.0
     """lambda, added to the diagonal of the Gram matrix."""
-    weights: int = 500
+    weights: int = 400
     """Targets kept for each item, the strongest by magnitude."""
     min_raters: float = 0.6
     """Weights below `min_raters / lambda` are dropped; 0 keeps them."""

@@ -27,7 +27,7 @@ _BYTES_A_COLUMN = 48
 class EaseConfig:
     regularization: float = 600.0
     """lambda, added to the diagonal of the Gram matrix."""
-    weights: int = 500
+    weights: int = 400
     """Targets kept for each item, the strongest by magnitude."""
     min_raters: float = 0.6
     """Weights below `min_raters / lambda` are dropped: one common rater of a movie that hardly

@@ -177,8 +177,8 @@ class Bench:
         with self.connection() as connection:
             rows = connection.execute(
                 "SELECT user_id FROM recsys_store.run_users "
-                "WHERE ratings_count BETWEEN %s - 5 AND %s + 5",
-                [count, count],
+                "WHERE run_id = %s AND ratings_count BETWEEN %s - 5 AND %s + 5",
+                [self.run_id, count, count],
             ).fetchall()
         return [row[0] for row in rows]
 

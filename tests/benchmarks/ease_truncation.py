@@ -3,8 +3,8 @@
     python tests/benchmarks/ease_truncation.py --data FOLDER [--regularization 600 ...] [--validate]
 
 FOLDER holds `ratings.csv` (ml-latest, ml-20m and later) or `u.data` (ml-100k). 75 % of the ratings,
-drawn at random, are the training set. With --validate the training set alone is split again, which
-is where a regularization is to be chosen.
+drawn at random, are the training set, once for each seed. With --validate the training set alone is
+split again, which is where a number of weights or a regularization is to be chosen.
 """
 
 from __future__ import annotations
@@ -88,21 +88,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--regularization", type=float, nargs="+", default=[600.0])
-    parser.add_argument("--weights", type=int, nargs="*", default=[50, 100, 200, 300, 500, 1000])
+    weights = [50, 100, 200, 300, 400, 500, 1000]
+    parser.add_argument("--weights", type=int, nargs="*", default=weights)
     parser.add_argument("--min-raters", type=float, default=0.6)
     parser.add_argument("--validate", action="store_true")
-    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[42, 1, 2, 3, 4])
     asked = parser.parse_args()
-    data = split(read_ratings(asked.data), asked.seed)
+    ratings = read_ratings(asked.data)
+    splits = [split(ratings, seed) for seed in asked.seeds]
     if asked.validate:
-        data = split(data.train, asked.seed + 1)
+        splits = [
+            split(data.train, seed + 1000) for data, seed in zip(splits, asked.seeds, strict=True)
+        ]
     for regularization in asked.regularization:
-        figures = measure(data, regularization, asked.min_raters, asked.weights)
-        for name, (value, rows) in figures.items():
-            lost = 100 * (1 - value / figures["all"][0])
+        figures = [
+            measure(data, regularization, asked.min_raters, asked.weights) for data in splits
+        ]
+        for name in figures[0]:
+            values = np.array([of_seed[name][0] for of_seed in figures])
+            lost = 100 * (1 - values / [of_seed["all"][0] for of_seed in figures])
+            error = lost.std(ddof=1) / len(lost) ** 0.5 if len(lost) > 1 else np.nan
+            rows = round(np.mean([of_seed[name][1] for of_seed in figures]))
             sys.stdout.write(
-                f"lambda {regularization:7g}  weights {name:>5}  rows {rows:>9,}"
-                f"  nDCG@10 {value:.4f}  lost {lost:5.2f} %\n"
+                f"lambda {regularization:7g}  weights {name:>5}  rows {rows:>10,}"
+                f"  nDCG@10 {values.mean():.4f}  lost {lost.mean():5.2f} +- {error:.2f} %\n"
             )
 
 
