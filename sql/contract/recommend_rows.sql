@@ -44,7 +44,8 @@ DECLARE
     way text;
 BEGIN
     -- What nearly everybody asks for: the default list as the run stored it, of somebody whose
-    -- ratings are the same and who blocks nothing, all n of it. The rest goes the long way.
+    -- ratings are the same and who blocks nothing. The rest goes the long way, and so does what
+    -- follows a list that is shorter than n.
     IF asked_n > 0 AND asked_ratings IS NULL AND asked_model IS NULL AND asked_genres IS NULL
         AND asked_year_from IS NULL AND asked_year_to IS NULL
     THEN
@@ -71,14 +72,10 @@ BEGIN
                 SELECT FROM recsys_store.blocks AS b WHERE b.user_id = asked_user_id
             )
           AND NOT (SELECT c.changed FROM recsys.changed_since(published_id, asked_user_id) AS c)
-          AND EXISTS (
-                SELECT FROM recsys_store.user_recommendations AS o
-                WHERE o.run_id = published_id AND o.model_id = default_id
-                  AND o.user_id = asked_user_id AND o.rank = asked_n
-            )
         ORDER BY u.rank
         LIMIT asked_n;
-        IF FOUND THEN
+        GET DIAGNOSTICS served = ROW_COUNT;
+        IF served >= asked_n THEN
             RETURN;
         END IF;
     END IF;
@@ -108,7 +105,9 @@ BEGIN
     ELSE
         SELECT c.changed INTO changed FROM recsys.changed_since(asked.run_id, asked_user_id) AS c;
     END IF;
-    IF NOT changed AND genre_ids IS NULL AND coalesce(asked_year_from, asked_year_to) IS NULL THEN
+    IF served > 0 THEN
+        NULL;  -- as above
+    ELSIF NOT changed AND genre_ids IS NULL AND coalesce(asked_year_from, asked_year_to) IS NULL THEN
         -- Nothing rated is on the list then: only what is blocked is left out.
         RETURN QUERY
         SELECT
