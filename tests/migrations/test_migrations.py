@@ -7,6 +7,7 @@ from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
 from recsys.settings import RefreshSettings
 from recsys.storage import schema
+from recsys.storage.tables import STORE, metadata
 
 TABLES = sa.text("""
 SELECT c.relname, obj_description(c.oid, 'pg_class') FROM pg_class AS c
@@ -38,7 +39,8 @@ WHERE connamespace = 'recsys_store'::regnamespace AND contype <> 'n'
 """)
 RUN_KEYS = sa.text(r"""
 SELECT tablename, indexname, indexdef FROM pg_indexes
-WHERE schemaname = 'recsys_store' AND tablename ~ '^(movie_similarities|user_recommendations|movie_charts)_run_\d+$'
+WHERE schemaname = 'recsys_store'
+  AND tablename ~ '^(movie_similarities|user_recommendations|movie_charts)_run_\d+$'
 ORDER BY 1, 2
 """)
 UNINDEXED = sa.text("""
@@ -108,6 +110,21 @@ def test_up_from_empty_matches_the_models(empty_database):
         command.upgrade(config(connection), "head")
         command.check(config(connection))
         assert schema.revision(connection) == schema.head()
+
+
+def test_keys_are_those_of_the_models(empty_database):
+    """What alembic does not compare: columns of keys in their order, what they include, checks."""
+    described = sa.text(str(KEYS).replace("recsys_store", "described"))
+    with empty_database.transaction() as connection:
+        command.upgrade(config(connection), "head")
+        found = [key for key in connection.execute(KEYS) if "alembic_version" not in key[0]]
+        connection.execute(sa.text("CREATE SCHEMA described"))
+        renamed = connection.execution_options(schema_translate_map={STORE: "described"})
+        metadata.create_all(renamed)
+        assert [
+            tuple(text.replace("described.", "recsys_store.") for text in key)
+            for key in connection.execute(described)
+        ] == [tuple(key) for key in found]
 
 
 def test_down_to_nothing_and_up_again_gives_the_same(database):
