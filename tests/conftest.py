@@ -34,6 +34,7 @@ os.environ.pop("COLUMNS", None)
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = f"recsys_test_template_{os.getpid()}"
 numbers = itertools.count(1)
+SHARED_MEMORY, ROOM = Path("/dev/shm"), 4 << 30
 
 CHROMIUM = os.environ.get("RECSYS_CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -60,10 +61,18 @@ def with_database(url: str, name: str) -> str:
     return parsed.render_as_string(hide_password=False)
 
 
+def _in_memory() -> Path | None:
+    """Find a folder that is no disk: databases are made there in a tenth of the time."""
+    with suppress(OSError):
+        if os.access(SHARED_MEMORY, os.W_OK) and shutil.disk_usage(SHARED_MEMORY).free > ROOM:
+            return SHARED_MEMORY
+    return None
+
+
 @pytest.fixture(scope="session")
 def server_home() -> Iterator[Path]:
     # Not pytest's own folder: as root that one is closed to the server's user.
-    home = Path(tempfile.mkdtemp(prefix="recsys-tests-"))
+    home = Path(tempfile.mkdtemp(prefix="recsys-tests-", dir=_in_memory()))
     home.chmod(0o755)
     yield home
     shutil.rmtree(home, ignore_errors=True)
@@ -81,6 +90,7 @@ def server_url(server_home: Path) -> Iterator[str]:
         with psycopg.connect(url, autocommit=True) as connection:
             # What the tests write need not outlive a power cut.
             connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("ALTER SYSTEM SET max_wal_size = '256MB'")
             connection.execute("SELECT pg_reload_conf()")
         yield url
 
