@@ -14,16 +14,15 @@ from recsys.storage import results
 from recsys.storage.matrices import WAIT_FOR_INGEST
 from recsys.storage.tables import STORE
 
-# As recsys.changed_since has it, of everybody at once.
+# By the ratings themselves: some may have passed the triggers that record changes.
 CHANGED = """
 SELECT user_id, n.ratings_count, n.ratings_hash
 FROM (
     SELECT
-        r.user_id, CAST(sum(r.ratings_count) AS integer) AS ratings_count,
-        bit_xor(r.ratings_hash) AS ratings_hash
-    FROM recsys_store.rating_changes AS r
+        r.user_id, CAST(count(*) AS integer) AS ratings_count,
+        bit_xor(recsys.rating_hash(r.movie_id, r.rating)) AS ratings_hash
+    FROM recsys_store.ratings AS r
     GROUP BY r.user_id
-    HAVING bit_xor(r.ratings_hash) <> 0
 ) AS n
 FULL JOIN (
     SELECT u.user_id, u.ratings_hash FROM recsys_store.run_users AS u WHERE u.run_id = :base

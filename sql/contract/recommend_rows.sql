@@ -160,41 +160,31 @@ BEGIN
     -- What the ratings lead to through the published similarities, then movies like those rated.
     FOREACH way IN ARRAY ARRAY['live', 'content'] LOOP
         CONTINUE WHEN rated IS NULL OR served >= asked_n;
-        IF way = 'live' THEN
-            CONTINUE WHEN asked.live_id IS NULL;
-            SELECT array_agg(f.movie_id ORDER BY f.score DESC, f.movie_id),
-                array_agg(f.score ORDER BY f.score DESC, f.movie_id)
-            INTO ids, scores
+        SELECT array_agg(f.movie_id ORDER BY f.score DESC, f.movie_id),
+            array_agg(f.score ORDER BY f.score DESC, f.movie_id)
+        INTO ids, scores
+        FROM (
+            SELECT l.movie_id, l.score
             FROM (
-                SELECT l.movie_id, l.score
-                FROM (
-                    SELECT o.movie_id, o.score
-                    FROM recsys.live_scores(
-                        asked.run_id, asked.live_id, asked.scoring, rated, given
-                    ) AS o
-                    ORDER BY o.score DESC, o.movie_id
-                ) AS l
-                JOIN recsys.eligible_movies(
-                    asked_user_id, genre_ids, asked_year_from, asked_year_to, shown
-                ) AS m ON m.movie_id = l.movie_id
-                ORDER BY l.score DESC, l.movie_id
-                LIMIT asked_n - served
-            ) AS f;
-        ELSE
-            CONTINUE WHEN asked.content_id IS NULL;
-            SELECT array_agg(f.movie_id ORDER BY f.score DESC, f.movie_id),
-                array_agg(f.score ORDER BY f.score DESC, f.movie_id)
-            INTO ids, scores
-            FROM (
-                SELECT l.movie_id, l.score
-                FROM recsys.content_scores(asked.run_id, asked.content_id, rated, given) AS l
-                JOIN recsys.eligible_movies(
-                    asked_user_id, genre_ids, asked_year_from, asked_year_to, shown
-                ) AS m ON m.movie_id = l.movie_id
-                ORDER BY l.score DESC, l.movie_id
-                LIMIT asked_n - served
-            ) AS f;
-        END IF;
+                -- The scores of no model are none.
+                SELECT o.movie_id, o.score
+                FROM recsys.live_scores(
+                    asked.run_id, CASE way WHEN 'live' THEN asked.live_id END, asked.scoring,
+                    rated, given
+                ) AS o
+                UNION ALL
+                SELECT o.movie_id, o.score
+                FROM recsys.content_scores(
+                    asked.run_id, CASE way WHEN 'content' THEN asked.content_id END, rated, given
+                ) AS o
+                ORDER BY score DESC, movie_id
+            ) AS l
+            JOIN recsys.eligible_movies(
+                asked_user_id, genre_ids, asked_year_from, asked_year_to, shown
+            ) AS m ON m.movie_id = l.movie_id
+            ORDER BY l.score DESC, l.movie_id
+            LIMIT asked_n - served
+        ) AS f;
         RETURN QUERY
         SELECT
             served + f.place::integer, f.movie_id, m.title, f.score, way,

@@ -105,6 +105,19 @@ def test_the_unchanged_keep_their_lists_and_the_changed_have_new_ones(after, pla
         assert sources == [("live",)]
 
 
+def test_ratings_that_passed_the_triggers_by_are_found(refreshed_database, plan_all):
+    change(
+        refreshed_database,
+        "ALTER TABLE recsys_store.ratings DISABLE TRIGGER USER",
+        "DELETE FROM recsys_store.ratings WHERE user_id = 1 AND movie_id < 30",
+        "ALTER TABLE recsys_store.ratings ENABLE TRIGGER USER",
+    )
+    report = refresh_users(refreshed_database, plan_all)
+    assert (report.run_id, report.changed) == (2, True)
+    found = [(row[0], *row[3:]) for row in rows_of(refreshed_database, VERIFIED)]
+    assert found == [("ease", 0, 0), ("item_knn", 0, 0)]
+
+
 def test_the_run_says_what_it_is_made_of(after, plan_all):
     facts = """
         SELECT kind, scope, base_run_id, state, default_model_id = live_model_id,
