@@ -10,10 +10,10 @@ import re
 import sqlalchemy as sa
 from alembic import context
 
-from recsys import settings
-from recsys.storage.engine import open_database
-from recsys.storage.schema import create_schema
-from recsys.storage.tables import STORE, metadata
+from recsys.config import settings
+from recsys.storage.schema.tables import STORE, metadata
+from recsys.storage.schema.versions import create_schema
+from recsys.storage.server.engine import open_database
 
 PARTITION_OF_A_RUN = re.compile(r"_run_\d+$")
 ONE_RUNNER_AT_A_TIME = sa.text("SELECT pg_advisory_xact_lock(hashtext('recsys migrations'))")

@@ -20,14 +20,14 @@ import pytest
 import sqlalchemy as sa
 from psycopg import sql
 
-from recsys.algorithms.registry import MODELS
+from recsys.config.settings import RefreshSettings
 from recsys.jobs import ingest as ingest_job
 from recsys.jobs import refresh as refresh_job
 from recsys.jobs.plan import Plan, plan
-from recsys.settings import RefreshSettings
-from recsys.storage import roles, schema
-from recsys.storage.embedded import EmbeddedServer
-from recsys.storage.engine import Database, sqlalchemy_url
+from recsys.models.registry import MODELS
+from recsys.storage.schema import roles, versions
+from recsys.storage.server.embedded import EmbeddedServer
+from recsys.storage.server.engine import Database, sqlalchemy_url
 
 # Side by side the tests run in workers that are told a width of the terminal.
 os.environ.pop("COLUMNS", None)
@@ -40,7 +40,7 @@ CHROMIUM = os.environ.get("RECSYS_CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 BROWSER_TESTS = bool(CHROMIUM and find_spec("playwright") and find_spec("axe_playwright_python"))
-collect_ignore_glob = [] if BROWSER_TESTS else ["pages/test_browser_*.py"]
+collect_ignore_glob = [] if BROWSER_TESTS else ["web/pages/test_browser_*.py"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -122,7 +122,7 @@ def template(server_url: str, run_on_server: Callable[[sql.Composable], None]) -
     run_on_server(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
     database = Database(with_database(server_url, TEMPLATE))
     with database.transaction() as connection:
-        schema.upgrade(connection)
+        versions.upgrade(connection)
     yield TEMPLATE
     run_on_server(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(TEMPLATE)))
 
@@ -406,3 +406,21 @@ def _template(
     run_on_server(statement.format(sql.Identifier(name), sql.Identifier(source)))
     yield Database(with_database(server_url, name))
     run_on_server(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def edition_database(server_url: str, refreshed_template: str) -> Database:
+    """The made-up edition with run 1 published; nobody may write to it."""
+    url = sa.make_url(server_url).set(database=refreshed_template)
+    return Database(url.render_as_string(hide_password=False))
+
+
+@pytest.fixture
+def unused_home() -> Iterator[Path]:
+    """A RECSYS_HOME that nobody uses."""
+    # Not pytest's own folder: as root that one is closed to the server's user.
+    home = Path(tempfile.mkdtemp(prefix="recsys-service-"))
+    home.chmod(0o755)
+    yield home
+    EmbeddedServer(home).stop(force=True)
+    shutil.rmtree(home, ignore_errors=True)

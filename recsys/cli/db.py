@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys import settings
 from recsys.cli import show
 from recsys.cli.options import Json, database
+from recsys.config import settings
 from recsys.jobs.server import configured_database, embedded_server, embedded_status, run_psql
 
 if TYPE_CHECKING:

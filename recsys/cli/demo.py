@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from recsys import settings
 from recsys.cli import show
 from recsys.cli.options import database
+from recsys.config import settings
 from recsys.errors import DataError
 from recsys.service import Recommender
 

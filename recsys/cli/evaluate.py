@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys import pictures, settings
 from recsys.cli import show
 from recsys.cli.options import database, model_names
+from recsys.config import settings
+from recsys.report import pictures
 
 if TYPE_CHECKING:
-    from recsys.jobs.evaluate import EvaluationReport
+    from recsys.evaluation.results import EvaluationReport
 
 app = typer.Typer()
 
@@ -46,9 +47,9 @@ def evaluate(
 ) -> None:
     """Measure models on ratings held out; the figures are kept in recsys.run_metrics."""
     from recsys.evaluation.protocols import PROTOCOLS, protocol_named
-    from recsys.jobs import plots
     from recsys.jobs.evaluate import evaluate as evaluate_job
     from recsys.jobs.plan import plan
+    from recsys.report import evaluation_plot
 
     if protocol == "list":
         for known in PROTOCOLS.values():
@@ -67,7 +68,7 @@ def evaluate(
     else:
         _tables(report)
     if plot is not None:
-        plots.plot_evaluation(report, plot)
+        evaluation_plot.plot_evaluation(report, plot)
         show.say(f"Drawn: {plot}")
 
 

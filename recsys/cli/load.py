@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys import settings
 from recsys.cli import show
 from recsys.cli.options import database, model_names
+from recsys.config import settings
 from recsys.errors import DataError
 
 if TYPE_CHECKING:

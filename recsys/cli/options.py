@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from recsys import settings
+from recsys.config import settings
 from recsys.jobs.server import Database, configured_database
 from recsys.service import Recommender
 

@@ -13,7 +13,7 @@ from recsys.cli.options import LARGEST_ID, Count, Json, Model, User, recommender
 from recsys.errors import RecsysError, UnknownMovie
 from recsys.service import Recommender
 from recsys.service.prometheus import as_prometheus
-from recsys.service.results import Because, FoundMovie, Freshness, Movie, Status
+from recsys.service.types import Because, FoundMovie, Freshness, Movie, Status
 
 app = typer.Typer()
 

@@ -9,7 +9,7 @@ import typer
 
 from recsys.cli import show
 from recsys.cli.options import database
-from recsys.service.report.targets import check_targets
+from recsys.report.targets import check_targets
 
 app = typer.Typer()
 
@@ -37,7 +37,7 @@ def report(
     if page is None and png is None:
         raise typer.BadParameter("name a page to write, as report.html, or a folder by --png")
     check_targets(page, png)
-    from recsys.service.report.write import write_report
+    from recsys.report.write import write_report
 
     with database() as opened:
         files = write_report(opened, page, png, title)

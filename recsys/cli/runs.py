@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys import settings
 from recsys.cli import show
 from recsys.cli.options import LARGEST_ID, Count, Json, database, recommender
+from recsys.config import settings
 from recsys.errors import RunError
-from recsys.service.results import Run, RunDifference, RunRecord
+from recsys.service.types import Run, RunDifference, RunRecord
 
 if TYPE_CHECKING:
     from recsys.jobs.publish import Publication

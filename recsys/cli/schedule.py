@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from recsys import logs, settings
+from recsys import logs
 from recsys.cli import show
+from recsys.config import settings
 
 app = typer.Typer()
 

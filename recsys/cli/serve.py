@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
-from recsys import settings
 from recsys.cli import show
+from recsys.config import settings
 from recsys.errors import ConfigError, RecsysError
 
 app = typer.Typer()
@@ -71,7 +71,7 @@ async def _serve(listening: socket.socket, host: str, token: str | None) -> None
     import uvicorn
 
     from recsys.service import AsyncRecommender
-    from recsys.service.web.app import create_app
+    from recsys.web.app import create_app
 
     async with await AsyncRecommender.connect() as recommender:
         config = uvicorn.Config(

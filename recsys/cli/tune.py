@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys import settings
 from recsys.cli import show
 from recsys.cli.options import Json, database
+from recsys.config import settings
 
 if TYPE_CHECKING:
     from recsys.jobs.tune import Trial, TuneReport

@@ -13,7 +13,7 @@ from typing import Any
 
 import platformdirs
 
-from recsys.config_file import ConfigFile, write_table
+from recsys.config.file import ConfigFile, write_table
 from recsys.errors import ConfigError
 
 CONFIG_NAME = "recsys.toml"

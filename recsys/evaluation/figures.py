@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.domain import Float64, Metric, TopN
-from recsys.evaluation.beyond import coverage, diversity, novelty, popularity_share
+from recsys.evaluation.beyond_accuracy import coverage, diversity, novelty, popularity_share
 from recsys.evaluation.intervals import Interval, bootstrap_intervals, error_intervals
 from recsys.evaluation.protocols import Protocol
 from recsys.evaluation.ranking import UserFigures, ranking_figures

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from recsys.domain import Float64
 from recsys.errors import EvaluationError
-from recsys.evaluation.honesty import check_split
+from recsys.evaluation.leakage import check_split
 from recsys.evaluation.splits import (
     Split,
     entries_of,

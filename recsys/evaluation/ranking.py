@@ -22,7 +22,7 @@ from scipy.sparse import csr_matrix
 
 from recsys.domain import Float64, Int64, TopN
 from recsys.errors import EvaluationError
-from recsys.evaluation.honesty import check_unseen
+from recsys.evaluation.leakage import check_unseen
 from recsys.evaluation.splits import divided, entries_of
 
 RANKING_METRICS = ("precision", "recall", "ndcg", "map", "mrr", "hit_rate")

@@ -21,16 +21,16 @@ from recsys.domain import (
     Tags,
 )
 from recsys.errors import DataError
-from recsys.ingest import rows
-from recsys.ingest.blocks import NumericFile, Rows, read_numeric
-from recsys.ingest.dialects import Plan, RatingsFile
 from recsys.ingest.duplicates import OnDuplicate, pair_keys, resolve
 from recsys.ingest.editions import edition_of, find_plan
-from recsys.ingest.intake import Intake, Progress
-from recsys.ingest.numbers import Column, IdColumn, TimeColumn, ValueColumn
-from recsys.ingest.sources import open_folders
-from recsys.ingest.tables import Table, read_movies, read_tag_names, read_tags, read_users
-from recsys.ingest.tables import with_links as add_links
+from recsys.ingest.movielens import rows
+from recsys.ingest.movielens.dialects import Plan, RatingsFile
+from recsys.ingest.movielens.tables import Table, read_movies, read_tag_names, read_tags, read_users
+from recsys.ingest.movielens.tables import with_links as add_links
+from recsys.ingest.reading.blocks import NumericFile, Rows, read_numeric
+from recsys.ingest.reading.intake import Intake, Progress
+from recsys.ingest.reading.numbers import Column, IdColumn, TimeColumn, ValueColumn
+from recsys.ingest.reading.sources import open_folders
 
 _DAY = 86_400
 _RELEVANCE = RatingScale(0.0, 1.0, 0.0)

@@ -7,10 +7,10 @@ from itertools import groupby
 from pathlib import Path
 
 from recsys.errors import DataError
-from recsys.ingest.dialects import MOVIELENS, Detector, Plan
-from recsys.ingest.headers import detect_csv
-from recsys.ingest.intake import Intake
-from recsys.ingest.sources import Folder
+from recsys.ingest.csv.headers import detect_csv
+from recsys.ingest.movielens.dialects import MOVIELENS, Detector, Plan
+from recsys.ingest.reading.intake import Intake
+from recsys.ingest.reading.sources import Folder
 
 DETECTORS: dict[str, Detector] = {**MOVIELENS, "csv": detect_csv}
 

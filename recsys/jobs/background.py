@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from recsys.errors import StorageError
-from recsys.storage import runs
-from recsys.storage.engine import Database
+from recsys.storage.runs import lifecycle
+from recsys.storage.server.engine import Database
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +48,10 @@ def heartbeat(database: Database, run_id: int) -> Iterator[None]:
     over = threading.Event()
 
     def tell() -> None:
-        while not over.wait(runs.HEARTBEAT_S):
+        while not over.wait(lifecycle.HEARTBEAT_S):
             try:
                 with database.transaction() as connection:
-                    runs.beat(connection, run_id)
+                    lifecycle.beat(connection, run_id)
             except StorageError as exc:
                 logger.debug("no heartbeat: %s", exc)
 

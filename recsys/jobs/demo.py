@@ -7,17 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from recsys.config.settings import Settings
 from recsys.errors import DataError
-from recsys.ingest.download import DownloadFailed
-from recsys.ingest.sample import write_sample
+from recsys.ingest.movielens.download import DownloadFailed
 from recsys.jobs.ingest import ingest, ingest_metadata
 from recsys.jobs.names import find_source
 from recsys.jobs.plan import plan
 from recsys.jobs.progress import Reporter
 from recsys.jobs.refresh import RefreshReport, refresh
-from recsys.settings import Settings
-from recsys.storage import catalogue, schema
-from recsys.storage.engine import Database
+from recsys.sample.files import write_sample
+from recsys.storage.load import catalogue
+from recsys.storage.schema import versions
+from recsys.storage.server.engine import Database
 
 DEMO_EDITION = "ml-latest-small"
 SAMPLE = "recsys-sample"
@@ -46,7 +47,7 @@ def run_demo(
     for any of the others.
     """
     with database.transaction() as connection:
-        schema.ensure(connection)
+        versions.ensure(connection)
         present = catalogue.loaded_edition(connection)
     if data is not None:
         # The sample is nobody's data: it makes way for real ones.

@@ -10,54 +10,28 @@ from typing import Any
 
 import numpy as np
 
-from recsys.algorithms import hybrid_switching
-from recsys.algorithms.predict import predict_ratings
-from recsys.algorithms.spec import FitOptions, ModelSpec, Stopwatch
+from recsys.config.settings import RefreshSettings
 from recsys.domain import Int32, Interactions, Metric, ModelOutput, TopN
 from recsys.errors import EvaluationError
 from recsys.evaluation.figures import averaged, measure_ranking, measure_ratings
 from recsys.evaluation.protocols import Material, Pairs, Protocol
 from recsys.evaluation.rating import user_mean_fallback
+from recsys.evaluation.results import Evaluated, EvaluationReport
 from recsys.evaluation.splits import Split, rows_of
-from recsys.ingest.pairs import read_pairs
+from recsys.ingest.csv.pairs import read_pairs
 from recsys.jobs.plan import Plan
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb, reset_peak_memory
-from recsys.settings import RefreshSettings
-from recsys.storage import matrices, runs, schema
-from recsys.storage.engine import Database
-from recsys.storage.matrices import Snapshot
+from recsys.models.base import FitOptions, ModelSpec, Stopwatch
+from recsys.models.ensembles import hybrid_switching
+from recsys.numerics.prediction import predict_ratings
+from recsys.storage.runs import lifecycle
+from recsys.storage.schema import versions
+from recsys.storage.server.engine import Database
+from recsys.storage.snapshot import matrices
+from recsys.storage.snapshot.matrices import Snapshot
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """What one model came to, over all splits of the protocol."""
-
-    model: str
-    metrics: tuple[Metric, ...]
-    train_seconds: float
-    recommend_seconds: float
-    peak_memory_mb: int
-    """Highest resident memory of the process while this model was fitted and measured."""
-
-    def figure(self, name: str, segment: str = "all") -> float | None:
-        """Return one figure over a segment, None where it was not measured."""
-        found = (m.value for m in self.metrics if (m.name, m.segment) == (name, segment))
-        return next(found, None)
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationReport:
-    run_id: int
-    protocol: Protocol
-    seed: int
-    evaluated: tuple[Evaluated, ...]
-    """The best first."""
-    left_out: tuple[str, ...]
-    """Models that give nothing this protocol measures."""
-    seconds: float
 
 
 def evaluate(
@@ -78,7 +52,7 @@ def evaluate(
     """
     clock = StageClock(reporter or Silent())
     with database.transaction() as connection:
-        schema.ensure(connection)
+        versions.ensure(connection)
     snapshot = read_for_evaluation(database, chosen, protocol, clock)
     data = snapshot.interactions
     pairs = positions(split_file, snapshot) if split_file else None
@@ -243,13 +217,13 @@ def _store(
     clock: StageClock,
 ) -> int:
     with database.transaction() as connection:
-        ids = runs.register_models(connection, chosen.descriptions)
+        ids = lifecycle.register_models(connection, chosen.descriptions)
         parameters: Mapping[str, Any] = {
             **chosen.parameters,
             "models": {one.model: asdict(chosen.configs[one.model]) for one in evaluated},
             "protocol": protocol.name,
         }
-        run_id = runs.record_evaluation(
+        run_id = lifecycle.record_evaluation(
             connection,
             clock.stages,
             {
@@ -266,7 +240,7 @@ def _store(
             },
         )
         numbered = [(ids[one.model], metric) for one in evaluated for metric in _figures(one)]
-        runs.record_metrics(connection, run_id, numbered)
+        lifecycle.record_metrics(connection, run_id, numbered)
     logger.info("run %d: %d models by %s", run_id, len(evaluated), protocol.name)
     return run_id
 

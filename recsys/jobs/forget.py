@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 
 from recsys.errors import UnknownUser
-from recsys.storage import erasure, runs, schema
-from recsys.storage.engine import Database
+from recsys.storage.runs import erasure, lifecycle
+from recsys.storage.schema import versions
+from recsys.storage.server.engine import Database
 
 logger = logging.getLogger(__name__)
 
@@ -18,8 +19,8 @@ def forget(database: Database, user_id: int) -> dict[str, int]:
     UnknownUser where no row is about them, RefreshBusy.
     """
     with database.transaction() as connection:
-        schema.ensure(connection)
-        runs.keep_refreshes_out(connection)
+        versions.ensure(connection)
+        lifecycle.keep_refreshes_out(connection)
         removed = erasure.erase(connection, user_id)
         if not any(removed.values()):
             raise UnknownUser(f"no row is about user {user_id}")
@@ -30,5 +31,5 @@ def forget(database: Database, user_id: int) -> dict[str, int]:
 def remembered(database: Database, user_id: int) -> dict[str, int]:
     """Count the rows about a person that each table has."""
     with database.transaction() as connection:
-        schema.ensure(connection)
+        versions.ensure(connection)
         return erasure.count(connection, user_id)

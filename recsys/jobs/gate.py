@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from recsys.algorithms.registry import MODELS, make_config
+from recsys.config.settings import GateSettings
 from recsys.domain import Interactions, Metric, ModelOutput, TopN
 from recsys.errors import EvaluationError, GateRefused
 from recsys.evaluation.intervals import bootstrap_interval, difference_interval
@@ -18,8 +18,8 @@ from recsys.evaluation.splits import Split, random_split
 from recsys.jobs.evaluate import fit_options, lists_of, train_of
 from recsys.jobs.plan import Plan
 from recsys.jobs.stages import StageClock
-from recsys.settings import GateSettings
-from recsys.storage.runs import PublishedFigures
+from recsys.models.registry import MODELS, make_config
+from recsys.storage.runs.lifecycle import PublishedFigures
 
 logger = logging.getLogger(__name__)
 

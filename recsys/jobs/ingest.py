@@ -16,11 +16,12 @@ from recsys.domain import Dataset, Int32, MetadataSet, RejectedRow
 from recsys.errors import DataError
 from recsys.ingest.dataset import read_dataset
 from recsys.ingest.duplicates import OnDuplicate
-from recsys.ingest.metadata import read_metadata
+from recsys.ingest.tmdb.dataset import read_metadata
 from recsys.jobs.progress import Reporter, Silent
-from recsys.storage import catalogue, ingests, movie_metadata, schema
-from recsys.storage.catalogue import Counts
-from recsys.storage.engine import Database
+from recsys.storage.load import catalogue, ingests, movie_metadata
+from recsys.storage.load.catalogue import Counts
+from recsys.storage.schema import versions
+from recsys.storage.server.engine import Database
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ def ingest(
     reporter = reporter or Silent()
     begun = time.monotonic()
     with database.transaction() as connection:
-        schema.ensure(connection)
+        versions.ensure(connection)
         catalogue.lock_for_ingest(connection)
         started_at = ingests.now(connection)
         known = _known_movies(connection, replace=replace)
@@ -121,7 +122,7 @@ def ingest_metadata(
     reporter = reporter or Silent()
     begun = time.monotonic()
     with database.transaction() as connection:
-        schema.ensure(connection)
+        versions.ensure(connection)
         started_at = ingests.now(connection)
         edition = catalogue.loaded_edition(connection)
     if edition is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from recsys.errors import DataError
-from recsys.ingest.download import EDITIONS, fetch
+from recsys.ingest.movielens.download import EDITIONS, fetch
 from recsys.jobs.progress import Reporter
 
 

@@ -7,8 +7,8 @@ import logging
 import sqlalchemy as sa
 
 from recsys.errors import RefreshBusy, StorageError
-from recsys.storage import runs
-from recsys.storage.engine import Database
+from recsys.storage.runs import lifecycle
+from recsys.storage.server.engine import Database
 
 logger = logging.getLogger(__name__)
 
@@ -20,11 +20,11 @@ def clear_orphans(database: Database) -> list[int]:
     """
     try:
         with database.transaction() as connection:
-            if not runs.any_running(connection):
+            if not lifecycle.any_running(connection):
                 return []
         with (
             database.session() as session,
-            runs.single_flight(session),
+            lifecycle.single_flight(session),
             database.transaction() as connection,
         ):
             return fail_orphans(connection)
@@ -35,7 +35,7 @@ def clear_orphans(database: Database) -> list[int]:
 
 def fail_orphans(connection: sa.Connection) -> list[int]:
     """Mark them, as the one who holds the lock."""
-    orphans = runs.fail_orphans(connection)
+    orphans = lifecycle.fail_orphans(connection)
     for run_id in orphans:
         logger.warning("run %d was left unfinished; its results are dropped", run_id)
     return orphans

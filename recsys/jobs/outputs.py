@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from recsys.domain import Chart, Factors, Float32, Float64, IdMap, ModelOutput, RankedLists
-from recsys.storage import catalogue, results
-from recsys.storage.copy import Column
-from recsys.storage.matrices import Snapshot
+from recsys.storage.load import catalogue
+from recsys.storage.load.copy import Column
+from recsys.storage.runs import results
+from recsys.storage.snapshot.matrices import Snapshot
 
 Columns = dict[str, Column]
 MOVIE_SIMILARITIES, USER_SIMILARITIES = "movie_similarities", "user_similarities"

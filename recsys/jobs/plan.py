@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from recsys.algorithms.registry import MODELS, ModelSpec, make_config
+from recsys.config.settings import RefreshSettings
 from recsys.errors import ConfigError
-from recsys.settings import RefreshSettings
+from recsys.models.registry import MODELS, ModelSpec, make_config
 
 BEST_FOR_STRANGERS = (
     "popular", "most_rated", "top_rated", "trending", "exploratory", "random",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recsys.errors import GateRefused, RunError
-from recsys.storage import runs, schema
-from recsys.storage.engine import Database
+from recsys.storage.runs import lifecycle
+from recsys.storage.schema import versions
+from recsys.storage.server.engine import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,16 @@ def publish(
     """
     _ensure_schema(database)
     with database.transaction() as connection:
-        before = runs.published_run(connection)
+        before = lifecycle.published_run(connection)
         if before is not None and before.run_id == run_id:
             raise RunError(f"run {run_id} is published already")
-        refused = runs.refused(connection, run_id)
+        refused = lifecycle.refused(connection, run_id)
         if refused and not force:
             raise GateRefused(
                 f"run {run_id} was refused by the gate: {refused}",
                 hint=f"`recsys runs publish {run_id} --force REASON` publishes it all the same",
             )
-        runs.publish(connection, run_id, reason=reason)
+        lifecycle.publish(connection, run_id, reason=reason)
     return Publication(run_id, before.run_id if before is not None else None)
 
 
@@ -46,12 +47,12 @@ def rollback(database: Database, *, reason: str | None = None) -> Publication:
     """
     _ensure_schema(database)
     with database.transaction() as connection:
-        replaced, earlier = runs.published_before(connection)
-        runs.publish(connection, earlier, action="rollback", reason=reason)
+        replaced, earlier = lifecycle.published_before(connection)
+        lifecycle.publish(connection, earlier, action="rollback", reason=reason)
     return Publication(earlier, replaced)
 
 
 def _ensure_schema(database: Database) -> None:
     """Check it before: what publishes is as short as can be, and this reads our files."""
     with database.transaction() as connection:
-        schema.ensure(connection)
+        versions.ensure(connection)

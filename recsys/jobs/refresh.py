@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 import numpy as np
 import sqlalchemy as sa
 
-from recsys.algorithms.registry import FitOptions
 from recsys.domain import Metric, ModelOutput
 from recsys.errors import GateRefused, RecsysError, RunError, StorageError
 from recsys.jobs.background import heartbeat, interruptibly
@@ -23,9 +22,12 @@ from recsys.jobs.plan import Plan
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.prune import prune
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
-from recsys.storage import matrices, rating_changes, results, runs, schema
-from recsys.storage.engine import Database
-from recsys.storage.matrices import Snapshot
+from recsys.models.registry import FitOptions
+from recsys.storage.runs import lifecycle, results
+from recsys.storage.schema import versions
+from recsys.storage.server.engine import Database
+from recsys.storage.snapshot import matrices, rating_changes
+from recsys.storage.snapshot.matrices import Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ def refresh(
             published = chosen.publish and (not verdict.reasons or force is not None)
             writer = OutputWriter(run_id, snapshot, _model_ids(database, chosen))
             rows = _write(database, writer, outputs, clock)
-            runs.confirm_lock(session)
+            lifecycle.confirm_lock(session)
             metrics = [(name, metric) for name, out in outputs.items() for metric in out.metrics]
             metrics += verdict.figures
             ending = Ending(published, verdict.reasons, force, metrics)
@@ -115,7 +117,7 @@ def _judge(
     if not chosen.publish or not chosen.settings.gate.enabled:
         return Verdict(())
     with database.transaction() as connection:
-        published = runs.published_figures(connection)
+        published = lifecycle.published_figures(connection)
     rows = {name: _rows(output) for name, output in outputs.items()}
     return judge(chosen, snapshot.interactions, outputs, rows, published, clock)
 
@@ -133,8 +135,8 @@ def prune_quietly(database: Database, keep: int) -> None:
 def single_flight(database: Database, session: sa.Connection) -> Iterator[None]:
     """Be the only refresh of the database, and clear up after one that ended without a word."""
     with database.transaction() as connection:
-        schema.ensure(connection)
-    with runs.single_flight(session):
+        versions.ensure(connection)
+    with lifecycle.single_flight(session):
         with database.transaction() as connection:
             fail_orphans(connection)
         yield
@@ -158,7 +160,7 @@ def _read(database: Database, chosen: Plan, clock: StageClock) -> Snapshot:
 def _unchanged(database: Database, chosen: Plan, snapshot: Snapshot) -> int | None:
     """Return the published run if it has the same input, parameters, seed and code."""
     with database.transaction() as connection:
-        published = runs.published_run(connection)
+        published = lifecycle.published_run(connection)
         versions = code_versions(connection)
     wanted = (snapshot.checksum, chosen.parameters, chosen.settings.seed, versions)
     if (
@@ -180,7 +182,7 @@ def _unchanged(database: Database, chosen: Plan, snapshot: Snapshot) -> int | No
 def _begin(database: Database, chosen: Plan, started_at: datetime) -> int:
     ids = _model_ids(database, chosen)
     with database.transaction() as connection:
-        return runs.begin(
+        return lifecycle.begin(
             connection,
             started_at=started_at,
             default_model_id=ids.get(chosen.settings.default_model),
@@ -193,7 +195,7 @@ def _begin(database: Database, chosen: Plan, started_at: datetime) -> int:
 
 def _model_ids(database: Database, chosen: Plan) -> dict[str, int]:
     with database.transaction() as connection:
-        return runs.register_models(connection, chosen.descriptions)
+        return lifecycle.register_models(connection, chosen.descriptions)
 
 
 @contextmanager
@@ -203,7 +205,7 @@ def failing_run(database: Database, run_id: int, clock: StageClock) -> Iterator[
         yield
     except BaseException as exc:
         with suppress(RecsysError), database.transaction() as connection:
-            runs.fail(connection, run_id, _reason(exc), clock.stages)
+            lifecycle.fail(connection, run_id, _reason(exc), clock.stages)
         raise
 
 
@@ -298,11 +300,11 @@ def _finish(
     attach(database, writer.run_id)
     started = time.monotonic()
     with database.transaction() as connection:
-        runs.complete(connection, writer.run_id, clock.stages, facts)
+        lifecycle.complete(connection, writer.run_id, clock.stages, facts)
         numbered = [(writer.model_ids[name], metric) for name, metric in ending.metrics]
-        runs.record_metrics(connection, writer.run_id, numbered)
+        lifecycle.record_metrics(connection, writer.run_id, numbered)
         if ending.publish:
-            runs.publish(connection, writer.run_id, reason=ending.force)
+            lifecycle.publish(connection, writer.run_id, reason=ending.force)
     word = "published" if ending.publish else "attached"
     seconds = time.monotonic() - started
     facts = {"run_id": writer.run_id, "seconds": round(seconds, 3)}

@@ -20,8 +20,8 @@ from recsys.jobs.refresh import (
     single_flight,
 )
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
-from recsys.storage import changed_users, runs
-from recsys.storage.engine import Database
+from recsys.storage.runs import changed_users, lifecycle
+from recsys.storage.server.engine import Database
 
 CARRIED_OVER = (
     "default_model_id", "cold_start_model_id", "rating_model_id", "live_model_id", "max_age",
@@ -49,7 +49,7 @@ def refresh_users(
         run_id = _begin(database, base, clock)
         with failing_run(database, run_id, clock), heartbeat(database, run_id):
             rows, facts = _write(database, base, run_id, clock)
-            runs.confirm_lock(session)
+            lifecycle.confirm_lock(session)
             _finish(database, run_id, facts, clock, publish=chosen.publish)
         prune_quietly(database, chosen.settings.keep_runs)
     return RefreshReport(run_id, chosen.publish, True, rows, clock.total_seconds)
@@ -58,7 +58,7 @@ def refresh_users(
 def _base(database: Database, chosen: Plan) -> Any:
     """Return the published run, which has to be one of these settings."""
     with database.transaction() as connection:
-        base = runs.published_run(connection)
+        base = lifecycle.published_run(connection)
     if base is None:
         raise NotPublished("nothing is published yet", hint="run `recsys refresh` without options")
     if base.parameters != chosen.parameters or base.seed != chosen.settings.seed:
@@ -71,7 +71,7 @@ def _base(database: Database, chosen: Plan) -> Any:
 
 def _begin(database: Database, base: Any, clock: StageClock) -> int:
     with database.transaction() as connection:
-        return runs.begin(
+        return lifecycle.begin(
             connection,
             started_at=clock.started_at,
             default_model_id=base.default_model_id,
@@ -116,7 +116,7 @@ def _finish(
     attach(database, run_id)
     started = time.monotonic()
     with database.transaction() as connection:
-        runs.complete(connection, run_id, clock.stages, facts)
+        lifecycle.complete(connection, run_id, clock.stages, facts)
         if publish:
-            runs.publish(connection, run_id)
+            lifecycle.publish(connection, run_id)
     logger.info("run %d attached in %.3f s", run_id, time.monotonic() - started)

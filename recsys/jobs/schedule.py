@@ -18,8 +18,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from recsys.config.settings import ScheduleSettings
 from recsys.errors import ConfigError, GateRefused, RefreshBusy
-from recsys.settings import ScheduleSettings
 
 logger = logging.getLogger(__name__)
 

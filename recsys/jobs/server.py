@@ -9,10 +9,10 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
+from recsys.config.settings import Settings
 from recsys.errors import ConfigError
-from recsys.settings import Settings
-from recsys.storage.embedded import EmbeddedServer, ServerStatus
-from recsys.storage.engine import Database, open_database, split_password
+from recsys.storage.server.embedded import EmbeddedServer, ServerStatus
+from recsys.storage.server.engine import Database, open_database, split_password
 
 __all__ = [
     "Database",

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from recsys.algorithms.content_text import ContentTextConfig
-from recsys.algorithms.content_vectors import nearest_items
-from recsys.algorithms.spec import FitOptions
-from recsys.algorithms.text import text_vectors
-from recsys.algorithms.topk import shortened
 from recsys.domain import Int64, RankedLists
 from recsys.errors import ConfigError, DataError
-from recsys.ingest.texts import TextTable, read_texts
+from recsys.ingest.csv.texts import TextTable, read_texts
+from recsys.models.base import FitOptions
+from recsys.models.content.content_text import ContentTextConfig
+from recsys.models.content.text import text_vectors
+from recsys.models.content.vectors import nearest_items
+from recsys.numerics.topk import shortened
 
 MOST_PAIRS = 50_000_000
 

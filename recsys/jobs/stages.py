@@ -16,8 +16,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from recsys.jobs.progress import Reporter
-from recsys.storage.engine import server_version
-from recsys.storage.runs import Stage
+from recsys.storage.runs.lifecycle import Stage
+from recsys.storage.server.engine import server_version
 
 logger = logging.getLogger(__name__)
 

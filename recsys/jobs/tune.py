@@ -10,10 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from recsys.algorithms.predict import predict_ratings
-from recsys.algorithms.registry import MODELS, make_config
-from recsys.algorithms.search import draws, searched
-from recsys.algorithms.spec import ModelSpec
 from recsys.domain import RATING_METRICS, Float64, Interactions, ModelOutput
 from recsys.errors import ConfigError, EvaluationError, RecsysError
 from recsys.evaluation.intervals import Interval, difference_interval
@@ -31,8 +27,12 @@ from recsys.jobs.evaluate import (
 from recsys.jobs.plan import Plan
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.stages import StageClock
-from recsys.storage import schema
-from recsys.storage.engine import Database
+from recsys.models.base import ModelSpec
+from recsys.models.registry import MODELS, make_config
+from recsys.models.search_space import draws, searched
+from recsys.numerics.prediction import predict_ratings
+from recsys.storage.schema import versions
+from recsys.storage.server.engine import Database
 
 METRICS = (*RANKING_METRICS, *RATING_METRICS)
 INNER = "random-90-10"
@@ -96,7 +96,7 @@ def tune(
     metric = metric or ("rmse" if protocol.kind == "rating" else "ndcg")
     clock = StageClock(reporter or Silent())
     with database.transaction() as connection:
-        schema.ensure(connection)
+        versions.ensure(connection)
     snapshot = read_for_evaluation(database, chosen, protocol, clock)
     pairs = positions(split_file, snapshot) if split_file else None
     train = inner_train(snapshot.interactions, protocol, pairs, seed)

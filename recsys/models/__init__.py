@@ -1,0 +1,1 @@
+"""Every model: one file each, grouped in families, and the registry that lists them."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from recsys.algorithms.config import within
 from recsys.domain import Interactions, ModelOutput
+from recsys.models.params import within
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -109,7 +109,7 @@ class ModelSpec:
     """Names of the models whose outputs `fit` finds in `Interactions.parts`, by the config. They
     come before this one in the registry."""
     prediction: Prediction | None = None
-    """How ratings are predicted from the output; see `recsys.algorithms.predict`."""
+    """How ratings are predicted from the output; see `recsys.numerics.prediction`."""
     scoring: Scoring | None = None
     """How its lists follow from its neighbours and a person's ratings, so that they can be had for
     ratings it never saw: `sum` of the similarities of the movies rated that list a movie, or the

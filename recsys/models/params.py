@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get
 from recsys.errors import ConfigError
 
 if TYPE_CHECKING:
-    from recsys.algorithms.spec import ModelSpec
+    from recsys.models.base import ModelSpec
 
 
 def within(

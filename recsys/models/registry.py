@@ -5,34 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from recsys.algorithms import (
-    als,
-    bayes_fm,
-    blend,
-    bpr,
-    collective_als,
-    collective_blend,
-    collective_ease,
-    content,
-    content_genres,
-    content_text,
-    ease,
-    exploratory,
-    hybrid_mixed,
-    hybrid_switching,
-    item_knn,
-    mf,
-    most_rated,
-    pearson_average,
-    popular,
-    random_order,
-    svd,
-    top_rated,
-    trending,
-    user_knn,
-)
-from recsys.algorithms.config import make_config
-from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.models.base import FitOptions, ModelSpec
+from recsys.models.charts import exploratory, most_rated, popular, random_order, top_rated, trending
+from recsys.models.content import content, content_genres, content_text
+from recsys.models.ensembles import blend, collective_blend, hybrid_mixed, hybrid_switching
+from recsys.models.factors import als, bayes_fm, bpr, collective_als, mf, svd
+from recsys.models.knn import item_knn, pearson_average, user_knn
+from recsys.models.linear import collective_ease, ease
+from recsys.models.params import make_config
 
 __all__ = ["MODELS", "FitOptions", "ModelSpec", "make_config"]
 

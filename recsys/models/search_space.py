@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from recsys.algorithms.spec import Choice, ModelSpec, Range
+from recsys.models.base import Choice, ModelSpec, Range
 
 _DIGITS = 4
 """Significant ones of a number drawn: more would be noise in a file that people read."""

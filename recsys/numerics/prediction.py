@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.recommend import weight_matrix
-from recsys.algorithms.spec import Prediction
 from recsys.domain import Float64, Interactions, ModelOutput, RankedLists
+from recsys.models.base import Prediction
+from recsys.numerics.scoring import weight_matrix
 
 _PAIRS_AT_ONCE = 1 << 16
 

@@ -6,9 +6,9 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recsys.algorithms.spec import FitOptions, making_lists
-from recsys.algorithms.topk import joined, over_blocks, ranked_top_k
 from recsys.domain import Float32, Float64, Neighbours, RankedLists, TopN
+from recsys.models.base import FitOptions, making_lists
+from recsys.numerics.topk import joined, over_blocks, ranked_top_k
 
 _BYTES_A_COLUMN = 48
 """Sparse product, its dense copy, the copy that is partitioned, masks and positions."""

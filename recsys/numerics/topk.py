@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.algorithms.spec import FitOptions
 from recsys.domain import Float64, Int32, Int64, RankedLists
+from recsys.models.base import FitOptions
 
 Lists = TypeVar("Lists", bound=RankedLists)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.factors import rated
 from recsys.domain import Float64, Interactions
+from recsys.numerics.sparse import rated
 
 _DEVIATIONS_AT_MOST = 3.0
 """A rating further off the mean, in standard deviations, counts like one so far off."""

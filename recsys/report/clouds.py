@@ -14,7 +14,7 @@ from matplotlib.ft2font import FT2Font
 from PIL import Image
 from wordcloud import STOPWORDS, WordCloud
 
-from recsys.service.report.figures import short
+from recsys.report.figures import short
 
 FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 WIDTH, HEIGHT, SCALE = 520, 300, 2

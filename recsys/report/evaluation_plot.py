@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.domain import RATING_METRICS, Metric
-from recsys.jobs.evaluate import Evaluated, EvaluationReport
-from recsys.pictures import STYLE, bars, save
+from recsys.evaluation.results import Evaluated, EvaluationReport
+from recsys.report.pictures import STYLE, bars, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
 from recsys.domain import RATING_METRICS
-from recsys.pictures import BAR, STYLE, WHISKER, bars
-from recsys.service.report.findings import (
+from recsys.report.findings import (
     Findings,
     Having,
     Measured,
@@ -22,6 +21,7 @@ from recsys.service.report.findings import (
     gini,
     top_share,
 )
+from recsys.report.pictures import BAR, STYLE, WHISKER, bars
 
 ACCENT = "#d55e00"
 WIDTH_IN, HEIGHT_IN = 4.8, 3.0

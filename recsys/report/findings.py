@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from recsys.domain import Float64
-from recsys.service.results import RunDifference
+from recsys.service.types import RunDifference
 
 YEARLY_FROM_MONTHS = 60
 """Ratings of more months than these are told by the year."""

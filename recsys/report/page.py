@@ -15,16 +15,16 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from recsys.domain import RATING_METRICS
-from recsys.pictures import BAR, DPI, GRID, INK, WHISKER, quietly_drawing
-from recsys.service.report.clouds import Cloud
-from recsys.service.report.figures import ACCENT, LEADING, Plot, plot_name
-from recsys.service.report.findings import (
+from recsys.report.clouds import Cloud
+from recsys.report.figures import ACCENT, LEADING, Plot, plot_name
+from recsys.report.findings import (
     Findings,
     Measured,
     gini,
     median,
     top_share,
 )
+from recsys.report.pictures import BAR, DPI, GRID, INK, WHISKER, quietly_drawing
 
 COLUMNS = (
     "ndcg", "map", "recall", "precision", "hit_rate", "coverage", "novelty", "rmse", "mae",

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from recsys.errors import NotPublished
-from recsys.service.question import FIRST_STEPS
-from recsys.service.report.findings import (
+from recsys.report.findings import (
     Edition,
     Findings,
     Fresh,
@@ -21,9 +20,10 @@ from recsys.service.report.findings import (
     RatingGroup,
     Reach,
 )
-from recsys.service.results import RunDifference
-from recsys.service.runs import COMPARE
-from recsys.storage.engine import Database
+from recsys.service.queries.query import FIRST_STEPS
+from recsys.service.queries.runs import COMPARE
+from recsys.service.types import RunDifference
+from recsys.storage.server.engine import Database
 
 EDITION = """
 SELECT

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recsys.errors import ConfigError
 from recsys.files import check_writable
-from recsys.pictures import require
+from recsys.report.pictures import require
 
 PAGE_SUFFIXES = (".html", ".htm")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from recsys.errors import ConfigError
 from recsys.files import written_whole
-from recsys.service.report.clouds import Cloud, cloud, cloud_of_titles
-from recsys.service.report.figures import draw
-from recsys.service.report.findings import Findings
-from recsys.service.report.page import as_png, render
-from recsys.service.report.queries import read
-from recsys.storage.engine import Database
+from recsys.report.clouds import Cloud, cloud, cloud_of_titles
+from recsys.report.figures import draw
+from recsys.report.findings import Findings
+from recsys.report.page import as_png, render
+from recsys.report.queries import read
+from recsys.storage.server.engine import Database
 
 logger = logging.getLogger(__name__)
 

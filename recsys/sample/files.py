@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from recsys.domain import Int64, Ratings
-from recsys.ingest.sample_draw import Draw
-from recsys.ingest.sample_movies import SampleMovie, sample_movies
-from recsys.ingest.sample_ratings import sample_ratings
+from recsys.sample.draw import Draw
+from recsys.sample.movies import SampleMovie, sample_movies
+from recsys.sample.ratings import sample_ratings
 
 FIRST_FOREIGN_ID = 9_000_001
 """Ids of IMDb and TMDB that nobody uses: the sample must not be taken for real movies."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from recsys.ingest.sample_draw import Draw, words
+from recsys.sample.draw import Draw, words
 
 MOVIES = 1_200
 FIRST_YEAR, LAST_YEAR = 1930, 2024
@@ -115,8 +115,8 @@ class _Catalogue:
 
     def __init__(self, seed: int) -> None:
         self._draw = Draw(seed, 1)
-        self._words = words("sample_words")
-        self._themes = words("sample_themes")
+        self._words = words("words")
+        self._themes = words("themes")
         self._titles = {lead["title"] for lead in self._words["leads"]}
         for theme in self._themes.values():
             self._titles.update(theme["titles"])

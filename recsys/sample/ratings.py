@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from recsys.domain import Float64, Int64, Ratings
-from recsys.ingest.sample_draw import Draw, words
-from recsys.ingest.sample_movies import SampleMovie
+from recsys.sample.draw import Draw, words
+from recsys.sample.movies import SampleMovie
 
 PEOPLE = 600
 RATINGS = 60_000
@@ -72,7 +72,7 @@ def sample_ratings(movies: Sequence[SampleMovie], released: Int64, seed: int) ->
 
 def _traits(movies: Sequence[SampleMovie]) -> _Traits:
     return _Traits(
-        themes=_indicator([movie.themes for movie in movies], sorted(words("sample_themes"))),
+        themes=_indicator([movie.themes for movie in movies], sorted(words("themes"))),
         genres=_indicator(
             [movie.genres for movie in movies], sorted({g for m in movies for g in m.genres})
         ),
@@ -113,8 +113,8 @@ def _liking(traits: _Traits, draw: Draw) -> Float64:
 
 def _circles(themes: int, draw: Draw) -> Float64:
     """Return each person's liking of each theme: a main circle, two lesser ones, and whims."""
-    names = sorted(words("sample_themes"))
-    circles = words("sample_words")["circles"]
+    names = sorted(words("themes"))
+    circles = words("words")["circles"]
     members = _indicator(list(circles.values()), names) > 0
     shares = np.zeros((PEOPLE, len(circles)))
     ranked = np.argsort(draw.uniforms(PEOPLE, len(circles)), axis=1, kind="stable")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from recsys.service.results import Freshness
+from recsys.service.types import Freshness
 
 GAUGES = {
     "recsys_stale": ("1 where the results are older than they may be, or there are none", "stale"),

@@ -8,11 +8,12 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from recsys import settings
+from recsys.config import settings
 from recsys.errors import StorageError
-from recsys.service import catalogue, people, runs
-from recsys.service.question import NO_CONTRACT, Answer, Question, Rows, is_empty
-from recsys.service.results import (
+from recsys.service.queries import catalogue, people, runs
+from recsys.service.queries.query import NO_CONTRACT, Answer, Question, Rows, is_empty
+from recsys.service.run_types import Publication, PublishedModel, RunFigure
+from recsys.service.types import (
     Because,
     ChartEntry,
     ChartPlace,
@@ -35,9 +36,8 @@ from recsys.service.results import (
     UserStatus,
     VerifiedLists,
 )
-from recsys.service.run_results import Publication, PublishedModel, RunFigure
-from recsys.storage.engine import Database, open_database
-from recsys.storage.pool import Pool, PoolOptions
+from recsys.storage.server.engine import Database, open_database
+from recsys.storage.server.pool import Pool, PoolOptions
 
 POOL_SIZE = 8
 TIMEOUT_S = 30.0

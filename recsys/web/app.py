@@ -10,8 +10,12 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from recsys.service.async_recommender import AsyncRecommender
-from recsys.service.web import api, documented, errors, health, metrics, pages, problem_pages
-from recsys.service.web.security import BoundedBodies, SafeHeaders
+from recsys.web.api import health, openapi
+from recsys.web.api import routes as api_routes
+from recsys.web.middleware import errors, metrics
+from recsys.web.middleware.security import BoundedBodies, SafeHeaders
+from recsys.web.pages import problems
+from recsys.web.pages import routes as page_routes
 
 
 def create_app(recommender: AsyncRecommender | None = None, *, token: str | None = None) -> FastAPI:
@@ -41,11 +45,11 @@ def create_app(recommender: AsyncRecommender | None = None, *, token: str | None
     )
     app.state.token = token
     app.state.metrics = metrics.Metrics()
-    for part in (api, health, metrics, pages):
+    for part in (api_routes, health, metrics, page_routes):
         app.include_router(part.router)
     errors.handle(app)
-    problem_pages.show(app)
-    documented.describe(app)
+    problems.show(app)
+    openapi.describe(app)
     # The last one added is the first to see a request.
     app.add_middleware(BoundedBodies)
     app.add_middleware(errors.Unexpected)

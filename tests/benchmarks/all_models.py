@@ -21,12 +21,12 @@ import sqlalchemy as sa
 from bench_server import bench_server, in_own_process
 from generate import generate
 
-from recsys.algorithms.registry import MODELS
+from recsys.config.settings import RefreshSettings
 from recsys.jobs.ingest import ingest, ingest_metadata
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
-from recsys.settings import RefreshSettings
-from recsys.storage.engine import Database
+from recsys.models.registry import MODELS
+from recsys.storage.server.engine import Database
 
 STAGES = """
 SELECT stage, seconds, rows, peak_memory_mb FROM recsys.run_stages ORDER BY run_id, position

@@ -21,9 +21,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from recsys.storage import schema
-from recsys.storage.embedded import EmbeddedServer
-from recsys.storage.engine import Database, sqlalchemy_url
+from recsys.storage.schema import versions
+from recsys.storage.server.embedded import EmbeddedServer
+from recsys.storage.server.engine import Database, sqlalchemy_url
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Server:
         """Make a database with the empty store in it."""
         name = self.create()
         with self.database(name).transaction() as connection:
-            schema.upgrade(connection)
+            versions.upgrade(connection)
         return name
 
     def database(self, name: str) -> Database:

@@ -34,8 +34,8 @@ from recsys.evaluation.splits import rows_of
 from recsys.jobs.evaluate import positions, train_of
 from recsys.jobs.ingest import ingest
 from recsys.jobs.stages import peak_memory_mb, reset_peak_memory
-from recsys.storage.engine import Database
-from recsys.storage.matrices import Snapshot, read_snapshot
+from recsys.storage.server.engine import Database
+from recsys.storage.snapshot.matrices import Snapshot, read_snapshot
 
 PROTOCOLS = {"lists": ("recommenders-ml100k", "u.data"), "ratings": ("ml100k-u1", "u1.test")}
 

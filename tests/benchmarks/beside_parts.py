@@ -17,15 +17,15 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from recsys.algorithms.als import AlsConfig
-from recsys.algorithms.bpr import BprConfig
-from recsys.algorithms.ease import EaseConfig
-from recsys.algorithms.predict import predict_ratings
-from recsys.algorithms.recommend import binarised
-from recsys.algorithms.registry import MODELS, FitOptions, make_config
-from recsys.algorithms.spec import Stopwatch
 from recsys.domain import Float64, Interactions, TopN
 from recsys.evaluation.splits import Split, entries_of, rows_of
+from recsys.models.base import Stopwatch
+from recsys.models.factors.als import AlsConfig
+from recsys.models.factors.bpr import BprConfig
+from recsys.models.linear.ease import EaseConfig
+from recsys.models.registry import MODELS, FitOptions, make_config
+from recsys.numerics.prediction import predict_ratings
+from recsys.numerics.scoring import binarised
 
 K, SEED, NEIGHBOURS = 10, 42, 100
 ALS, BPR, EASE = AlsConfig(), BprConfig(), EaseConfig()

@@ -20,9 +20,9 @@ from recsys.jobs.ingest import ingest
 from recsys.jobs.outputs import OutputWriter
 from recsys.jobs.progress import Silent
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
-from recsys.storage import results, runs
-from recsys.storage.engine import Database
-from recsys.storage.matrices import Snapshot, read_snapshot
+from recsys.storage.runs import lifecycle, results
+from recsys.storage.server.engine import Database
+from recsys.storage.snapshot.matrices import Snapshot, read_snapshot
 
 LENGTH = 100
 """Neighbours of a movie, recommendations of a user."""
@@ -150,8 +150,8 @@ def run_results(url: str, users: int, seed: int) -> Measured:
     measured.seconds["commit"] = time.monotonic() - finished
     with measured.step("attach and publish"), database.transaction() as connection:
         facts = {"output_checksum": writer.checksum, "peak_memory_mb": peak_memory_mb()}
-        runs.complete(connection, run_id, clock.stages, facts)
-        runs.publish(connection, run_id)
+        lifecycle.complete(connection, run_id, clock.stages, facts)
+        lifecycle.publish(connection, run_id)
     return measured.ended(rows, time.monotonic() - begun)
 
 
@@ -161,8 +161,8 @@ def _begin(database: Database, names: list[str], seed: int) -> tuple[int, dict[s
         for name in names
     ]
     with database.transaction() as connection:
-        model_ids = runs.register_models(connection, described)
-        run_id = runs.begin(
+        model_ids = lifecycle.register_models(connection, described)
+        run_id = lifecycle.begin(
             connection,
             default_model_id=model_ids[names[0]],
             seed=seed,

@@ -34,7 +34,7 @@ from bulk_parts import (
 )
 
 from recsys.errors import RecsysError
-from recsys.storage import table_parts
+from recsys.storage.schema import introspection
 
 RATINGS = "recsys_store.ratings"
 EXPORTS = {
@@ -114,9 +114,9 @@ def _prepare_psql(server: Server, ours: str, folder: Path) -> str:
         if name != "ratings":
             server.timed_psql(bare, _copy_in(table, file))
     with server.database(bare).transaction() as connection:
-        for constraint in table_parts.constraints(connection, RATINGS):
+        for constraint in introspection.constraints(connection, RATINGS):
             connection.execute(sa.text(f"ALTER TABLE {RATINGS} DROP CONSTRAINT {constraint.name}"))
-        for index in table_parts.indexes(connection, RATINGS):
+        for index in introspection.indexes(connection, RATINGS):
             connection.execute(sa.text(f"DROP INDEX recsys_store.{index.name}"))
     server.timed_psql(bare, "ANALYZE")
     return bare
@@ -125,8 +125,8 @@ def _prepare_psql(server: Server, ours: str, folder: Path) -> str:
 def _psql_turn(server: Server, bare: str, ours: str, folder: Path) -> Measured:
     """Load the ratings with psql, then add what the table of `ours` has; check they are equal."""
     with server.database(ours).transaction() as connection:
-        constraints = table_parts.constraints(connection, RATINGS)
-        indexes = table_parts.indexes(connection, RATINGS)
+        constraints = introspection.constraints(connection, RATINGS)
+        indexes = introspection.indexes(connection, RATINGS)
         expected = connection.execute(SUMS).one()
     file = folder.with_name(f"{folder.name}-psql") / "ratings.csv"
     commands = {"\\copy": _copy_in(EXPORTS["ratings"], file)}

@@ -25,13 +25,13 @@ from pathlib import Path
 import psycopg
 from generate import generate
 
+from recsys.config.settings import RefreshSettings
 from recsys.jobs.ingest import ingest
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
-from recsys.settings import RefreshSettings
-from recsys.storage import schema
-from recsys.storage.embedded import EmbeddedServer
-from recsys.storage.engine import Database
+from recsys.storage.schema import versions
+from recsys.storage.server.embedded import EmbeddedServer
+from recsys.storage.server.engine import Database
 
 USERS, MOVIES, RATINGS = 60_000, 20_000, 10_000_000
 LIVE_RATINGS = 200
@@ -292,7 +292,7 @@ class Bench:
 def filled(database: Database, home: Path, ratings: int) -> None:
     """Fill the database unless that was done before."""
     with database.transaction() as connection:
-        schema.upgrade(connection)
+        versions.upgrade(connection)
         done = connection.exec_driver_sql("SELECT EXISTS (SELECT FROM recsys_store.published)")
         if done.scalar():
             return

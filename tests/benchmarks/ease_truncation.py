@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.ease import inverse_gram, most_rated_items, strongest_weights
-from recsys.algorithms.recommend import binarised, recommend_from_neighbours
-from recsys.algorithms.registry import FitOptions
-from recsys.algorithms.topk import spread
+from recsys.models.linear.ease import inverse_gram, most_rated_items, strongest_weights
+from recsys.models.registry import FitOptions
+from recsys.numerics.scoring import binarised, recommend_from_neighbours
+from recsys.numerics.topk import spread
 
 LENGTH = 10
 

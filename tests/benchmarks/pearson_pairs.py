@@ -23,8 +23,8 @@ from implicit.nearest_neighbours import all_pairs_knn
 from scipy.sparse import csr_matrix
 from sklearn.metrics import pairwise_distances
 
-from recsys.algorithms.co_rated import co_rated_neighbours
-from recsys.algorithms.registry import FitOptions
+from recsys.models.knn.co_rated import co_rated_neighbours
+from recsys.models.registry import FitOptions
 
 
 def matrix_of(users: int, movies: int, ratings: int, seed: int) -> csr_matrix:

@@ -25,13 +25,13 @@ import psycopg
 import sqlalchemy as sa
 from contract_latency import RATINGS, filled
 
+from recsys.config.settings import RefreshSettings
 from recsys.jobs.plan import plan
 from recsys.jobs.prune import prune
 from recsys.jobs.publish import publish, rollback
 from recsys.jobs.refresh_users import refresh_users
-from recsys.settings import RefreshSettings
-from recsys.storage.embedded import EmbeddedServer
-from recsys.storage.engine import Database
+from recsys.storage.server.embedded import EmbeddedServer
+from recsys.storage.server.engine import Database
 
 READ = (
     "SELECT * FROM recsys.recommend({user}, 10)",

@@ -23,8 +23,8 @@ from typing import Any
 import psycopg
 
 from recsys import Recommender
-from recsys.service.people import RECOMMEND
-from recsys.storage.embedded import EmbeddedServer
+from recsys.service.queries.people import RECOMMEND
+from recsys.storage.server.embedded import EmbeddedServer
 
 THREADS = 8
 VALUES: dict[str, Any] = {

@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.cli.app import main
-from recsys.storage.engine import Database
+from recsys.storage.server.engine import Database
 
 WIDE = {"COLUMNS": "150", "TERMINAL_WIDTH": "150"}
 OFFLINE = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTPS_PROXY")}

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import sqlalchemy as sa
 
-from recsys.storage.embedded import EmbeddedServer
+from recsys.storage.server.embedded import EmbeddedServer
 
 SECRET = "s3cr3tpassword"
 CLOSED = "127.0.0.1:9"

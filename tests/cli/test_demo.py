@@ -3,9 +3,9 @@ import re
 import pytest
 import sqlalchemy as sa
 
-from recsys.ingest.sample import write_sample
-from recsys.storage.embedded import EmbeddedServer
-from recsys.storage.engine import Database
+from recsys.sample.files import write_sample
+from recsys.storage.server.embedded import EmbeddedServer
+from recsys.storage.server.engine import Database
 
 FAST = """
 [refresh]

@@ -1,11 +1,11 @@
 import pytest
 import typer
 
-from recsys.algorithms.registry import MODELS
 from recsys.cli.load import reject_limit
-from recsys.ingest.sample import write_sample
+from recsys.config.settings import DEFAULT_MODELS
 from recsys.jobs.ingest import RejectLimit
-from recsys.settings import DEFAULT_MODELS
+from recsys.models.registry import MODELS
+from recsys.sample.files import write_sample
 
 GOOD = [
     f"{user},{movie},{3 + (user + movie) % 3}.0,1000" for user in range(1, 9) for movie in (1, 2, 3)

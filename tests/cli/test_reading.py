@@ -2,9 +2,9 @@ import re
 
 import pytest
 
-from recsys.algorithms.registry import MODELS
 from recsys.cli import show
-from recsys.settings import DEFAULT_MODELS
+from recsys.config.settings import DEFAULT_MODELS
+from recsys.models.registry import MODELS
 
 QUESTIONS = [
     (("recommend", "1"), "SELECT * FROM recsys.recommend(1)"),

@@ -12,12 +12,12 @@ import pytest
 import sqlalchemy as sa
 import typer.main
 
-from recsys.algorithms.registry import MODELS, make_config
 from recsys.cli.app import app
-from recsys.ingest.download import EDITIONS
+from recsys.config.settings import RefreshSettings, load, read_config
+from recsys.ingest.movielens.download import EDITIONS
 from recsys.jobs.plan import plan
-from recsys.settings import RefreshSettings, load, read_config
-from recsys.storage.engine import Database
+from recsys.models.registry import MODELS, make_config
+from recsys.storage.server.engine import Database
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -177,7 +177,7 @@ def test_the_models_are_all_named():
 
 def test_the_variables_are_the_ones_that_are_read():
     table = re.search(r"(?ms)^\| variable \| meaning \|\n.*?\n\n", README)[0]
-    code = (ROOT / "recsys" / "settings.py").read_text(encoding="utf-8")
+    code = (ROOT / "recsys" / "config" / "settings.py").read_text(encoding="utf-8")
     assert set(re.findall(r"`(RECSYS_\w+)`", table)) == set(re.findall(r'"(RECSYS_\w+)"', code))
 
 

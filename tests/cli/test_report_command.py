@@ -49,7 +49,7 @@ def test_what_cannot_be_is_told_in_two_lines(reporting, tmp_path):
 
 
 def test_without_the_extra(reporting, monkeypatch, tmp_path):
-    monkeypatch.setattr("recsys.pictures.find_spec", lambda name: None)
+    monkeypatch.setattr("recsys.report.pictures.find_spec", lambda name: None)
     found = reporting(tmp_path / "a.html")
     assert found.code == 1
     assert found.errors[-1] == "hint: pip install 'recsys[report]'"

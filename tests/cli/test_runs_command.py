@@ -6,12 +6,12 @@ import pytest
 from psycopg import sql
 
 from recsys.cli import show
+from recsys.config.settings import DEFAULT_MODELS, RefreshSettings
 from recsys.domain import Metric
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
-from recsys.settings import DEFAULT_MODELS, RefreshSettings
-from recsys.storage import runs as stored
-from recsys.storage.engine import Database, sqlalchemy_url
+from recsys.storage.runs import lifecycle as stored
+from recsys.storage.server.engine import Database, sqlalchemy_url
 
 OTHER = {"als": {"factors": 2, "iterations": 1}, "mf": {"factors": 2, "iterations": 2}}
 LIGHT = Metric("train", "rmse", 0.5, 9, "light", None, None)

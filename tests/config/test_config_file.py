@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.config_file import ConfigFile, write_table
+from recsys.config.file import ConfigFile, write_table
 from recsys.errors import ConfigError
 
 TEXT = """\

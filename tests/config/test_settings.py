@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from recsys import settings
+from recsys.config import settings
+from recsys.config.settings import RefreshSettings, load, read_config
 from recsys.errors import ConfigError
-from recsys.settings import RefreshSettings, load, read_config
-from recsys.storage.engine import Database
+from recsys.storage.server.engine import Database
 
 BAD = {
     "no toml": ("= nothing", "Invalid statement"),

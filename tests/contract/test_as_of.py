@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from recsys.storage import results
+from recsys.storage.runs import results
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 AS_OF = sa.text("SELECT * FROM recsys.recommendations_as_of(:user_id, :at, :n)")

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from recsys.domain import Metric
-from recsys.storage import results, runs
+from recsys.storage.runs import lifecycle, results
 
 P = 0.9
 PARAMETERS = {"models": {}}
@@ -33,13 +33,15 @@ def run_id(everything):
 
 
 def begin(connection):
-    return runs.begin(connection, default_model_id=None, seed=1, parameters=PARAMETERS, versions={})
+    return lifecycle.begin(
+        connection, default_model_id=None, seed=1, parameters=PARAMETERS, versions={}
+    )
 
 
 def model_ids(connection, *names):
     rest = dict.fromkeys(("prediction", "score_meaning", "description"), "")
     described = [{**rest, "name": name, "kind": "personal", "prediction": None} for name in names]
-    return runs.register_models(connection, described)
+    return lifecycle.register_models(connection, described)
 
 
 def write(connection, run_id, table, names, rows):
@@ -76,8 +78,8 @@ def make_run(connection, lists, similar=(), metrics=()):
     ]
     write(connection, run_id, "user_recommendations", ("user_id", "movie_id"), rows)
     write(connection, run_id, "movie_similarities", ("movie_id", "similar_movie_id"), near)
-    runs.complete(connection, run_id, [], {})
-    runs.record_metrics(connection, run_id, [(ids[name], metric) for name, metric in metrics])
+    lifecycle.complete(connection, run_id, [], {})
+    lifecycle.record_metrics(connection, run_id, [(ids[name], metric) for name, metric in metrics])
     return run_id
 
 
@@ -269,7 +271,7 @@ def test_runs_without_results_of_their_own_are_the_same_as_nothing(connection):
 
 def failed(connection):
     run_id = begin(connection)
-    runs.fail(connection, run_id, "no disk")
+    lifecycle.fail(connection, run_id, "no disk")
     return run_id
 
 
@@ -281,7 +283,7 @@ def pruned(connection):
 
 def evaluation(connection):
     facts = {"seed": 1, "parameters": PARAMETERS, "versions": {}}
-    return runs.record_evaluation(connection, [], facts)
+    return lifecycle.record_evaluation(connection, [], facts)
 
 
 IN_METRICS = "its figures are in recsys.run_metrics"

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.errors import StorageError
-from recsys.storage import schema
+from recsys.storage.schema import versions
 
 HINT = "drop those objects, run `recsys db upgrade`, and create them again"
 READER, OUTSIDER = (f'Recsys test "{name}" {os.getpid()}' for name in ("reader", "outsider"))
@@ -56,9 +56,9 @@ ORDER BY 1
 @pytest.fixture
 def change(tmp_path, monkeypatch):
     """Make the next version of the contract: a copy with one file edited."""
-    for path in schema.contract_files():
+    for path in versions.contract_files():
         (tmp_path / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
-    monkeypatch.setattr(schema, "contract_files", lambda: sorted(tmp_path.glob("*.sql")))
+    monkeypatch.setattr(versions, "contract_files", lambda: sorted(tmp_path.glob("*.sql")))
 
     def edit(name, *replacements):
         path = tmp_path / f"{name}.sql"
@@ -92,13 +92,13 @@ def test_other_arguments_leave_one_function_that_can_be_called(published, change
     ((old, _, _),) = published.execute(TOP_MOVIES)
     rows = published.execute(sa.text("SELECT * FROM recsys.top_movies(3)")).all()
     change(*ONE_MORE_ARGUMENT)
-    schema.upgrade(published)
+    versions.upgrade(published)
     ((new, arguments, commented),) = published.execute(TOP_MOVIES)
     assert (arguments, commented) == ("n integer, genre text, chart text, since integer", True)
     assert new != old
     assert published.execute(sa.text("SELECT * FROM recsys.top_movies(3)")).all() == rows
     assert len(rows) == 3
-    assert schema.contract_version(published) == schema.contract_digest()
+    assert versions.contract_version(published) == versions.contract_digest()
 
 
 def test_functions_of_several_arguments_of_old_all_go(connection):
@@ -110,7 +110,7 @@ def test_functions_of_several_arguments_of_old_all_go(connection):
                 "LANGUAGE sql AS 'SELECT 1'"
             )
         )
-    schema.upgrade(connection)
+    versions.upgrade(connection)
     ((_, arguments, _),) = connection.execute(TOP_MOVIES)
     assert arguments == "n integer, genre text, chart text"
 
@@ -118,7 +118,7 @@ def test_functions_of_several_arguments_of_old_all_go(connection):
 def test_an_overload_an_earlier_upgrade_left_behind_goes_and_the_current_one_stays(connection):
     before = connection.execute(TOP_MOVIES).all()
     connection.execute(sa.text("CREATE FUNCTION recsys.top_movies(n integer) RETURNS int RETURN 1"))
-    schema.upgrade(connection)
+    versions.upgrade(connection)
     assert connection.execute(TOP_MOVIES).all() == before
 
 
@@ -126,7 +126,7 @@ def test_a_view_and_overloads_elsewhere_of_that_name_are_let_be(connection):
     connection.execute(sa.text("CREATE FUNCTION public.top_movies(n int) RETURNS int RETURN 1"))
     connection.execute(sa.text("CREATE VIEW recsys.top_movies AS SELECT 5 AS x"))
     connection.execute(sa.text("CREATE FUNCTION recsys.movies(n int) RETURNS int RETURN 7"))
-    schema.upgrade(connection)
+    versions.upgrade(connection)
     query = sa.text("SELECT public.top_movies(0), x, recsys.movies(0) FROM recsys.top_movies")
     assert tuple(connection.execute(query).one()) == (1, 5, 7)
 
@@ -138,14 +138,14 @@ def test_a_caller_of_a_function_with_other_arguments_goes_on(published, change):
         ("shown integer[]\n)", "shown integer[], x int DEFAULT 0\n)"),
         ("integer, integer, integer[])", "integer, integer, integer[], integer)"),
     )
-    schema.upgrade(published)
+    versions.upgrade(published)
     assert published.execute(sa.text("SELECT * FROM recsys.recommend(1, 5)")).all() == rows
     assert len(rows) == 5
 
 
 def test_other_result_columns_make_the_function_anew(published, change):
     change(*ONE_COLUMN_LESS)
-    schema.upgrade(published)
+    versions.upgrade(published)
     assert len(published.execute(TOP_MOVIES).all()) == 1
     found = published.execute(sa.text("SELECT * FROM recsys.top_movies(3)"))
     assert list(found.keys()) == ["rank", "movie_id", "title", "score", "votes"]
@@ -159,11 +159,11 @@ def test_somebodys_view_on_the_old_function_is_named_and_nothing_changes(databas
             sa.text("CREATE VIEW public.mine AS SELECT title FROM recsys.top_movies(3)")
         )
         before = connection.execute(SCHEMA_STATE).all()
-        version = schema.contract_version(connection)
+        version = versions.contract_version(connection)
     change(*edit)
     change(*COLUMNS_IN_ANOTHER_ORDER)
     with pytest.raises(StorageError) as caught, database.transaction() as connection:
-        schema.upgrade(connection)
+        versions.upgrade(connection)
     assert str(caught.value).startswith(
         "recsys.top_movies(n integer, genre text, chart text) changes its arguments or its result, "
     )
@@ -171,7 +171,7 @@ def test_somebodys_view_on_the_old_function_is_named_and_nothing_changes(databas
     assert caught.value.hint == HINT
     with database.transaction() as connection:
         assert connection.execute(SCHEMA_STATE).all() == before
-        assert schema.contract_version(connection) == version
+        assert versions.contract_version(connection) == version
         assert connection.execute(sa.text("SELECT * FROM public.mine LIMIT 0")).all() == []
 
 
@@ -181,7 +181,7 @@ def test_grants_of_a_function_survive(connection, change, edit):
     grant(connection, "REVOKE ALL ON FUNCTION recsys.top_movies FROM PUBLIC")
     grant(connection, "GRANT EXECUTE ON FUNCTION recsys.top_movies TO {} WITH GRANT OPTION")
     change(*edit)
-    schema.upgrade(connection)
+    versions.upgrade(connection)
     assert privileges(connection, "top_movies") == {(READER, "EXECUTE", True)}
     assert may_call(connection) == (True, False)
 
@@ -190,7 +190,7 @@ def test_grants_of_a_function_survive(connection, change, edit):
 @pytest.mark.parametrize("edit", [ANOTHER_BODY, ONE_COLUMN_LESS, ONE_MORE_ARGUMENT])
 def test_a_function_everybody_may_call_stays_so(connection, change, edit):
     change(*edit)
-    schema.upgrade(connection)
+    versions.upgrade(connection)
     assert privileges(connection, "top_movies") == {(None, "EXECUTE", False)}
     assert may_call(connection) == (True, True)
 
@@ -201,7 +201,7 @@ def test_grants_of_a_view_survive(connection, change, edit):
     grant(connection, "GRANT SELECT ON recsys.models TO {}")
     grant(connection, "GRANT REFERENCES ON recsys.models TO {} WITH GRANT OPTION")
     change(*edit)
-    schema.upgrade(connection)
+    versions.upgrade(connection)
     assert privileges(connection, "models") == {
         (READER, "SELECT", False),
         (READER, "REFERENCES", True),
@@ -221,7 +221,7 @@ def test_grants_survive_a_file_that_has_to_wait_for_another(connection, change, 
     (tmp_path / "zero.sql").write_text(
         "CREATE OR REPLACE FUNCTION recsys.zero() RETURNS integer RETURN 0;"
     )
-    schema.upgrade(connection)
+    versions.upgrade(connection)
     assert connection.scalar(FOUND_BY_SIMILAR).split(", ")[-1] == "model text)"
     assert privileges(connection, "similar") == {(READER, "EXECUTE", False)}
 

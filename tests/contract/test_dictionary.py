@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from recsys.storage.dictionary import EXAMPLES, markdown
+from recsys.storage.schema.dictionary import EXAMPLES, markdown
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "dictionary.md"
 

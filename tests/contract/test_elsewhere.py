@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from recsys import Recommender
-from recsys.storage import schema
-from recsys.storage.pool import PoolOptions
+from recsys.storage.schema import versions
+from recsys.storage.server.pool import PoolOptions
 
 ANSWERS = (
     *(
@@ -88,7 +88,7 @@ def test_a_restored_database_answers_as_before(restored):
     with original.snapshot() as before, copy.snapshot() as after:
         assert answers(after) == answers(before)
         assert answers(after, [OBJECTS]) == answers(before, [OBJECTS])
-        assert schema.contract_version(after) == schema.contract_version(before) is not None
+        assert versions.contract_version(after) == versions.contract_version(before) is not None
         changed = after.execute(sa.text("SELECT source FROM recsys.recommend(3)")).scalars().all()
         assert changed == ["live"] * 10
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from recsys.algorithms.predict import predict_ratings
-from recsys.algorithms.registry import MODELS, FitOptions
-from recsys.algorithms.spec import ModelSpec
 from recsys.domain import ModelOutput
 from recsys.jobs.plan import BEST_PREDICTORS
-from recsys.storage.matrices import Snapshot, read_snapshot
+from recsys.models.base import ModelSpec
+from recsys.models.registry import MODELS, FitOptions
+from recsys.numerics.prediction import predict_ratings
+from recsys.storage.snapshot.matrices import Snapshot, read_snapshot
 
 MODEL_ROWS = "SELECT model, kind, score_meaning, description, prediction FROM recsys.models"
 LISTS = """

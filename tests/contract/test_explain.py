@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from recsys.algorithms.registry import MODELS
+from recsys.models.registry import MODELS
 
 SUMS = ("ease", "collective_ease", "item_knn", "pearson_average")
 PERSONAL = [name for name, spec in MODELS.items() if spec.kind == "personal"]

@@ -2,7 +2,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from recsys.settings import DEFAULT_MODELS
+from recsys.config.settings import DEFAULT_MODELS
 
 
 def rows_of(connection, query, **values):

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from recsys import Recommender
-from recsys.storage import roles
-from recsys.storage.copy import driver
-from recsys.storage.engine import Database, sqlalchemy_url
+from recsys.storage.load.copy import driver
+from recsys.storage.schema import roles
+from recsys.storage.server.engine import Database, sqlalchemy_url
 
 READERS = ("recsys_reader", "recsys_app")
 DENIED, READ_ONLY, CUT_OFF = "42501", "25006", "57014"

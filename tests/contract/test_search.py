@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 from psycopg import sql
 
-from recsys.ingest.titles import split_title
-from recsys.storage import schema
-from recsys.storage.engine import Database
+from recsys.ingest.movielens.titles import split_title
+from recsys.storage.schema import versions
+from recsys.storage.server.engine import Database
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data/ml-latest-small"
 ADD = sa.text(
@@ -291,7 +291,7 @@ def test_search_knows_all_scripts_in_a_database_of_locale_c(server_url, run_on_s
     database = Database(url.render_as_string(hide_password=False))
     try:
         with database.transaction() as connection:
-            schema.upgrade(connection)
+            versions.upgrade(connection)
             connection.execute(ADD, [row(*each) for each in TITLES.items()])
             queries = ("AMÉLIE", "七人の侍", "сталкир", "风", "cité des enfantz", "ÆGIR STRASSE")
             found = [search(connection, query) for query in queries]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from recsys.config.settings import RefreshSettings
 from recsys.jobs.ingest import ingest
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
-from recsys.settings import RefreshSettings
 
 RATINGS = {
     "Terminator": {"Tom": 4, "Jack": 1.5, "Lisa": 3, "Sally": 2},

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 import typer.main
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.registry import MODELS
 from recsys.cli.app import app
+from recsys.config.settings import GateSettings
 from recsys.domain import TopN
 from recsys.evaluation.figures import measure_ranking, measure_ratings
 from recsys.evaluation.intervals import DRAWS
@@ -28,7 +28,7 @@ from recsys.evaluation.segments import (
 )
 from recsys.evaluation.splits import random_split
 from recsys.jobs.evaluate import Evaluated, _figures
-from recsys.settings import GateSettings
+from recsys.models.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")

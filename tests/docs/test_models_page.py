@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recsys.algorithms.registry import MODELS, ModelSpec
+from recsys.models.registry import MODELS, ModelSpec
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
 SECTION = re.compile(r"^### `(\w+)`\n(.*?)(?=^##)", re.DOTALL | re.MULTILINE)

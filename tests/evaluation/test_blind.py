@@ -9,16 +9,16 @@ import pytest
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.predict import predict_ratings, rating_range
-from recsys.algorithms.registry import MODELS
-from recsys.algorithms.spec import ModelSpec
+from recsys.config.settings import RefreshSettings
 from recsys.domain import Interactions, ModelOutput
 from recsys.errors import EvaluationError
-from recsys.evaluation.honesty import Source, check_blind
+from recsys.evaluation.leakage import Source, check_blind
 from recsys.evaluation.splits import Split, divided, random_split
 from recsys.jobs.evaluate import fit_options, lists_of, train_of
 from recsys.jobs.plan import Plan, plan
-from recsys.settings import RefreshSettings
+from recsys.models.base import ModelSpec
+from recsys.models.registry import MODELS
+from recsys.numerics.prediction import predict_ratings, rating_range
 
 USERS, ITEMS = 30, 18
 SMALL = {

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from recsys.domain import TopN
 from recsys.errors import EvaluationError
-from recsys.evaluation.honesty import (
+from recsys.evaluation.leakage import (
     Fit,
     Source,
     Tagging,

@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, ndcg_score
 
 from recsys.domain import TopN
 from recsys.errors import EvaluationError
-from recsys.evaluation.beyond import (
+from recsys.evaluation.beyond_accuracy import (
     coverage,
     diversity,
     novelty,

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from recsys.domain import NO_TIME, RatingScale
-from recsys.ingest import numbers
-from recsys.ingest.blocks import NumericFile, read_numeric
-from recsys.ingest.intake import Intake
-from recsys.ingest.numbers import BadField, Column, IdColumn, TimeColumn, ValueColumn
-from recsys.ingest.records import Grammar, read_records
-from recsys.ingest.sources import Entry
+from recsys.ingest.reading import numbers
+from recsys.ingest.reading.blocks import NumericFile, read_numeric
+from recsys.ingest.reading.intake import Intake
+from recsys.ingest.reading.numbers import BadField, Column, IdColumn, TimeColumn, ValueColumn
+from recsys.ingest.reading.records import Grammar, read_records
+from recsys.ingest.reading.sources import Entry
 
 NOW = 1_700_000_000
 HALF_STARS = RatingScale(0.5, 5.0, 0.5)
@@ -164,7 +164,7 @@ def test_plain_lines_need_no_line_by_line_reading(
     random = np.random.default_rng(3)
     plain = [valid_line(random) for _ in range(500)]
     quoted = [",".join(f'"{field}"' for field in line.split(",")) for line in plain]
-    monkeypatch.setattr("recsys.ingest.blocks._BlockParser._read_lines", None)
+    monkeypatch.setattr("recsys.ingest.reading.blocks._BlockParser._read_lines", None)
     outcomes = []
     for lines in (plain, quoted):
         data = "\r\n".join(lines).encode()

@@ -19,8 +19,8 @@ from threading import Thread
 import pytest
 
 from recsys.errors import DataError
-from recsys.ingest import download
-from recsys.ingest.download import EDITIONS, DownloadFailed, Edition, fetch
+from recsys.ingest.movielens import download
+from recsys.ingest.movielens.download import EDITIONS, DownloadFailed, Edition, fetch
 
 NAME = "ml-latest-small"
 FILE = "ml-latest-small.zip"

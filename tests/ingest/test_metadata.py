@@ -15,8 +15,8 @@ import pytest
 
 from recsys.domain import Credit, MovieMetadata, Person, RejectedRow, SourceFile
 from recsys.errors import DataError
-from recsys.ingest.metadata import read_metadata
-from recsys.ingest.python_literals import _as_json, parse_literal
+from recsys.ingest.tmdb.dataset import read_metadata
+from recsys.ingest.tmdb.python_literals import _as_json, parse_literal
 
 REAL = Path(__file__).resolve().parents[2] / "../shared/data/the-movies-dataset"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not here")

@@ -7,7 +7,7 @@ import pytest
 
 from recsys.domain import Movie, User
 from recsys.ingest import read_dataset
-from recsys.ingest.rows import GENRES_100K
+from recsys.ingest.movielens.rows import GENRES_100K
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recsys.ingest.titles import split_title
+from recsys.ingest.movielens.titles import split_title
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import sqlalchemy as sa
 
-from recsys.storage.engine import Database
+from recsys.storage.server.engine import Database
 
 TABLES = sa.text("""
 SELECT c.oid::regclass::text FROM pg_class AS c

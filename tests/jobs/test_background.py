@@ -12,12 +12,14 @@ import sqlalchemy as sa
 
 from recsys.jobs.background import COMPUTING, heartbeat, interruptibly
 from recsys.jobs.orphans import clear_orphans
-from recsys.storage import runs
+from recsys.storage.runs import lifecycle
 
 
 def begin(database):
     with database.transaction() as connection:
-        return runs.begin(connection, default_model_id=None, seed=1, parameters={}, versions={})
+        return lifecycle.begin(
+            connection, default_model_id=None, seed=1, parameters={}, versions={}
+        )
 
 
 def state(database, run_id):
@@ -39,7 +41,7 @@ def test_work_has_a_thread_of_its_own_that_nobody_waits_for():
 
 LONG_KERNEL = """
 import signal, sys, numpy as np
-from recsys.algorithms import blas
+from recsys.numerics import blas
 from recsys.cli import app, show
 from recsys.jobs.background import interruptibly
 def invert():
@@ -71,7 +73,7 @@ def test_a_signal_is_heard_in_the_middle_of_a_kernel():
 
 
 def test_a_run_shows_that_it_is_alive(database, monkeypatch):
-    monkeypatch.setattr(runs, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(lifecycle, "HEARTBEAT_S", 0.05)
     run_id = begin(database)
     before = state(database, run_id).heartbeat_at
     with heartbeat(database, run_id):
@@ -83,9 +85,9 @@ def test_a_run_shows_that_it_is_alive(database, monkeypatch):
 
 
 def test_a_database_that_is_away_stops_no_computing(monkeypatch, database):
-    from recsys.storage.engine import Database
+    from recsys.storage.server.engine import Database
 
-    monkeypatch.setattr(runs, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(lifecycle, "HEARTBEAT_S", 0.05)
     nowhere = Database("postgresql://nobody@127.0.0.1:1/none")
     with heartbeat(nowhere, 1):
         time.sleep(0.2)
@@ -99,10 +101,10 @@ def test_whoever_is_told_of_another_refresh_learns_when_it_fell_silent(database)
         )
     with (
         database.session() as first,
-        runs.single_flight(first),
-        pytest.raises(runs.RefreshBusy) as caught,
+        lifecycle.single_flight(first),
+        pytest.raises(lifecycle.RefreshBusy) as caught,
         database.session() as second,
-        runs.single_flight(second),
+        lifecycle.single_flight(second),
     ):
         pytest.fail("the lock was had twice")
     assert f"run {run_id} by " in str(caught.value)
@@ -119,7 +121,7 @@ def test_the_next_command_marks_a_run_nobody_runs(database):
 
 def test_a_run_somebody_runs_is_left_alone(database):
     run_id = begin(database)
-    with database.session() as session, runs.single_flight(session):
+    with database.session() as session, lifecycle.single_flight(session):
         assert clear_orphans(database) == []
     assert state(database, run_id).state == "running"
 
@@ -131,7 +133,7 @@ def test_a_database_without_a_schema_has_no_orphans(empty_database):
 def test_kernels_without_pythons_lock_give_what_scipy_gives():
     from scipy.linalg import solve_triangular
 
-    from recsys.algorithms import blas
+    from recsys.numerics import blas
 
     random = np.random.default_rng(3)
     rows = np.asfortranarray(random.normal(size=(40, 25)).astype(np.float32))

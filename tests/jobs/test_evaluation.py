@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from recsys.algorithms.registry import MODELS, FitOptions
+from recsys.config.settings import RefreshSettings
 from recsys.domain import Interactions
 from recsys.errors import DataError, EvaluationError, RunError
-from recsys.evaluation.honesty import check_split
+from recsys.evaluation.leakage import check_split
 from recsys.evaluation.protocols import PROTOCOLS
 from recsys.evaluation.ranking import ranking_figures
 from recsys.evaluation.splits import random_split
 from recsys.jobs.evaluate import evaluate, train_of
 from recsys.jobs.plan import plan
+from recsys.models.registry import MODELS, FitOptions
 from recsys.service import Recommender
-from recsys.settings import RefreshSettings
-from recsys.storage import runs
-from recsys.storage.matrices import read_snapshot
+from recsys.storage.runs import lifecycle
+from recsys.storage.snapshot.matrices import read_snapshot
 
 RUN = """
 SELECT kind, state, published, parameters ->> 'protocol', seed, pruned_at IS NOT NULL
@@ -95,9 +95,9 @@ def test_figures_are_kept_in_a_run_of_their_own(refreshed_database):
 def test_an_evaluation_is_no_refresh(refreshed_database):
     report = run(refreshed_database, "random-90-10", "most_rated")
     with refreshed_database.transaction() as connection, pytest.raises(RunError):
-        runs.publish(connection, report.run_id)
+        lifecycle.publish(connection, report.run_id)
     with refreshed_database.transaction() as connection:
-        assert runs.beyond_retention(connection, 1) == []
+        assert lifecycle.beyond_retention(connection, 1) == []
     assert Recommender(refreshed_database).status().last_run_id == 1
 
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from recsys.errors import RefreshBusy, UnknownUser
 from recsys.jobs.forget import forget, remembered
 from recsys.jobs.refresh import refresh
-from recsys.storage import erasure, runs
+from recsys.storage.runs import erasure, lifecycle
 
 
 @pytest.fixture
@@ -78,7 +78,11 @@ def test_somebody_unknown_is_an_error_and_no_entry(two_runs):
 def test_a_refresh_that_runs_keeps_it_out(two_runs):
     """It has read the ratings already, and would write lists for them."""
     before = remembered(two_runs, 1)
-    with two_runs.session() as session, runs.single_flight(session), pytest.raises(RefreshBusy):
+    with (
+        two_runs.session() as session,
+        lifecycle.single_flight(session),
+        pytest.raises(RefreshBusy),
+    ):
         forget(two_runs, 1)
     assert remembered(two_runs, 1) == before
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from recsys.algorithms import ease
+from recsys.config.settings import GateSettings
 from recsys.domain import Metric, ModelOutput, TopN
 from recsys.errors import GateRefused
 from recsys.evaluation.ranking import ranking_figures
 from recsys.jobs import gate
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
-from recsys.settings import GateSettings
+from recsys.models.linear import ease
 
 RUNS = "SELECT run_id, state, refused FROM recsys_store.runs ORDER BY run_id"
 PUBLISHED = "SELECT run_id FROM recsys_store.published"

@@ -8,7 +8,7 @@ from recsys.domain import RejectedRow
 from recsys.errors import DataError, StorageError
 from recsys.jobs.ingest import RejectLimit, ingest
 from recsys.jobs.refresh import refresh
-from recsys.storage.catalogue import Counts
+from recsys.storage.load.catalogue import Counts
 
 RATINGS = ["1,10,4.5,1000000000", "1,20,3.0,1000000001", "2,10,0.5,1000000002"]
 MOVIES = [
@@ -25,7 +25,7 @@ SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
 HOLDING_STILL = """
 import pathlib, sys, time
 from recsys.jobs.ingest import ingest
-from recsys.storage.engine import Database
+from recsys.storage.server.engine import Database
 class HoldStill:
     def begin(self, stage): self.stage = stage
     def end(self, note): pass

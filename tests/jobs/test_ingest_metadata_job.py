@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from recsys.errors import DataError
 from recsys.jobs.ingest import ingest, ingest_metadata
-from recsys.storage.catalogue import Counts
+from recsys.storage.load.catalogue import Counts
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
 HEADER = (

@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
+from recsys.config.settings import RefreshSettings
 from recsys.errors import StorageError
 from recsys.evaluation.protocols import PROTOCOLS
 from recsys.jobs.evaluate import evaluate
@@ -12,8 +13,8 @@ from recsys.jobs.plan import plan
 from recsys.jobs.prune import prune
 from recsys.jobs.refresh import refresh
 from recsys.jobs.schema import schema_state, set_up_roles, upgrade_schema
-from recsys.settings import RefreshSettings
-from recsys.storage import results, schema
+from recsys.storage.runs import results
+from recsys.storage.schema import versions
 
 OF_OTHERS = """
 SELECT c.oid::regclass::text FROM pg_class AS c
@@ -87,7 +88,7 @@ def test_the_job_upgrades_an_older_database(given, job):
     with given.transaction() as connection:
         for view in connection.scalars(sa.text(views)).all():
             connection.execute(sa.text(f"DROP VIEW IF EXISTS {view} CASCADE"))
-        command.downgrade(schema.alembic_config(connection), "0003")
+        command.downgrade(versions.alembic_config(connection), "0003")
     assert not schema_state(job).current
     upgrade_schema(job)
     assert schema_state(job).current

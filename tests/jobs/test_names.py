@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from recsys.errors import DataError
-from recsys.ingest.download import EDITIONS
+from recsys.ingest.movielens.download import EDITIONS
 from recsys.jobs import names
 
 

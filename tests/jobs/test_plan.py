@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from recsys.algorithms.registry import MODELS
+from recsys.config.settings import RefreshSettings, read_config
 from recsys.errors import ConfigError
 from recsys.jobs.plan import BEST_FOR_STRANGERS, Plan, plan
-from recsys.settings import RefreshSettings, read_config
+from recsys.models.registry import MODELS
 
 LISTS = "top_rated, most_rated, popular, trending, exploratory, random, pearson_average, item_knn"
 BAD = {

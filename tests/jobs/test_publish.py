@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+from recsys.config.settings import GateSettings, RefreshSettings
 from recsys.errors import GateRefused, RunError
 from recsys.jobs.plan import plan
 from recsys.jobs.prune import prune
 from recsys.jobs.publish import Publication, publish, rollback
 from recsys.jobs.refresh import refresh
-from recsys.settings import GateSettings, RefreshSettings
-from recsys.storage import results, runs
+from recsys.storage.runs import lifecycle, results
 
 LOG = "SELECT run_id, action, reason FROM recsys.publications ORDER BY publication_id"
 PARTITIONS = r"""
@@ -84,10 +84,10 @@ def test_a_rollback_to_a_run_whose_results_are_gone_changes_nothing(four_runs):
 
 def test_two_rollbacks_at_once_go_two_back(four_runs):
     with four_runs.transaction() as connection:
-        _, earlier = runs.published_before(connection)
+        _, earlier = lifecycle.published_before(connection)
         second = threading.Thread(target=rollback, args=(four_runs,))
         second.start()
-        runs.publish(connection, earlier, action="rollback")
+        lifecycle.publish(connection, earlier, action="rollback")
     second.join()
     assert rows_of(four_runs, SEEN) == [(2,)]
 

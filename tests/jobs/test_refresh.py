@@ -5,21 +5,21 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from recsys.algorithms.registry import MODELS, make_config
-from recsys.algorithms.spec import FitOptions, ModelSpec
+from recsys.config.settings import DEFAULT_MODELS, RefreshSettings
 from recsys.domain import Chart, Factors, Metric, ModelOutput, UserNeighbours
 from recsys.errors import ConfigError, DataError, RefreshBusy, RunError
 from recsys.jobs import plan as plan_job
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
-from recsys.settings import DEFAULT_MODELS, RefreshSettings
-from recsys.storage.matrices import read_snapshot
+from recsys.models.base import FitOptions, ModelSpec
+from recsys.models.registry import MODELS, make_config
+from recsys.storage.snapshot.matrices import read_snapshot
 
 HOLDING_STILL = """
 import sys, time
 from recsys.jobs import plan, refresh
-from recsys.settings import RefreshSettings
-from recsys.storage.engine import Database
+from recsys.config.settings import RefreshSettings
+from recsys.storage.server.engine import Database
 def hold_still(*arguments, **named):
     print("here", flush=True)
     time.sleep(600)
@@ -31,7 +31,7 @@ refresh.refresh(Database(sys.argv[1]), plan.plan(RefreshSettings(threads=1)))
 KILLED_WHEN = {
     "computing": "refresh._write = hold_still",
     "written": "refresh._finish = hold_still",
-    "publishing": "refresh.runs.publish = hold_still",
+    "publishing": "refresh.lifecycle.publish = hold_still",
 }
 LEFT_OVER = r"SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '_run_\d+$' ORDER BY 1"
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from recsys.config.settings import RefreshSettings
 from recsys.errors import StorageError
 from recsys.jobs import refresh as refresh_job
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
-from recsys.settings import RefreshSettings
-from recsys.storage import results, runs
-from recsys.storage.runs import Stage
+from recsys.storage.runs import lifecycle, results
+from recsys.storage.runs.lifecycle import Stage
 
 CUT_OFF = [KeyboardInterrupt(), SystemExit(143), StorageError("the connection broke")]
 RUNS = "SELECT run_id, state, error, pruned_at IS NULL FROM recsys_store.runs ORDER BY run_id"
@@ -116,7 +116,7 @@ def test_an_interrupt_in_the_publish_transaction_undoes_it(refreshed_database, f
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(refresh_job.runs, "publish", interrupt)
+    monkeypatch.setattr(refresh_job.lifecycle, "publish", interrupt)
     with pytest.raises(KeyboardInterrupt):
         refresh(refreshed_database, few)
     stopped = (2, "failed", "it was stopped by a signal", False)
@@ -141,7 +141,7 @@ def test_a_published_run_is_no_failure_because_old_ones_cannot_go(
 @pytest.mark.parametrize("ended", ["complete", "failed"])
 def test_a_run_that_has_ended_cannot_fail(connection, ended):
     stages = [Stage("read", datetime(2026, 1, 2, tzinfo=UTC), 0.25, 100, 90)]
-    run_id = runs.begin(
+    run_id = lifecycle.begin(
         connection, default_model_id=None, seed=1, parameters={}, versions={"recsys": "1"}
     )
     connection.execute(sa.text("INSERT INTO recsys_store.users VALUES (1)"))
@@ -149,19 +149,19 @@ def test_a_run_that_has_ended_cannot_fail(connection, ended):
     results.create(connection, "user_factors", run_id)
     factors = {
         "run_id": np.array([run_id], np.int32),
-        "model_id": np.array([runs.register_models(connection, [model])["a"]], np.int16),
+        "model_id": np.array([lifecycle.register_models(connection, [model])["a"]], np.int16),
         "user_id": np.array([1], np.int32),
         "factors": np.ones((1, 2), np.float32),
     }
     results.append(connection, "user_factors", run_id, factors)
     results.finish(connection, "user_factors", run_id)
     if ended == "complete":
-        runs.complete(connection, run_id, stages, FACTS)
+        lifecycle.complete(connection, run_id, stages, FACTS)
     else:
-        runs.fail(connection, run_id, "first", stages)
+        lifecycle.fail(connection, run_id, "first", stages)
     query = sa.text("SELECT * FROM recsys_store.runs WHERE run_id = :id")
     before = connection.execute(query, {"id": run_id}).one()
-    runs.fail(connection, run_id, "second", stages)
+    lifecycle.fail(connection, run_id, "second", stages)
     assert connection.execute(query, {"id": run_id}).one() == before
     assert (before.state, before.error) == (ended, None if ended == "complete" else "first")
     count = connection.scalar(sa.text("SELECT count(*) FROM recsys_store.user_factors"))
@@ -183,33 +183,35 @@ def test_a_pruned_run_does_not_count_as_unchanged(refreshed_database, plan_all):
 def complete_runs(connection, count):
     numbers = []
     for _ in range(count):
-        run_id = runs.begin(connection, default_model_id=None, seed=1, parameters={}, versions={})
-        runs.complete(connection, run_id, [], FACTS)
+        run_id = lifecycle.begin(
+            connection, default_model_id=None, seed=1, parameters={}, versions={}
+        )
+        lifecycle.complete(connection, run_id, [], FACTS)
         numbers.append(run_id)
     return numbers
 
 
 def test_retention_keeps_the_newest_runs_and_the_published_one_besides(connection):
     one, two, three, four, five = complete_runs(connection, 5)
-    assert runs.beyond_retention(connection, 2) == [one, two, three]
-    runs.publish(connection, two)
-    assert runs.beyond_retention(connection, 1) == [one, three, four]
-    assert runs.beyond_retention(connection, 2) == [one, three]
-    assert runs.beyond_retention(connection, 4) == [one]
-    assert runs.beyond_retention(connection, 5) == []
-    runs.publish(connection, five)
-    assert runs.beyond_retention(connection, 1) == [one, two, three, four]
+    assert lifecycle.beyond_retention(connection, 2) == [one, two, three]
+    lifecycle.publish(connection, two)
+    assert lifecycle.beyond_retention(connection, 1) == [one, three, four]
+    assert lifecycle.beyond_retention(connection, 2) == [one, three]
+    assert lifecycle.beyond_retention(connection, 4) == [one]
+    assert lifecycle.beyond_retention(connection, 5) == []
+    lifecycle.publish(connection, five)
+    assert lifecycle.beyond_retention(connection, 1) == [one, two, three, four]
 
 
 def test_retention_counts_complete_runs_that_have_results(connection):
     one, two, three, _ = complete_runs(connection, 4)
     results.drop(connection, three)
-    running = runs.begin(connection, default_model_id=None, seed=1, parameters={}, versions={})
-    failed = runs.begin(connection, default_model_id=None, seed=1, parameters={}, versions={})
-    runs.fail(connection, failed, "it rained")
-    assert runs.beyond_retention(connection, 2) == [one]
-    assert runs.beyond_retention(connection, 1) == [one, two]
-    assert {three, running, failed}.isdisjoint(runs.beyond_retention(connection, 0))
+    running = lifecycle.begin(connection, default_model_id=None, seed=1, parameters={}, versions={})
+    failed = lifecycle.begin(connection, default_model_id=None, seed=1, parameters={}, versions={})
+    lifecycle.fail(connection, failed, "it rained")
+    assert lifecycle.beyond_retention(connection, 2) == [one]
+    assert lifecycle.beyond_retention(connection, 1) == [one, two]
+    assert {three, running, failed}.isdisjoint(lifecycle.beyond_retention(connection, 0))
 
 
 def test_a_run_for_trying_out_is_kept_even_where_one_run_is(refreshed_database, plan_all):

@@ -11,9 +11,9 @@ from itertools import islice
 
 import pytest
 
+from recsys.config.settings import ScheduleSettings, load
 from recsys.errors import ConfigError
 from recsys.jobs.schedule import Scheduler, upcoming
-from recsys.settings import ScheduleSettings, load
 
 NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -164,7 +164,7 @@ def test_stopping_it_stops_what_it_runs(tmp_path):
         "from datetime import datetime, UTC\nimport os, sys, time\n"
         "from recsys.cli.app import signal, _terminated\n"
         "from recsys.jobs.schedule import Scheduler\n"
-        "from recsys.settings import ScheduleSettings\n"
+        "from recsys.config.settings import ScheduleSettings\n"
         "signal.signal(signal.SIGTERM, _terminated)\n"
         "child = 'import os, time; print(os.getpid(), flush=True); time.sleep(600)'\n"
         "early, late = (datetime(2027, 1, 1, hour, 29, tzinfo=UTC) for hour in (3, 4))\n"

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from recsys.config.settings import RefreshSettings
 from recsys.errors import StorageError
 from recsys.jobs.ingest import ingest
 from recsys.jobs.orphans import clear_orphans
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
-from recsys.settings import RefreshSettings
-from recsys.storage.embedded import EmbeddedServer
-from recsys.storage.engine import Database, open_database
+from recsys.storage.server.embedded import EmbeddedServer
+from recsys.storage.server.engine import Database, open_database
 
 CONFIG = '[refresh]\nmodels = ["most_rated", "ease"]\nthreads = 1\n'
 FEW = plan(RefreshSettings(models=("most_rated", "ease"), threads=1))

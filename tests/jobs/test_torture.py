@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from recsys.config.settings import read_config
 from recsys.jobs.ingest import ingest
 from recsys.jobs.orphans import clear_orphans
 from recsys.jobs.plan import plan
 from recsys.jobs.prune import prune
 from recsys.jobs.refresh import refresh
-from recsys.settings import read_config
 
 FOLDER = Path(__file__).resolve().parents[1] / "torture"
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from recsys.algorithms.registry import MODELS
+from recsys.config.settings import RefreshSettings
 from recsys.errors import ConfigError, EvaluationError
 from recsys.evaluation.protocols import PROTOCOLS, Material
 from recsys.jobs import tune as tune_job
 from recsys.jobs.plan import plan
 from recsys.jobs.tune import inner_train, settings_lines, tune
-from recsys.settings import RefreshSettings
-from recsys.storage.matrices import read_snapshot
+from recsys.models.registry import MODELS
+from recsys.storage.snapshot.matrices import read_snapshot
 
 RANDOM = PROTOCOLS["random-90-10"]
 

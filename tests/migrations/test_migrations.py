@@ -3,11 +3,11 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.util.exc import CommandError
 
+from recsys.config.settings import RefreshSettings
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
-from recsys.settings import RefreshSettings
-from recsys.storage import schema
-from recsys.storage.tables import STORE, metadata
+from recsys.storage.schema import versions
+from recsys.storage.schema.tables import STORE, metadata
 
 TABLES = sa.text("""
 SELECT c.relname, obj_description(c.oid, 'pg_class') FROM pg_class AS c
@@ -102,14 +102,14 @@ def structure(connection):
 
 
 def config(connection):
-    return schema.alembic_config(connection)
+    return versions.alembic_config(connection)
 
 
 def test_up_from_empty_matches_the_models(empty_database):
     with empty_database.transaction() as connection:
         command.upgrade(config(connection), "head")
         command.check(config(connection))
-        assert schema.revision(connection) == schema.head()
+        assert versions.revision(connection) == versions.head()
 
 
 def test_keys_are_those_of_the_models(empty_database):
@@ -133,8 +133,8 @@ def test_down_to_nothing_and_up_again_gives_the_same(database):
         connection.execute(sa.text("DROP SCHEMA recsys CASCADE"))
         command.downgrade(config(connection), "base")
         assert connection.execute(TABLES).all() == []
-        assert schema.revision(connection) is None
-        schema.upgrade(connection)
+        assert versions.revision(connection) is None
+        versions.upgrade(connection)
         assert structure(connection) == before
         command.check(config(connection))
 
@@ -150,7 +150,7 @@ def test_a_filled_database_goes_down_and_up(refreshed_database):
         connection.execute(sa.text("DROP SCHEMA recsys CASCADE"))
         command.downgrade(config(connection), "base")
         assert connection.execute(TABLES).all() == []
-        schema.upgrade(connection)
+        versions.upgrade(connection)
         assert structure(connection) == before
 
 
@@ -163,8 +163,8 @@ def test_a_database_with_every_model_goes_down_to_the_first_revision_and_up(
         lists = connection.execute(sa.text(RECOMMEND.format(1, 30))).all()
         connection.execute(sa.text("DROP SCHEMA recsys CASCADE"))
         command.downgrade(config(connection), "0001")
-        assert schema.revision(connection) == "0001"
-        schema.upgrade(connection)
+        assert versions.revision(connection) == "0001"
+        versions.upgrade(connection)
         assert structure(connection) == before
         assert len(keys) == 4
         assert connection.execute(RUN_KEYS).all() == keys
@@ -180,7 +180,7 @@ def old_database(empty_database):
         for statement in OLD_RUN.split(";\n"):
             connection.exec_driver_sql(statement)
     with empty_database.transaction() as connection:
-        schema.upgrade(connection)
+        versions.upgrade(connection)
         command.check(config(connection))
     return empty_database
 

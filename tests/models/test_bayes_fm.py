@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms import factorisation_machine as machine
-from recsys.algorithms.bayes_fm import SPEC, BayesFmConfig, fit, posterior_mean
-from recsys.algorithms.config import make_config
-from recsys.algorithms.posterior import PosteriorMean, Sample, centred, nearest
-from recsys.algorithms.predict import predict_ratings
-from recsys.algorithms.spec import FitOptions
 from recsys.domain import Factors, Interactions, Metric, ModelOutput
 from recsys.errors import ConfigError, RecsysError
+from recsys.models.base import FitOptions
+from recsys.models.factors import factorisation_machine as machine
+from recsys.models.factors.bayes_fm import SPEC, BayesFmConfig, fit, posterior_mean
+from recsys.models.factors.posterior import PosteriorMean, Sample, centred, nearest
+from recsys.models.params import make_config
+from recsys.numerics.prediction import predict_ratings
 
 USERS, ITEMS = 40, 30
 SMALL = BayesFmConfig(rank=3, chains=1, iterations=30, burn_in=10, stored_factors=30)
@@ -204,7 +204,7 @@ def test_little_memory_changes_little(monkeypatch: pytest.MonkeyPatch) -> None:
     data = interactions(noise(3))
     config = BayesFmConfig(rank=3, iterations=60, burn_in=10, stored_factors=8)
     roomy = predictions(fit(data, config, FitOptions()).factors)
-    monkeypatch.setattr("recsys.algorithms.bayes_fm._BYTES_A_FACTOR", 2**40)
+    monkeypatch.setattr("recsys.models.factors.bayes_fm._BYTES_A_FACTOR", 2**40)
     tight = predictions(fit(data, config, FitOptions()).factors)
     assert not np.array_equal(roomy, tight)
     np.testing.assert_allclose(roomy, tight, atol=0.05)

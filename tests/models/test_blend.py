@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.blend import SPEC, standardised
-from recsys.algorithms.config import make_config
-from recsys.algorithms.spec import FitOptions
-from recsys.algorithms.topk import empty, ranked
 from recsys.domain import Factors, Interactions, ModelOutput, Neighbours, RankedLists
 from recsys.errors import ConfigError
+from recsys.models.base import FitOptions
+from recsys.models.ensembles.blend import SPEC, standardised
+from recsys.models.params import make_config
+from recsys.numerics.topk import empty, ranked
 
 USERS, ITEMS = 30, 20
 

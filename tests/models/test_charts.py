@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.charts import count_votes, weighted_rating
-from recsys.algorithms.registry import MODELS, FitOptions, make_config
 from recsys.domain import Chart, Interactions, Votes
+from recsys.models.charts.build import count_votes, weighted_rating
+from recsys.models.registry import MODELS, FitOptions, make_config
 
 METADATA = Path(__file__).resolve().parents[2] / "../shared/data/the-movies-dataset"
 

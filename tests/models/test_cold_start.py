@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.popular import liked
-from recsys.algorithms.registry import MODELS, FitOptions, make_config
 from recsys.domain import Chart, Interactions
 from recsys.ingest import read_dataset
+from recsys.models.charts.popular import liked
+from recsys.models.registry import MODELS, FitOptions, make_config
 
 SMALL = Path(__file__).resolve().parents[2] / "../shared/data/ml-latest-small"
 GENRES = ("Action", "Musical", "War")

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms import collective, collective_als, collective_ease
-from recsys.algorithms.registry import MODELS, FitOptions, make_config
 from recsys.domain import Interactions, ModelOutput, RankedLists
 from recsys.errors import ConfigError
+from recsys.models.factors import collective_als
+from recsys.models.linear import collective_ease
+from recsys.models.registry import MODELS, FitOptions, make_config
+from recsys.numerics import weighting
 
 USERS, ITEMS, GENRES = 30, 18, 3
 
@@ -62,7 +64,7 @@ def assert_lists(lists: RankedLists | None, scores: np.ndarray, length: int, tol
 
 def test_ratings_weigh_by_their_distance_from_the_mean() -> None:
     ratings = csr_matrix(np.array([[1.0, 0, 3], [0, 3, 5]]))
-    found = collective.weighted_ratings(ratings, 0.5).toarray()
+    found = weighting.weighted_ratings(ratings, 0.5).toarray()
     above = np.exp(0.5 * np.sqrt(2))
     np.testing.assert_allclose(found, [[1 / above, 0, 1], [0, 1, above]])
     assert ratings.data.tolist() == [1, 3, 3, 5]
@@ -70,22 +72,22 @@ def test_ratings_weigh_by_their_distance_from_the_mean() -> None:
 
 def test_an_outlier_weighs_no_more_than_three_deviations() -> None:
     ratings = csr_matrix(np.array([[3.0] * 99 + [900.0]]))
-    assert collective.weighted_ratings(ratings, 1.0).max() == pytest.approx(np.exp(3))
+    assert weighting.weighted_ratings(ratings, 1.0).max() == pytest.approx(np.exp(3))
 
 
 @pytest.mark.parametrize("ratings", [np.full((2, 3), 0.1), np.array([[0.0, 4]]), np.zeros((2, 3))])
 def test_ratings_that_are_all_the_same_weigh_1(ratings: np.ndarray) -> None:
-    found = collective.weighted_ratings(csr_matrix(ratings), 2.0)
+    found = weighting.weighted_ratings(csr_matrix(ratings), 2.0)
     assert found.toarray().tolist() == (ratings != 0).astype(float).tolist()
 
 
 def test_genres_are_those_of_movies_with_ratings() -> None:
     data = interactions(1)
-    found = collective.genre_rows(data, 2.5).toarray()
+    found = weighting.genre_rows(data, 2.5).toarray()
     assert found.tolist() == (2.5 * genres_of(data)).tolist()
     assert not found[:, [0, 13]].any()
     assert data.item_genres.toarray()[[0, 13]].any()
-    assert collective.genre_rows(data, 0.0).shape == (0, ITEMS)
+    assert weighting.genre_rows(data, 0.0).shape == (0, ITEMS)
 
 
 # --- collective_als -------------------------------------------------------------------------------

@@ -14,12 +14,12 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import linear_kernel
 
-from recsys.algorithms.content_vectors import nearest_items
-from recsys.algorithms.registry import MODELS, FitOptions, make_config
-from recsys.algorithms.text import text_vectors
 from recsys.domain import Dataset, Interactions, ModelOutput, RankedLists
 from recsys.errors import ConfigError
 from recsys.ingest import read_dataset
+from recsys.models.content.text import text_vectors
+from recsys.models.content.vectors import nearest_items
+from recsys.models.registry import MODELS, FitOptions, make_config
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 WORDS = ("war", "Planet", "the", "of", "ape", "zwölf", "dawn", "x", "2001", "war-torn", "love")
@@ -170,7 +170,7 @@ def test_content_text(k: int, ngrams: int) -> None:
 
 def test_the_nearest_of_some_are_those_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = text_vectors(made_up_texts(40, 6), 3)
-    monkeypatch.setattr("recsys.algorithms.topk._ROWS_AT_MOST", 2)
+    monkeypatch.setattr("recsys.numerics.topk._ROWS_AT_MOST", 2)
     every = dense(nearest_items(vectors, FitOptions(k=5)), 40)
     some = np.array([39, 3, 1, 17, 4])
     assert np.array_equal(dense(nearest_items(vectors, FitOptions(k=5), some), 40), every[some])
@@ -294,7 +294,7 @@ def test_movies_alike_tie_exactly(name: str) -> None:
 def test_small_blocks_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = interactions(made_up_ratings(50, 40, 15), made_up_genres(40, 16), made_up_texts(40, 17))
     whole = fit(name, data, k=9, n=9)
-    monkeypatch.setattr("recsys.algorithms.topk._ROWS_AT_MOST", 3)
+    monkeypatch.setattr("recsys.numerics.topk._ROWS_AT_MOST", 3)
     blocks = fit(name, data, k=9, n=9)
     for one, other in (
         (whole.neighbours, blocks.neighbours),

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.registry import MODELS, FitOptions, ModelSpec, make_config
-from recsys.algorithms.spec import Stopwatch
 from recsys.domain import Interactions, ModelOutput, RankedLists, TopN, Votes
+from recsys.models.base import Stopwatch
+from recsys.models.registry import MODELS, FitOptions, ModelSpec, make_config
 
 GENRES = ("Comedy", "Drama", "War")
 WORDS = ("boat", "captain", "desert", "engine", "forest", "ghost", "harbour", "island", "the", "of")
@@ -224,7 +224,7 @@ def test_same_input_gives_the_same_output(spec: ModelSpec) -> None:
 def test_blocks_and_threads_do_not_matter(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     data = interactions(random_ratings(80, 60, 4))
     whole = flat(fit(spec, data, k=5, n=5, threads=1))
-    monkeypatch.setattr("recsys.algorithms.topk._ROWS_AT_MOST", 7)
+    monkeypatch.setattr("recsys.numerics.topk._ROWS_AT_MOST", 7)
     blocks = flat(fit(spec, data, k=5, n=5, threads=2))
     for a, b in zip(whole, blocks, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)

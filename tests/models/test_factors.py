@@ -10,12 +10,12 @@ import pytest
 from implicit.cpu.bpr import BayesianPersonalizedRanking
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms import bpr, mf, svd
-from recsys.algorithms.predict import predict_ratings
-from recsys.algorithms.registry import MODELS, FitOptions, make_config
 from recsys.domain import Factors, Float64, Interactions, Metric, ModelOutput, RankedLists
 from recsys.errors import ConfigError, RecsysError
 from recsys.ingest import read_dataset
+from recsys.models.factors import bpr, mf, svd
+from recsys.models.registry import MODELS, FitOptions, make_config
+from recsys.numerics.prediction import predict_ratings
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 
@@ -215,7 +215,7 @@ def test_mf_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     config = mf.MfConfig(factors=6, iterations=3)
     whole = mf.factorise(matrix, config, FitOptions(threads=1))
     # Room for four users or seven items of 49 numbers twice, and for two columns of products.
-    monkeypatch.setattr("recsys.algorithms.mf._room", lambda options: 4 * 2 * 8 * 49)
+    monkeypatch.setattr("recsys.models.factors.mf._room", lambda options: 4 * 2 * 8 * 49)
     assert len(mf._row_blocks(50, 7, FitOptions(threads=1))) == 13
     parts = mf.factorise(matrix, config, FitOptions(threads=2))
     assert np.array_equal(whole.users, parts.users)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.registry import MODELS, FitOptions, make_config
 from recsys.domain import Chart, Interactions, ModelOutput, TopN
 from recsys.errors import ConfigError
+from recsys.models.registry import MODELS, FitOptions, make_config
 
 USERS, ITEMS = 23, 30
 Entry = tuple[int, float, int]
@@ -199,7 +199,7 @@ def test_blocks_do_not_matter(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
     dense = ratings(8)
     params: dict[str, Any] = {"chain": ("ease", "als", "popular")}
     whole = fit(name, dense, 6, **params)[0]
-    monkeypatch.setattr("recsys.algorithms.topk._ROWS_AT_MOST", 4)
+    monkeypatch.setattr("recsys.numerics.topk._ROWS_AT_MOST", 4)
     assert fit(name, dense, 6, **params)[0] == whole
 
 

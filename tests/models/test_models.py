@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms import ease
-from recsys.algorithms.recommend import recommend_from_neighbours
-from recsys.algorithms.registry import MODELS, FitOptions, make_config
-from recsys.algorithms.topk import ranked
 from recsys.domain import Interactions, ModelOutput, RankedLists
 from recsys.errors import RecsysError
+from recsys.models.linear import ease
+from recsys.models.registry import MODELS, FitOptions, make_config
+from recsys.numerics.scoring import recommend_from_neighbours
+from recsys.numerics.topk import ranked
 
 
 def ratings(users: int, items: int, seed: int, density: float = 0.3) -> np.ndarray:

@@ -11,13 +11,13 @@ import pytest
 from scipy.sparse import csr_matrix
 from scipy.spatial.distance import cdist, pdist, squareform
 
-from recsys.algorithms import co_rated
-from recsys.algorithms.co_rated import co_rated_neighbours
-from recsys.algorithms.neighbourhood import common_ratings, similar_columns
-from recsys.algorithms.predict import predict_ratings
-from recsys.algorithms.registry import MODELS, FitOptions, make_config
-from recsys.algorithms.user_knn import UserKnnConfig
 from recsys.domain import Interactions, ModelOutput, RankedLists
+from recsys.models.knn import co_rated
+from recsys.models.knn.co_rated import co_rated_neighbours
+from recsys.models.knn.similarity import common_ratings, similar_columns
+from recsys.models.knn.user_knn import UserKnnConfig
+from recsys.models.registry import MODELS, FitOptions, make_config
+from recsys.numerics.prediction import predict_ratings
 
 SIMILARITIES = ("pearson", "cosine", "adjusted_cosine", "jaccard")
 CO_RATED = ("pearson", "adjusted_cosine", "jaccard")
@@ -158,7 +158,7 @@ def test_every_way_gives_the_same(
     matrix = csr_matrix(stars(60, 50, 5, 0.3))
     once = co_rated_neighbours(matrix, similarity, 2, 3.0, FitOptions(k=9, threads=1))
     monkeypatch.setattr(co_rated, "_PANEL", 7)
-    monkeypatch.setattr("recsys.algorithms.topk._ROWS_AT_MOST", 7)
+    monkeypatch.setattr("recsys.numerics.topk._ROWS_AT_MOST", 7)
     monkeypatch.setattr(co_rated, "_dense_is_better", lambda *about: dense_sums)
     again = co_rated_neighbours(matrix, similarity, 2, 3.0, FitOptions(k=9, threads=3))
     assert np.array_equal(once.indptr, again.indptr)
@@ -216,8 +216,8 @@ def test_a_rating_of_zero_is_a_rating() -> None:
 @pytest.mark.parametrize(("rows", "columns"), [(9, 300), (300, 9)])
 def test_common_ratings(rows: int, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     dense = ratings(rows, columns, 6, 0.3)
-    monkeypatch.setattr("recsys.algorithms.neighbourhood._BITS_AT_MOST", 128)
-    monkeypatch.setattr("recsys.algorithms.neighbourhood._PAIRS_AT_ONCE", 100)
+    monkeypatch.setattr("recsys.models.knn.similarity._BITS_AT_MOST", 128)
+    monkeypatch.setattr("recsys.models.knn.similarity._PAIRS_AT_ONCE", 100)
     lists = similar_columns(csr_matrix(dense.T), "jaccard", 1, 0.0, FitOptions(k=7))
     common = common_ratings(csr_matrix(dense), lists, FitOptions())
     owners = np.repeat(np.arange(rows), np.diff(lists.indptr))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from recsys.algorithms.registry import MODELS, FitOptions, make_config
 from recsys.errors import ConfigError
+from recsys.models.registry import MODELS, FitOptions, make_config
 
 SIMILARITIES = "pearson, cosine, adjusted_cosine, jaccard"
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.co_rated import co_rated_neighbours
-from recsys.algorithms.pearson_average import LABELS, label, recommend_by_average
-from recsys.algorithms.registry import MODELS, FitOptions, make_config
 from recsys.domain import Interactions, RankedLists
+from recsys.models.knn.co_rated import co_rated_neighbours
+from recsys.models.knn.pearson_average import LABELS, label, recommend_by_average
+from recsys.models.registry import MODELS, FitOptions, make_config
 
 MOVIES = (
     "Terminator",

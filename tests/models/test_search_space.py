@@ -5,9 +5,9 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from recsys.algorithms.registry import MODELS, make_config
-from recsys.algorithms.search import draws, searched
-from recsys.algorithms.spec import Choice, ModelSpec, Range
+from recsys.models.base import Choice, ModelSpec, Range
+from recsys.models.registry import MODELS, make_config
+from recsys.models.search_space import draws, searched
 
 SEARCHED = [name for name, spec in MODELS.items() if spec.search]
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms import predict
-from recsys.algorithms.predict import predict_ratings, rating_range
-from recsys.algorithms.spec import Prediction
 from recsys.domain import Factors, Interactions, ModelOutput, Neighbours, UserNeighbours
+from recsys.models.base import Prediction
+from recsys.numerics import prediction
+from recsys.numerics.prediction import predict_ratings, rating_range
 
 USERS, ITEMS = 12, 9
 PAIRS = tuple(np.divmod(np.arange(USERS * ITEMS), ITEMS))
@@ -80,7 +80,7 @@ def test_by_user_neighbours() -> None:
 
 
 def test_by_movie_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predict, "_PAIRS_AT_ONCE", 10)
+    monkeypatch.setattr(prediction, "_PAIRS_AT_ONCE", 10)
     dense = some_ratings(3)
     near = Neighbours(*some_lists(ITEMS, 3))
     data = interactions(dense, (-9, 9))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recsys.algorithms.spec import FitOptions
-from recsys.algorithms.topk import joined, over_blocks, ranked, ranked_top_k, shortened, spread
 from recsys.domain import Neighbours, RankedLists
+from recsys.models.base import FitOptions
+from recsys.numerics.topk import joined, over_blocks, ranked, ranked_top_k, shortened, spread
 
 
 def lists_of(lists: RankedLists) -> list[list[tuple[int, float]]]:

@@ -8,7 +8,7 @@ import typer.main
 import yaml
 
 from recsys.cli.app import app
-from recsys.storage.engine import sqlalchemy_url
+from recsys.storage.server.engine import sqlalchemy_url
 
 ROOT = Path(__file__).resolve().parents[2]
 

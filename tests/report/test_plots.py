@@ -4,12 +4,11 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from recsys import pictures
 from recsys.domain import Metric
 from recsys.errors import ConfigError
 from recsys.evaluation.protocols import PROTOCOLS
-from recsys.jobs import plots
-from recsys.jobs.evaluate import Evaluated, EvaluationReport
+from recsys.evaluation.results import Evaluated, EvaluationReport
+from recsys.report import evaluation_plot, pictures
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -45,7 +44,7 @@ def whiskers(axes):
 
 
 def test_each_panel_has_the_figures_the_best_first():
-    lists, ratings = plots.evaluation_figure(BOTH).axes
+    lists, ratings = evaluation_plot.evaluation_figure(BOTH).axes
     assert list(bars(lists).items()) == [("ease", 0.4), ("svd", 0.2), ("mf", 0.1)]
     assert list(bars(ratings).items()) == [("mf", 0.9), ("svd", 0.95)]
     assert lists.yaxis_inverted()  # the first is at the top
@@ -53,27 +52,29 @@ def test_each_panel_has_the_figures_the_best_first():
     assert lists.get_title("left") == "nDCG@10: more is better (100 users, 95 % intervals)"
     assert ratings.get_title("left") == "RMSE: less is better (100 ratings, 95 % intervals)"
     assert [text.get_text() for text in lists.texts] == ["0.4000", "0.2000", "0.1000"]
-    assert plots.evaluation_figure(BOTH).get_suptitle() == "random-90-10, seed 5"
+    assert evaluation_plot.evaluation_figure(BOTH).get_suptitle() == "random-90-10, seed 5"
 
 
 @pytest.mark.parametrize("count", [1, 24])
 def test_one_model_or_all_of_them(tmp_path, count):
     names = [f"model_{number}" for number in range(count)]
     many = report(*(evaluated(name, ndcg_at_10=0.3) for name in names))
-    figure = plots.evaluation_figure(many)
+    figure = evaluation_plot.evaluation_figure(many)
     [axes] = figure.axes
     assert list(bars(axes)) == sorted(names)
-    assert figure.get_size_inches()[1] == pytest.approx(plots.REST_IN + count * plots.BAR_IN)
+    assert figure.get_size_inches()[1] == pytest.approx(
+        evaluation_plot.REST_IN + count * evaluation_plot.BAR_IN
+    )
 
 
 def test_figures_of_nothing_are_drawn_as_well(tmp_path):
-    plots.plot_evaluation(report(evaluated("ease", ndcg_at_10=0.0)), tmp_path / "a.png")
+    evaluation_plot.plot_evaluation(report(evaluated("ease", ndcg_at_10=0.0)), tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(PNG)
 
 
 def test_pictures_are_what_their_names_say(tmp_path):
-    plots.plot_evaluation(BOTH, tmp_path / "a.png")
-    plots.plot_evaluation(BOTH, tmp_path / "a.SVG")
+    evaluation_plot.plot_evaluation(BOTH, tmp_path / "a.png")
+    evaluation_plot.plot_evaluation(BOTH, tmp_path / "a.SVG")
     assert (tmp_path / "a.png").read_bytes().startswith(PNG)
     root = ET.parse(tmp_path / "a.SVG").getroot()
     text = " ".join(each.text or "" for each in root.iter())
@@ -84,7 +85,7 @@ def test_pictures_are_what_their_names_say(tmp_path):
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_the_same_figures_give_the_same_file(tmp_path, suffix):
     for name in ("a", "b"):
-        plots.plot_evaluation(BOTH, tmp_path / f"{name}.{suffix}")
+        evaluation_plot.plot_evaluation(BOTH, tmp_path / f"{name}.{suffix}")
     first, second = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in ("a", "b"))
     assert first == second
 
@@ -107,6 +108,6 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     (tmp_path / "a.png").write_text("before")
     monkeypatch.setattr("os.replace", full)
     with pytest.raises(ConfigError, match=r"a\.png cannot be written: No space left on device"):
-        plots.plot_evaluation(BOTH, tmp_path / "a.png")
+        evaluation_plot.plot_evaluation(BOTH, tmp_path / "a.png")
     assert [each.name for each in tmp_path.iterdir()] == ["a.png"]
     assert (tmp_path / "a.png").read_text() == "before"

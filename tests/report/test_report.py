@@ -14,16 +14,17 @@ import sqlalchemy as sa
 from PIL import Image
 from psycopg import sql
 
+from recsys.config.settings import GateSettings, RefreshSettings
 from recsys.domain import Metric
 from recsys.errors import ConfigError, NotPublished
 from recsys.jobs.ingest import ingest
 from recsys.jobs.plan import plan
 from recsys.jobs.publish import rollback
 from recsys.jobs.refresh import refresh
-from recsys.service.report import queries
-from recsys.service.report.clouds import WORDS, cloud, cloud_of_titles
-from recsys.service.report.figures import VALUES, activity, draw, ranked, short
-from recsys.service.report.findings import (
+from recsys.report import queries
+from recsys.report.clouds import WORDS, cloud, cloud_of_titles
+from recsys.report.figures import VALUES, activity, draw, ranked, short
+from recsys.report.findings import (
     Having,
     Measured,
     RatingGroup,
@@ -32,12 +33,11 @@ from recsys.service.report.findings import (
     median,
     top_share,
 )
-from recsys.service.report.page import as_png, inline_svg, model_tables
-from recsys.service.report.targets import check_targets
-from recsys.service.report.write import write_report
-from recsys.settings import GateSettings, RefreshSettings
-from recsys.storage import runs as stored
-from recsys.storage.engine import Database, sqlalchemy_url
+from recsys.report.page import as_png, inline_svg, model_tables
+from recsys.report.targets import check_targets
+from recsys.report.write import write_report
+from recsys.storage.runs import lifecycle as stored
+from recsys.storage.server.engine import Database, sqlalchemy_url
 
 PNG = b"\x89PNG\r\n\x1a\n"
 EMPTY_TAGS = {"meta", "img", "br", "link"}
@@ -510,7 +510,9 @@ def test_targets_are_looked_at_before(tmp_path, monkeypatch):
         with pytest.raises(ConfigError, match=message):
             check_targets(page, pictures)
     missing = {"jinja2", "wordcloud"}
-    monkeypatch.setattr("recsys.pictures.find_spec", lambda name: name not in missing or None)
+    monkeypatch.setattr(
+        "recsys.report.pictures.find_spec", lambda name: name not in missing or None
+    )
     with pytest.raises(ConfigError, match=r"^reports need the packages jinja2 and wordcloud,"):
         check_targets(tmp_path / "a.html", None)
 

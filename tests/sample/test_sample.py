@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recsys.ingest.sample import write_sample
+from recsys.sample.files import write_sample
 
 FILES = [
     "README.txt",

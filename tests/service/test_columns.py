@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 import pytest
 
 from recsys import Recommender
-from recsys.service.question import Rows
+from recsys.service.queries.query import Rows
 
 CALLS = {
     "recommend": (1,),

@@ -6,11 +6,11 @@ import pytest
 import sqlalchemy as sa
 
 from recsys import Recommender
+from recsys.config.settings import DEFAULT_MODELS, RefreshSettings
 from recsys.errors import ConfigError, NotPublished, RunError
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
-from recsys.service.results import RunMetric, RunPublication, RunStage
-from recsys.settings import DEFAULT_MODELS, RefreshSettings
+from recsys.service.types import RunMetric, RunPublication, RunStage
 
 OTHER = {"als": {"factors": 2, "iterations": 1}}
 

@@ -5,9 +5,9 @@ from dataclasses import asdict
 import pytest
 
 from recsys import Recommender
+from recsys.config.settings import DEFAULT_MODELS
 from recsys.errors import NotPublished, UnknownMovie
-from recsys.service.results import MovieDetails, RatingScale
-from recsys.settings import DEFAULT_MODELS
+from recsys.service.types import MovieDetails, RatingScale
 
 
 @pytest.fixture

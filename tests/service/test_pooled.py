@@ -15,9 +15,9 @@ from psycopg.rows import scalar_row
 
 from recsys import AsyncRecommender, Recommender
 from recsys.errors import ConfigError, StorageError, UnknownMovie
-from recsys.service.question import Question, Rows
-from recsys.service.results import FoundMovie, Freshness, Recommendation
-from recsys.storage.pool import AsyncPool, Pool, PoolOptions, Statement
+from recsys.service.queries.query import Question, Rows
+from recsys.service.types import FoundMovie, Freshness, Recommendation
+from recsys.storage.server.pool import AsyncPool, Pool, PoolOptions, Statement
 
 SESSIONS = """
 SELECT pid FROM pg_stat_activity

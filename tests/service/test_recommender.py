@@ -7,11 +7,11 @@ import pytest
 import sqlalchemy as sa
 
 from recsys import Recommender
+from recsys.config.settings import DEFAULT_MODELS
 from recsys.errors import ConfigError, NotPublished, StorageError, UnknownMovie
-from recsys.service.results import Movie, PublishedRun, Status
-from recsys.settings import DEFAULT_MODELS
-from recsys.storage.embedded import EmbeddedServer
-from recsys.storage.engine import Database
+from recsys.service.types import Movie, PublishedRun, Status
+from recsys.storage.server.embedded import EmbeddedServer
+from recsys.storage.server.engine import Database
 
 FIRST_STEPS = "`recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
 READERS = {

@@ -5,8 +5,9 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from recsys.storage import bulk_load, table_parts
-from recsys.storage.copy import Timestamps
+from recsys.storage.load import bulk_load
+from recsys.storage.load.copy import Timestamps
+from recsys.storage.schema import introspection
 
 CONSTRAINTS = sa.text("""
 SELECT conname, contype, condeferrable, convalidated, pg_get_constraintdef(oid),
@@ -145,8 +146,8 @@ def test_is_empty(peopled):
 
 
 def test_table_parts_are_keys_first_and_indexes_that_are_no_keys(connection):
-    keys = [part.name for part in table_parts.constraints(connection, RATINGS)]
+    keys = [part.name for part in introspection.constraints(connection, RATINGS)]
     assert keys == ["pk_ratings", "fk_ratings_movie_id_movies", "fk_ratings_user_id_users"]
-    assert [part.name for part in table_parts.indexes(connection, RATINGS)] == [
+    assert [part.name for part in introspection.indexes(connection, RATINGS)] == [
         "ix_ratings_movie_id_user_id"
     ]

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from recsys.domain import NO_TIME, Genome, Movie, Ratings, Tags, User
 from recsys.errors import StorageError
-from recsys.storage import catalogue
-from recsys.storage.catalogue import Counts
+from recsys.storage.load import catalogue
+from recsys.storage.load.catalogue import Counts
 
 HEAT = Movie(6, "Heat", "Heat (1995)", 1995, ("Action", "Crime"), 113277, 949)
 BABE = Movie(34, "Babe", "Babe (1995)", 1995, ("Children", "Drama"), 112431, 9598)

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from recsys.domain import NO_TIME
 from recsys.errors import StorageError
-from recsys.storage import copy
-from recsys.storage.copy import Timestamps, copy_arrays, copy_rows
+from recsys.storage.load import copy
+from recsys.storage.load.copy import Timestamps, copy_arrays, copy_rows
 
 COLUMNS = {
     "small": ("smallint", np.array([-(2**15), 0, 2**15 - 1], np.int16)),

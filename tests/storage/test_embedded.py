@@ -18,13 +18,13 @@ import psycopg
 import pytest
 
 from recsys.errors import ConfigError, StorageError
-from recsys.storage import server_place
-from recsys.storage.embedded import EmbeddedServer, server_settings
+from recsys.storage.server import server_paths
+from recsys.storage.server.embedded import EmbeddedServer, server_settings
 
 AS_ROOT = os.geteuid() == 0
 HOLD = """
 import sys, pathlib
-from recsys.storage.embedded import EmbeddedServer
+from recsys.storage.server.embedded import EmbeddedServer
 with EmbeddedServer(pathlib.Path(sys.argv[1])).running() as url:
     print(url, flush=True)
     sys.stdin.readline()
@@ -309,7 +309,7 @@ def test_a_closed_home_of_roots_works_and_no_folder_is_loosened(home):
         assert after == before
         place = EmbeddedServer(closed / "deep").place
         assert (closed / "deep" / "postgresql").resolve() == place.root
-        assert place.root.parent == server_place.ROOT_HOME / "clusters"
+        assert place.root.parent == server_paths.ROOT_HOME / "clusters"
         assert (place.root.stat().st_uid, stat.S_IMODE(place.root.stat().st_mode)) == (0, 0o710)
         assert stat.S_IMODE(place.data.stat().st_mode) == 0o700
     finally:

@@ -5,8 +5,8 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.errors import ConfigError, StorageError
-from recsys.storage import engine
-from recsys.storage.engine import Database, open_database, sqlalchemy_url
+from recsys.storage.server import engine
+from recsys.storage.server.engine import Database, open_database, sqlalchemy_url
 
 NOBODY = "postgresql://ann:s3cret%21@127.0.0.1:1/shop?connect_timeout=1"
 

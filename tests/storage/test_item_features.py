@@ -3,8 +3,8 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.domain import IdMap
-from recsys.storage import describing
-from recsys.storage.matrices import read_snapshot
+from recsys.storage.snapshot import item_features
+from recsys.storage.snapshot.matrices import read_snapshot
 
 SCHEMA = "recsys_store"
 
@@ -67,7 +67,7 @@ def ids(*values):
 
 def test_years(connection):
     movies = add_movies(connection, (30, "Late", 2019), (10, "Early", 1902), (20, "Unknown", None))
-    years = describing.years(connection, movies)
+    years = item_features.years(connection, movies)
     assert years.dtype == np.int32
     assert years.tolist() == [1902, 0, 2019]
 
@@ -93,7 +93,7 @@ def test_all_that_is_written_about_a_movie(connection):
         "Heat\nA crime saga\nCops and\nrobbers.\nbank\nheist\nLong\ngreat\ngreat\n"
         "Al Pacino\nRobert De Niro\nVal Kilmer\nJon Voight\nTom Sizemore\nMichael Mann"
     )
-    assert describing.texts(connection, movies) == (expected,)
+    assert item_features.texts(connection, movies) == (expected,)
 
 
 def test_what_is_not_known_leaves_no_line(connection):
@@ -103,7 +103,11 @@ def test_what_is_not_known_leaves_no_line(connection):
     add_users(connection, (1, None, None, None, None))
     describe(connection, 3, overview="A plot")
     add_tags(connection, 2, (1, "dull"))
-    assert describing.texts(connection, movies) == ("Bare", "Tag Only\ndull", "Plot Only\nA plot")
+    assert item_features.texts(connection, movies) == (
+        "Bare",
+        "Tag Only\ndull",
+        "Plot Only\nA plot",
+    )
 
 
 def test_what_is_said_of_one_movie_is_not_said_of_another(connection):
@@ -111,7 +115,7 @@ def test_what_is_said_of_one_movie_is_not_said_of_another(connection):
     add_keywords(connection, 1, (1, "one keyword"))
     add_keywords(connection, 2, (2, "two keyword"))
     add_credits(connection, 1, (1, "Somebody", "director", 0))
-    assert describing.texts(connection, movies) == (
+    assert item_features.texts(connection, movies) == (
         "One\none keyword\nSomebody",
         "Two\ntwo keyword",
     )
@@ -121,11 +125,11 @@ def test_the_order_of_the_words_is_that_of_no_locale(connection):
     movies = add_movies(connection, (1, "Film", None))
     add_users(connection, (1, None, None, None, None))
     add_tags(connection, 1, *((1, tag) for tag in ("b", "ä", "A", "Z", "a", "a b", "a-b", "ab")))
-    assert describing.texts(connection, movies) == ("Film\nA\nZ\na\na b\na-b\nab\nb\nä",)
+    assert item_features.texts(connection, movies) == ("Film\nA\nZ\na\na b\na-b\nab\nb\nä",)
 
 
 def test_texts_of_no_movies(connection):
-    assert describing.texts(connection, ids()) == ()
+    assert item_features.texts(connection, ids()) == ()
 
 
 MANY = """
@@ -150,7 +154,7 @@ ANALYZE recsys_store.movies, recsys_store.tags, recsys_store.movie_keywords,
 def test_the_subqueries_walk_along_keys(connection):
     for statement in MANY.split(";"):
         connection.execute(sa.text(statement))
-    text = sa.text(f"EXPLAIN {describing.TEXTS}")
+    text = sa.text(f"EXPLAIN {item_features.TEXTS}")
     plan = "\n".join(connection.scalars(text, {"tags": True}))
     for key in ("pk_movie_keywords", "pk_tags", "pk_movie_credits"):
         assert key in plan
@@ -161,7 +165,7 @@ def test_votes(connection):
     describe(connection, 2, vote_average=7.5, vote_count=12)
     describe(connection, 3, vote_average=None, vote_count=3)
     describe(connection, 4, vote_average=9.0, vote_count=None)
-    votes = describing.votes(connection, movies)
+    votes = item_features.votes(connection, movies)
     assert (votes.counts.dtype, votes.means.dtype) == (np.int64, np.float64)
     assert votes.counts.tolist() == [0, 12, 3, 0]
     assert np.array_equal(votes.means, [np.nan, 7.5, np.nan, np.nan], equal_nan=True)
@@ -175,7 +179,7 @@ def test_attributes(connection):
         (5, None, None, None, "99999"),
         (7, 0, "F", "writer", None),
     )
-    found = describing.attributes(connection, users)
+    found = item_features.attributes(connection, users)
     # In the order of their names: age 0, age 20, gender F, gender M, occupation writer.
     assert found.dtype == np.float64
     assert found.toarray().tolist() == [
@@ -189,13 +193,13 @@ def test_attributes(connection):
 @pytest.mark.parametrize("users", [(), ((1, None, None, None, None), (2, None, None, None, "1"))])
 def test_attributes_of_people_of_whom_nothing_is_known(connection, users):
     known = add_users(connection, *users) if users else ids()
-    assert describing.attributes(connection, known).shape == (len(users), 0)
+    assert item_features.attributes(connection, known).shape == (len(users), 0)
 
 
 def test_a_snapshot_reads_only_what_is_needed(published):
     bare = read_snapshot(published)
     whole = read_snapshot(published, {"texts", "votes", "attributes"})
     assert bare.interactions.item_texts is None
-    assert whole.interactions.item_texts == describing.texts(published, whole.movies)
+    assert whole.interactions.item_texts == item_features.texts(published, whole.movies)
     assert whole.interactions.item_texts[:2] == ("The Film 1\ncalm", "The Film 2\nloud")
     assert bare.checksum != whole.checksum

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 
 from recsys.domain import IdMap
 from recsys.errors import DataError
-from recsys.storage import matrices
-from recsys.storage.matrices import positions_of, read_snapshot
+from recsys.storage.snapshot import matrices
+from recsys.storage.snapshot.matrices import positions_of, read_snapshot
 
 LARGEST = 2**31 - 1
 ADD_USERS = sa.text("INSERT INTO recsys_store.users (user_id) SELECT unnest(CAST(:ids AS int[]))")

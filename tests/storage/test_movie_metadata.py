@@ -4,9 +4,9 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.domain import Credit, MetadataSet, Movie, MovieMetadata, Person
-from recsys.storage import catalogue, movie_metadata
-from recsys.storage.catalogue import Counts
-from recsys.storage.movie_metadata import MetadataCounts, merge_metadata
+from recsys.storage.load import catalogue, movie_metadata
+from recsys.storage.load.catalogue import Counts
+from recsys.storage.load.movie_metadata import MetadataCounts, merge_metadata
 
 BY_TMDB = Movie(1, "By TMDB", "By TMDB", imdb_id=11, tmdb_id=101)
 BY_IMDB = Movie(2, "By IMDb", "By IMDb", imdb_id=12, tmdb_id=999)

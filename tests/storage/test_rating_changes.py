@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from recsys.config.settings import RefreshSettings
 from recsys.domain import IdMap
 from recsys.jobs.ingest import ingest
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
-from recsys.settings import RefreshSettings
-from recsys.storage import rating_changes
+from recsys.storage.snapshot import rating_changes
 
 CHARTS = RefreshSettings(threads=1)
 OUT_OF_STEP = """

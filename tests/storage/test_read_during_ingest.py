@@ -7,8 +7,8 @@ import numpy as np
 import sqlalchemy as sa
 
 from recsys.domain import Movie, Ratings
-from recsys.storage import catalogue, ingests
-from recsys.storage.matrices import read_snapshot
+from recsys.storage.load import catalogue, ingests
+from recsys.storage.snapshot.matrices import read_snapshot
 
 MOVIES = [Movie(7, "Seven", "Seven (1995)", 1995), Movie(9, "Nine", "Nine (2009)", 2009)]
 USERS = np.array([3, 4, 5], np.int32)

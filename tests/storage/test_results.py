@@ -3,8 +3,8 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.errors import StorageError
-from recsys.storage import results, runs
-from recsys.storage.results import partition_name
+from recsys.storage.runs import lifecycle, results
+from recsys.storage.runs.results import partition_name
 
 TABLES = [table.name for table in results.TABLES]
 MODEL = [{"name": "m", "kind": "personal", "score_meaning": "s", "description": "d"}]
@@ -29,8 +29,10 @@ WHERE pid = pg_backend_pid() AND relation IS NOT NULL
 
 
 def begin(connection):
-    model_id = runs.register_models(connection, MODEL)["m"]
-    run_id = runs.begin(connection, default_model_id=model_id, seed=1, parameters={}, versions={})
+    model_id = lifecycle.register_models(connection, MODEL)["m"]
+    run_id = lifecycle.begin(
+        connection, default_model_id=model_id, seed=1, parameters={}, versions={}
+    )
     return run_id, model_id
 
 
@@ -280,7 +282,7 @@ def test_no_index_name_is_longer_than_postgresql_allows():
 
 def test_partitions_of_the_largest_run_id_can_be_made(published):
     run_id = 2**31 - 1
-    model_id = runs.register_models(published, MODEL)["m"]
+    model_id = lifecycle.register_models(published, MODEL)["m"]
     published.execute(
         sa.text(
             "INSERT INTO recsys_store.runs (run_id, state, seed, parameters, versions, backend) "

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.errors import StorageError
-from recsys.storage import roles, schema
-from recsys.storage.copy import driver
+from recsys.storage.load.copy import driver
+from recsys.storage.schema import roles, versions
 
 STATE = sa.text("""
 SELECT n.nspname, 'schema', n.nspowner::regrole::text, n.nspacl::text FROM pg_namespace AS n
@@ -63,13 +63,13 @@ def test_an_upgrade_gives_what_is_new_to_the_roles(given_database):
             run(f"DROP FUNCTION recsys.{function}")
         run("ALTER TABLE recsys_store.tags OWNER TO CURRENT_USER")
         run("GRANT SELECT ON recsys_store.tags TO recsys_reader")
-        schema.upgrade(connection)
+        versions.upgrade(connection)
         assert connection.execute(STATE).all() == before
 
 
 def test_an_upgrade_without_roles_stays_without(refreshed_database):
     with refreshed_database.transaction() as connection:
-        schema.upgrade(connection)
+        versions.upgrade(connection)
         assert not roles.are_applied(connection)
         roles.apply(connection)
         assert roles.are_applied(connection)

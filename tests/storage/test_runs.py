@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.errors import RefreshBusy, RunError
-from recsys.storage import results, runs
-from recsys.storage.runs import Stage
+from recsys.storage.runs import lifecycle, results
+from recsys.storage.runs.lifecycle import Stage
 
 MODELS = [
     {"name": "a", "kind": "chart", "score_meaning": "s", "description": "d"},
@@ -33,7 +33,7 @@ FACTS = {
 
 def begin(connection, **values):
     defaults = {"default_model_id": None, "seed": 1, "parameters": {}, "versions": {}}
-    return runs.begin(connection, **(defaults | values))
+    return lifecycle.begin(connection, **(defaults | values))
 
 
 def row(connection, run_id):
@@ -62,16 +62,16 @@ def log(connection):
 
 
 def test_models_keep_their_numbers_and_waste_none(connection):
-    first = runs.register_models(connection, MODELS)
+    first = lifecycle.register_models(connection, MODELS)
     for _ in range(3):
-        assert runs.register_models(connection, MODELS) == first
+        assert lifecycle.register_models(connection, MODELS) == first
     new = {"name": "c", "kind": "chart", "score_meaning": "s", "description": "d"}
-    assert runs.register_models(connection, [new]) == {"c": max(first.values()) + 1}
+    assert lifecycle.register_models(connection, [new]) == {"c": max(first.values()) + 1}
 
 
 def test_a_model_is_described_anew(connection):
-    runs.register_models(connection, MODELS)
-    runs.register_models(connection, [MODELS[0] | {"description": "better"}])
+    lifecycle.register_models(connection, MODELS)
+    lifecycle.register_models(connection, [MODELS[0] | {"description": "better"}])
     query = "SELECT name, kind, score_meaning, description FROM recsys_store.models ORDER BY 1"
     assert [tuple(model) for model in connection.execute(sa.text(query))] == [
         ("a", "chart", "s", "better"),
@@ -83,7 +83,7 @@ def test_a_model_is_described_anew(connection):
 
 
 def test_a_run_begins_as_running_and_names_its_process(connection):
-    model_id = runs.register_models(connection, MODELS)["b"]
+    model_id = lifecycle.register_models(connection, MODELS)["b"]
     run_id = begin(
         connection, default_model_id=model_id, seed=5, parameters={"k": [1]}, versions={"x": "1"}
     )
@@ -95,10 +95,10 @@ def test_a_run_begins_as_running_and_names_its_process(connection):
 
 
 def test_a_complete_run_has_its_stages_its_facts_and_its_results(connection):
-    model_id = runs.register_models(connection, MODELS)["b"]
+    model_id = lifecycle.register_models(connection, MODELS)["b"]
     run_id = begin(connection)
     write_factors(connection, run_id, model_id)
-    runs.complete(connection, run_id, STAGES, FACTS)
+    lifecycle.complete(connection, run_id, STAGES, FACTS)
     found = row(connection, run_id)
     assert (found["state"], found["error"], found["pruned_at"]) == ("complete", None, None)
     assert {key: found[key] for key in FACTS} == FACTS
@@ -116,10 +116,10 @@ def test_a_complete_run_has_its_stages_its_facts_and_its_results(connection):
 
 
 def test_a_failed_run_says_why_and_has_no_results(connection):
-    model_id = runs.register_models(connection, MODELS)["b"]
+    model_id = lifecycle.register_models(connection, MODELS)["b"]
     run_id = begin(connection)
     write_factors(connection, run_id, model_id)
-    runs.fail(connection, run_id, "it rained")
+    lifecycle.fail(connection, run_id, "it rained")
     found = row(connection, run_id)
     assert (found["state"], found["error"]) == ("failed", "it rained")
     assert found["pruned_at"] is not None
@@ -134,13 +134,13 @@ def test_a_failed_run_says_why_and_has_no_results(connection):
 def test_publishing_moves_the_pointer_and_logs_it(connection):
     first, second = begin(connection), begin(connection)
     for run_id in (first, second):
-        runs.complete(connection, run_id, STAGES, FACTS)
-    assert runs.published_run(connection) is None
+        lifecycle.complete(connection, run_id, STAGES, FACTS)
+    assert lifecycle.published_run(connection) is None
     for run_id in (first, second):
-        runs.publish(connection, run_id)
-        assert runs.published_run(connection).run_id == run_id
-    runs.publish(connection, first, action="rollback", reason="second is worse")
-    assert runs.published_run(connection).run_id == first
+        lifecycle.publish(connection, run_id)
+        assert lifecycle.published_run(connection).run_id == run_id
+    lifecycle.publish(connection, first, action="rollback", reason="second is worse")
+    assert lifecycle.published_run(connection).run_id == first
     assert log(connection) == [
         (first, "publish", None),
         (second, "publish", None),
@@ -152,13 +152,13 @@ def test_publishing_moves_the_pointer_and_logs_it(connection):
 
 def make_failed(connection):
     run_id = begin(connection)
-    runs.fail(connection, run_id, "x")
+    lifecycle.fail(connection, run_id, "x")
     return run_id
 
 
 def make_pruned(connection):
     run_id = begin(connection)
-    runs.complete(connection, run_id, STAGES, FACTS)
+    lifecycle.complete(connection, run_id, STAGES, FACTS)
     results.drop(connection, run_id)
     return run_id
 
@@ -175,14 +175,14 @@ def make_pruned(connection):
 )
 def test_what_cannot_be_published(connection, make, why):
     good = begin(connection)
-    runs.complete(connection, good, STAGES, FACTS)
-    runs.publish(connection, good)
+    lifecycle.complete(connection, good, STAGES, FACTS)
+    lifecycle.publish(connection, good)
     run_id = make(connection)
     with pytest.raises(RunError) as caught:
-        runs.publish(connection, run_id)
+        lifecycle.publish(connection, run_id)
     assert re.fullmatch(f"run {run_id} cannot be published: {why}", str(caught.value))
     assert caught.value.hint == "`recsys runs list` shows the runs there are"
-    assert runs.published_run(connection).run_id == good
+    assert lifecycle.published_run(connection).run_id == good
     assert log(connection) == [(good, "publish", None)]
 
 
@@ -190,14 +190,14 @@ def test_what_cannot_be_published(connection, make, why):
 
 
 def test_a_second_refresh_is_told_which_run_holds_the_lock(database):
-    with database.session() as first, runs.single_flight(first):
+    with database.session() as first, lifecycle.single_flight(first):
         with database.transaction() as connection:
             run_id = begin(connection)
             started = row(connection, run_id)["started_at"]
         with (
             pytest.raises(RefreshBusy) as caught,
             database.session() as second,
-            runs.single_flight(second),
+            lifecycle.single_flight(second),
         ):
             pytest.fail("the lock was had twice")
     backend = f"{socket.gethostname()}:{os.getpid()}"
@@ -214,12 +214,12 @@ def test_a_refresh_that_has_no_run_yet_is_told_too(database):
         name = connection.scalar(sa.text("SELECT current_database()"))
         connection.execute(sa.text(f"ALTER DATABASE {name} SET TimeZone = 'Asia/Tokyo'"))
     about = "SELECT pid, usename, backend_start AT TIME ZONE 'UTC' FROM pg_stat_activity"
-    with database.session() as first, runs.single_flight(first):
+    with database.session() as first, lifecycle.single_flight(first):
         who = first.execute(sa.text(f"{about} WHERE pid = pg_backend_pid()")).one()
         with (
             pytest.raises(RefreshBusy) as caught,
             database.session() as second,
-            runs.single_flight(second),
+            lifecycle.single_flight(second),
         ):
             pytest.fail("the lock was had twice")
     pid, role, since = who
@@ -231,19 +231,19 @@ def test_a_refresh_that_has_no_run_yet_is_told_too(database):
 
 def test_the_lock_is_free_after_the_block_even_after_an_error(database):
     with database.session() as session:
-        with pytest.raises(ZeroDivisionError), runs.single_flight(session):
+        with pytest.raises(ZeroDivisionError), lifecycle.single_flight(session):
             raise ZeroDivisionError
-        with database.session() as other, runs.single_flight(other):
+        with database.session() as other, lifecycle.single_flight(other):
             pass
 
 
 def test_the_lock_is_free_after_the_session_is_cut_off(database):
     with database.engine.connect() as session:
-        session.execute(runs.TRY_LOCK)
+        session.execute(lifecycle.TRY_LOCK)
         pid = session.connection.driver_connection.info.backend_pid
         with database.session() as other:
             other.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
-            with runs.single_flight(other):
+            with lifecycle.single_flight(other):
                 pass
         session.invalidate()
 
@@ -253,23 +253,23 @@ def test_databases_of_one_server_do_not_lock_each_other(make_database, template)
     with (
         one.session() as first,
         other.session() as second,
-        runs.single_flight(first),
-        runs.single_flight(second),
+        lifecycle.single_flight(first),
+        lifecycle.single_flight(second),
     ):
         pass
 
 
 def test_orphans_are_marked_and_their_results_dropped(database):
     with database.transaction() as connection:
-        model_id = runs.register_models(connection, MODELS)["b"]
+        model_id = lifecycle.register_models(connection, MODELS)["b"]
         complete, orphan, bare = begin(connection), begin(connection), begin(connection)
         for run_id in (complete, orphan):
             write_factors(connection, run_id, model_id)
-        runs.complete(connection, complete, STAGES, FACTS)
-        runs.publish(connection, complete)
+        lifecycle.complete(connection, complete, STAGES, FACTS)
+        lifecycle.publish(connection, complete)
     with database.transaction() as connection:
-        assert sorted(runs.fail_orphans(connection)) == [orphan, bare]
-        assert runs.fail_orphans(connection) == []
+        assert sorted(lifecycle.fail_orphans(connection)) == [orphan, bare]
+        assert lifecycle.fail_orphans(connection) == []
     with database.transaction() as connection:
         for run_id in (orphan, bare):
             found = row(connection, run_id)
@@ -277,14 +277,14 @@ def test_orphans_are_marked_and_their_results_dropped(database):
             assert found["error"] == "its process ended without finishing the run"
         names = sa.text("SELECT relname FROM pg_class WHERE relname ~ '^user_factors_run'")
         assert connection.scalars(names).all() == [f"user_factors_run_{complete}"]
-        assert runs.published_run(connection).run_id == complete
+        assert lifecycle.published_run(connection).run_id == complete
 
 
 def test_retention_keeps_the_newest_and_the_published_run(connection):
     numbers = [begin(connection) for _ in range(5)]
     for run_id in numbers:
-        runs.complete(connection, run_id, STAGES, FACTS)
-    runs.publish(connection, numbers[1])
-    assert runs.beyond_retention(connection, 3) == [numbers[0]]
-    assert runs.beyond_retention(connection, 1) == [numbers[0], numbers[2], numbers[3]]
-    assert runs.beyond_retention(connection, 5) == []
+        lifecycle.complete(connection, run_id, STAGES, FACTS)
+    lifecycle.publish(connection, numbers[1])
+    assert lifecycle.beyond_retention(connection, 3) == [numbers[0]]
+    assert lifecycle.beyond_retention(connection, 1) == [numbers[0], numbers[2], numbers[3]]
+    assert lifecycle.beyond_retention(connection, 5) == []

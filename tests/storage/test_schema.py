@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.errors import StorageError
-from recsys.storage import schema
+from recsys.storage.schema import versions
 
 CREATED = sa.text(
     "SELECT xmin::text, oid FROM pg_class "
@@ -13,23 +13,23 @@ CREATED = sa.text(
 
 
 def test_a_migrated_database_is_at_the_head_of_both(connection):
-    assert schema.revision(connection) == schema.head()
-    assert schema.contract_version(connection) == schema.contract_digest()
+    assert versions.revision(connection) == versions.head()
+    assert versions.contract_version(connection) == versions.contract_digest()
 
 
 def test_an_empty_database_has_neither(empty_database):
     with empty_database.transaction() as connection:
-        assert schema.revision(connection) is None
-        assert schema.contract_version(connection) is None
+        assert versions.revision(connection) is None
+        assert versions.contract_version(connection) is None
 
 
 def test_ensure_builds_what_is_not_there_and_touches_nothing_twice(empty_database):
     with empty_database.transaction() as connection:
-        schema.ensure(connection)
-        assert schema.revision(connection) == schema.head()
+        versions.ensure(connection)
+        assert versions.revision(connection) == versions.head()
     with empty_database.transaction() as connection:
         before = connection.execute(CREATED).all()
-        schema.ensure(connection)
+        versions.ensure(connection)
         assert connection.execute(CREATED).all() == before
 
 
@@ -44,13 +44,13 @@ def test_ensure_builds_what_is_not_there_and_touches_nothing_twice(empty_databas
 def test_another_version_is_refused(connection, change):
     connection.execute(sa.text(change))
     with pytest.raises(StorageError, match="belongs to another version of recsys") as caught:
-        schema.ensure(connection)
+        versions.ensure(connection)
     assert caught.value.hint == "run `recsys db upgrade`"
 
 
 def test_the_digest_is_of_all_contract_files():
-    assert re.fullmatch(r"[0-9a-f]{12}", schema.contract_digest())
-    names = [path.name for path in schema.contract_files()]
+    assert re.fullmatch(r"[0-9a-f]{12}", versions.contract_digest())
+    names = [path.name for path in versions.contract_files()]
     assert "recommend.sql" in names
     assert names == sorted(names)
 
@@ -58,7 +58,7 @@ def test_the_digest_is_of_all_contract_files():
 def folder_of(tmp_path, monkeypatch, **files):
     for name, text in files.items():
         (tmp_path / f"{name}.sql").write_text(text)
-    monkeypatch.setattr(schema, "contract_files", lambda: sorted(tmp_path.glob("*.sql")))
+    monkeypatch.setattr(versions, "contract_files", lambda: sorted(tmp_path.glob("*.sql")))
 
 
 def test_files_that_need_one_another_are_applied_in_any_order(connection, tmp_path, monkeypatch):
@@ -69,7 +69,7 @@ def test_files_that_need_one_another_are_applied_in_any_order(connection, tmp_pa
         b="CREATE OR REPLACE VIEW recsys.b AS SELECT recsys.c() AS x;",
         c="CREATE OR REPLACE FUNCTION recsys.c() RETURNS integer LANGUAGE sql AS $$ SELECT 7 $$;",
     )
-    schema.apply_contract(connection)
+    versions.apply_contract(connection)
     assert connection.scalar(sa.text("SELECT x FROM recsys.a")) == 7
 
 
@@ -86,14 +86,14 @@ def test_a_file_whose_call_is_ambiguous_waits_for_the_old_overload_to_go(
         a="CREATE OR REPLACE VIEW recsys.a AS SELECT recsys.f(3) AS x;",
         f="CREATE OR REPLACE FUNCTION recsys.f(x integer) RETURNS integer RETURN x;",
     )
-    schema.apply_contract(connection)
+    versions.apply_contract(connection)
     assert connection.scalar(sa.text("SELECT x FROM recsys.a")) == 3
 
 
 def test_a_file_that_needs_what_is_nowhere_is_named(connection, tmp_path, monkeypatch):
     folder_of(tmp_path, monkeypatch, lost="CREATE OR REPLACE VIEW recsys.z AS TABLE recsys.gone;")
     with pytest.raises(StorageError, match=r"are missing or ambiguous: lost\.sql"):
-        schema.apply_contract(connection)
+        versions.apply_contract(connection)
 
 
 def test_per_cent_signs_and_colons_are_sent_as_they_are(connection, tmp_path, monkeypatch):
@@ -102,7 +102,7 @@ def test_per_cent_signs_and_colons_are_sent_as_they_are(connection, tmp_path, mo
         monkeypatch,
         p="CREATE OR REPLACE VIEW recsys.p AS SELECT 7 % 4 AS m, 'a:b %s' AS t, '1'::int AS i;",
     )
-    schema.apply_contract(connection)
+    versions.apply_contract(connection)
     assert tuple(connection.execute(sa.text("SELECT * FROM recsys.p")).one()) == (3, "a:b %s", 1)
 
 
@@ -112,7 +112,7 @@ def test_an_upgrade_keeps_a_view_somebody_built(published):
     )
     query = sa.text("SELECT 'public.mine'::regclass::oid, count(*) FROM public.mine")
     before = published.execute(query).one()
-    schema.upgrade(published)
+    versions.upgrade(published)
     assert published.execute(query).one() == before
     assert before[1] == 60
 
@@ -123,7 +123,7 @@ OLD_SHAPE = "CREATE VIEW recsys.models AS SELECT 1 AS odd, name AS model FROM re
 def test_a_view_of_another_shape_is_made_anew(connection):
     connection.execute(sa.text("DROP VIEW recsys.models"))
     connection.execute(sa.text(OLD_SHAPE))
-    schema.apply_contract(connection)
+    versions.apply_contract(connection)
     found = connection.execute(sa.text("SELECT * FROM recsys.models"))
     assert list(found.keys()) == ["model", "kind", "score_meaning", "description", "prediction"]
 
@@ -133,7 +133,7 @@ def test_a_shape_that_changes_under_somebodys_view_is_an_error_that_names_it(con
     connection.execute(sa.text(OLD_SHAPE))
     connection.execute(sa.text("CREATE VIEW public.mine AS SELECT odd FROM recsys.models"))
     with pytest.raises(StorageError) as caught:
-        schema.apply_contract(connection)
+        versions.apply_contract(connection)
     assert str(caught.value).startswith("recsys.models changes its columns")
     assert "view mine depends on view recsys.models" in str(caught.value)
     assert caught.value.hint == (
@@ -149,6 +149,6 @@ def test_a_function_of_another_result_is_made_anew(connection):
             "RETURNS integer LANGUAGE sql AS $$ SELECT 1 $$"
         )
     )
-    schema.apply_contract(connection)
+    versions.apply_contract(connection)
     found = connection.execute(sa.text("SELECT * FROM recsys.search_movies('x')"))
     assert list(found.keys()) == ["movie_id", "title", "year"]

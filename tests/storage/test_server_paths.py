@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from recsys.errors import ConfigError, StorageError
-from recsys.storage.embedded import EmbeddedServer
+from recsys.storage.server.embedded import EmbeddedServer
 
 AS_ROOT = os.geteuid() == 0
 as_root = pytest.mark.skipif(not AS_ROOT, reason="only root can give files away")

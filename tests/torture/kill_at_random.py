@@ -19,8 +19,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from recsys.storage.embedded import EmbeddedServer
-from recsys.storage.engine import Database
+from recsys.storage.server.embedded import EmbeddedServer
+from recsys.storage.server.engine import Database
 
 CONFIG = '[refresh]\nmodels = ["most_rated", "ease", "als"]\n[models.als]\niterations = 3\n'
 PUBLISHED = """

@@ -19,15 +19,15 @@ from pathlib import Path
 import psycopg
 import sqlalchemy as sa
 
-from recsys.ingest.sample import write_sample
+from recsys.config.settings import GateSettings, RefreshSettings
 from recsys.jobs.ingest import ingest
 from recsys.jobs.plan import Plan, plan
 from recsys.jobs.prune import prune
 from recsys.jobs.publish import publish, rollback
 from recsys.jobs.refresh import refresh
-from recsys.settings import GateSettings, RefreshSettings
-from recsys.storage.embedded import EmbeddedServer
-from recsys.storage.engine import Database
+from recsys.sample.files import write_sample
+from recsys.storage.server.embedded import EmbeddedServer
+from recsys.storage.server.engine import Database
 
 SETTINGS = RefreshSettings(
     models=("most_rated", "ease"), threads=1, keep_runs=2, gate=GateSettings(enabled=False)

@@ -9,11 +9,11 @@ from pathlib import PurePath
 
 from recsys.domain import Movie
 from recsys.errors import DataError
-from recsys.ingest.dialects import Plan, RatingsFile
-from recsys.ingest.records import Grammar
-from recsys.ingest.rows import MovieColumns
-from recsys.ingest.sources import Entry, Folder
-from recsys.ingest.tables import Table
+from recsys.ingest.movielens.dialects import Plan, RatingsFile
+from recsys.ingest.movielens.rows import MovieColumns
+from recsys.ingest.movielens.tables import Table
+from recsys.ingest.reading.records import Grammar
+from recsys.ingest.reading.sources import Entry, Folder
 
 SEPARATORS = (",", ";", "\t")
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.errors import DataError
-from recsys.ingest.headers import SEPARATORS
-from recsys.ingest.intake import Intake
-from recsys.ingest.records import Grammar, Record, read_records
-from recsys.ingest.sources import Entry, open_folders
+from recsys.ingest.csv.headers import SEPARATORS
+from recsys.ingest.reading.intake import Intake
+from recsys.ingest.reading.records import Grammar, Record, read_records
+from recsys.ingest.reading.sources import Entry, open_folders
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from recsys.domain import Movie, RatingScale, User
 from recsys.errors import DataError
-from recsys.ingest import rows
-from recsys.ingest.records import Grammar
-from recsys.ingest.sources import Entry, Folder
-from recsys.ingest.tables import Link, Table, TagName
+from recsys.ingest.movielens import rows
+from recsys.ingest.movielens.tables import Link, Table, TagName
+from recsys.ingest.reading.records import Grammar
+from recsys.ingest.reading.sources import Entry, Folder
 
 WHOLE_STARS = RatingScale(1.0, 5.0, 1.0)
 HALF_STARS = RatingScale(0.5, 5.0, 0.5)

@@ -7,15 +7,15 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from recsys.domain import Movie, User
-from recsys.ingest.numbers import (
+from recsys.ingest.movielens.tables import Link, Tag, TagName
+from recsys.ingest.movielens.titles import split_title
+from recsys.ingest.reading.numbers import (
     BadField,
     TimeColumn,
     parse_id,
     parse_integer,
     shown,
 )
-from recsys.ingest.tables import Link, Tag, TagName
-from recsys.ingest.titles import split_title
 
 LONGEST_KEY = 2000
 """Bytes of a tag or genre; a longer one does not fit into an index of PostgreSQL."""

@@ -9,10 +9,10 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from recsys.domain import Int32, Movie, Tags, User
-from recsys.ingest.intake import Intake
-from recsys.ingest.numbers import BadField
-from recsys.ingest.records import Grammar, Record, read_records
-from recsys.ingest.sources import Entry
+from recsys.ingest.reading.intake import Intake
+from recsys.ingest.reading.numbers import BadField
+from recsys.ingest.reading.records import Grammar, Record, read_records
+from recsys.ingest.reading.sources import Entry
 
 T = TypeVar("T")
 Link = tuple[int, int | None, int | None]

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 
 from recsys.domain import Int32, Int64
-from recsys.ingest.intake import Block, Intake
-from recsys.ingest.numbers import Array, BadField, Column
-from recsys.ingest.records import Grammar, Record, read_record
-from recsys.ingest.sources import Entry
+from recsys.ingest.reading.intake import Block, Intake
+from recsys.ingest.reading.numbers import Array, BadField, Column
+from recsys.ingest.reading.records import Grammar, Record, read_record
+from recsys.ingest.reading.sources import Entry
 
 _NUMERIC = b"0123456789-"
 

@@ -10,7 +10,7 @@ from typing import IO
 
 from recsys.domain import RejectedRow, SourceFile
 from recsys.errors import DataError
-from recsys.ingest.sources import Entry, readable
+from recsys.ingest.reading.sources import Entry, readable
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, the bytes done and the bytes there are."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recsys.domain import Credit, MetadataSet, MovieMetadata, Person, RejectedRow, SourceFile
-from recsys.ingest import metadata_fields as fields
-from recsys.ingest.metadata_files import MetadataFile, Progress, metadata_files, row_reader
+from recsys.ingest.tmdb import fields
+from recsys.ingest.tmdb.files import MetadataFile, Progress, metadata_files, row_reader
 
 
 def read_metadata(path: Path, *, progress: Progress | None = None) -> MetadataSet:

@@ -9,8 +9,8 @@ from datetime import date
 from typing import NamedTuple
 
 from recsys.domain import MovieMetadata, Person
-from recsys.ingest.metadata_files import BadRow
-from recsys.ingest.python_literals import parse_literal
+from recsys.ingest.tmdb.files import BadRow
+from recsys.ingest.tmdb.python_literals import parse_literal
 
 MOVIE_COLUMNS = (
     "belongs_to_collection",

@@ -13,11 +13,11 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.special import entr
 
-from recsys.algorithms.charts import build_charts, count_votes
-from recsys.algorithms.config import within
-from recsys.algorithms.predict import rating_range
-from recsys.algorithms.spec import FitOptions, ModelSpec
 from recsys.domain import Float64, Int64, Interactions, ModelOutput
+from recsys.models.base import FitOptions, ModelSpec
+from recsys.models.charts.build import build_charts, count_votes
+from recsys.models.params import within
+from recsys.numerics.prediction import rating_range
 
 YEARS_AN_ERA = 10
 

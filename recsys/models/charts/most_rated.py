@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.algorithms.charts import build_charts, count_votes
-from recsys.algorithms.spec import FitOptions, ModelSpec
 from recsys.domain import Interactions, ModelOutput
+from recsys.models.base import FitOptions, ModelSpec
+from recsys.models.charts.build import build_charts, count_votes
 
 
 @dataclass(frozen=True, slots=True)

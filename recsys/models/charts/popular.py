@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.charts import build_charts, count_votes
-from recsys.algorithms.spec import FitOptions, ModelSpec
 from recsys.domain import Interactions, ModelOutput
+from recsys.models.base import FitOptions, ModelSpec
+from recsys.models.charts.build import build_charts, count_votes
 
 _ROUNDING = 1e-9
 """A sum of many ratings is off by less, and no rating on a scale is this near to a mean."""

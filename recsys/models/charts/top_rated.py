@@ -7,10 +7,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from recsys.algorithms.charts import build_charts, count_votes, weighted_rating
-from recsys.algorithms.config import one_of, within
-from recsys.algorithms.spec import FitOptions, ModelSpec, Need, Range
 from recsys.domain import Float64, Int64, Interactions, ModelOutput
+from recsys.models.base import FitOptions, ModelSpec, Need, Range
+from recsys.models.charts.build import build_charts, count_votes, weighted_rating
+from recsys.models.params import one_of, within
 
 VoteSource = Literal["ratings", "metadata"]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.algorithms.charts import build_charts, count_votes
-from recsys.algorithms.config import within
-from recsys.algorithms.spec import FitOptions, ModelSpec, Range
 from recsys.domain import Float64, Interactions, ModelOutput
+from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.charts.build import build_charts, count_votes
+from recsys.models.params import within
 
 SECONDS_A_DAY = 86_400
 

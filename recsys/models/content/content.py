@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recsys.algorithms.config import within
-from recsys.algorithms.content_genres import genre_vectors
-from recsys.algorithms.content_text import item_text_vectors
-from recsys.algorithms.content_vectors import nearest_items, recommend_by_profile, side_by_side
-from recsys.algorithms.spec import Choice, FitOptions, ModelSpec, Need, Range
 from recsys.domain import Interactions, ModelOutput
+from recsys.models.base import Choice, FitOptions, ModelSpec, Need, Range
+from recsys.models.content.content_genres import genre_vectors
+from recsys.models.content.content_text import item_text_vectors
+from recsys.models.content.vectors import nearest_items, recommend_by_profile, side_by_side
+from recsys.models.params import within
 
 
 @dataclass(frozen=True, slots=True)

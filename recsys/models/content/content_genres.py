@@ -8,10 +8,10 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfTransformer
 
-from recsys.algorithms.content_vectors import cosines, recommend_by_profile
-from recsys.algorithms.spec import FitOptions, ModelSpec
-from recsys.algorithms.topk import empty, joined, over_blocks, ranked_top_k
 from recsys.domain import Int64, Interactions, ModelOutput, Neighbours, RankedLists
+from recsys.models.base import FitOptions, ModelSpec
+from recsys.models.content.vectors import cosines, recommend_by_profile
+from recsys.numerics.topk import empty, joined, over_blocks, ranked_top_k
 
 _BYTES_A_COLUMN = 64
 """Scores of one genre set to all movies, the copy that is partitioned, masks and positions."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.config import within
-from recsys.algorithms.content_vectors import nearest_items, recommend_by_profile
-from recsys.algorithms.spec import Choice, FitOptions, ModelSpec
-from recsys.algorithms.text import text_vectors
 from recsys.domain import Interactions, ModelOutput
+from recsys.models.base import Choice, FitOptions, ModelSpec
+from recsys.models.content.text import text_vectors
+from recsys.models.content.vectors import nearest_items, recommend_by_profile
+from recsys.models.params import within
 
 
 @dataclass(frozen=True, slots=True)

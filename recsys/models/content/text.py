@@ -10,8 +10,8 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags_array, hstack
 from sklearn.feature_extraction.text import CountVectorizer
 
-from recsys.algorithms.content_vectors import row_sums, unit_rows
 from recsys.domain import Float64, Int64
+from recsys.models.content.vectors import row_sums, unit_rows
 
 
 def text_vectors(texts: Sequence[str], ngrams: int) -> csr_matrix:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
-from recsys.algorithms.recommend import exclude
-from recsys.algorithms.spec import FitOptions, making_lists
-from recsys.algorithms.topk import joined, over_blocks, ranked_top_k
 from recsys.domain import Float64, Int64, Neighbours, RankedLists, TopN
+from recsys.models.base import FitOptions, making_lists
+from recsys.numerics.scoring import exclude
+from recsys.numerics.topk import joined, over_blocks, ranked_top_k
 
 _DECIMALS = 13
 """Cosines that differ by rounding only are to tie."""

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recsys.algorithms.factors import rated
-from recsys.algorithms.recommend import binarised, weight_matrix
-from recsys.algorithms.spec import FitOptions, ModelSpec, Range, making_lists
-from recsys.algorithms.topk import joined, over_blocks, ranked_top_k
 from recsys.domain import Float64, Interactions, ModelOutput, RankedLists, TopN
 from recsys.errors import ConfigError
+from recsys.models.base import FitOptions, ModelSpec, Range, making_lists
+from recsys.numerics.scoring import binarised, weight_matrix
+from recsys.numerics.sparse import rated
+from recsys.numerics.topk import joined, over_blocks, ranked_top_k
 
 PARTS = (
     "item_knn", "svd", "mf", "bayes_fm", "ease", "als", "bpr", "collective_ease", "collective_als",

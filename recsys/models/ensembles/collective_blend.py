@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recsys.algorithms import blend
-from recsys.algorithms.spec import ModelSpec, Range
+from recsys.models.base import ModelSpec, Range
+from recsys.models.ensembles import blend
 
 
 @dataclass(frozen=True, slots=True)

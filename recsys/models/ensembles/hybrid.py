@@ -12,8 +12,6 @@ from typing import Any, cast
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.spec import FitOptions, making_lists
-from recsys.algorithms.topk import empty, joined, over_blocks
 from recsys.domain import (
     Chart,
     Float64,
@@ -25,6 +23,8 @@ from recsys.domain import (
     TopN,
 )
 from recsys.errors import ConfigError
+from recsys.models.base import FitOptions, making_lists
+from recsys.numerics.topk import empty, joined, over_blocks
 
 _BYTES_AN_ENTRY = 100
 """Its columns, a sort key, the order, and those of them that are kept."""

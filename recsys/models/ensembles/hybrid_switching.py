@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.algorithms.hybrids import Offers, check_chain, hybrid
-from recsys.algorithms.spec import FitOptions, ModelSpec
 from recsys.domain import Int64, Interactions, ModelOutput
 from recsys.errors import ConfigError
+from recsys.models.base import FitOptions, ModelSpec
+from recsys.models.ensembles.hybrid import Offers, check_chain, hybrid
 
 NAME = "hybrid_switching"
 

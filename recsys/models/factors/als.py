@@ -12,14 +12,14 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recsys.algorithms.config import within
-from recsys.algorithms.recommend import (
+from recsys.domain import Factors, Interactions, ModelOutput
+from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.params import within
+from recsys.numerics.scoring import (
     binarised,
     neighbours_from_factors,
     recommend_from_factors,
 )
-from recsys.algorithms.spec import FitOptions, ModelSpec, Range
-from recsys.domain import Factors, Interactions, ModelOutput
 
 
 @dataclass(frozen=True, slots=True)

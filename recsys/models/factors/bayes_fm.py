@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.config import within
-from recsys.algorithms.factorisation_machine import draw, item_side, user_side
-from recsys.algorithms.factors import rated
-from recsys.algorithms.posterior import PosteriorMean, Sample
-from recsys.algorithms.predict import predict_ratings
-from recsys.algorithms.recommend import neighbours_from_factors, recommend_from_factors
-from recsys.algorithms.spec import FitOptions, ModelSpec, Range
 from recsys.domain import Factors, Interactions, Metric, ModelOutput
 from recsys.errors import ConfigError
+from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.factors.factorisation_machine import draw, item_side, user_side
+from recsys.models.factors.posterior import PosteriorMean, Sample
+from recsys.models.params import within
+from recsys.numerics.prediction import predict_ratings
+from recsys.numerics.scoring import neighbours_from_factors, recommend_from_factors
+from recsys.numerics.sparse import rated
 
 _BYTES_A_FACTOR = 32
 """Of one user or item while factors are compressed: drawn, joined, their basis and a copy."""

@@ -13,12 +13,12 @@ from implicit.cpu.bpr import BayesianPersonalizedRanking
 from implicit.recommender_base import ModelFitError
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.config import within
-from recsys.algorithms.factors import rated
-from recsys.algorithms.recommend import neighbours_from_factors, recommend_from_factors
-from recsys.algorithms.spec import FitOptions, ModelSpec, Range
 from recsys.domain import Factors, Interactions, ModelOutput
 from recsys.errors import RecsysError
+from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.params import within
+from recsys.numerics.scoring import neighbours_from_factors, recommend_from_factors
+from recsys.numerics.sparse import rated
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix, vstack
 from threadpoolctl import threadpool_limits
 
-from recsys.algorithms.collective import genre_rows, weighted_ratings
-from recsys.algorithms.config import within
-from recsys.algorithms.recommend import neighbours_from_factors, recommend_from_factors
-from recsys.algorithms.spec import FitOptions, ModelSpec, Range
 from recsys.domain import Factors, Interactions, ModelOutput
+from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.params import within
+from recsys.numerics.scoring import neighbours_from_factors, recommend_from_factors
+from recsys.numerics.weighting import genre_rows, weighted_ratings
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags_array, eye_array, hstack
 
-from recsys.algorithms.posterior import Sample
-from recsys.algorithms.recommend import binarised
 from recsys.domain import Float64, Int64, Interactions
 from recsys.errors import RecsysError
+from recsys.models.factors.posterior import Sample
+from recsys.numerics.scoring import binarised
 
 _FIRST_SPREAD = 0.1
 """Standard deviation of the factors that the chain starts from; the library's default."""

@@ -16,12 +16,6 @@ from scipy.sparse import csr_matrix
 from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_limits
 
-from recsys.algorithms.config import within
-from recsys.algorithms.factors import rated, signs, where
-from recsys.algorithms.predict import predict_ratings
-from recsys.algorithms.recommend import binarised, recommend_from_factors
-from recsys.algorithms.spec import FitOptions, ModelSpec, Range
-from recsys.algorithms.topk import joined, over_blocks, ranked_top_k, spread
 from recsys.domain import (
     Factors,
     Float32,
@@ -33,6 +27,12 @@ from recsys.domain import (
     Neighbours,
     RankedLists,
 )
+from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.params import within
+from recsys.numerics.prediction import predict_ratings
+from recsys.numerics.scoring import binarised, recommend_from_factors
+from recsys.numerics.sparse import rated, signs, where
+from recsys.numerics.topk import joined, over_blocks, ranked_top_k, spread
 
 _BYTES_A_COLUMN = 56
 """Distances, scores, the copy that is partitioned, masks and positions."""

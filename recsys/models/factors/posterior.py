@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from recsys.algorithms.factors import signs
 from recsys.domain import Float64
+from recsys.numerics.sparse import signs
 
 
 @dataclass(frozen=True, slots=True)

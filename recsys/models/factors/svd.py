@@ -13,11 +13,11 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
-from recsys.algorithms.config import within
-from recsys.algorithms.factors import rated, signs, where
-from recsys.algorithms.recommend import neighbours_from_factors, recommend_from_factors
-from recsys.algorithms.spec import FitOptions, ModelSpec, Range
 from recsys.domain import Factors, Float64, Interactions, ModelOutput
+from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.params import within
+from recsys.numerics.scoring import neighbours_from_factors, recommend_from_factors
+from recsys.numerics.sparse import rated, signs, where
 
 _ROUNDING = 1e-10
 """Relative size below which a number is what rounding left of 0."""

@@ -17,9 +17,9 @@ from typing import Literal
 import numpy as np
 from scipy.sparse import csc_matrix, csr_matrix
 
-from recsys.algorithms.spec import FitOptions
-from recsys.algorithms.topk import joined, over_blocks, ranked_top_k
 from recsys.domain import Float64, Int64, RankedLists
+from recsys.models.base import FitOptions
+from recsys.numerics.topk import joined, over_blocks, ranked_top_k
 
 CoRated = Literal["pearson", "adjusted_cosine", "jaccard"]
 

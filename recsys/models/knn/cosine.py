@@ -7,9 +7,10 @@ from implicit.nearest_neighbours import all_pairs_knn
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.recommend import binarised
-from recsys.algorithms.spec import FitOptions
-from recsys.algorithms.topk import (
+from recsys.domain import Float64, Int64, RankedLists
+from recsys.models.base import FitOptions
+from recsys.numerics.scoring import binarised
+from recsys.numerics.topk import (
     empty,
     joined,
     over_blocks,
@@ -17,7 +18,6 @@ from recsys.algorithms.topk import (
     ranked_top_k,
     shortened,
 )
-from recsys.domain import Float64, Int64, RankedLists
 
 _BYTES_A_COLUMN = 96
 """Two sparse products, their dense copies, the copy that is partitioned, masks and positions."""

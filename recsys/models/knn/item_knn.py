@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from recsys.algorithms.config import one_of, within
-from recsys.algorithms.neighbourhood import Similarity, similar_columns
-from recsys.algorithms.recommend import recommend_from_neighbours
-from recsys.algorithms.spec import Choice, FitOptions, ModelSpec, Range
-from recsys.algorithms.topk import joined
 from recsys.domain import Interactions, ModelOutput, Neighbours
+from recsys.models.base import Choice, FitOptions, ModelSpec, Range
+from recsys.models.knn.similarity import Similarity, similar_columns
+from recsys.models.params import one_of, within
+from recsys.numerics.scoring import recommend_from_neighbours
+from recsys.numerics.topk import joined
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.co_rated import co_rated_neighbours
-from recsys.algorithms.config import within
-from recsys.algorithms.recommend import binarised, exclude, weight_matrix
-from recsys.algorithms.spec import FitOptions, ModelSpec, Range, making_lists
-from recsys.algorithms.topk import joined, over_blocks, ranked_top_k
 from recsys.domain import Interactions, ModelOutput, Neighbours, RankedLists, TopN
+from recsys.models.base import FitOptions, ModelSpec, Range, making_lists
+from recsys.models.knn.co_rated import co_rated_neighbours
+from recsys.models.params import within
+from recsys.numerics.scoring import binarised, exclude, weight_matrix
+from recsys.numerics.topk import joined, over_blocks, ranked_top_k
 
 LABELS = ((3.0, "strongly recommended"), (0.0, "recommended"), (-math.inf, "not recommended"))
 """What a score is called: the first label whose bound it is above."""

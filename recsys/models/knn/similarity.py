@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.co_rated import co_rated_neighbours
-from recsys.algorithms.cosine import cosine_neighbours
-from recsys.algorithms.spec import FitOptions
 from recsys.domain import Int32, RankedLists
+from recsys.models.base import FitOptions
+from recsys.models.knn.co_rated import co_rated_neighbours
+from recsys.models.knn.cosine import cosine_neighbours
 
 Similarity = Literal["pearson", "cosine", "adjusted_cosine", "jaccard"]
 

@@ -13,11 +13,6 @@ from typing import get_args
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from recsys.algorithms.config import one_of, within
-from recsys.algorithms.neighbourhood import Similarity, common_ratings, similar_columns
-from recsys.algorithms.recommend import binarised, exclude, weight_matrix
-from recsys.algorithms.spec import Choice, FitOptions, ModelSpec, Range, making_lists
-from recsys.algorithms.topk import joined, over_blocks, ranked_top_k
 from recsys.domain import (
     Float64,
     Interactions,
@@ -26,6 +21,11 @@ from recsys.domain import (
     TopN,
     UserNeighbours,
 )
+from recsys.models.base import Choice, FitOptions, ModelSpec, Range, making_lists
+from recsys.models.knn.similarity import Similarity, common_ratings, similar_columns
+from recsys.models.params import one_of, within
+from recsys.numerics.scoring import binarised, exclude, weight_matrix
+from recsys.numerics.topk import joined, over_blocks, ranked_top_k
 
 _BYTES_A_COLUMN = 112
 """Three sparse products, their dense copies, the copy that is partitioned, masks, positions."""

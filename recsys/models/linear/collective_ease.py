@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
-from recsys.algorithms import ease
-from recsys.algorithms.collective import genre_rows, weighted_ratings
-from recsys.algorithms.config import within
-from recsys.algorithms.ease import EaseConfig
-from recsys.algorithms.spec import FitOptions, ModelSpec, Range
 from recsys.domain import Float64, Int64, Interactions, ModelOutput
+from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.linear import ease
+from recsys.models.linear.ease import EaseConfig
+from recsys.models.params import within
+from recsys.numerics.weighting import genre_rows, weighted_ratings
 
 
 @dataclass(frozen=True, slots=True)

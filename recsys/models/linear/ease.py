@@ -11,13 +11,13 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recsys.algorithms import blas
-from recsys.algorithms.config import within
-from recsys.algorithms.recommend import binarised, recommend_from_neighbours
-from recsys.algorithms.spec import FitOptions, ModelSpec, Range
-from recsys.algorithms.topk import empty, joined, over_blocks, ranked, spread, top_k
 from recsys.domain import Float32, Int64, Interactions, ModelOutput, Neighbours, RankedLists, TopN
 from recsys.errors import RecsysError
+from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.params import within
+from recsys.numerics import blas
+from recsys.numerics.scoring import binarised, recommend_from_neighbours
+from recsys.numerics.topk import empty, joined, over_blocks, ranked, spread, top_k
 
 _BYTES_A_COLUMN = 48
 """Sparse product or weights, their magnitudes, the copy that is partitioned, masks, positions."""

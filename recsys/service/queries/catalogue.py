@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recsys.errors import UnknownMovie
-from recsys.service.question import HINTS, Question, Rows, row, rows
-from recsys.service.results import (
+from recsys.service.queries.query import HINTS, Question, Rows, row, rows
+from recsys.service.queries.runs import able
+from recsys.service.types import (
     ChartEntry,
     ChartPlace,
     FoundMovie,
@@ -15,7 +16,6 @@ from recsys.service.results import (
     MovieDetails,
     SimilarMovie,
 )
-from recsys.service.runs import able
 
 SIMILAR = """
 SELECT rank, movie_id, title, score, model, run_id

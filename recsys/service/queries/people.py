@@ -10,8 +10,9 @@ from typing import Any
 from psycopg.rows import tuple_row
 
 from recsys.errors import NotPublished, UnknownMovie
-from recsys.service.question import FIRST_STEPS, HINTS, Question, Rows, row, rows
-from recsys.service.results import (
+from recsys.service.queries.query import FIRST_STEPS, HINTS, Question, Rows, row, rows
+from recsys.service.queries.runs import able
+from recsys.service.types import (
     Because,
     Rating,
     RatingScale,
@@ -20,8 +21,7 @@ from recsys.service.results import (
     SimilarUser,
     UserStatus,
 )
-from recsys.service.runs import able
-from recsys.storage.pool import Statement
+from recsys.storage.server.pool import Statement
 
 RECOMMEND = """
 SELECT rank, movie_id, title, score, source, model, run_id, recsys.label(model, score) AS label

@@ -17,7 +17,7 @@ from recsys.errors import (
     StorageError,
     UnknownMovie,
 )
-from recsys.storage.pool import Statement
+from recsys.storage.server.pool import Statement
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,9 @@ from typing import Any
 from psycopg.rows import class_row, dict_row
 
 from recsys.errors import ConfigError, NotPublished, RunError
-from recsys.service.question import FIRST_STEPS, REFUSED_OF_RUNS, Question, Rows, row, rows
-from recsys.service.results import (
+from recsys.service.queries.query import FIRST_STEPS, REFUSED_OF_RUNS, Question, Rows, row, rows
+from recsys.service.run_types import Publication, PublishedModel, RunFigure
+from recsys.service.types import (
     Freshness,
     PublishedRun,
     Run,
@@ -21,8 +22,7 @@ from recsys.service.results import (
     Status,
     VerifiedLists,
 )
-from recsys.service.run_results import Publication, PublishedModel, RunFigure
-from recsys.storage.pool import Statement
+from recsys.storage.server.pool import Statement
 
 COUNTS = """
 SELECT

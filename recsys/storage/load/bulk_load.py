@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from psycopg import sql
 
-from recsys.storage import table_parts
-from recsys.storage.copy import Column, Progress, copy_arrays, driver, identifier
-from recsys.storage.table_parts import TablePart
+from recsys.storage.load.copy import Column, Progress, copy_arrays, driver, identifier
+from recsys.storage.schema import introspection
+from recsys.storage.schema.introspection import TablePart
 
 
 def is_empty(connection: sa.Connection, table: str) -> bool:
@@ -30,7 +30,7 @@ def fill(
 
     The rows are frozen, so that index-only scans need no vacuum first. Triggers see none of them.
     """
-    constraints = table_parts.constraints(connection, table)
+    constraints = introspection.constraints(connection, table)
     name, run = identifier(table), driver(connection).execute
     run(sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(name))
     with without_indexes(connection, table):
@@ -60,7 +60,7 @@ def without_indexes(connection: sa.Connection, table: str) -> Iterator[None]:
 
     Whoever reads the table waits until the transaction ends.
     """
-    indexes = table_parts.indexes(connection, table)
+    indexes = introspection.indexes(connection, table)
     schema, run = sql.Identifier(table.split(".")[0]), driver(connection).execute
     for index in indexes:
         run(sql.SQL("DROP INDEX {}.{}").format(schema, _quoted(index)))

@@ -16,8 +16,8 @@ from psycopg import sql
 
 from recsys.domain import NO_TIME, Genome, Int32, Movie, Ratings, Tags, User
 from recsys.errors import StorageError
-from recsys.storage import bulk_load, rating_changes
-from recsys.storage.copy import (
+from recsys.storage.load import bulk_load
+from recsys.storage.load.copy import (
     Column,
     Progress,
     Timestamps,
@@ -26,6 +26,7 @@ from recsys.storage.copy import (
     driver,
     identifier,
 )
+from recsys.storage.snapshot import rating_changes
 
 ONE_INGEST_AT_A_TIME = sa.text("SELECT pg_try_advisory_xact_lock(hashtext('recsys ingest'))")
 MOVIES = "recsys_store.movies"

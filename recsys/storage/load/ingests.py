@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from recsys.domain import RejectedRow, SourceFile
-from recsys.storage import results
-from recsys.storage.copy import copy_rows, driver, identifier
-from recsys.storage.runs import keep_refreshes_out
-from recsys.storage.tables import catalogue, runs
+from recsys.storage.load.copy import copy_rows, driver, identifier
+from recsys.storage.runs import results
+from recsys.storage.runs.lifecycle import keep_refreshes_out
+from recsys.storage.schema.tables import catalogue, runs
 
 KEPT = {"ingests", "rejected_rows"}
 CATALOGUE = [

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 import sqlalchemy as sa
 
 from recsys.domain import Credit, MetadataSet, MovieMetadata, Person
-from recsys.storage.catalogue import Counts
-from recsys.storage.copy import copy_rows
+from recsys.storage.load.catalogue import Counts
+from recsys.storage.load.copy import copy_rows
 
 STAGING = """
 CREATE TEMPORARY TABLE staged_metadata (

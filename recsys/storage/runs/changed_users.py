@@ -10,9 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recsys.storage import results
-from recsys.storage.matrices import WAIT_FOR_INGEST
-from recsys.storage.tables import STORE
+from recsys.storage.runs import results
+from recsys.storage.schema.tables import STORE
+from recsys.storage.snapshot.matrices import WAIT_FOR_INGEST
 
 # By the ratings themselves: some may have passed the triggers that record changes.
 CHANGED = """

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 from psycopg import sql
 
-from recsys.storage.copy import driver
-from recsys.storage.tables import STORE
-from recsys.storage.tables import runs as tables
+from recsys.storage.load.copy import driver
+from recsys.storage.schema.tables import STORE
+from recsys.storage.schema.tables import runs as tables
 
 # Partitions are reached through their parents; one that stands alone belongs to nobody yet.
 KEYED = """

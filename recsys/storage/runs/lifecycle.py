@@ -16,8 +16,8 @@ from sqlalchemy.exc import DBAPIError
 
 from recsys.domain import Metric
 from recsys.errors import RefreshBusy, RunError
-from recsys.storage import results
-from recsys.storage.tables import runs as tables
+from recsys.storage.runs import results
+from recsys.storage.schema.tables import runs as tables
 
 # The newest runs stay, and the published one whatever its age.
 BEYOND_RETENTION = """

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 from psycopg import sql
 
-from recsys.storage import table_parts
-from recsys.storage.copy import Column, Progress, copy_arrays, driver
-from recsys.storage.tables import STORE
-from recsys.storage.tables.results import RESULT_TABLES
+from recsys.storage.load.copy import Column, Progress, copy_arrays, driver
+from recsys.storage.schema import introspection
+from recsys.storage.schema.tables import STORE
+from recsys.storage.schema.tables.results import RESULT_TABLES
 
 TABLES = RESULT_TABLES
 PARTITIONS = """
@@ -82,10 +82,10 @@ def finish(connection: sa.Connection, table: str, run_id: int) -> None:
     bound = "ALTER TABLE {} ADD CONSTRAINT {} CHECK (run_id = {})"
     _run(connection, bound, _name(child), sql.Identifier(f"ck_{child}"), sql.Literal(run_id))
     parent = f"{STORE}.{table}"
-    for part in table_parts.constraints(connection, parent):
+    for part in introspection.constraints(connection, parent):
         name, definition = sql.Identifier(_of_run(part.name, run_id)), sql.SQL(part.definition)
         _run(connection, "ALTER TABLE {} ADD CONSTRAINT {} {}", _name(child), name, definition)
-    for part in table_parts.indexes(connection, parent):
+    for part in introspection.indexes(connection, parent):
         name, method = sql.Identifier(_of_run(part.name, run_id)), part.definition.split(" USING ")
         _run(connection, "CREATE INDEX {} ON {} USING {}", name, _name(child), sql.SQL(method[1]))
     _run(connection, "ANALYZE {}", _name(child))

@@ -11,7 +11,7 @@ from psycopg import sql
 from sqlalchemy.exc import DBAPIError
 
 from recsys.errors import StorageError
-from recsys.storage.copy import driver
+from recsys.storage.load.copy import driver
 
 CONTRACT = "recsys"
 CREATED = re.compile(r"^CREATE OR REPLACE (VIEW|FUNCTION) recsys\.(\w+)", re.MULTILINE)

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recsys.storage.contract import CONTRACT
+from recsys.storage.schema.contract import CONTRACT
 
 VIEWS = """
 SELECT c.relname, obj_description(c.oid, 'pg_class'), a.attname,

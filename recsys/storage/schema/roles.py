@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from recsys.storage import share
-from recsys.storage.tables import STORE
+from recsys.storage.schema import resources
+from recsys.storage.schema.tables import STORE
 
 OWNER = "recsys_owner"
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('recsys migrations'))"
@@ -14,7 +14,7 @@ WHOSE_STORE = "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname 
 
 def apply(connection: sa.Connection) -> None:
     """Create the roles where they are missing, and give each what it may have and no more."""
-    script = (share.folder("sql") / "roles.sql").read_text(encoding="utf-8")
+    script = (resources.folder("sql") / "roles.sql").read_text(encoding="utf-8")
     connection.execute(sa.text(ONE_AT_A_TIME))
     connection.execute(sa.text("SET LOCAL lock_timeout = '10s'"))
     # Without parameters psycopg sends the text as it is: `%` means nothing.

@@ -13,14 +13,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from recsys.errors import StorageError
-from recsys.storage import roles, share
-from recsys.storage.contract import CONTRACT, apply_script
-from recsys.storage.tables import STORE
+from recsys.storage.schema import resources, roles
+from recsys.storage.schema.contract import CONTRACT, apply_script
+from recsys.storage.schema.tables import STORE
 
 
 def alembic_config(connection: sa.Connection) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(share.folder("alembic")))
+    config.set_main_option("script_location", str(resources.folder("alembic")))
     config.attributes["connection"] = connection
     return config
 
@@ -64,7 +64,7 @@ def sees_store(connection: sa.Connection) -> bool:
 
 
 def head() -> str | None:
-    return ScriptDirectory(str(share.folder("alembic"))).get_current_head()
+    return ScriptDirectory(str(resources.folder("alembic"))).get_current_head()
 
 
 def contract_version(connection: sa.Connection) -> str | None:
@@ -83,7 +83,7 @@ def contract_digest() -> str:
 
 
 def contract_files() -> list[Path]:
-    return sorted(share.folder("sql").glob("contract/*.sql"))
+    return sorted(resources.folder("sql").glob("contract/*/*.sql"), key=lambda path: path.name)
 
 
 def create_schema(connection: sa.Connection, name: str) -> None:

@@ -24,8 +24,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from recsys.errors import ConfigError, StorageError
-from recsys.storage import server_place
-from recsys.storage.server_place import ServerPlace
+from recsys.storage.server import server_paths
+from recsys.storage.server.server_paths import ServerPlace
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class EmbeddedServer:
     """
 
     def __init__(self, home: Path) -> None:
-        self.place: ServerPlace = server_place.prepare(home, _wheel_binaries())
+        self.place: ServerPlace = server_paths.prepare(home, _wheel_binaries())
         if not os.access(self.place.root, os.W_OK | os.X_OK):
             raise ConfigError(
                 f"{self.place.root} is another user's",
@@ -135,7 +135,7 @@ class EmbeddedServer:
 
     def _answers(self) -> bool:
         """Tell by connecting: a postmaster.pid may be left over from a crash."""
-        if not server_place.is_private(self.place):
+        if not server_paths.is_private(self.place):
             return False
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             with suppress(OSError):
@@ -144,7 +144,7 @@ class EmbeddedServer:
             return False
 
     def _ensure_started(self) -> bool:
-        server_place.make_socket_dir(self.place)
+        server_paths.make_socket_dir(self.place)
         if self._answers():
             return False
         if not (self.place.data / "PG_VERSION").exists():

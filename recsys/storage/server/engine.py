@@ -14,7 +14,7 @@ from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from recsys.errors import ConfigError, StorageError
-from recsys.storage.embedded import EmbeddedServer
+from recsys.storage.server.embedded import EmbeddedServer
 
 MINIMUM_VERSION = 15
 # A server that works for somebody who is gone is to notice.

@@ -20,7 +20,7 @@ from psycopg_pool import (
     TooManyRequests,
 )
 
-from recsys.storage.engine import sqlalchemy_url, translated_errors
+from recsys.storage.server.engine import sqlalchemy_url, translated_errors
 
 WAIT_S = 5.0
 """How long a caller waits for a connection, and a connection for the server."""

@@ -19,8 +19,8 @@ from scipy.sparse import csr_matrix
 
 from recsys.domain import Float64, IdMap, Int32, Int64, Interactions
 from recsys.errors import DataError
-from recsys.storage import describing
-from recsys.storage.copy import HEADER, TRAILER, driver
+from recsys.storage.load.copy import HEADER, TRAILER, driver
+from recsys.storage.snapshot import item_features
 
 Progress = Callable[[int, int], None]
 """Called with ratings read so far and in all."""
@@ -104,10 +104,12 @@ def read_snapshot(
         item_genres,
         genres,
         rated_at,
-        item_years=describing.years(connection, movies),
+        item_years=item_features.years(connection, movies),
         item_texts=_texts(connection, movies, needs),
-        item_votes=describing.votes(connection, movies) if "votes" in needs else None,
-        user_attributes=describing.attributes(connection, users) if "attributes" in needs else None,
+        item_votes=item_features.votes(connection, movies) if "votes" in needs else None,
+        user_attributes=item_features.attributes(connection, users)
+        if "attributes" in needs
+        else None,
         rating_range=_rating_range(connection, matrix),
     )
     taken_at = connection.scalar(sa.text("SELECT now()"))
@@ -220,9 +222,9 @@ def _texts(
     connection: sa.Connection, movies: IdMap, needs: Collection[str]
 ) -> tuple[str, ...] | None:
     if "texts" in needs:
-        return describing.texts(connection, movies)
+        return item_features.texts(connection, movies)
     if "untagged_texts" in needs:
-        return describing.texts(connection, movies, tags=False)
+        return item_features.texts(connection, movies, tags=False)
     return None
 
 

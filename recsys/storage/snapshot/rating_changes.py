@@ -11,7 +11,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from recsys.domain import IdMap, Int64
-from recsys.storage.copy import copy_arrays
+from recsys.storage.load.copy import copy_arrays
 
 SOME = 8
 """Rows a user may have before they are added up."""

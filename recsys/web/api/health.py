@@ -11,10 +11,10 @@ from datetime import datetime
 from fastapi import APIRouter, Request, Response
 
 from recsys.errors import NotPublished, RecsysError
-from recsys.service.question import FIRST_STEPS, Rows
-from recsys.service.results import Freshness
-from recsys.service.web.answers import fresh
-from recsys.service.web.documented import PUBLISHED, answers
+from recsys.service.queries.query import FIRST_STEPS, Rows
+from recsys.service.types import Freshness
+from recsys.web.api.openapi import PUBLISHED, answers
+from recsys.web.api.responses import fresh
 
 KEPT_S = 2.0
 router = APIRouter()

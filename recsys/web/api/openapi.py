@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import ConfigDict
 
-from recsys.service.results import UserStatus
-from recsys.service.web.errors import PROBLEM, Problem
+from recsys.service.types import UserStatus
+from recsys.web.middleware.errors import PROBLEM, Problem
 
 DESCRIPTION = """\
 What is published, by HTTP: every route asks one function of the SQL contract, and its JSON is named

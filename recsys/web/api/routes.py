@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Request, Response
 
 from recsys.errors import ConfigError, UnknownUser
-from recsys.service.results import (
+from recsys.service.types import (
     Because,
     ChartEntry,
     FoundMovie,
@@ -15,9 +15,9 @@ from recsys.service.results import (
     RunRecord,
     SimilarMovie,
 )
-from recsys.service.web import documented
-from recsys.service.web.answers import fresh, of_the_run
-from recsys.service.web.asked import (
+from recsys.web.api import openapi
+from recsys.web.api.openapi import answers, refusals
+from recsys.web.api.params import (
     BlockGiven,
     Chart,
     Genre,
@@ -33,9 +33,9 @@ from recsys.service.web.asked import (
     Year,
     asked,
 )
-from recsys.service.web.documented import answers, refusals
-from recsys.service.web.errors import problem
-from recsys.service.web.security import writer
+from recsys.web.api.responses import fresh, of_the_run
+from recsys.web.middleware.errors import problem
+from recsys.web.middleware.security import writer
 
 router = APIRouter()
 WRITES = [Depends(writer)]
@@ -49,7 +49,7 @@ WRITING_FAILS = refusals(400, 401, 403, 404, 413, 422, 503)
     "/movies",
     summary="Search movies",
     response_model=list[FoundMovie],
-    responses=answers(documented.FOUND, 422, 503),
+    responses=answers(openapi.FOUND, 422, 503),
 )
 async def search(request: Request, query: Title, n: N = 10) -> Response:
     """Movies whose titles match, the best match first; mistyped words are found as well."""
@@ -60,7 +60,7 @@ async def search(request: Request, query: Title, n: N = 10) -> Response:
     "/movies/{movie_id}",
     summary="One movie",
     response_model=Movie,
-    responses=answers(documented.MOVIE, 404, 422, 503),
+    responses=answers(openapi.MOVIE, 404, 422, 503),
 )
 async def movie(request: Request, movie_id: MovieId) -> Response:
     """A movie of the catalogue, its ratings as of now."""
@@ -71,7 +71,7 @@ async def movie(request: Request, movie_id: MovieId) -> Response:
     "/movies/{movie_id}/similar",
     summary="Similar movies",
     response_model=list[SimilarMovie],
-    responses=answers(documented.SIMILAR, 404, 422, 503, tagged=True),
+    responses=answers(openapi.SIMILAR, 404, 422, 503, tagged=True),
 )
 async def similar(request: Request, movie_id: MovieId, n: N = 10, model: Model = None) -> Response:
     """Movies like this one, the nearest first; none where nothing is known of it."""
@@ -82,7 +82,7 @@ async def similar(request: Request, movie_id: MovieId, n: N = 10, model: Model =
     "/charts/{chart}",
     summary="A chart",
     response_model=list[ChartEntry],
-    responses=answers(documented.CHART, 404, 422, 503, tagged=True),
+    responses=answers(openapi.CHART, 404, 422, 503, tagged=True),
 )
 async def chart(request: Request, chart: Chart, n: N = 10, genre: Genre = None) -> Response:
     """The first movies of a chart, of all genres or of one."""
@@ -105,8 +105,8 @@ async def chart(request: Request, chart: Chart, n: N = 10, genre: Genre = None) 
 @router.get(
     "/users/{user_id}",
     summary="How a user is served",
-    response_model=documented.UserServed,
-    responses=answers(documented.USER, 422, 503),
+    response_model=openapi.UserServed,
+    responses=answers(openapi.USER, 422, 503),
 )
 async def user_status(request: Request, user_id: UserId) -> Response:
     """By a stored list, live, or by a chart, and why; also of a user nobody knows."""
@@ -117,7 +117,7 @@ async def user_status(request: Request, user_id: UserId) -> Response:
     "/users/{user_id}/recommendations",
     summary="Recommend to a user",
     response_model=list[Recommendation],
-    responses=answers(documented.RECOMMENDED, 422, 503),
+    responses=answers(openapi.RECOMMENDED, 422, 503),
 )
 async def recommendations(
     request: Request,
@@ -142,7 +142,7 @@ async def recommendations(
     "/users/{user_id}/recommendations/{movie_id}/explanation",
     summary="Why a movie is recommended",
     response_model=list[Because],
-    responses=answers(documented.BECAUSE, 404, 422, 503),
+    responses=answers(openapi.BECAUSE, 404, 422, 503),
 )
 async def explanation(
     request: Request, user_id: UserId, movie_id: MovieId, model: Model = None
@@ -161,7 +161,7 @@ async def explanation(
     "/recommendations",
     summary="Recommend by ratings",
     response_model=list[Recommendation],
-    responses=answers(documented.RECOMMENDED, 400, 404, 413, 422, 503),
+    responses=answers(openapi.RECOMMENDED, 400, 404, 413, 422, 503),
 )
 async def recommend_for(request: Request, given: RatingsGiven) -> Response:
     """Movies for somebody who gave these ratings, known or not; nothing of it is kept."""
@@ -216,7 +216,7 @@ async def block(
     "/runs",
     summary="Runs",
     response_model=list[Run],
-    responses=answers([documented.RUN], 422, 503),
+    responses=answers([openapi.RUN], 422, 503),
 )
 async def runs(request: Request, n: N = 20) -> Response:
     """Refreshes and evaluations, the latest first."""

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from recsys.errors import RecsysError
 from recsys.service.async_recommender import AsyncRecommender
 from recsys.service.prometheus import as_prometheus
-from recsys.service.web.health import Lately
+from recsys.web.api.health import Lately
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")

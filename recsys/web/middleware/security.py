@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from recsys.service.web.errors import problem
+from recsys.web.middleware.errors import problem
 
 LARGEST_BODY = 512 * 1024
 TOO_LARGE = f"a body may have {LARGEST_BODY // 1024} KiB"

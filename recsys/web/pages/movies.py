@@ -12,10 +12,10 @@ from fastapi import APIRouter, Query, Request, Response
 
 from recsys.errors import NotPublished
 from recsys.service.async_recommender import AsyncRecommender
-from recsys.service.results import ChartPlace, MovieCard, SimilarMovie
-from recsys.service.run_results import PublishedModel
-from recsys.service.web.asked import TEXT, Genre, MovieId, asked
-from recsys.service.web.rendering import page
+from recsys.service.run_types import PublishedModel
+from recsys.service.types import ChartPlace, MovieCard, SimilarMovie
+from recsys.web.api.params import TEXT, Genre, MovieId, asked
+from recsys.web.pages.templating import page
 
 ON_A_SHELF = 12
 GENRE_SHELVES = 8

@@ -12,11 +12,11 @@ from fastapi.responses import RedirectResponse
 
 from recsys.errors import UnknownUser
 from recsys.service.async_recommender import AsyncRecommender
-from recsys.service.results import Reason
-from recsys.service.web.asked import LARGEST_ID, Id, Model, MovieId, UserId, asked
-from recsys.service.web.drawing import bars
-from recsys.service.web.movie_pages import cards_of
-from recsys.service.web.rendering import page
+from recsys.service.types import Reason
+from recsys.web.api.params import LARGEST_ID, Id, Model, MovieId, UserId, asked
+from recsys.web.pages.movies import cards_of
+from recsys.web.pages.sparkline import bars
+from recsys.web.pages.templating import page
 
 RECOMMENDED, LIKED = 12, 12
 REASONS = 2

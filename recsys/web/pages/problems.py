@@ -9,8 +9,8 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from recsys.errors import UnknownMovie
-from recsys.service.web import errors
-from recsys.service.web.rendering import page
+from recsys.web.middleware import errors
+from recsys.web.pages.templating import page
 
 Handler = Callable[[Request, Any], Response | Awaitable[Response]]
 HEADINGS = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from recsys.service.web import assets, movie_pages, people_pages, run_pages, try_pages
+from recsys.web.pages import assets, movies, people, runs, try_it
 
 router = APIRouter(include_in_schema=False)
-for part in (assets, movie_pages, people_pages, try_pages, run_pages):
+for part in (assets, movies, people, try_it, runs):
     router.include_router(part.router)

@@ -8,10 +8,10 @@ from itertools import groupby
 
 from fastapi import APIRouter, Request, Response
 
-from recsys.service.run_results import RunFigure
-from recsys.service.web.asked import asked
-from recsys.service.web.drawing import Sparkline, bars, sparkline
-from recsys.service.web.rendering import page
+from recsys.service.run_types import RunFigure
+from recsys.web.api.params import asked
+from recsys.web.pages.sparkline import Sparkline, bars, sparkline
+from recsys.web.pages.templating import page
 
 RUNS = 20
 CHARTS_AT_FIRST = 8

@@ -13,8 +13,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from recsys.service.web.assets import asset_url
-from recsys.service.web.posters import poster_classes
+from recsys.web.pages.assets import asset_url
+from recsys.web.pages.posters import poster_classes
 
 CHART_NAMES = {
     "top_rated": "Top rated",
@@ -129,7 +129,7 @@ def sentence(text: str) -> str:
 
 def _environment() -> Environment:
     made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -12,10 +12,10 @@ from fastapi import APIRouter, Request, Response
 
 from recsys.errors import UnknownMovie
 from recsys.service.async_recommender import AsyncRecommender
-from recsys.service.results import ChartPlace, MovieCard, RatingScale, Recommendation
-from recsys.service.web.asked import LARGEST_ID, MovieId, asked
-from recsys.service.web.movie_pages import Words, cards_of
-from recsys.service.web.rendering import page
+from recsys.service.types import ChartPlace, MovieCard, RatingScale, Recommendation
+from recsys.web.api.params import LARGEST_ID, MovieId, asked
+from recsys.web.pages.movies import Words, cards_of
+from recsys.web.pages.templating import page
 
 ENOUGH = 5
 STARS = 5

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 import uvicorn
 
 from recsys import AsyncRecommender
-from recsys.service.web.app import create_app
-from recsys.storage.engine import Database
-from recsys.storage.pool import PoolOptions
+from recsys.storage.server.engine import Database
+from recsys.storage.server.pool import PoolOptions
+from recsys.web.app import create_app
 
 TOKEN = "only-of-the-tests"
 Serving = Callable[..., AbstractContextManager[httpx.Client]]

@@ -2,10 +2,10 @@
 
 import pytest
 
+from recsys.config.settings import RefreshSettings
 from recsys.jobs.plan import plan
 from recsys.jobs.publish import rollback
 from recsys.jobs.refresh import refresh
-from recsys.settings import RefreshSettings
 
 OF_THE_RUN = ["/movies/7/similar?n=5", "/charts/popular?n=5&genre=Drama"]
 OF_THE_RATINGS = [

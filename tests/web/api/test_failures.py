@@ -8,8 +8,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from recsys.service.web.security import LARGEST_BODY, SAFE_HEADERS
-from recsys.storage.engine import Database
+from recsys.storage.server.engine import Database
+from recsys.web.middleware.security import LARGEST_BODY, SAFE_HEADERS
 
 CHARTS = "It has: most_rated, popular, top_rated, trending."
 GENRES = "There are: Action, Comedy, Drama, Film-Noir, Sci-Fi."

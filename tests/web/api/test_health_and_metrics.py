@@ -8,8 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from recsys import AsyncRecommender
 from recsys.service.prometheus import GAUGES
-from recsys.service.web import health
-from recsys.storage.pool import PoolOptions
+from recsys.storage.server.pool import PoolOptions
+from recsys.web.api import health
 
 
 def samples(http):

@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
-from recsys.service.web.app import create_app
+from recsys.web.app import create_app
 
 TOKEN = "only-of-the-tests"
 ROUTES = {

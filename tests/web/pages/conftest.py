@@ -15,8 +15,8 @@ from psycopg import sql
 
 from recsys.jobs.ingest import ingest_metadata
 from recsys.service import AsyncRecommender
-from recsys.service.web.app import create_app
-from recsys.storage.engine import Database
+from recsys.storage.server.engine import Database
+from recsys.web.app import create_app
 
 FILM = {
     "id": "2001",

@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 
-from recsys.service.web.assets import ASSETS, FOREVER, asset_url
+from recsys.web.pages.assets import ASSETS, FOREVER, asset_url
 
 PATHS = (
     "/", "/top", "/search", "/search?q=film", "/movie/1", "/movie/60", "/person", "/person/1",

@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from recsys.service.results import RatingScale
-from recsys.service.web.drawing import Dot, bars, sparkline
-from recsys.service.web.posters import poster_classes
-from recsys.service.web.rendering import (
+from recsys.service.types import RatingScale
+from recsys.web.pages.posters import poster_classes
+from recsys.web.pages.sparkline import Dot, bars, sparkline
+from recsys.web.pages.templating import (
     ago,
     chart_name,
     code,
@@ -18,7 +18,7 @@ from recsys.service.web.rendering import (
     seconds,
     size,
 )
-from recsys.service.web.try_pages import MOST_RATINGS, given_ratings, star_values
+from recsys.web.pages.try_it import MOST_RATINGS, given_ratings, star_values
 
 POSTERS = {
     (1, "Heat", ("Action", "Crime", "Thriller")): "g-crime h-action v1 t-l",

@@ -1,6 +1,6 @@
 """The store: every table of schema `recsys_store`, from which alembic's migrations are made."""
 
-from recsys.storage.tables import catalogue, results, runs
-from recsys.storage.tables.base import STORE, metadata
+from recsys.storage.schema.tables import catalogue, results, runs
+from recsys.storage.schema.tables.base import STORE, metadata
 
 __all__ = ["STORE", "catalogue", "metadata", "results", "runs"]

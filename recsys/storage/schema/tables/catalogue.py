@@ -5,7 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, JSONB
 
-from recsys.storage.tables.base import finite, metadata, reference, text_column, timestamp
+from recsys.storage.schema.tables.base import (
+    finite,
+    metadata,
+    reference,
+    text_column,
+    timestamp,
+)
 
 ingests = sa.Table(
     "ingests",

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION
 
-from recsys.storage.tables.base import finite, metadata
+from recsys.storage.schema.tables.base import finite, metadata
 
 
 def _result_table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, INTERVAL, JSONB
 
-from recsys.storage.tables.base import metadata, reference, text_column, timestamp
+from recsys.storage.schema.tables.base import metadata, reference, text_column, timestamp
 
 models = sa.Table(
     "models",

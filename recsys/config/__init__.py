@@ -1,0 +1,1 @@
+"""Settings: the environment and `recsys.toml`."""

@@ -1,0 +1,1 @@
+"""CSV files of any origin: columns recognized by their names."""

@@ -1,0 +1,1 @@
+"""The MovieLens editions: their formats, titles and downloads."""

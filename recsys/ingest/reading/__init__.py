@@ -1,0 +1,1 @@
+"""Files to typed columns: blocks of bytes, records, numbers."""

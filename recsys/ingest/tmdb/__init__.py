@@ -1,0 +1,1 @@
+"""The Movies Dataset: metadata of movies from TMDB."""

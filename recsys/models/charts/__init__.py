@@ -1,0 +1,1 @@
+"""Charts: ranked movies without personalization."""

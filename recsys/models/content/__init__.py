@@ -1,0 +1,1 @@
+"""Content models: similarities of movies by their genres and texts."""

@@ -1,0 +1,1 @@
+"""Ensembles: models composed of other models."""

@@ -1,0 +1,1 @@
+"""Factor models: users and movies as vectors of a shared latent space."""

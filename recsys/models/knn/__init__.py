@@ -1,0 +1,1 @@
+"""Neighbourhood models: similarities of movies or users by their common ratings."""

@@ -1,0 +1,1 @@
+"""Array code that models share: top-k, scoring, prediction, sparse matrices."""

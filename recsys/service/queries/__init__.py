@@ -1,0 +1,1 @@
+"""The queries behind each method of the Python API."""

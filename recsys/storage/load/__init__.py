@@ -1,0 +1,1 @@
+"""Bulk writes: COPY, and the catalogue that ingest fills."""

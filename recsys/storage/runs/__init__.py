@@ -1,0 +1,1 @@
+"""Runs: their life, their results, their publication."""

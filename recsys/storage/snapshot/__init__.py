@@ -1,0 +1,1 @@
+"""Reads for training: matrices and features of one state of the database."""

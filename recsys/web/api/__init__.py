@@ -1,0 +1,1 @@
+"""The HTTP API: JSON routes, their parameters and responses."""

@@ -1,0 +1,1 @@
+"""The web pages: HTML routes, templates and drawings."""
