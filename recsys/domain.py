@@ -1,8 +1,8 @@
-"""The values that travel between the rooms of the house: small, frozen, without behaviour."""
+"""Values that the packages pass to each other: small, frozen, without behaviour."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,9 @@ Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
+
+Progress = Callable[[int, int], None]
+"""Called with the amount done so far and the total, both in the same unit."""
 
 NO_TIME = np.iinfo(np.int64).min
 """Stands for an unknown time in `Ratings.rated_at`; written to the database as NULL."""

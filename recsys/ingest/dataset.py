@@ -15,6 +15,7 @@ from recsys.domain import (
     Int32,
     Int64,
     Movie,
+    Progress,
     Ratings,
     RatingScale,
     RejectedRow,
@@ -28,7 +29,7 @@ from recsys.ingest.movielens.dialects import Plan, RatingsFile
 from recsys.ingest.movielens.tables import Table, read_movies, read_tag_names, read_tags, read_users
 from recsys.ingest.movielens.tables import with_links as add_links
 from recsys.ingest.reading.blocks import NumericFile, Rows, read_numeric
-from recsys.ingest.reading.intake import Intake, Progress
+from recsys.ingest.reading.intake import Intake
 from recsys.ingest.reading.numbers import Column, IdColumn, TimeColumn, ValueColumn
 from recsys.ingest.reading.sources import open_folders
 
@@ -50,8 +51,8 @@ def read_dataset(
 
     `format` forces one of `ml-100k`, `ml-1m`, `ml-10m`, `ml-csv`, `csv`. Movies may be rated that
     the files describe or that are known already; where there is neither a movies file nor any
-    known movie, the rated ones are made up from their ids. `progress` is called with the stage,
-    the bytes done and the bytes there are. Raises `DataError` where nothing can be loaded.
+    known movie, the rated ones are made up from their ids. `progress` is called for each
+    file with the bytes read and its size. Raises `DataError` where nothing can be loaded.
     """
     intake = Intake(progress)
     with open_folders(path) as folders:
@@ -102,9 +103,7 @@ def _ratings(
 ) -> tuple[Ratings, int]:
     file, before, rejected = plan.ratings, intake.rows_read, len(intake.rejected)
     columns = rating_columns(file, plan.scale, catalogue, latest)
-    table = read_numeric(
-        intake, NumericFile(file.entry, file.grammar, file.header, columns), "ratings"
-    )
+    table = read_numeric(intake, NumericFile(file.entry, file.grammar, file.header, columns))
     if not len(table):
         raise _no_ratings(file, intake, intake.rows_read - before, rejected)
     lines, ratings = table.lines, _as_ratings(table)
@@ -165,7 +164,7 @@ def _genome(plan: Plan, catalogue: Int32, intake: Intake) -> Genome | None:
         ValueColumn(2, "relevance", _RELEVANCE),
     )
     numeric = NumericFile(file.entry, file.grammar, file.header, columns)
-    table = read_numeric(intake, numeric, "genome scores")
+    table = read_numeric(intake, numeric)
     movie_ids, tags, relevance = table.columns
     kept = _first_scores(table, file.entry.name, intake)
     scores: Float32 = relevance[kept].astype(np.float32)

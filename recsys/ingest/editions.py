@@ -44,7 +44,7 @@ def edition_of(plan: Plan, folder: Folder, path: Path, intake: Intake) -> str:
     if plan.dialect != "ml-csv":
         return plan.dialect
     if plan.readme is not None:
-        named = _NAMED_IN_README.search(intake.read_text(plan.readme, "utf-8", "readme"))
+        named = _NAMED_IN_README.search(intake.read_text(plan.readme, "utf-8"))
         if named:
             return named[1]
     for name in (folder.name, given_name(path)):

@@ -128,7 +128,7 @@ def ingest_metadata(
     if edition is None:
         raise DataError("there are no movies to describe", hint="load ratings first: recsys ingest")
     reporter.begin("read metadata")
-    found = read_metadata(path, progress=lambda _, done, total: reporter.advance(done, total))
+    found = read_metadata(path, progress=reporter.advance)
     reporter.end(f"{found.rows_read:,} rows")
     with database.transaction() as connection:
         catalogue.lock_for_ingest(connection)
@@ -177,7 +177,7 @@ def _read(
         edition=edition,
         known_movie_ids=known,
         on_duplicate=on_duplicate,
-        progress=lambda _, done, total: reporter.advance(done, total),
+        progress=reporter.advance,
     )
     reporter.end(f"{dataset.rows_read:,} rows")
     return dataset
@@ -222,15 +222,8 @@ def _write(connection: sa.Connection, dataset: Dataset, reporter: Reporter) -> C
     counts += catalogue.merge_users(connection, np.unique(np.concatenate(people)), dataset.users)
     reporter.end(f"{len(dataset.movies):,} movies")
     reporter.begin("write ratings")
-    written, total = 0, len(dataset.ratings)
-
-    def wrote(rows: int) -> None:
-        nonlocal written
-        written += rows
-        reporter.advance(written, total)
-
-    counts += catalogue.merge_ratings(connection, dataset.ratings, wrote)
-    reporter.end(f"{total:,} ratings")
+    counts += catalogue.merge_ratings(connection, dataset.ratings, reporter.advance)
+    reporter.end(f"{len(dataset.ratings):,} ratings")
     if dataset.tags:
         reporter.begin("write tags")
         counts += catalogue.merge_tags(connection, dataset.tags)

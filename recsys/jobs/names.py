@@ -26,6 +26,6 @@ def find_source(text: str, cache: Path, reporter: Reporter) -> Path:
             hint=f"editions: {', '.join(EDITIONS)}",
         )
     reporter.begin(f"download {text}")
-    archive = fetch(text, cache, progress=lambda done, all_: reporter.advance(done, all_ or done))
+    archive = fetch(text, cache, progress=reporter.advance)
     reporter.end(f"{archive.stat().st_size:,} bytes")
     return archive

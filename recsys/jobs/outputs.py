@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from recsys.domain import Chart, Factors, Float32, Float64, IdMap, ModelOutput, RankedLists
+from recsys.domain import (
+    Chart,
+    Factors,
+    Float32,
+    Float64,
+    IdMap,
+    ModelOutput,
+    Progress,
+    RankedLists,
+)
 from recsys.storage.load import catalogue
 from recsys.storage.load.copy import Column
 from recsys.storage.runs import results
@@ -42,7 +51,7 @@ class OutputWriter:
         self,
         connection: sa.Connection,
         outputs: dict[str, ModelOutput],
-        progress: Callable[[int, int], None],
+        progress: Progress,
     ) -> int:
         """COPY everything; return the rows. Tables without rows get no partition."""
         genre_ids = catalogue.genre_ids(connection)
@@ -55,10 +64,8 @@ class OutputWriter:
         parts.append((RUN_USERS, None, _user_columns(self._snapshot)))
         total, written = sum(_length(columns) for _, _, columns in parts), 0
 
-        def wrote(rows: int) -> None:
-            nonlocal written
-            written += rows
-            progress(written, total)
+        def advance(done: int, _: int) -> None:
+            progress(written + done, total)
 
         for table, name, columns in parts:
             if table not in self._tables:
@@ -68,7 +75,8 @@ class OutputWriter:
             for column in columns.values():
                 assert isinstance(column, np.ndarray)
                 self._digest.update(np.ascontiguousarray(column).data)
-            results.append(connection, table, self.run_id, self._numbered(name, columns), wrote)
+            numbered = self._numbered(name, columns)
+            written += results.append(connection, table, self.run_id, numbered, advance)
         return written
 
     def finish(self, connection: sa.Connection) -> None:

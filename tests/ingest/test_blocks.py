@@ -44,7 +44,7 @@ def numeric_file(
 
 def bulk(file: NumericFile, block_size: int) -> Outcome:
     intake = Intake(block_size=block_size)
-    rows = read_numeric(intake, file, "ratings")
+    rows = read_numeric(intake, file)
     columns = [column.tolist() for column in (*rows.columns, rows.lines)]
     assert intake.rows_read == len(rows) + len(intake.rejected)
     return list(zip(*columns, strict=True)), [(row.line, row.reason) for row in intake.rejected]

@@ -46,6 +46,7 @@ class Server:
     ranges: bool = True
     wrong_range: bool = False
     cut_after: int | None = None
+    names_size: bool = True
     status: int = 200
     stall: float = 0.0
     requests: list[tuple[str, str | None, str | None]] = field(default_factory=list)
@@ -73,7 +74,8 @@ def answer(server: Server, handler: BaseHTTPRequestHandler) -> None:
         handler.send_header("Content-Range", f"bytes {shown}-{size - 1}/{size}")
     if server.etag:
         handler.send_header("ETag", server.etag)
-    handler.send_header("Content-Length", str(size - start))
+    if server.names_size:
+        handler.send_header("Content-Length", str(size - start))
     handler.end_headers()
     end = size if server.cut_after is None else start + server.cut_after
     handler.wfile.write(server.body[start:end])
@@ -114,7 +116,7 @@ def names(cache: Path) -> list[str]:
 def test_a_fetched_file_is_whole_named_and_alone_with_its_lock(
     server: Server, tmp_path: Path
 ) -> None:
-    seen: list[tuple[int, int | None]] = []
+    seen: list[tuple[int, int]] = []
     path = fetch(
         NAME, tmp_path / "a" / "b", base_url=server.url, progress=lambda *now: seen.append(now)
     )
@@ -124,6 +126,16 @@ def test_a_fetched_file_is_whole_named_and_alone_with_its_lock(
     assert server.requests == [(f"/{FILE}", None, None)]
     assert seen[0] == (0, len(BODY))
     assert seen[-1] == (len(BODY), len(BODY))
+
+
+def test_progress_without_a_size_has_the_bytes_so_far_as_total(
+    server: Server, tmp_path: Path
+) -> None:
+    server.names_size = False
+    seen: list[tuple[int, int]] = []
+    fetch(NAME, tmp_path, base_url=server.url, progress=lambda *now: seen.append(now))
+    assert (seen[0], seen[-1]) == ((0, 0), (len(BODY), len(BODY)))
+    assert all(done == total for done, total in seen)
 
 
 def test_a_cached_file_is_used_without_asking_the_network(
@@ -156,7 +168,7 @@ def test_a_broken_transfer_is_resumed_where_it_stopped(
     assert (tmp_path / "ml-1m.zip.part").read_bytes() == BODY[:1000]
 
     server.cut_after = None
-    seen: list[tuple[int, int | None]] = []
+    seen: list[tuple[int, int]] = []
     path = fetch(pinned, tmp_path, base_url=server.url, progress=lambda *now: seen.append(now))
     assert path.read_bytes() == BODY
     assert server.requests == [
@@ -168,7 +180,7 @@ def test_a_broken_transfer_is_resumed_where_it_stopped(
 
 
 def test_an_interrupted_process_resumes(server: Server, pinned: str, tmp_path: Path) -> None:
-    def interrupt(done: int, total: int | None) -> None:
+    def interrupt(done: int, total: int) -> None:
         if done:
             raise KeyboardInterrupt
 

@@ -31,7 +31,7 @@ def fetched(monkeypatch, tmp_path):
     def fetch(name, cache, progress):
         asked.append((name, cache))
         progress(500, 1000)
-        progress(700, None)
+        progress(700, 1000)
         archive = tmp_path / f"{name}.zip"
         archive.write_bytes(b"x" * 1234)
         return archive
@@ -61,7 +61,7 @@ def test_a_name_is_fetched(tmp_path, fetched):
     assert told.calls == [
         ("begin", "download ml-25m"),
         ("advance", 500, 1000),
-        ("advance", 700, 700),
+        ("advance", 700, 1000),
         ("end", "1,234 bytes"),
     ]
 

@@ -7,7 +7,6 @@ import sqlalchemy as sa
 
 from recsys.domain import NO_TIME
 from recsys.errors import StorageError
-from recsys.storage.load import copy
 from recsys.storage.load.copy import Timestamps, copy_arrays, copy_rows
 
 COLUMNS = {
@@ -107,8 +106,7 @@ def test_a_time_before_1970_is_kept(connection):
 
 
 @pytest.mark.parametrize("rows", [0, 1, 3, 4, 5, 8, 9])
-def test_no_row_is_lost_at_a_chunk_boundary(connection, monkeypatch, rows):
-    monkeypatch.setattr(copy, "ROWS_A_CHUNK", 4)
+def test_no_row_is_lost_at_a_chunk_boundary(connection, rows):
     make_table(connection, "id integer, rated_at timestamptz, factors real[]")
     seconds = np.where(np.arange(rows) % 3 == 0, NO_TIME, np.arange(rows)).astype(np.int64)
     columns = {
@@ -116,10 +114,16 @@ def test_no_row_is_lost_at_a_chunk_boundary(connection, monkeypatch, rows):
         "rated_at": Timestamps(seconds),
         "factors": np.arange(2 * rows, dtype=np.float32).reshape(rows, 2),
     }
-    told: list[int] = []
-    written = copy_arrays(connection, "recsys_store.target", columns, progress=told.append)
+    calls: list[tuple[int, int]] = []
+    written = copy_arrays(
+        connection,
+        "recsys_store.target",
+        columns,
+        progress=lambda *call: calls.append(call),
+        chunk_rows=4,
+    )
     assert written == rows
-    assert told == [4] * (rows // 4) + ([rows % 4] if rows % 4 else [])
+    assert calls == [(min(start + 4, rows), rows) for start in range(0, rows, 4)]
     assert rows_of(connection) == [
         (i, None if i % 3 == 0 else datetime.fromtimestamp(i, UTC), [2.0 * i, 2.0 * i + 1])
         for i in range(rows)

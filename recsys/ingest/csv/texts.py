@@ -105,7 +105,7 @@ def _position(names: list[str], name: str | None, other: str | None) -> int | No
 
 def _records(entry: Entry, grammar: Grammar) -> Iterator[tuple[int, Record]]:
     """Yield each row with its line; raise on the first one that cannot be read."""
-    for block in Intake().blocks(entry, "read", header=True, multiline=True):
+    for block in Intake().blocks(entry, header=True, multiline=True):
         for record in read_records(block.data.split(b"\n")[:-1], grammar):
             line = block.first_line + record.index
             if record.problem is not None:

@@ -12,7 +12,7 @@ import re
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, build_opener
 
+from recsys.domain import Progress
 from recsys.errors import DataError
 
 GROUPLENS = "https://files.grouplens.org/datasets/movielens"
@@ -29,8 +30,6 @@ OFFLINE_HINT = (
     "a broken download goes on where it stopped when started again"
 )
 CHUNK = 1 << 18
-
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,8 @@ def fetch(
 ) -> Path:
     """Return the verified zip of the edition `name`, downloaded into `cache` where it is not yet.
 
-    `progress` is called with the bytes so far and the total, None where the server names none.
+    `progress` is called with the bytes so far and the total; where the server does not send a
+    total, the bytes so far stand for it.
     `timeout` is in seconds and holds for the answer (name resolution included) and for each read.
     Raises DownloadFailed where the network is at fault, DataError where the file or the disk is.
     """
@@ -92,7 +92,7 @@ def fetch(
     return target
 
 
-def _silent(done: int, total: int | None) -> None:
+def _silent(done: int, total: int) -> None:
     """Report nothing."""
 
 
@@ -215,12 +215,12 @@ def _append(
     progress: Progress,
     url: str,
 ) -> None:
-    progress(have, total)
+    progress(have, have if total is None else total)
     with path.open("ab") as out:
         for chunk in chunks:
             out.write(chunk)
             have += len(chunk)
-            progress(have, total)
+            progress(have, have if total is None else total)
     if total is not None and have != total:
         raise _failed(url, f"the connection ended after {have} of {total} bytes")
 

@@ -34,17 +34,17 @@ class Table(Generic[T]):
 
 def read_movies(intake: Intake, table: Table[Movie]) -> dict[int, Movie]:
     """Return the movies by id; of two that share an id the first counts."""
-    return _first_of_each(intake, table, "movies", lambda movie: movie.movie_id, "movie")
+    return _first_of_each(intake, table, lambda movie: movie.movie_id, "movie")
 
 
 def read_users(intake: Intake, table: Table[User]) -> dict[int, User]:
     """Return the users by id; of two that share an id the first counts."""
-    return _first_of_each(intake, table, "users", lambda user: user.user_id, "user")
+    return _first_of_each(intake, table, lambda user: user.user_id, "user")
 
 
 def read_tag_names(intake: Intake, table: Table[TagName]) -> dict[int, str]:
     """Return the genome's tags by id; of two that share an id the first counts."""
-    named = _first_of_each(intake, table, "genome tags", lambda row: row[0], "tag")
+    named = _first_of_each(intake, table, lambda row: row[0], "tag")
     return {tag_id: name for tag_id, name in named.values()}
 
 
@@ -64,7 +64,7 @@ def with_links(
         return link
 
     checked = replace(table, parse=parse)
-    links = _first_of_each(intake, checked, "links", lambda link: link[0], "movie")
+    links = _first_of_each(intake, checked, lambda link: link[0], "movie")
     linked = {
         movie_id: replace(movies[movie_id], imdb_id=imdb_id, tmdb_id=tmdb_id)
         for movie_id, imdb_id, tmdb_id in links.values()
@@ -76,7 +76,7 @@ def with_links(
 def read_tags(intake: Intake, table: Table[Tag]) -> Tags:
     """Return the tags as columns, in the order of the file; rows that are the same become one."""
     tags: dict[Tag, None] = {}
-    for _, tag in _rows(intake, table, "tags"):
+    for _, tag in _rows(intake, table):
         tags.setdefault(tag)
     users, movies, texts, times = zip(*tags, strict=True) if tags else ((), (), (), ())
     user_ids, movie_ids = np.array(users, np.int32), np.array(movies, np.int32)
@@ -84,11 +84,11 @@ def read_tags(intake: Intake, table: Table[Tag]) -> Tags:
 
 
 def _first_of_each(
-    intake: Intake, table: Table[T], stage: str, key: Callable[[T], int], what: str
+    intake: Intake, table: Table[T], key: Callable[[T], int], what: str
 ) -> dict[int, T]:
     kept: dict[int, T] = {}
     lines: dict[int, int] = {}
-    for (line, record), row in _rows(intake, table, stage):
+    for (line, record), row in _rows(intake, table):
         id_ = key(row)
         first = kept.setdefault(id_, row)
         lines.setdefault(id_, line)
@@ -98,10 +98,10 @@ def _first_of_each(
     return kept
 
 
-def _rows(intake: Intake, table: Table[T], stage: str) -> Iterator[tuple[tuple[int, Record], T]]:
+def _rows(intake: Intake, table: Table[T]) -> Iterator[tuple[tuple[int, Record], T]]:
     """Yield each good row with its line; reject the others."""
     grammar = table.grammar
-    blocks = intake.blocks(table.entry, stage, header=table.header, multiline=grammar.multiline)
+    blocks = intake.blocks(table.entry, header=table.header, multiline=grammar.multiline)
     for block in blocks:
         for record in read_records(block.data.split(b"\n")[:-1], grammar):
             intake.rows_read += 1

@@ -56,12 +56,12 @@ class _Sifted:
     odd: list[Record] = field(default_factory=list)
 
 
-def read_numeric(intake: Intake, file: NumericFile, stage: str) -> Rows:
+def read_numeric(intake: Intake, file: NumericFile) -> Rows:
     """Read and check the whole file; bad rows go to `intake.rejected`."""
     parser = _BlockParser(file)
     parts: list[list[Array]] = [[] for _ in range(len(file.columns) + 1)]
     grammar = file.grammar
-    blocks = intake.blocks(file.entry, stage, header=file.header, multiline=grammar.multiline)
+    blocks = intake.blocks(file.entry, header=file.header, multiline=grammar.multiline)
     for block in blocks:
         for part, array in zip(parts, parser.read(block, intake), strict=True):
             part.append(array)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
-from recsys.domain import RejectedRow, SourceFile
+from recsys.domain import Progress, RejectedRow, SourceFile
 from recsys.errors import DataError
 from recsys.ingest.reading.sources import Entry, readable
-
-Progress = Callable[[str, int, int], None]
-"""Called with the stage, the bytes done and the bytes there are."""
 
 BLOCK = 16 << 20
 LONGEST_LINE = 64 << 20
@@ -41,16 +38,14 @@ class Intake:
     rejected: list[RejectedRow] = field(default_factory=list)
     rows_read: int = 0
 
-    def blocks(
-        self, entry: Entry, stage: str, *, header: bool, multiline: bool = False
-    ) -> Iterator[Block]:
+    def blocks(self, entry: Entry, *, header: bool, multiline: bool = False) -> Iterator[Block]:
         """Yield the file in blocks; once at its end, enter it among the files read.
 
         `header` drops the first line that is not blank. With `multiline`, a block ends outside of
         quoted fields wherever that is possible.
         """
         line = 1
-        for data in _whole_lines(self._chunks(entry, stage), entry.name, multiline):
+        for data in _whole_lines(self._chunks(entry), entry.name, multiline):
             lines = data.count(b"\n")
             start = _UP_TO_HEADER.match(data) if header else None
             if start is not None:
@@ -59,7 +54,7 @@ class Intake:
                 yield Block(data, line + lines - data.count(b"\n"))
             line += lines
 
-    def _chunks(self, entry: Entry, stage: str) -> Iterator[bytes]:
+    def _chunks(self, entry: Entry) -> Iterator[bytes]:
         digest, done = hashlib.sha256(), 0
         with readable(entry.name):
             stream = entry.open()
@@ -68,13 +63,13 @@ class Intake:
                 digest.update(chunk)
                 done += len(chunk)
                 if self.progress is not None:
-                    self.progress(stage, done, entry.size)
+                    self.progress(done, entry.size)
                 yield chunk
         self.files.append(SourceFile(entry.name, done, digest.hexdigest()))
 
-    def read_text(self, entry: Entry, encoding: str, stage: str) -> str:
+    def read_text(self, entry: Entry, encoding: str) -> str:
         """Return the whole of a small file."""
-        data = b"".join(block.data for block in self.blocks(entry, stage, header=False))
+        data = b"".join(block.data for block in self.blocks(entry, header=False))
         return data.decode(encoding, "replace")
 
     def reject(self, entry: Entry, line: int, raw: bytes, encoding: str, reason: str) -> None:

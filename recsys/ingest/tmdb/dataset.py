@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from recsys.domain import Credit, MetadataSet, MovieMetadata, Person, RejectedRow, SourceFile
+from recsys.domain import (
+    Credit,
+    MetadataSet,
+    MovieMetadata,
+    Person,
+    Progress,
+    RejectedRow,
+    SourceFile,
+)
 from recsys.ingest.tmdb import fields
-from recsys.ingest.tmdb.files import MetadataFile, Progress, metadata_files, row_reader
+from recsys.ingest.tmdb.files import MetadataFile, metadata_files, row_reader
 
 
 def read_metadata(path: Path, *, progress: Progress | None = None) -> MetadataSet:
     """Read movies_metadata.csv, keywords.csv and credits.csv, as many of them as are there.
 
     `path` is a folder, a zip with the files at any depth, or one of the files. `progress` is
-    called with the file's name, the bytes read of it so far, and its bytes in all.
+    called for each file with the bytes read and its size.
 
     Of several rows of one movie the one with the most votes counts, the first if there is a tie;
     their keywords and credits are united. A row that cannot be used is rejected, never the load.
@@ -28,8 +36,8 @@ def read_metadata(path: Path, *, progress: Progress | None = None) -> MetadataSe
     return collected.result()
 
 
-def _silent(name: str, done: int, total: int) -> None:
-    pass
+def _silent(done: int, total: int) -> None:
+    """Report nothing."""
 
 
 class _Collected:

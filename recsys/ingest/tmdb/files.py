@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from recsys.domain import RejectedRow, SourceFile
+from recsys.domain import Progress, RejectedRow, SourceFile
 from recsys.errors import DataError
 
 FILE_NAMES = ("movies_metadata.csv", "keywords.csv", "credits.csv")
-
-Progress = Callable[[str, int, int], None]
-"""Called with the file's name, the bytes read of it so far, and its bytes in all."""
 
 _HINT = f"give a folder or a zip with {', '.join(FILE_NAMES)}, or one of these files"
 _CONTENT_KEPT = 500
@@ -139,12 +136,12 @@ class RowReader:
             except csv.Error as exc:
                 self._count(progress)
                 self._reject(str(exc))
-        progress(self._file.name, self._bytes, self._file.size)
+        progress(self._bytes, self._file.size)
 
     def _count(self, progress: Progress) -> None:
         self.rows_read += 1
         if self.rows_read % _ROWS_PER_REPORT == 0:
-            progress(self._file.name, self._bytes, self._file.size)
+            progress(self._bytes, self._file.size)
 
     def _fields(self, record: list[str]) -> dict[str, str]:
         raw = "".join(self._record)

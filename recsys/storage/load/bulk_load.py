@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from psycopg import sql
 
-from recsys.storage.load.copy import Column, Progress, copy_arrays, driver, identifier
+from recsys.domain import Progress
+from recsys.storage.load.copy import Column, copy_arrays, driver, identifier
 from recsys.storage.schema import introspection
 from recsys.storage.schema.introspection import TablePart
 

@@ -14,12 +14,11 @@ import numpy as np
 import sqlalchemy as sa
 from psycopg import sql
 
-from recsys.domain import NO_TIME, Genome, Int32, Movie, Ratings, Tags, User
+from recsys.domain import NO_TIME, Genome, Int32, Movie, Progress, Ratings, Tags, User
 from recsys.errors import StorageError
 from recsys.storage.load import bulk_load
 from recsys.storage.load.copy import (
     Column,
-    Progress,
     Timestamps,
     copy_arrays,
     copy_rows,

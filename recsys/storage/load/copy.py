@@ -6,7 +6,7 @@ the number of fields and for each field its length and its bytes in network orde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,16 +15,13 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from psycopg import sql
 
-from recsys.domain import NO_TIME
+from recsys.domain import NO_TIME, Progress
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
-ROWS_A_CHUNK = 1 << 18
+CHUNK_ROWS = 1 << 18
 FLOAT4_OID = 700
 POSTGRES_EPOCH_S = 946_684_800
-
-Progress = Callable[[int], None]
-"""Called with the number of rows written since the last call."""
 
 
 class Timestamps:
@@ -51,6 +48,7 @@ def copy_arrays(
     *,
     freeze: bool = False,
     progress: Progress | None = None,
+    chunk_rows: int = CHUNK_ROWS,
 ) -> int:
     """Append columns of one length to `schema.table` or to a temporary table; return the rows.
 
@@ -66,12 +64,12 @@ def copy_arrays(
     )
     with driver(connection).cursor().copy(statement) as copy:
         copy.write(HEADER)
-        for start in range(0, rows, ROWS_A_CHUNK):
-            part = slice(start, start + ROWS_A_CHUNK)
+        for start in range(0, rows, chunk_rows):
+            part = slice(start, start + chunk_rows)
             for block in encode([_cut(column, part) for column in columns.values()]):
                 copy.write(block)
             if progress:
-                progress(min(ROWS_A_CHUNK, rows - start))
+                progress(min(start + chunk_rows, rows), rows)
         copy.write(TRAILER)
     return rows
 

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 from psycopg import sql
 
-from recsys.storage.load.copy import Column, Progress, copy_arrays, driver
+from recsys.domain import Progress
+from recsys.storage.load.copy import Column, copy_arrays, driver
 from recsys.storage.schema import introspection
 from recsys.storage.schema.tables import STORE
 from recsys.storage.schema.tables.results import RESULT_TABLES

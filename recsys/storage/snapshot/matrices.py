@@ -7,7 +7,7 @@ one user's movies and ratings as two arrays, and numpy takes them over without t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,13 +17,10 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Float64, IdMap, Int32, Int64, Interactions
+from recsys.domain import Float64, IdMap, Int32, Int64, Interactions, Progress
 from recsys.errors import DataError
 from recsys.storage.load.copy import HEADER, TRAILER, driver
 from recsys.storage.snapshot import item_features
-
-Progress = Callable[[int, int], None]
-"""Called with ratings read so far and in all."""
 
 # Before the first query, which takes the snapshot: rows that an ingest froze are visible to every
 # snapshot, those it wrote beside them only to later ones.
