@@ -1,4 +1,4 @@
-"""One `recsys.toml`: its tables, and where in it a key stands."""
+"""One `recsys.toml`: its tables, and the lines of its keys."""
 
 from __future__ import annotations
 
@@ -6,26 +6,30 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tomlkit
 
 from recsys.errors import ConfigError
 from recsys.files import written_whole
+from recsys.models.params import read
 
 Key = tuple[str, ...]
-"""The way to a value through the tables, as `("models", "ease", "weights")`."""
+"""The path of a value through the tables, as `("models", "ease", "weights")`."""
+Params = TypeVar("Params")
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
+    """A parsed `recsys.toml`."""
+
     path: Path
     text: str
     document: Mapping[str, Any]
 
     @classmethod
     def read(cls, path: Path) -> ConfigFile:
-        """Raise ConfigError where the file cannot be read or is no TOML."""
+        """Parse a file; raise ConfigError if it cannot be read or is not TOML."""
         try:
             text = path.read_text(encoding="utf-8")
             return cls(path, text, tomllib.loads(text))
@@ -33,19 +37,31 @@ class ConfigFile:
             raise ConfigError(f"{path}: {exc}") from exc
 
     def table(self, *key: str) -> dict[str, Any]:
-        """Return a table, an empty one where there is none; raise ConfigError for anything else."""
+        """Return a table, empty if it is missing; raise ConfigError for any other value."""
         table = _value(self.document, key, default={})
         if not isinstance(table, dict):
             name = ".".join(key)
             raise self.error(key, f"{name} must be a table, [{name}]")
         return table
 
-    def refuse_unknown(self, what: str, table: Key, allowed: tuple[str, ...]) -> None:
-        """Raise ConfigError, naming the first, where a table has keys that are not allowed."""
-        for name in self.table(*table):
+    def refuse_unknown_tables(self, allowed: tuple[str, ...]) -> None:
+        """Raise ConfigError, naming the first, if the file has other tables or top-level keys."""
+        for name in self.document:
             if name not in allowed:
-                hint = f"allowed: {', '.join(allowed)}"
-                raise self.error((*table, name), f"unknown {what}: {name}", hint)
+                hint = f"allowed tables: {', '.join(allowed)}"
+                raise self.error((name,), f"unknown table {name!r}", hint)
+
+    def params(self, kind: type[Params], table: str, **rest: Any) -> Params:
+        """Read a table into its dataclass; a ConfigError names the file and the line."""
+        values = self.table(table)
+        try:
+            return read(kind, values, f"[{table}]", **rest)
+        except ConfigError as exc:
+            raise self.located(exc, table) from exc
+
+    def located(self, error: ConfigError, *table: str) -> ConfigError:
+        """Return an error that arose in a table, with the file and the line in its message."""
+        return self.error((*table, *error.key), str(error), error.hint)
 
     def error(self, key: Key, message: str, hint: str | None = None) -> ConfigError:
         """Return the error of a key, naming the file and the line."""
@@ -54,9 +70,10 @@ class ConfigFile:
         return ConfigError(f"{where}: {message}", hint=hint, key=key)
 
     def line(self, key: Key) -> int | None:
-        """Return the line from 1 on which a key or table stands, None where it is not given.
+        """Return the line, from 1, of a key or table; None if the file does not have it.
 
-        That is the line after the longest beginning of the file that is TOML and lacks the key.
+        The parser gives no positions. So it gets ever longer beginnings of the file: the key
+        stands on the line after the longest beginning that is TOML and lacks it.
         """
         lines = self.text.splitlines(keepends=True)
         before = 0
@@ -64,7 +81,7 @@ class ConfigFile:
             try:
                 document = tomllib.loads("".join(lines[:count]))
             except tomllib.TOMLDecodeError:
-                continue  # in the middle of a value
+                continue  # The beginning ends inside a value of several lines.
             if _value(document, key) is not None:
                 return before + 1
             before = count
@@ -81,17 +98,19 @@ def _value(document: Mapping[str, Any], key: Key, default: Any = None) -> Any:
 
 
 def write_table(path: Path, key: Key, values: Mapping[str, Any]) -> None:
-    """Set values of a table in a file, which is made where there is none; all else stays.
+    """Set values of a table in a file, which is created if it is missing.
 
-    Comments, order and spaces are kept. The file is replaced at once by a whole new one. Raises
-    ConfigError where it cannot be read or written.
+    Comments, order and white space of the rest stay. The file is replaced atomically. Raises
+    ConfigError if it cannot be read or written.
     """
-    path = path.resolve()  # a link stays one
+    path = path.resolve()  # Replace the target of a symbolic link, not the link.
     text = ConfigFile.read(path).text if path.exists() else ""
+    # tomllib cannot write, and other writers drop comments.
     document = tomlkit.parse(text)
     table: Any = document
     for name in key:
         if name not in table:
+            # Only the last table has a header: [models.ease] without an empty [models] above.
             table[name] = tomlkit.table(is_super_table=name != key[-1])
         table = table[name]
     for name, value in values.items():

@@ -7,28 +7,19 @@ import re
 import sys
 import zoneinfo
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import platformdirs
 
 from recsys.config.file import ConfigFile, write_table
 from recsys.errors import ConfigError
+from recsys.models.params import NOT_A_KEY, Bounds, Called, ModelName, Params
 
 CONFIG_NAME = "recsys.toml"
 SHORTEST_TOKEN = 16
-BOUNDS = {
-    "neighbours": (1, 10_000),
-    "list_length": (1, 10_000),
-    "keep_runs": (1, 10_000),
-    "max_age_hours": (1, 100_000),
-    "seed": (0, 2**31 - 1),
-    "memory_mb": (64, 2**20),
-    "threads": (0, 1024),
-}
-"""What numbers in `[refresh]` can be."""
-NOT_IN_THE_TABLE = ("parameters", "gate", "source")
 DEFAULT_MODELS = (
     "top_rated",
     "most_rated",
@@ -43,100 +34,128 @@ DEFAULT_MODELS = (
 
 
 @dataclass(frozen=True, slots=True)
-class GateSettings:
-    """The `[gate]` table of `recsys.toml`: what a run must show before it is published."""
+class _Sourced(Params):
+    """A table that knows its file, so that later checks can name the line too."""
+
+    source: ConfigFile | None = field(
+        default=None, compare=False, repr=False, metadata=NOT_A_KEY, kw_only=True
+    )
+    """The file of the table; None if it was built in Python."""
+
+    def located(self, error: ConfigError, *table: str) -> ConfigError:
+        """Return an error that arose in a table, with file and line if the file is known."""
+        return self.source.located(error, *table) if self.source else error
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings(Params):
+    """The `[gate]` table: the conditions under which a run is published."""
 
     enabled: bool = True
-    max_rows_drop: float = 0.2
-    """Share of a model's rows by which it may shrink against the published run."""
-    min_served: float = 0.5
-    """Share of the people who have rated whom the default model must give ten movies."""
+    """Whether runs are checked before they are published."""
+    max_rows_drop: Annotated[float, Bounds(0, 1)] = 0.2
+    """Share of a model's rows that a run may have fewer than the published run."""
+    min_served: Annotated[float, Bounds(0, 1)] = 0.5
+    """Share of the users with ratings to whom the default model must give ten movies."""
     beat_popularity: bool = True
+    """Whether the default model's nDCG must be above popularity's, if the published run's was."""
     no_fall: bool = True
-    """Whether the default model's nDCG must not fall beyond the confidence interval."""
+    """Whether the default model's nDCG must not fall below the published run's confidence
+    interval."""
 
 
 @dataclass(frozen=True, slots=True)
-class RefreshSettings:
-    """The `[refresh]` table and the `[models.NAME]` tables of `recsys.toml`."""
+class RefreshSettings(_Sourced):
+    """The `[refresh]` table, with `[gate]` and the `[models.NAME]` tables."""
 
-    models: tuple[str, ...] = DEFAULT_MODELS
-    default_model: str = "ease"
-    """Which model the contract's functions use when none is named."""
-    cold_start: str | None = None
-    """Which chart serves people of whom nothing is known; None: the fittest one there is."""
-    rating_model: str | None = None
-    """Which model predicts ratings when none is named; None: the most accurate one there is."""
-    neighbours: int = 100
-    """Kept for each movie and each user; `ease` keeps `weights` of its own."""
-    list_length: int = 100
-    keep_runs: int = 3
-    """The newest runs whose results are kept; those of the published one always are."""
-    max_age_hours: int = 36
-    """Age from which a published run is stale: a day, and half of one to be late."""
-    seed: int = 42
-    memory_mb: int = 1024
-    threads: int = 0
-    """0: all cores."""
-    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Of the models that do not run on their defaults."""
-    gate: GateSettings = field(default_factory=GateSettings)
-    source: ConfigFile | None = field(default=None, compare=False, repr=False)
-    """Where this was read; None: nowhere."""
+    models: tuple[ModelName, ...] = DEFAULT_MODELS
+    """Models that a refresh computes, each named once."""
+    default_model: ModelName = "ease"
+    """Model used if a reader names none."""
+    cold_start: ModelName | None = None
+    """Chart for users without ratings. Without it: the most suitable chart of the run."""
+    rating_model: ModelName | None = None
+    """Model that predicts ratings if a reader names none. Without it: the most accurate model of
+    the run."""
+    neighbours: Annotated[int, Bounds(1, 10_000)] = 100
+    """Number of similar movies and similar users kept; `ease` has `weights` of its own."""
+    list_length: Annotated[int, Bounds(1, 10_000)] = 100
+    """Number of recommendations stored for each user."""
+    keep_runs: Annotated[int, Bounds(1, 10_000)] = 3
+    """Number of newest runs whose results are kept, beside the published run's."""
+    max_age_hours: Annotated[int, Bounds(1, 100_000)] = 36
+    """Age at which a published run counts as stale. The default allows a nightly refresh to be
+    half a day late."""
+    seed: Annotated[int, Bounds(0, 2**31 - 1)] = 42
+    """Seed of every random number; the same ratings and seed give the same results."""
+    memory_mb: Annotated[int, Bounds(64, 2**20)] = 1024
+    """Size of the working arrays of a model, of all threads together, in MB."""
+    threads: Annotated[int, Bounds(0, 1024)] = 0
+    """Number of threads. 0: one per processor."""
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata=NOT_A_KEY)
+    """Parameters of models that do not run with their defaults, from `[models.NAME]`."""
+    gate: GateSettings = field(default_factory=GateSettings, metadata=NOT_A_KEY)
 
-    def located(self, error: ConfigError, *key: str) -> ConfigError:
-        """Return the error with the file and line of the table `key` it arose in, if there is."""
-        if self.source is None:
-            return error
-        return self.source.error((*key, *error.key), str(error), error.hint)
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleSettings:
-    """The `[schedule]` table of `recsys.toml`: when `recsys schedule` runs what."""
-
-    refresh: str = "30 3 * * *"
-    """When everything is computed if anything changed, as a cron expression; empty: never."""
-    users_only: str = ""
-    """When people who have rated since get new lists; empty: never."""
-    timezone: str = "UTC"
-    """Whose clock the expressions are of, as Europe/Berlin."""
-    retries: int = 3
-    """How often a job that failed is tried again."""
-    retry_seconds: int = 60
-    """Before the first of these; each time it doubles."""
-    source: ConfigFile | None = field(default=None, compare=False, repr=False)
-    """Where this was read; None: nowhere."""
-
-    def located(self, error: ConfigError) -> ConfigError:
-        """Return the error with the file and line it arose in, if there is."""
-        if self.source is None:
-            return error
-        return self.source.error(("schedule", *error.key), str(error), error.hint)
+    def check(self) -> None:
+        twice = next((name for name in self.models if self.models.count(name) > 1), None)
+        if twice:
+            raise ConfigError(f"models names {twice} twice", key=("models",))
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleSettings(_Sourced):
+    """The `[schedule]` table: the times at which `recsys schedule` runs its jobs."""
+
+    refresh: Annotated[str, Called("cron expression, or empty")] = "30 3 * * *"
+    """Times at which everything is computed if anything has changed. Empty: never."""
+    users_only: Annotated[str, Called("cron expression, or empty")] = ""
+    """Times at which users with new ratings get new lists. Empty: never."""
+    timezone: Annotated[str, Called("time zone")] = "UTC"
+    """Time zone of the expressions, as `Europe/Berlin`."""
+    retries: Annotated[int, Bounds(0, 86_400)] = 3
+    """Number of retries of a job that failed."""
+    retry_seconds: Annotated[int, Bounds(0, 86_400)] = 60
+    """Pause before the first retry; it doubles each time."""
+
+    def check(self) -> None:
+        if self.timezone not in zoneinfo.available_timezones():
+            raise ConfigError(
+                f"timezone = {self.timezone!r} is not known",
+                hint="timezone must be a name of the IANA database, as Europe/Berlin or UTC",
+                key=("timezone",),
+            )
+
+
+@dataclass(frozen=True)  # Without slots: cached properties need the instance's dictionary.
 class Settings:
+    """The settings of this process. `recsys.toml` is parsed once, when first needed."""
+
     home: Path
     database_url: str | None
     """None: the embedded server under `home`."""
     movielens: Path | None
     config_file: Path | None
     api_token: str | None = field(default=None, repr=False)
-    """What requests that write must show to `recsys serve`; None: it refuses them all."""
+    """Token that `recsys serve` requires of requests that write; None: it refuses them all."""
 
-    @property
+    @cached_property
+    def _file(self) -> ConfigFile | None:
+        return ConfigFile.read(self.config_file) if self.config_file else None
+
+    # Properties, so that a command without a refresh never fails because of `[refresh]`.
+    @cached_property
     def refresh(self) -> RefreshSettings:
-        """Read what `recsys.toml` says of a refresh; commands that make none never fail by it."""
-        return read_config(self.config_file) if self.config_file else RefreshSettings()
+        """The settings of a refresh. Raises ConfigError for anything wrong in `recsys.toml`."""
+        return read_refresh(self._file) if self._file else RefreshSettings()
 
-    @property
+    @cached_property
     def schedule(self) -> ScheduleSettings:
-        """Read what `recsys.toml` says of times; the rest of it is checked as well."""
-        if not self.config_file:
+        """The times of jobs. Raises ConfigError for anything wrong in `recsys.toml`."""
+        if not self._file:
             return ScheduleSettings()
-        read_config(self.config_file)
-        return _read_schedule(ConfigFile.read(self.config_file))
+        # The jobs read the other tables later, at night; their errors are due now.
+        _ = self.refresh
+        return self._file.params(ScheduleSettings, "schedule", source=self._file)
 
     @property
     def cache(self) -> Path:
@@ -207,79 +226,17 @@ def _config_file(env: Mapping[str, str], home: Path, folder: Path) -> Path | Non
         raise ConfigError(f"RECSYS_HOME={str(home)[:100]} cannot be used: {exc.strerror}") from exc
 
 
-def read_config(path: Path) -> RefreshSettings:
-    """Read one `recsys.toml`; unknown tables, unknown keys and wrong types are refused."""
-    file = ConfigFile.read(path)
-    file.refuse_unknown("table", (), ("refresh", "models", "gate", "schedule"))
-    allowed = tuple(f.name for f in fields(RefreshSettings) if f.name not in NOT_IN_THE_TABLE)
-    file.refuse_unknown("key in [refresh]", ("refresh",), allowed)
-    models = {name: file.table("models", name) for name in file.table("models")}
-    refresh = file.table("refresh")
-    for key, value in refresh.items():
-        _check_type(file, key, value)
-    if "models" in refresh:
-        refresh = {**refresh, "models": tuple(refresh["models"])}
-    gate = _read_gate(file)
-    settings = RefreshSettings(**refresh, parameters=models, gate=gate, source=file)
-    _check_values(file, settings)
-    return settings
+def read_refresh(file: ConfigFile) -> RefreshSettings:
+    """Read the tables that a refresh uses.
 
-
-def _read_gate(file: ConfigFile) -> GateSettings:
-    file.refuse_unknown("key in [gate]", ("gate",), tuple(f.name for f in fields(GateSettings)))
-    table = file.table("gate")
-    for name, value in table.items():
-        key = ("gate", name)
-        if isinstance(getattr(GateSettings(), name), bool):
-            if not isinstance(value, bool):
-                raise file.error(key, f"{name} in [gate] must be true or false, not {value!r}")
-        elif isinstance(value, bool) or not isinstance(value, int | float):
-            raise file.error(key, f"{name} in [gate] must be a number, not {value!r}")
-        elif not 0 <= value <= 1:
-            message = f"{name} = {value} in [gate] is out of range"
-            raise file.error(key, message, f"{name} must lie in 0..1")
-    return GateSettings(**table)
-
-
-def _read_schedule(file: ConfigFile) -> ScheduleSettings:
-    names = tuple(f.name for f in fields(ScheduleSettings) if f.name != "source")
-    file.refuse_unknown("key in [schedule]", ("schedule",), names)
-    table = file.table("schedule")
-    for name, value in table.items():
-        key = ("schedule", name)
-        if isinstance(getattr(ScheduleSettings(), name), str):
-            if not isinstance(value, str):
-                raise file.error(key, f"{name} in [schedule] must be a text, not {value!r}")
-        elif isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 86_400:
-            message = f"{name} in [schedule] must be a whole number in 0..86400, not {value!r}"
-            raise file.error(key, message)
-    settings = ScheduleSettings(**table, source=file)
-    if settings.timezone not in zoneinfo.available_timezones():
-        message = f"timezone = {settings.timezone!r} in [schedule] is none"
-        raise file.error(("schedule", "timezone"), message, "as Europe/Berlin or UTC")
-    return settings
-
-
-def _check_type(file: ConfigFile, key: str, value: Any) -> None:
-    if key == "models":
-        good = isinstance(value, list) and all(isinstance(name, str) for name in value)
-        expected = "a list of model names"
-    elif key in ("default_model", "cold_start", "rating_model"):
-        good, expected = isinstance(value, str), "a model name"
-    else:
-        good, expected = isinstance(value, int) and not isinstance(value, bool), "a whole number"
-    if not good:
-        message = f"{key} in [refresh] must be {expected}, not {value!r}"
-        raise file.error(("refresh", key), message)
-
-
-def _check_values(file: ConfigFile, settings: RefreshSettings) -> None:
-    for key, (low, high) in BOUNDS.items():
-        value = getattr(settings, key)
-        if not low <= value <= high:
-            message = f"{key} = {value} in [refresh] is out of range"
-            raise file.error(("refresh", key), message, f"{key} must lie in {low}..{high}")
-    names = settings.models
-    for name in names:
-        if names.count(name) > 1:
-            raise file.error(("refresh", "models"), f"model {name} is named twice in [refresh]")
+    Raises ConfigError for an unknown table, an unknown key or a value that is not allowed. The
+    tables of models are checked with the models' own parameters, when a refresh is planned.
+    """
+    file.refuse_unknown_tables(("refresh", "models", "gate", "schedule"))
+    return file.params(
+        RefreshSettings,
+        "refresh",
+        parameters={name: file.table("models", name) for name in file.table("models")},
+        gate=file.params(GateSettings, "gate"),
+        source=file,
+    )

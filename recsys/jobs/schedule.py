@@ -80,7 +80,7 @@ def _times(settings: ScheduleSettings, job: str, after: datetime) -> Iterator[da
             hint="five fields: minute hour day month weekday, as 30 3 * * *",
             key=(job,),
         )
-        raise settings.located(error) from exc
+        raise settings.located(error, "schedule") from exc
     return iter(times)
 
 

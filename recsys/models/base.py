@@ -7,10 +7,10 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from recsys.domain import Interactions, ModelOutput
-from recsys.models.params import within
+from recsys.models.params import NOT_A_KEY, Bounds, Params
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -28,27 +28,21 @@ class Stopwatch:
 
 
 @dataclass(frozen=True, slots=True)
-class FitOptions:
+class FitOptions(Params):
     """What holds for every model of a run; a model's own parameters are in its config."""
 
-    k: int = 100
-    """Neighbours kept for each item."""
-    n: int = 100
+    k: Annotated[int, Bounds(1)] = 100
+    """Number of neighbours kept for each item."""
+    n: Annotated[int, Bounds(1)] = 100
     """Length of a user's list."""
-    seed: int = 42
-    memory_mb: int = 1024
+    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 42
+    """Seed of every random number."""
+    memory_mb: Annotated[int, Bounds(1)] = 1024
     """Bound of the working blocks of a fit, all threads together."""
-    threads: int = 0
-    """0: one for each processor."""
-    lists: Stopwatch | None = field(default=None, compare=False)
+    threads: Annotated[int, Bounds(0)] = 0
+    """Number of threads. 0: one per processor."""
+    lists: Stopwatch | None = field(default=None, compare=False, metadata=NOT_A_KEY)
     """Runs while lists are made from what was learned."""
-
-    def __post_init__(self) -> None:
-        within(self, "k", 1)
-        within(self, "n", 1)
-        within(self, "seed", 0, 2**32 - 1)
-        within(self, "memory_mb", 1)
-        within(self, "threads", 0)
 
     @property
     def workers(self) -> int:

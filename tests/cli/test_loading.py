@@ -326,19 +326,19 @@ def test_refresh_without_ratings(recsys, database, contract_rows):
     [
         (
             "[refresh]\nneighbors = 3\n",
-            " line 2: unknown key in [refresh]: neighbors\nhint: allowed: models, default_model, "
-            "cold_start, rating_model, neighbours, list_length, keep_runs, max_age_hours, seed, "
-            "memory_mb, threads",
+            " line 2: [refresh]: unknown key 'neighbors'\n"
+            "hint: allowed keys: models, default_model, cold_start, rating_model, neighbours, "
+            "list_length, keep_runs, max_age_hours, seed, memory_mb, threads",
         ),
         (
             "[models.ease]\nlambda = 3\n",
-            " line 2: model ease: unknown parameter 'lambda'\n"
-            "hint: Its parameters are: regularization, weights, min_raters, max_items.",
+            " line 2: model ease: unknown key 'lambda'\n"
+            "hint: allowed keys: regularization, weights, min_raters, max_items",
         ),
         (
             "\n[refresh]\nkeep_runs = 0\n",
-            " line 3: keep_runs = 0 in [refresh] is out of range\n"
-            "hint: keep_runs must lie in 1..10000",
+            " line 3: [refresh]: keep_runs = 0 is out of range\n"
+            "hint: keep_runs must be a whole number from 1 to 10000",
         ),
         (
             '[refresh]\nrating_model = "als"\n',
@@ -347,7 +347,8 @@ def test_refresh_without_ratings(recsys, database, contract_rows):
         ),
         (
             "[refresh]\nseed = true\n",
-            " line 2: seed in [refresh] must be a whole number, not True",
+            " line 2: [refresh]: seed = True has the wrong type\n"
+            "hint: seed must be a whole number from 0 to 2147483647",
         ),
     ],
 )

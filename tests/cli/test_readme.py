@@ -13,7 +13,8 @@ import sqlalchemy as sa
 import typer.main
 
 from recsys.cli.app import app
-from recsys.config.settings import RefreshSettings, load, read_config
+from recsys.config.file import ConfigFile
+from recsys.config.settings import RefreshSettings, load, read_refresh
 from recsys.ingest.movielens.download import EDITIONS
 from recsys.jobs.plan import plan
 from recsys.models.registry import MODELS, make_config
@@ -111,7 +112,7 @@ def test_toml_says_what_the_defaults_are(tmp_path):
     [block] = blocks("toml")
     path = tmp_path / "recsys.toml"
     path.write_text(block, encoding="utf-8")
-    given, defaults = read_config(path), RefreshSettings()
+    given, defaults = read_refresh(ConfigFile.read(path)), RefreshSettings()
     names = [field.name for field in fields(RefreshSettings) if field.compare]
     names.remove("parameters")
     assert {n: getattr(given, n) for n in names} == {n: getattr(defaults, n) for n in names}

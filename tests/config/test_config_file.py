@@ -1,11 +1,14 @@
-"""Where in a `recsys.toml` a key stands."""
+"""Reading and writing one `recsys.toml`."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from recsys.config.file import ConfigFile, write_table
 from recsys.errors import ConfigError
+from recsys.models.params import Params
 
 TEXT = """\
 # what a refresh does
@@ -77,12 +80,40 @@ def test_a_table(file: ConfigFile) -> None:
         file.table("refresh", "default_model")
 
 
-def test_the_first_unknown_key_is_refused(file: ConfigFile) -> None:
+def test_the_first_unknown_table_is_refused(file: ConfigFile) -> None:
     with pytest.raises(ConfigError) as caught:
-        file.refuse_unknown("parameter", ("models", "ease"), ("weights", "max_items"))
-    assert str(caught.value) == f"{file.path} line 11: unknown parameter: regularization"
-    assert caught.value.hint == "allowed: weights, max_items"
-    file.refuse_unknown("parameter", ("models", "ease"), ("regularization",))
+        file.refuse_unknown_tables(("refresh", "gate"))
+    assert str(caught.value) == f"{file.path} line 10: unknown table 'models'"
+    assert caught.value.hint == "allowed tables: refresh, gate"
+    file.refuse_unknown_tables(("refresh", "models"))
+
+
+def test_a_table_is_read_into_its_dataclass(file: ConfigFile) -> None:
+    @dataclass(frozen=True, slots=True)
+    class Table(Params):
+        models: tuple[str, ...] = ()
+        default_model: str = ""
+        models_of_old: str = ""
+
+    read = file.params(Table, "refresh")
+    assert read == Table(("ease", "als"), "ease", "models")
+    assert file.params(Table, "gone") == Table()
+
+
+def test_an_error_of_a_table_names_the_line_of_the_key(file: ConfigFile) -> None:
+    @dataclass(frozen=True, slots=True)
+    class Table(Params):
+        models: tuple[str, ...] = ()
+        default_model: Literal["als", "bpr"] = "als"
+        models_of_old: str = ""
+
+    with pytest.raises(ConfigError) as caught:
+        file.params(Table, "refresh")
+    assert str(caught.value) == (
+        f"{file.path} line 8: [refresh]: default_model = 'ease' is not known"
+    )
+    assert caught.value.hint == "default_model must be one of: als, bpr"
+    assert caught.value.key == ("refresh", "default_model")
 
 
 # --- writing ---

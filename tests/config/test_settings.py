@@ -3,38 +3,131 @@ from pathlib import Path
 import pytest
 
 from recsys.config import settings
-from recsys.config.settings import RefreshSettings, load, read_config
+from recsys.config.file import ConfigFile
+from recsys.config.settings import (
+    GateSettings,
+    RefreshSettings,
+    ScheduleSettings,
+    Settings,
+    load,
+    read_refresh,
+)
 from recsys.errors import ConfigError
 from recsys.storage.server.engine import Database
 
+SEED = "seed must be a whole number from 0 to 2147483647"
 BAD = {
-    "no toml": ("= nothing", "Invalid statement"),
-    "unknown table": ("[refesh]\n", "1: unknown table: refesh"),
-    "key at the top": ("seed = 1\n", "1: unknown table: seed"),
-    "unknown key": ("[refresh]\nsed = 1\n", "2: unknown key in [refresh]: sed"),
-    "no table": ("refresh = 1\n", "1: refresh must be a table, [refresh]"),
-    "no table of a model": ("[models]\nals = 3\n", "2: models.als must be a table, [models.als]"),
-    "text for a number": ('[refresh]\nseed = "1"\n', "2: seed IN must be a whole number, not '1'"),
-    "fraction": ("[refresh]\nseed = 1.5\n", "2: seed IN must be a whole number, not 1.5"),
-    "truth": ("[refresh]\nseed = true\n", "2: seed IN must be a whole number, not True"),
-    "models as text": ('[refresh]\nmodels = "als"\n', "2: models IN must be a list of model names"),
-    "models as numbers": ("[refresh]\nmodels = [1]\n", "2: models IN must be a list of model"),
+    "not TOML": ("= nothing", "Invalid statement", None),
+    "unknown table": (
+        "[refesh]\n",
+        "1: unknown table 'refesh'",
+        "allowed tables: refresh, models, gate, schedule",
+    ),
+    "key at the top": (
+        "seed = 1\n",
+        "1: unknown table 'seed'",
+        "allowed tables: refresh, models, gate, schedule",
+    ),
+    "unknown key": (
+        "[gate]\nrule = 1\n",
+        "2: [gate]: unknown key 'rule'",
+        "allowed keys: enabled, max_rows_drop, min_served, beat_popularity, no_fall",
+    ),
+    "not a table": ("refresh = 1\n", "1: refresh must be a table, [refresh]", None),
+    "not a table of a model": (
+        "[models]\nals = 3\n",
+        "2: models.als must be a table, [models.als]",
+        None,
+    ),
+    "text for a number": (
+        '[refresh]\nseed = "1"\n',
+        "2: [refresh]: seed = '1' has the wrong type",
+        SEED,
+    ),
+    "fraction": ("[refresh]\nseed = 1.5\n", "2: [refresh]: seed = 1.5 has the wrong type", SEED),
+    "truth": ("[refresh]\nseed = true\n", "2: [refresh]: seed = True has the wrong type", SEED),
+    "models as text": (
+        '[refresh]\nmodels = "als"\n',
+        "2: [refresh]: models = 'als' has the wrong type",
+        "models must be a list of model names",
+    ),
+    "models as numbers": (
+        "[refresh]\nmodels = [1]\n",
+        "2: [refresh]: models = [1] has the wrong type",
+        "models must be a list of model names",
+    ),
     "default as a list": (
         '[refresh]\ndefault_model = ["ease"]\n',
-        "2: default_model IN must be a model name",
+        "2: [refresh]: default_model = ['ease'] has the wrong type",
+        "default_model must be a model name",
     ),
-    "seed below": ("[refresh]\nseed = -1\n", "2: seed = -1 IN is out of range"),
-    "seed above": ("[refresh]\nseed = 2147483648\n", "2: seed = 2147483648 IN is out of range"),
-    "no neighbours": ("[refresh]\nneighbours = 0\n", "2: neighbours = 0 IN is out of range"),
-    "long lists": ("[refresh]\nlist_length = 10001\n", "2: list_length = 10001 IN is out of range"),
-    "no memory": ("[refresh]\n\nmemory_mb = 63\n", "3: memory_mb = 63 IN is out of range"),
-    "threads": ("[refresh]\nthreads = -1\n", "2: threads = -1 IN is out of range"),
-    "gate as text": ('[gate]\nenabled = "no"\n', "2: enabled in [gate] must be true or false"),
-    "gate of a truth": ("[gate]\nmin_served = true\n", "2: min_served in [gate] must be a number"),
-    "gate above": ("[gate]\nmax_rows_drop = 2\n", "2: max_rows_drop = 2 in [gate] is out of"),
-    "gate unknown": ("[gate]\nrule = 1\n", "2: unknown key in [gate]: rule"),
-    "a model twice": ('[refresh]\nmodels = ["als", "als"]\n', "2: model als is named twice IN"),
-}  # fmt: skip
+    "optional text as a number": (
+        "[refresh]\ncold_start = 1\n",
+        "2: [refresh]: cold_start = 1 has the wrong type",
+        "cold_start must be a model name",
+    ),
+    "seed below": ("[refresh]\nseed = -1\n", "2: [refresh]: seed = -1 is out of range", SEED),
+    "seed above": (
+        "[refresh]\nseed = 2147483648\n",
+        "2: [refresh]: seed = 2147483648 is out of range",
+        SEED,
+    ),
+    "no neighbours": (
+        "[refresh]\nneighbours = 0\n",
+        "2: [refresh]: neighbours = 0 is out of range",
+        "neighbours must be a whole number from 1 to 10000",
+    ),
+    "long lists": (
+        "[refresh]\nlist_length = 10001\n",
+        "2: [refresh]: list_length = 10001 is out of range",
+        "list_length must be a whole number from 1 to 10000",
+    ),
+    "no runs": (
+        "[refresh]\nkeep_runs = 0\n",
+        "2: [refresh]: keep_runs = 0 is out of range",
+        "keep_runs must be a whole number from 1 to 10000",
+    ),
+    "no age": (
+        "[refresh]\nmax_age_hours = 0\n",
+        "2: [refresh]: max_age_hours = 0 is out of range",
+        "max_age_hours must be a whole number from 1 to 100000",
+    ),
+    "no memory": (
+        "[refresh]\n\nmemory_mb = 63\n",
+        "3: [refresh]: memory_mb = 63 is out of range",
+        "memory_mb must be a whole number from 64 to 1048576",
+    ),
+    "threads": (
+        "[refresh]\nthreads = -1\n",
+        "2: [refresh]: threads = -1 is out of range",
+        "threads must be a whole number from 0 to 1024",
+    ),
+    "gate as text": (
+        '[gate]\nenabled = "no"\n',
+        "2: [gate]: enabled = 'no' has the wrong type",
+        "enabled must be true or false",
+    ),
+    "gate of a truth": (
+        "[gate]\nmin_served = true\n",
+        "2: [gate]: min_served = True has the wrong type",
+        "min_served must be a number from 0 to 1",
+    ),
+    "gate above": (
+        "[gate]\nmax_rows_drop = 2\n",
+        "2: [gate]: max_rows_drop = 2 is out of range",
+        "max_rows_drop must be a number from 0 to 1",
+    ),
+    "gate that is not a number": (
+        "[gate]\nmin_served = nan\n",
+        "2: [gate]: min_served = nan is out of range",
+        "min_served must be a number from 0 to 1",
+    ),
+    "a model twice": (
+        '[refresh]\nmodels = ["als", "als"]\n',
+        "2: [refresh]: models names als twice",
+        None,
+    ),
+}
 
 
 @pytest.fixture
@@ -109,7 +202,7 @@ def test_all_keys_of_a_config_are_read(config):
         "list_length = 8\nseed = 9\nmemory_mb = 64\nthreads = 2\n"
         "[models.als]\nfactors = 16\n[models.ease]\n"
     )
-    found = read_config(path)
+    found = read_refresh(ConfigFile.read(path))
     expected = RefreshSettings(
         models=("most_rated", "als"), default_model="als", cold_start="most_rated",
         rating_model="mf", neighbours=7, list_length=8, seed=9,
@@ -119,34 +212,72 @@ def test_all_keys_of_a_config_are_read(config):
 
 
 def test_an_empty_config_is_all_default(config):
-    assert read_config(config("")) == RefreshSettings()
+    assert read_refresh(ConfigFile.read(config(""))) == RefreshSettings()
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_a_bad_config_is_refused_naming_the_file(config, what):
-    text, message = BAD[what]
+def test_a_bad_config_is_refused_with_line_and_allowed_values(config, what):
+    text, message, hint = BAD[what]
     path = config(text)
     with pytest.raises(ConfigError) as caught:
-        read_config(path)
-    message = f"{message} ".replace(" IN ", " in [refresh] ").strip()
+        read_refresh(ConfigFile.read(path))
     where = f"{path} line " if message[0].isdigit() else f"{path}: "
     assert str(caught.value).startswith(where + message)
+    assert caught.value.hint == hint
 
 
-def test_what_is_allowed_is_in_the_hint(config):
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (RefreshSettings, {"keep_runs": 0}, "keep_runs = 0 is out of range"),
+        (RefreshSettings, {"models": ("als", "als")}, "models names als twice"),
+        (GateSettings, {"min_served": 1.5}, "min_served = 1.5 is out of range"),
+        (ScheduleSettings, {"timezone": "Mars/Base"}, "timezone = 'Mars/Base' is not known"),
+    ],
+)
+def test_settings_built_in_python_are_checked_too(kind, values, message):
     with pytest.raises(ConfigError) as caught:
-        read_config(config("[refesh]\n"))
-    assert caught.value.hint == "allowed: refresh, models, gate, schedule"
-    with pytest.raises(ConfigError) as caught:
-        read_config(config("[refresh]\nmemory_mb = 1\n"))
-    assert caught.value.hint == "memory_mb must lie in 64..1048576"
+        kind(**values)
+    assert str(caught.value) == message
+    assert caught.value.key == tuple(values)
+
+
+# --- the file is read once, and only if needed ---
+
+
+@pytest.fixture
+def loaded(config, tmp_path):
+    def load_text(text: str) -> Settings:
+        config(text)
+        return load({"RECSYS_HOME": str(tmp_path)}, tmp_path)
+
+    return load_text
+
+
+def test_a_file_is_parsed_once_for_all_its_tables(loaded, monkeypatch):
+    parsed = []
+    read = ConfigFile.read
+    monkeypatch.setattr(ConfigFile, "read", lambda path: parsed.append(path) or read(path))
+    found = loaded('[refresh]\nseed = 9\n[schedule]\nrefresh = "0 4 * * *"\n')
+    assert parsed == []
+    assert (found.refresh.seed, found.schedule.refresh) == (9, "0 4 * * *")
+    assert found.refresh is found.refresh
+    assert len(parsed) == 1
+
+
+def test_a_bad_refresh_table_fails_only_what_reads_it(loaded):
+    found = loaded("[refresh]\nseed = -1\n")
+    assert found.cache == found.home / "cache"
+    for read in (lambda: found.refresh, lambda: found.schedule):
+        with pytest.raises(ConfigError, match="seed = -1"):
+            read()
 
 
 def test_a_config_that_is_no_text_is_refused(tmp_path):
     path = tmp_path / "recsys.toml"
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"recsys\.toml"):
-        read_config(path)
+        ConfigFile.read(path)
 
 
 def test_the_nearest_config_is_taken(tmp_path):

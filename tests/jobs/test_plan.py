@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from recsys.config.settings import RefreshSettings, read_config
+from recsys.config.file import ConfigFile
+from recsys.config.settings import RefreshSettings, read_refresh
 from recsys.errors import ConfigError
 from recsys.jobs.plan import BEST_FOR_STRANGERS, Plan, plan
 from recsys.models.registry import MODELS
@@ -25,28 +26,28 @@ BAD = {
     ),
     "unknown parameter": (
         "[models.als]\nfactors = 16\nalfa = 3",
-        "line 3: model als: unknown parameter 'alfa'",
-        "Its parameters are: factors, regularization, alpha, iterations.",
+        "line 3: model als: unknown key 'alfa'",
+        "allowed keys: factors, regularization, alpha, iterations",
     ),
     "wrong type": (
         '[models.als]\nfactors = "16"',
-        "line 2: model als: factors = '16' is of the wrong type",
-        "factors must be a whole number.",
+        "line 2: model als: factors = '16' has the wrong type",
+        "factors must be a whole number from 1 to 1024",
     ),
     "impossible value": (
         "[models]\nease.weights = 0",
         "line 2: model ease: weights = 0 is out of range",
-        "weights must be at least 1 and at most 10000.",
+        "weights must be a whole number from 1 to 10000",
     ),
     "impossible word": (
         '[models.item_knn]\nsimilarity = "dice"',
-        "line 2: model item_knn: similarity = 'dice' is of the wrong type",
+        "line 2: model item_knn: similarity = 'dice' is not known",
         "similarity must be one of: ",
     ),
     "of a model that is not refreshed": (
         "[models.bpr]\nfactors = 0",
         "line 2: model bpr: factors = 0 is out of range",
-        "factors must be at least 1",
+        "factors must be a whole number from 1 to 1024",
     ),
     "a chain of nobody": (
         '[models.hybrid_mixed]\nchain = ["ease", "eese"]',
@@ -86,7 +87,7 @@ def configured(tmp_path) -> Callable[..., Plan]:
     def read(text: str, *models: str) -> Plan:
         path = tmp_path / "recsys.toml"
         path.write_text(text, encoding="utf-8")
-        return plan(read_config(path), models or None)
+        return plan(read_refresh(ConfigFile.read(path)), models or None)
 
     return read
 

@@ -143,11 +143,11 @@ def test_the_times_to_come_are_shown(tmp_path):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('timezone = "Mars/Base"', "timezone = 'Mars/Base' in [schedule] is none"),
+        ('timezone = "Mars/Base"', "[schedule]: timezone = 'Mars/Base' is not known"),
         ('refresh = "soon"', "refresh = 'soon' in [schedule] is no time that comes"),
-        ("retries = -1", "retries in [schedule] must be a whole number in 0..86400, not -1"),
-        ("refresh = 3", "refresh in [schedule] must be a text, not 3"),
-        ("often = true", "unknown key in [schedule]"),
+        ("retries = -1", "[schedule]: retries = -1 is out of range"),
+        ("refresh = 3", "[schedule]: refresh = 3 has the wrong type"),
+        ("often = true", "[schedule]: unknown key 'often'"),
     ],
 )
 def test_a_wrong_setting_is_told_with_its_line(tmp_path, line, told):

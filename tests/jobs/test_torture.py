@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from recsys.config.settings import read_config
+from recsys.config.file import ConfigFile
+from recsys.config.settings import read_refresh
 from recsys.jobs.ingest import ingest
 from recsys.jobs.orphans import clear_orphans
 from recsys.jobs.plan import plan
@@ -44,7 +45,7 @@ def test_killed_at_random_nothing_is_lost(script, database, tmp_path):
                 case ("ingest", path, "--edition", edition):
                     ingest(self.database, Path(path), edition=edition)
                 case ("refresh", *force):
-                    chosen = read_config(self.folder / "recsys.toml")
+                    chosen = read_refresh(ConfigFile.read(self.folder / "recsys.toml"))
                     refresh(self.database, plan(chosen), force=force[1] if force else None)
                 case ("runs", "prune"):
                     clear_orphans(self.database)

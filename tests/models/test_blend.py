@@ -148,17 +148,17 @@ def test_its_parts_are_the_models_it_names() -> None:
         (
             {"models": []},
             "models",
-            "mf, bayes_fm, ease, als, bpr, collective_ease, collective_als.",
+            "mf, bayes_fm, ease, als, bpr, collective_ease, collective_als",
         ),
         ({"models": ["ease", "popular"]}, "models", "models must name some of these"),
         ({"models": ["ease", "blend"]}, "models", "models must name some of these"),
         ({"models": ["ease", "ease"]}, "models", "models must name some of these"),
         ({"models": ["ease", "als", "bpr"]}, "weights", "one number for each model"),
         ({"weights": [1.0]}, "weights", "one number for each model"),
-        ({"weights": [0.0, 0.0]}, "weights", "none below 0 and one above"),
-        ({"weights": [2.0, -1.0]}, "weights", "none below 0 and one above"),
-        ({"weights": [1.0, float("nan")]}, "weights", "none below 0 and one above"),
-        ({"weights": [1.0, float("inf")]}, "weights", "none below 0 and one above"),
+        ({"weights": [0.0, 0.0]}, "weights", "at least one of them above 0"),
+        ({"weights": [2.0, -1.0]}, "weights", "a list of numbers of at least 0"),
+        ({"weights": [1.0, float("nan")]}, "weights", "a list of numbers of at least 0"),
+        ({"weights": [1.0, float("inf")]}, "weights", "a list of numbers of at least 0"),
     ],
 )
 def test_parameters_are_checked(params: dict[str, Any], key: str, hint: str) -> None:

@@ -244,15 +244,13 @@ def test_chains_refused(name: str, params: dict[str, Any], message: str) -> None
     with pytest.raises(ConfigError) as caught:
         make_config(MODELS[name], params)
     assert str(caught.value) == f"model {name}: {message}"
-    assert caught.value.hint == "chain must name one or more other models, each once."
+    assert caught.value.hint == "chain must name one or more other models, each once"
     assert caught.value.key == ("chain",)
 
 
-@pytest.mark.parametrize("least", [(), (1,), (1, 2, 3), (1, -1)])
+@pytest.mark.parametrize("least", [(), (1,), (1, 2, 3)])
 def test_min_ratings_refused(least: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match=r"min_ratings = .* does not fit the chain") as caught:
         make_config(MODELS["hybrid_switching"], {"chain": ["als", "popular"], "min_ratings": least})
-    assert caught.value.hint == (
-        "min_ratings must be 2 numbers of at least 0, one for each of: als, popular."
-    )
+    assert caught.value.hint == ("min_ratings must be 2 numbers, one for each of: als, popular")
     assert caught.value.key == ("min_ratings",)

@@ -8,6 +8,7 @@ something. Alone it finds those of one decade, of few genres; so each (genre, de
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -16,20 +17,17 @@ from scipy.special import entr
 from recsys.domain import Float64, Int64, Interactions, ModelOutput
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.charts.build import build_charts, count_votes
-from recsys.models.params import within
+from recsys.models.params import Bounds, Params
 from recsys.numerics.prediction import rating_range
 
 YEARS_AN_ERA = 10
 
 
 @dataclass(frozen=True, slots=True)
-class ExploratoryConfig:
-    grades: int = 5
-    """Equal parts of the rating scale between which the entropy tells: half a star is no dispute.
-    The paper's scale has five."""
-
-    def __post_init__(self) -> None:
-        within(self, "grades", 2, 100)
+class ExploratoryConfig(Params):
+    grades: Annotated[int, Bounds(2, 100)] = 5
+    """Number of equal parts of the rating scale whose entropy is measured: ratings half a star
+    apart do not disagree. The paper has five."""
 
 
 def fit(data: Interactions, config: ExploratoryConfig, options: FitOptions) -> ModelOutput:

@@ -15,13 +15,14 @@ from scipy.sparse import csr_matrix
 from recsys.domain import Interactions, ModelOutput
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.charts.build import build_charts, count_votes
+from recsys.models.params import Params
 
 _ROUNDING = 1e-9
 """A sum of many ratings is off by less, and no rating on a scale is this near to a mean."""
 
 
 @dataclass(frozen=True, slots=True)
-class PopularConfig:
+class PopularConfig(Params):
     """Nothing to choose."""
 
 

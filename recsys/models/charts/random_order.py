@@ -9,10 +9,11 @@ import numpy as np
 from recsys.domain import Interactions, ModelOutput
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.charts.build import build_charts, count_votes
+from recsys.models.params import Params
 
 
 @dataclass(frozen=True, slots=True)
-class RandomConfig:
+class RandomConfig(Params):
     """Nothing to choose; the order is that of the run's seed."""
 
 

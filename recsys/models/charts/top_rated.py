@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
 
 from recsys.domain import Float64, Int64, Interactions, ModelOutput
 from recsys.models.base import FitOptions, ModelSpec, Need, Range
 from recsys.models.charts.build import build_charts, count_votes, weighted_rating
-from recsys.models.params import one_of, within
+from recsys.models.params import Bounds, Params
 
 VoteSource = Literal["ratings", "metadata"]
 
 
 @dataclass(frozen=True, slots=True)
-class TopRatedConfig:
-    q: float = 0.90
-    """Quantile of the votes from which a movie qualifies."""
+class TopRatedConfig(Params):
+    q: Annotated[float, Bounds(0, 1)] = 0.90
+    """Quantile of the numbers of votes; a movie with fewer votes does not qualify."""
     votes: VoteSource = "ratings"
-    """Whose votes: our own `ratings`, or those that the `metadata` counts (TMDB's)."""
-
-    def __post_init__(self) -> None:
-        within(self, "q", 0, 1)
-        one_of(self, "votes", get_args(VoteSource))
+    """Source of the votes: the `ratings` in the database, or TMDB's counts in the `metadata`."""
 
 
 def fit(data: Interactions, config: TopRatedConfig, options: FitOptions) -> ModelOutput:

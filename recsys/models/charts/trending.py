@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from recsys.domain import Float64, Interactions, ModelOutput
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.charts.build import build_charts, count_votes
-from recsys.models.params import within
+from recsys.models.params import Bounds, Params
 
 SECONDS_A_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class TrendingConfig:
-    half_life_days: float = 90.0
-    """A rating this old counts half. A season: long enough for small sites to have votes."""
-
-    def __post_init__(self) -> None:
-        within(self, "half_life_days", 0, above=True)
+class TrendingConfig(Params):
+    half_life_days: Annotated[float, Bounds(0, above=True)] = 90.0
+    """Age at which a rating counts half. The default, a season, leaves small sites enough votes."""
 
 
 def fit(data: Interactions, config: TrendingConfig, options: FitOptions) -> ModelOutput:

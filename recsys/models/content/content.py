@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from recsys.domain import Interactions, ModelOutput
 from recsys.models.base import Choice, FitOptions, ModelSpec, Need, Range
 from recsys.models.content.content_genres import genre_vectors
 from recsys.models.content.content_text import item_text_vectors
 from recsys.models.content.vectors import nearest_items, recommend_by_profile, side_by_side
-from recsys.models.params import within
+from recsys.models.params import Bounds, Params
 
 
 @dataclass(frozen=True, slots=True)
-class ContentConfig:
-    text_weight: float = 0.75
-    """Share of the text in a score, from 0 to 1; the genres have the rest. Cosines of texts are
-    several times smaller than those of genres, which would else decide alone."""
-    ngrams: int = 3
-    """Longest run of words that counts as a term; 1: single words only."""
-
-    def __post_init__(self) -> None:
-        within(self, "text_weight", 0, 1)
-        within(self, "ngrams", 1, 5)
+class ContentConfig(Params):
+    text_weight: Annotated[float, Bounds(0, 1)] = 0.75
+    """Share of the text in a score; the genres have the rest. Cosines of texts are several times
+    smaller than cosines of genres, so that equal shares would let the genres decide."""
+    ngrams: Annotated[int, Bounds(1, 5)] = 3
+    """Longest word n-gram that counts as a term. 1: single words only."""
 
 
 def fit(data: Interactions, config: ContentConfig, options: FitOptions) -> ModelOutput:

@@ -11,6 +11,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from recsys.domain import Int64, Interactions, ModelOutput, Neighbours, RankedLists
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.content.vectors import cosines, recommend_by_profile
+from recsys.models.params import Params
 from recsys.numerics.topk import empty, joined, over_blocks, ranked_top_k
 
 _BYTES_A_COLUMN = 64
@@ -18,7 +19,7 @@ _BYTES_A_COLUMN = 64
 
 
 @dataclass(frozen=True, slots=True)
-class ContentGenresConfig:
+class ContentGenresConfig(Params):
     """Nothing to choose."""
 
 

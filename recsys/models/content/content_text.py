@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from scipy.sparse import csr_matrix
 
@@ -10,16 +11,13 @@ from recsys.domain import Interactions, ModelOutput
 from recsys.models.base import Choice, FitOptions, ModelSpec
 from recsys.models.content.text import text_vectors
 from recsys.models.content.vectors import nearest_items, recommend_by_profile
-from recsys.models.params import within
+from recsys.models.params import Bounds, Params
 
 
 @dataclass(frozen=True, slots=True)
-class ContentTextConfig:
-    ngrams: int = 3
-    """Longest run of words that counts as a term, as `world war ii`; 1: single words only."""
-
-    def __post_init__(self) -> None:
-        within(self, "ngrams", 1, 5)
+class ContentTextConfig(Params):
+    ngrams: Annotated[int, Bounds(1, 5)] = 3
+    """Longest word n-gram that counts as a term, as `world war ii`. 1: single words only."""
 
 
 def fit(data: Interactions, config: ContentTextConfig, options: FitOptions) -> ModelOutput:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from recsys.domain import Float64, Interactions, ModelOutput, RankedLists, TopN
 from recsys.errors import ConfigError
 from recsys.models.base import FitOptions, ModelSpec, Range, making_lists
+from recsys.models.params import Bounds, ModelName, Params
 from recsys.numerics.scoring import binarised, weight_matrix
 from recsys.numerics.sparse import rated
 from recsys.numerics.topk import joined, over_blocks, ranked_top_k
@@ -32,24 +33,23 @@ Scores = Callable[[int, int], Float64]
 
 
 @dataclass(frozen=True, slots=True)
-class BlendConfig:
-    models: tuple[str, ...] = ("ease", "als")
-    """The models blended."""
-    weights: tuple[float, ...] = (1.0, 1.0)
-    """Of each model; only their proportions count."""
+class BlendConfig(Params):
+    models: tuple[ModelName, ...] = ("ease", "als")
+    """Models whose scores are blended."""
+    weights: tuple[Annotated[float, Bounds(0)], ...] = (1.0, 1.0)
+    """Weight of each model; only the proportions count."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         if not self.models or len(set(self.models) & set(PARTS)) < len(self.models):
             raise ConfigError(
                 f"models = {self.models!r} cannot be blended",
-                hint=f"models must name some of these, each once: {', '.join(PARTS)}.",
+                hint=f"models must name some of these, each once: {', '.join(PARTS)}",
                 key=("models",),
             )
-        weighed = all(math.isfinite(weight) and weight >= 0 for weight in self.weights)
-        if len(self.weights) != len(self.models) or not weighed or sum(self.weights) <= 0:
+        if len(self.weights) != len(self.models) or sum(self.weights) <= 0:
             raise ConfigError(
                 f"weights = {self.weights!r} do not fit models = {self.models!r}",
-                hint="weights must hold one number for each model, none below 0 and one above.",
+                hint="weights must hold one number for each model, at least one of them above 0",
                 key=("weights",),
             )
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from recsys.models.base import ModelSpec, Range
 from recsys.models.ensembles import blend
+from recsys.models.params import Bounds, ModelName
 
 
 @dataclass(frozen=True, slots=True)
 class CollectiveBlendConfig(blend.BlendConfig):
-    models: tuple[str, ...] = ("collective_ease", "collective_als")
-    """The models blended."""
-    weights: tuple[float, ...] = (1.0, 2.0)
-    """Of each model; only their proportions count."""
+    models: tuple[ModelName, ...] = ("collective_ease", "collective_als")
+    """Models whose scores are blended."""
+    weights: tuple[Annotated[float, Bounds(0)], ...] = (1.0, 2.0)
+    """Weight of each model; only the proportions count."""
 
 
 SPEC = ModelSpec(

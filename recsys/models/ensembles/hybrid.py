@@ -61,7 +61,7 @@ def check_chain(config: Any, name: str) -> None:
     if wrong:
         raise ConfigError(
             f"chain = {chain!r} {wrong}",
-            hint="chain must name one or more other models, each once.",
+            hint="chain must name one or more other models, each once",
             key=("chain",),
         )
 

@@ -9,16 +9,17 @@ import numpy as np
 from recsys.domain import Int64, Interactions, ModelOutput
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.ensembles.hybrid import Offers, check_chain, hybrid
+from recsys.models.params import ModelName, Params
 
 NAME = "hybrid_mixed"
 
 
 @dataclass(frozen=True, slots=True)
-class HybridMixedConfig:
-    chain: tuple[str, ...] = ("ease", "als", "content_genres", "popular")
-    """Models whose lists are interleaved, in the order they take turns."""
+class HybridMixedConfig(Params):
+    chain: tuple[ModelName, ...] = ("ease", "als", "content_genres", "popular")
+    """Models whose lists are interleaved, in the order of their turns."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_chain(self, NAME)
 
 

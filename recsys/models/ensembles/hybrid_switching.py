@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -10,25 +11,25 @@ from recsys.domain import Int64, Interactions, ModelOutput
 from recsys.errors import ConfigError
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.ensembles.hybrid import Offers, check_chain, hybrid
+from recsys.models.params import Bounds, ModelName, Params
 
 NAME = "hybrid_switching"
 
 
 @dataclass(frozen=True, slots=True)
-class HybridSwitchingConfig:
-    chain: tuple[str, ...] = ("ease", "content_genres", "popular")
-    """Models in the order they are tried: collaborative first, or, the other way round, content
-    first."""
-    min_ratings: tuple[int, ...] = (5, 1, 0)
-    """Ratings a user needs to be served by each model of the chain."""
+class HybridSwitchingConfig(Params):
+    chain: tuple[ModelName, ...] = ("ease", "content_genres", "popular")
+    """Models in the order in which they are tried: collaborative first, or content first."""
+    min_ratings: tuple[Annotated[int, Bounds(0)], ...] = (5, 1, 0)
+    """Number of ratings a user needs before each model of the chain serves them."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_chain(self, NAME)
-        if len(self.min_ratings) != len(self.chain) or min(self.min_ratings) < 0:
+        if len(self.min_ratings) != len(self.chain):
             raise ConfigError(
                 f"min_ratings = {self.min_ratings!r} does not fit the chain",
-                hint=f"min_ratings must be {len(self.chain)} numbers of at least 0, "
-                f"one for each of: {', '.join(self.chain)}.",
+                hint=f"min_ratings must be {len(self.chain)} numbers, "
+                f"one for each of: {', '.join(self.chain)}",
                 key=("min_ratings",),
             )
 

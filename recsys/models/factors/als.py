@@ -6,6 +6,7 @@ Y. Hu, Y. Koren, C. Volinsky: Collaborative Filtering for Implicit Feedback Data
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
@@ -14,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from recsys.domain import Factors, Interactions, ModelOutput
 from recsys.models.base import FitOptions, ModelSpec, Range
-from recsys.models.params import within
+from recsys.models.params import Bounds, Params
 from recsys.numerics.scoring import (
     binarised,
     neighbours_from_factors,
@@ -23,18 +24,15 @@ from recsys.numerics.scoring import (
 
 
 @dataclass(frozen=True, slots=True)
-class AlsConfig:
-    factors: int = 32
-    regularization: float = 20.0
-    alpha: float = 2.0
-    """Confidence of a rating, that of no rating being 1."""
-    iterations: int = 15
-
-    def __post_init__(self) -> None:
-        within(self, "factors", 1, 1024)
-        within(self, "regularization", 0)
-        within(self, "alpha", 0, above=True)
-        within(self, "iterations", 1)
+class AlsConfig(Params):
+    factors: Annotated[int, Bounds(1, 1024)] = 32
+    """Number of latent factors."""
+    regularization: Annotated[float, Bounds(0)] = 20.0
+    """Penalty of the squared length of each factor vector."""
+    alpha: Annotated[float, Bounds(0, above=True)] = 2.0
+    """Confidence of a rating; a movie without a rating has confidence 1."""
+    iterations: Annotated[int, Bounds(1)] = 15
+    """Number of times the factors of users and movies are solved in turn."""
 
 
 def fit(data: Interactions, config: AlsConfig, options: FitOptions) -> ModelOutput:

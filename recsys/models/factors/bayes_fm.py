@@ -7,6 +7,7 @@ S. Rendle, L. Zhang, Y. Koren: On the Difficulty of Evaluating Baselines, arXiv:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from recsys.errors import ConfigError
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.factors.factorisation_machine import draw, item_side, user_side
 from recsys.models.factors.posterior import PosteriorMean, Sample
-from recsys.models.params import within
+from recsys.models.params import Bounds, Params
 from recsys.numerics.prediction import predict_ratings
 from recsys.numerics.scoring import neighbours_from_factors, recommend_from_factors
 from recsys.numerics.sparse import rated
@@ -29,29 +30,24 @@ Known = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class BayesFmConfig:
-    rank: int = 10
-    """Factors of one draw."""
-    chains: int = 8
-    """Gibbs samplers with seeds of their own, whose draws are averaged: each stays near the mode
-    it found, and several find more of them than one that runs longer."""
-    iterations: int = 60
-    """Draws of each chain."""
-    burn_in: int = 20
-    """Draws of each chain left out at its beginning, fewer than `iterations`."""
-    stored_factors: int = 64
-    """Factors that the mean of the draws is compressed to."""
+class BayesFmConfig(Params):
+    rank: Annotated[int, Bounds(1, 256)] = 10
+    """Number of factors of one draw."""
+    chains: Annotated[int, Bounds(1, 1000)] = 8
+    """Gibbs samplers, each with its own seed, whose draws are averaged. A chain stays near the mode
+    it finds, so that several chains cover more modes than one long chain."""
+    iterations: Annotated[int, Bounds(1, 100_000)] = 60
+    """Number of draws of each chain."""
+    burn_in: Annotated[int, Bounds(0)] = 20
+    """Number of first draws that each chain discards; less than `iterations`."""
+    stored_factors: Annotated[int, Bounds(1, 1024)] = 64
+    """Number of factors that the posterior mean is compressed to."""
 
-    def __post_init__(self) -> None:
-        within(self, "rank", 1, 256)
-        within(self, "chains", 1, 1000)
-        within(self, "iterations", 1, 100_000)
-        within(self, "burn_in", 0)
-        within(self, "stored_factors", 1, 1024)
+    def check(self) -> None:
         if self.burn_in >= self.iterations:
             raise ConfigError(
                 f"burn_in = {self.burn_in} leaves none of {self.iterations} iterations",
-                hint="burn_in must be less than iterations.",
+                hint="burn_in must be less than iterations",
                 key=("burn_in",),
             )
 

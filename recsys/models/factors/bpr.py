@@ -7,6 +7,7 @@ from Implicit Feedback, UAI 2009.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from implicit.cpu.bpr import BayesianPersonalizedRanking
@@ -16,25 +17,21 @@ from scipy.sparse import csr_matrix
 from recsys.domain import Factors, Interactions, ModelOutput
 from recsys.errors import RecsysError
 from recsys.models.base import FitOptions, ModelSpec, Range
-from recsys.models.params import within
+from recsys.models.params import Bounds, Params
 from recsys.numerics.scoring import neighbours_from_factors, recommend_from_factors
 from recsys.numerics.sparse import rated
 
 
 @dataclass(frozen=True, slots=True)
-class BprConfig:
-    factors: int = 32
-    """Beside them each movie has a bias, stored as one column more."""
-    learning_rate: float = 0.02
-    regularization: float = 0.03
-    iterations: int = 60
-    """Each takes as many samples as there are ratings."""
-
-    def __post_init__(self) -> None:
-        within(self, "factors", 1, 1024)
-        within(self, "learning_rate", 0, above=True)
-        within(self, "regularization", 0)
-        within(self, "iterations", 1)
+class BprConfig(Params):
+    factors: Annotated[int, Bounds(1, 1024)] = 32
+    """Number of latent factors. Each movie also has a bias, stored as one more column."""
+    learning_rate: Annotated[float, Bounds(0, above=True)] = 0.02
+    """Step size of the stochastic gradient ascent."""
+    regularization: Annotated[float, Bounds(0)] = 0.03
+    """L2 penalty of factors and biases."""
+    iterations: Annotated[int, Bounds(1)] = 60
+    """Number of epochs; each draws as many samples as there are ratings."""
 
 
 def fit(data: Interactions, config: BprConfig, options: FitOptions) -> ModelOutput:

@@ -8,6 +8,7 @@ Datasets, ICDM 2008.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
@@ -16,31 +17,26 @@ from threadpoolctl import threadpool_limits
 
 from recsys.domain import Factors, Interactions, ModelOutput
 from recsys.models.base import FitOptions, ModelSpec, Range
-from recsys.models.params import within
+from recsys.models.params import Bounds, Params
 from recsys.numerics.scoring import neighbours_from_factors, recommend_from_factors
 from recsys.numerics.weighting import genre_rows, weighted_ratings
 
 
 @dataclass(frozen=True, slots=True)
-class CollectiveAlsConfig:
-    factors: int = 128
-    regularization: float = 40.0
-    alpha: float = 5.0
-    """Confidence of a mean rating, that of no rating being 1."""
-    rating_effect: float = 0.2
-    """A rating one standard deviation above the mean of all has `exp(rating_effect)` times that
-    confidence, one below it as much less; 0: all the same."""
-    genre_weight: float = 1.0
-    """Confidence that a movie is of its genres, in units of alpha; 0: genres have no part."""
-    iterations: int = 15
-
-    def __post_init__(self) -> None:
-        within(self, "factors", 1, 1024)
-        within(self, "regularization", 0)
-        within(self, "alpha", 0, above=True)
-        within(self, "rating_effect", 0, 2)
-        within(self, "genre_weight", 0, 1000)
-        within(self, "iterations", 1)
+class CollectiveAlsConfig(Params):
+    factors: Annotated[int, Bounds(1, 1024)] = 128
+    """Number of latent factors."""
+    regularization: Annotated[float, Bounds(0)] = 40.0
+    """Penalty of the squared length of each factor vector."""
+    alpha: Annotated[float, Bounds(0, above=True)] = 5.0
+    """Confidence of an average rating; a movie without a rating has confidence 1."""
+    rating_effect: Annotated[float, Bounds(0, 2)] = 0.2
+    """A rating one standard deviation above the global mean has `exp(rating_effect)` times that
+    confidence, one below it `exp(-rating_effect)` times. 0: all ratings count the same."""
+    genre_weight: Annotated[float, Bounds(0, 1000)] = 1.0
+    """Confidence of a movie's genres, in units of `alpha`. 0: genres are not used."""
+    iterations: Annotated[int, Bounds(1)] = 15
+    """Number of times the factors of users, movies and genres are solved in turn."""
 
 
 def fit(data: Interactions, config: CollectiveAlsConfig, options: FitOptions) -> ModelOutput:

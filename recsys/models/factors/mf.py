@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ from recsys.domain import (
     RankedLists,
 )
 from recsys.models.base import FitOptions, ModelSpec, Range
-from recsys.models.params import within
+from recsys.models.params import Bounds, Params
 from recsys.numerics.prediction import predict_ratings
 from recsys.numerics.scoring import binarised, recommend_from_factors
 from recsys.numerics.sparse import rated, signs, where
@@ -39,23 +40,18 @@ _BYTES_A_COLUMN = 56
 
 
 @dataclass(frozen=True, slots=True)
-class MfConfig:
-    factors: int = 15
-    regularization: float = 1.2
-    """Penalty of factors: times the squared length of the vector and the root of its ratings'
-    number. What is best depends little on how many ratings there are."""
-    bias_regularization: float = 3.0
-    """Penalty of a bias, as so many ratings that say 0."""
-    iterations: int = 15
-    holdout: float = 0.1
-    """Share of the ratings that a fit of its own leaves out, to measure on; 0: no such fit."""
-
-    def __post_init__(self) -> None:
-        within(self, "factors", 1, 256)
-        within(self, "regularization", 1e-6)
-        within(self, "bias_regularization", 1e-6)
-        within(self, "iterations", 1)
-        within(self, "holdout", 0, 0.9)
+class MfConfig(Params):
+    factors: Annotated[int, Bounds(1, 256)] = 15
+    """Number of latent factors."""
+    regularization: Annotated[float, Bounds(1e-6)] = 1.2
+    """Penalty of factors: a factor vector of `n` ratings costs `regularization * sqrt(n)` times
+    its squared length. The best value hardly depends on the number of ratings."""
+    bias_regularization: Annotated[float, Bounds(1e-6)] = 3.0
+    """Penalty of a bias; it acts like this many ratings with a bias of 0."""
+    iterations: Annotated[int, Bounds(1)] = 15
+    """Number of times users and movies are solved in turn."""
+    holdout: Annotated[float, Bounds(0, 0.9)] = 0.1
+    """Share of the ratings that a separate fit holds out to measure its error. 0: no such fit."""
 
 
 def fit(data: Interactions, config: MfConfig, options: FitOptions) -> ModelOutput:

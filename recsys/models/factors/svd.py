@@ -7,6 +7,7 @@ Tasks, RecSys 2010 (PureSVD; there without the means).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -15,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from recsys.domain import Factors, Float64, Interactions, ModelOutput
 from recsys.models.base import FitOptions, ModelSpec, Range
-from recsys.models.params import within
+from recsys.models.params import Bounds, Params
 from recsys.numerics.scoring import neighbours_from_factors, recommend_from_factors
 from recsys.numerics.sparse import rated, signs, where
 
@@ -24,13 +25,10 @@ _ROUNDING = 1e-10
 
 
 @dataclass(frozen=True, slots=True)
-class SvdConfig:
-    rank: int = 50
-    """Singular values kept, of small matrices at most half of them: all would only repeat the
-    ratings, and say nothing of the others."""
-
-    def __post_init__(self) -> None:
-        within(self, "rank", 1, 1024)
+class SvdConfig(Params):
+    rank: Annotated[int, Bounds(1, 1024)] = 50
+    """Number of singular values kept. Of a small matrix at most half are kept, because the full
+    decomposition reproduces the ratings and predicts nothing else."""
 
 
 def fit(data: Interactions, config: SvdConfig, options: FitOptions) -> ModelOutput:

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Annotated, get_args
 
 from recsys.domain import Interactions, ModelOutput, Neighbours
 from recsys.models.base import Choice, FitOptions, ModelSpec, Range
 from recsys.models.knn.similarity import Similarity, similar_columns
-from recsys.models.params import one_of, within
+from recsys.models.params import Bounds, Params
 from recsys.numerics.scoring import recommend_from_neighbours
 from recsys.numerics.topk import joined
 
 
 @dataclass(frozen=True, slots=True)
-class ItemKnnConfig:
+class ItemKnnConfig(Params):
     similarity: Similarity = "cosine"
-    """`cosine` of the ratings, `jaccard` of who rated, or `pearson` and `adjusted_cosine` of what
-    the common raters gave, from the means of the movies or of the raters: these two want shrinkage,
-    and their lists hold negative similarities too."""
-    min_support: int = 2
-    """Common raters a pair needs: movies that one single person rated have cosine 1."""
-    shrinkage: float = 0.0
-    """lambda of the factor `n / (n + lambda)`, n being the common raters; 0 is none."""
-
-    def __post_init__(self) -> None:
-        one_of(self, "similarity", get_args(Similarity))
-        within(self, "min_support", 1)
-        within(self, "shrinkage", 0)
+    """`cosine` of the rating vectors; `jaccard` of the sets of raters; `pearson` and
+    `adjusted_cosine` of the common raters' ratings, centred on the means of the movies or of the
+    users. The last two need shrinkage, and their lists hold negative similarities too."""
+    min_support: Annotated[int, Bounds(1)] = 2
+    """Number of common raters a pair needs: two movies rated by one user have cosine 1."""
+    shrinkage: Annotated[float, Bounds(0)] = 0.0
+    """lambda of the factor `n / (n + lambda)` for `n` common raters. 0: no shrinkage."""
 
 
 def fit(data: Interactions, config: ItemKnnConfig, options: FitOptions) -> ModelOutput:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -11,7 +12,7 @@ from scipy.sparse import csr_matrix
 from recsys.domain import Interactions, ModelOutput, Neighbours, RankedLists, TopN
 from recsys.models.base import FitOptions, ModelSpec, Range, making_lists
 from recsys.models.knn.co_rated import co_rated_neighbours
-from recsys.models.params import within
+from recsys.models.params import Bounds, Params
 from recsys.numerics.scoring import binarised, exclude, weight_matrix
 from recsys.numerics.topk import joined, over_blocks, ranked_top_k
 
@@ -22,12 +23,9 @@ _BYTES_A_COLUMN = 64
 
 
 @dataclass(frozen=True, slots=True)
-class PearsonAverageConfig:
-    min_support: int = 2
-    """Common raters a pair needs."""
-
-    def __post_init__(self) -> None:
-        within(self, "min_support", 2)
+class PearsonAverageConfig(Params):
+    min_support: Annotated[int, Bounds(2)] = 2
+    """Number of common raters a pair needs."""
 
 
 def fit(data: Interactions, config: PearsonAverageConfig, options: FitOptions) -> ModelOutput:

@@ -8,7 +8,7 @@ A. Borchers, J. Riedl: An Algorithmic Framework for Performing Collaborative Fil
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Annotated, get_args
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -23,7 +23,7 @@ from recsys.domain import (
 )
 from recsys.models.base import Choice, FitOptions, ModelSpec, Range, making_lists
 from recsys.models.knn.similarity import Similarity, common_ratings, similar_columns
-from recsys.models.params import one_of, within
+from recsys.models.params import Bounds, Params
 from recsys.numerics.scoring import binarised, exclude, weight_matrix
 from recsys.numerics.topk import joined, over_blocks, ranked_top_k
 
@@ -32,21 +32,16 @@ _BYTES_A_COLUMN = 112
 
 
 @dataclass(frozen=True, slots=True)
-class UserKnnConfig:
+class UserKnnConfig(Params):
     similarity: Similarity = "pearson"
-    min_support: int = 2
-    """Movies two users must both have rated."""
-    shrinkage: float = 100.0
-    """lambda of the factor `n / (n + lambda)`, n being those movies; 0 is none. Without it the
-    nearest are those whose few common ratings agree by chance."""
-    min_neighbours: int = 3
-    """A movie is recommended where so many of the neighbours have rated it."""
-
-    def __post_init__(self) -> None:
-        one_of(self, "similarity", get_args(Similarity))
-        within(self, "min_support", 1)
-        within(self, "shrinkage", 0)
-        within(self, "min_neighbours", 1)
+    """As for `item_knn`, with users in place of movies."""
+    min_support: Annotated[int, Bounds(1)] = 2
+    """Number of common movies two users need."""
+    shrinkage: Annotated[float, Bounds(0)] = 100.0
+    """lambda of the factor `n / (n + lambda)` for `n` common movies. 0: no shrinkage; the nearest
+    users are then those whose few common ratings agree by chance."""
+    min_neighbours: Annotated[int, Bounds(1)] = 3
+    """Number of neighbours who must have rated a movie before it is recommended."""
 
 
 def fit(data: Interactions, config: UserKnnConfig, options: FitOptions) -> ModelOutput:

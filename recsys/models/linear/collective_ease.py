@@ -8,6 +8,7 @@ Sparse Data, WWW 2019.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
@@ -16,37 +17,32 @@ from recsys.domain import Float64, Int64, Interactions, ModelOutput
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.linear import ease
 from recsys.models.linear.ease import EaseConfig
-from recsys.models.params import within
+from recsys.models.params import Bounds, Params
 from recsys.numerics.weighting import genre_rows, weighted_ratings
 
 
 @dataclass(frozen=True, slots=True)
-class CollectiveEaseConfig:
-    regularization: float = 300.0
-    """lambda, added to the diagonal of the Gram matrix."""
-    weights: int = 400
-    """Targets kept for each item, the strongest by magnitude."""
-    min_raters: float = 0.6
-    """Weights below `min_raters / lambda` are dropped; 0 keeps them."""
-    max_items: int = 20_000
-    """Only the most rated take part: one dense matrix of `4 * max_items^2` bytes is needed."""
-    rating_effect: float = 0.2
-    """A rating one standard deviation above the mean of all counts `exp(rating_effect)` times, one
-    below it as much less; 0: all the same."""
-    genre_weight: float = 4.0
-    """A genre counts like so many people who rated all its movies; 0: genres have no part."""
-    session_share: float = 0.67
-    """Share of the evidence from movies that somebody rated in one session, the rest being from
-    all that somebody rated; 0: times have no part."""
-    session_seconds: float = 300.0
-    """Ratings further apart are of two sessions, nearer ones of one the more, the nearer."""
-
-    def __post_init__(self) -> None:
-        _linear(self)
-        within(self, "rating_effect", 0, 2)
-        within(self, "genre_weight", 0, 1000)
-        within(self, "session_share", 0, 1)
-        within(self, "session_seconds", 1, 1e9)
+class CollectiveEaseConfig(Params):
+    regularization: Annotated[float, Bounds(0, above=True)] = 300.0
+    """Value added to the diagonal of the Gram matrix: lambda of the paper."""
+    weights: Annotated[int, Bounds(1, 10_000)] = 400
+    """Number of weights kept for each movie, the largest by magnitude."""
+    min_raters: Annotated[float, Bounds(0)] = 0.6
+    """Weights of a magnitude below `min_raters / regularization` are dropped; 0 keeps all."""
+    max_items: Annotated[int, Bounds(1, 46_340)] = 20_000
+    """Number of movies that take part, the most rated. One dense matrix needs `4 * max_items^2`
+    bytes."""
+    rating_effect: Annotated[float, Bounds(0, 2)] = 0.2
+    """A rating one standard deviation above the global mean counts `exp(rating_effect)` times, one
+    below it `exp(-rating_effect)` times. 0: all ratings count the same."""
+    genre_weight: Annotated[float, Bounds(0, 1000)] = 4.0
+    """A genre counts like this many users who rated all its movies. 0: genres are not used."""
+    session_share: Annotated[float, Bounds(0, 1)] = 0.67
+    """Share of the evidence that comes from movies rated in the same session; the rest comes from
+    all movies of a user. 0: times are not used."""
+    session_seconds: Annotated[float, Bounds(1, 1e9)] = 300.0
+    """Time after which two ratings never share a session. The closer two ratings are, the more
+    they count as one session."""
 
 
 def fit(data: Interactions, config: CollectiveEaseConfig, options: FitOptions) -> ModelOutput:

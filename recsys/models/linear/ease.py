@@ -6,6 +6,7 @@ H. Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019, arXiv:1
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -14,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from recsys.domain import Float32, Int64, Interactions, ModelOutput, Neighbours, RankedLists, TopN
 from recsys.errors import RecsysError
 from recsys.models.base import FitOptions, ModelSpec, Range
-from recsys.models.params import within
+from recsys.models.params import Bounds, Params
 from recsys.numerics import blas
 from recsys.numerics.scoring import binarised, recommend_from_neighbours
 from recsys.numerics.topk import empty, joined, over_blocks, ranked, spread, top_k
@@ -24,22 +25,19 @@ _BYTES_A_COLUMN = 48
 
 
 @dataclass(frozen=True, slots=True)
-class EaseConfig:
-    regularization: float = 600.0
-    """lambda, added to the diagonal of the Gram matrix."""
-    weights: int = 400
-    """Targets kept for each item, the strongest by magnitude."""
-    min_raters: float = 0.6
-    """Weights below `min_raters / lambda` are dropped: one common rater of a movie that hardly
-    anybody else rated weighs 1. Half of the weights, and no accuracy is lost. 0 keeps them."""
-    max_items: int = 20_000
-    """Only the most rated take part: one dense matrix of `4 * max_items^2` bytes is needed."""
-
-    def __post_init__(self) -> None:
-        within(self, "regularization", 0, above=True)
-        within(self, "weights", 1, 10_000)
-        within(self, "min_raters", 0)
-        within(self, "max_items", 1, 46_340)  # beyond it a 32-bit LAPACK cannot count the entries
+class EaseConfig(Params):
+    regularization: Annotated[float, Bounds(0, above=True)] = 600.0
+    """Value added to the diagonal of the Gram matrix: lambda of the paper."""
+    weights: Annotated[int, Bounds(1, 10_000)] = 400
+    """Number of weights kept for each movie, the largest by magnitude."""
+    min_raters: Annotated[float, Bounds(0)] = 0.6
+    """Weights of a magnitude below `min_raters / regularization` are dropped. One common rater of
+    a movie with hardly any other rater amounts to 1. The default drops half of the weights
+    without loss of accuracy; 0 keeps all."""
+    # Beyond 46,340 a 32-bit LAPACK cannot count the entries of the matrix.
+    max_items: Annotated[int, Bounds(1, 46_340)] = 20_000
+    """Number of movies that take part, the most rated. One dense matrix needs `4 * max_items^2`
+    bytes."""
 
 
 def fit(data: Interactions, config: EaseConfig, options: FitOptions) -> ModelOutput:
