@@ -12,6 +12,7 @@ from recsys.cli.options import database
 from recsys.config import settings
 from recsys.errors import DataError
 from recsys.service import Recommender
+from recsys.storage.server.pool import PoolOptions
 
 app = typer.Typer()
 
@@ -48,7 +49,8 @@ def demo(
         run = report.refresh
         word = f"published in {run.seconds:.1f} s" if run.changed else "published and still true"
         show.say(f"\n{report.edition}: run {run.run_id} is {word}.\n")
-        _show_what_came_out(Recommender(opened))
+        with Recommender(opened, options=PoolOptions(size=1)) as service:
+            _show_what_came_out(service)
 
 
 def _show_what_came_out(service: Recommender) -> None:

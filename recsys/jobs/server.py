@@ -26,7 +26,7 @@ __all__ = [
 @contextmanager
 def configured_database(current: Settings) -> Iterator[Database]:
     """Yield the database of the settings; an embedded server runs for so long."""
-    with open_database(current.home, current.database_url) as opened:
+    with open_database(current.home, current.database_url, reuse_connections=True) as opened:
         yield opened
 
 

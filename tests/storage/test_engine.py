@@ -84,6 +84,38 @@ def test_a_transaction_commits(database):
         assert connection.scalar(sa.text("SELECT x FROM t")) == 1
 
 
+BACKEND = sa.text("SELECT pg_backend_pid()")
+
+
+def test_kept_connections_serve_one_transaction_after_the_other(database, tmp_path):
+    with open_database(tmp_path, database.url, reuse_connections=True) as opened:
+        with opened.transaction() as first:
+            pid = first.scalar(BACKEND)
+        with opened.transaction() as second:
+            assert second.scalar(BACKEND) == pid
+    with database.transaction() as connection:
+        alive = sa.text("SELECT count(*) FROM pg_stat_get_activity(:pid)")
+        assert connection.scalar(alive, {"pid": pid}) == 0
+
+
+def test_a_kept_connection_that_was_lost_is_replaced(database, tmp_path):
+    with open_database(tmp_path, database.url, reuse_connections=True) as opened:
+        with opened.transaction() as connection:
+            pid = connection.scalar(BACKEND)
+        with database.transaction() as connection:
+            connection.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        with opened.transaction() as connection:
+            assert connection.scalar(BACKEND) != pid
+
+
+def test_a_session_leaves_no_settings_to_the_next_transaction(database, tmp_path):
+    with open_database(tmp_path, database.url, reuse_connections=True) as opened:
+        with opened.session() as session:
+            session.execute(sa.text("SET lock_timeout = '7s'"))
+        with opened.transaction() as connection:
+            assert connection.scalar(sa.text("SHOW lock_timeout")) == "0"
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_a_transaction_is_rolled_back_on_any_error(database, error):
     def begin_and_break_off():

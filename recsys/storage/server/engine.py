@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
@@ -31,12 +32,14 @@ URL_FORM = (
 class Database:
     """An open database: a URL for other programs and transactions for us."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, reuse_connections: bool = False) -> None:
         self.url = url
+        # Between the steps of a job a server may have restarted: a kept connection is tried first.
+        kept: dict[str, Any] = {"max_overflow": -1, "pool_pre_ping": True}
         self.engine = sa.create_engine(
             sqlalchemy_url(url),
-            poolclass=sa.NullPool,
             connect_args={"application_name": "recsys", "connect_timeout": 10},
+            **(kept if reuse_connections else {"poolclass": sa.NullPool}),
         )
 
     @property
@@ -64,20 +67,30 @@ class Database:
     def session(self) -> Iterator[sa.Connection]:
         """Yield a connection without a transaction around it, for session-level locks."""
         with translated_errors(self.label), self.engine.connect() as connection:
-            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+            try:
+                yield connection.execution_options(isolation_level="AUTOCOMMIT")
+            finally:
+                # Closed, not kept for reuse: settings and locks of a session end with it.
+                connection.invalidate()
 
 
 @contextmanager
-def open_database(home: Path, url: str | None) -> Iterator[Database]:
+def open_database(
+    home: Path, url: str | None, *, reuse_connections: bool = False
+) -> Iterator[Database]:
     """Yield the database at `url`, or the embedded one under `home`, running for so long.
 
+    With `reuse_connections`, transactions one after another share a connection until the end.
     Raises ConfigError for a URL that is none, StorageError where nobody answers or the server
     is older than PostgreSQL 15.
     """
     with nullcontext(url) if url else EmbeddedServer(home).running() as reachable:
-        database = Database(reachable)
-        _check_version(database)
-        yield database
+        database = Database(reachable, reuse_connections=reuse_connections)
+        try:
+            _check_version(database)
+            yield database
+        finally:
+            database.engine.dispose()
 
 
 def server_version(connection: sa.Connection) -> str:
