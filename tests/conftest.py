@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -43,10 +44,76 @@ BROWSER_TESTS = bool(CHROMIUM and find_spec("playwright") and find_spec("axe_pla
 collect_ignore_glob = [] if BROWSER_TESTS else ["web/pages/test_browser_*.py"]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+# --- published data sets, which are not part of the checkout --------------------------------------
+
+TEST_DATA = os.environ.get("RECSYS_TEST_DATA")
+DATA_SETS = (
+    "ml-100k",
+    "ml-1m",
+    "ml-latest-small",
+    "the-movies-dataset",
+    "tutorial-movies",
+    "tutorial-products",
+)
+LEFT_OUT = pytest.StashKey[set[str]]()
+
+
+def _data_set(name: str) -> pytest.FixtureDef[Path]:
+    @pytest.fixture(scope="session", name=name.replace("-", "_"))
+    def folder() -> Path:
+        assert TEST_DATA is not None
+        return Path(TEST_DATA).resolve() / name
+
+    return folder
+
+
+# A test that uses one of these fixtures is left out where the folder is not there.
+for _name in DATA_SETS:
+    globals()[_name.replace("-", "_")] = _data_set(_name)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LEFT_OUT] = set()
+    if TEST_DATA is not None and not Path(TEST_DATA).is_dir():
+        raise pytest.UsageError(f"RECSYS_TEST_DATA: {TEST_DATA} is not a folder")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    absent = {
+        name.replace("-", "_")
+        for name in DATA_SETS
+        if TEST_DATA is None or not (Path(TEST_DATA) / name).is_dir()
+    }
+    left_out = [item for item in items if not absent.isdisjoint(getattr(item, "fixturenames", ()))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+        config.stash[LEFT_OUT] |= {item.nodeid for item in left_out}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # Only workers of pytest-xdist have an output, which travels to the process that reports.
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = sorted(session.config.stash[LEFT_OUT])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[LEFT_OUT] |= set(getattr(node, "workeroutput", {}).get("left_out", ()))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     if not BROWSER_TESTS:
         wanted = "playwright, axe-playwright-python and a Chromium (RECSYS_CHROMIUM)"
         terminalreporter.write_line(f"pages were not driven in a browser: that wants {wanted}")
+    if left_out := config.stash[LEFT_OUT]:
+        modules = sorted({nodeid.partition("::")[0] for nodeid in left_out})
+        terminalreporter.write_line(
+            f"tests of published data sets left out: {len(left_out)}, in {', '.join(modules)}; "
+            f"RECSYS_TEST_DATA=FOLDER runs them, with {', '.join(DATA_SETS)} in FOLDER"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-DATA = Path(__file__).resolve().parents[2] / "../shared/data/tutorial-products/sample-data.csv"
 PRODUCTS = """id,description
 10,blue cotton shirt
 20,"red cotton shirt, long"
@@ -278,10 +277,10 @@ def test_more_pairs_than_memory_is_meant_for(
     assert recsys("similar-text", write(), "-n", "1000000").code == 2
 
 
-@pytest.mark.skipif(not DATA.is_file(), reason="tutorial-products is not here")
-def test_the_figures_of_the_tutorial(recsys: Any) -> None:
+def test_the_figures_of_the_tutorial(recsys: Any, tutorial_products: Path) -> None:
+    products = str(tutorial_products / "sample-data.csv")
     found = recsys(
-        "similar-text", str(DATA), "--id", "id", "--text", "description",
+        "similar-text", products, "--id", "id", "--text", "description",
         "--of", "11", "-n", "5", "--json",
     ).json  # fmt: skip
     expected = [
@@ -293,6 +292,6 @@ def test_the_figures_of_the_tutorial(recsys: Any) -> None:
     ]
     names = [(row["id"], row["text"].split(" - ")[0], row["score"]) for row in found]
     assert names == [(i, name, pytest.approx(score, abs=1e-12)) for i, name, score in expected]
-    every = rows_of(recsys("similar-text", str(DATA), "-n", "3").out)
+    every = rows_of(recsys("similar-text", products, "-n", "3").out)
     assert len(every) == 3 * 500
     assert [row["similar_id"] for row in every if row["id"] == "11"] == ["419", "465", "348"]

@@ -3,7 +3,6 @@
 import csv
 import random
 import re
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +12,6 @@ from recsys.ingest.movielens.titles import split_title
 from recsys.storage.schema import versions
 from recsys.storage.server.engine import Database
 
-DATA = Path(__file__).resolve().parents[2] / "../shared/data/ml-latest-small"
 ADD = sa.text(
     "INSERT INTO recsys_store.movies (movie_id, title, original_title, year) "
     "VALUES (:movie_id, :title, :original, :year)"
@@ -328,11 +326,9 @@ REAL = [
 
 
 @pytest.fixture(scope="module")
-def real_titles():
+def real_titles(ml_latest_small):
     """Movies of a real edition, by their ids."""
-    if not DATA.is_dir():
-        pytest.skip("ml-latest-small is not here")
-    with (DATA / "movies.csv").open(encoding="utf-8") as lines:
+    with (ml_latest_small / "movies.csv").open(encoding="utf-8") as lines:
         return [row(int(each["movieId"]), each["title"]) for each in csv.DictReader(lines)]
 
 

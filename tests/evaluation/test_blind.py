@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from leak_probe import Source, check_blind
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.config.settings import RefreshSettings
 from recsys.domain import Interactions, ModelOutput
 from recsys.errors import EvaluationError
-from recsys.evaluation.leakage import Source, check_blind
 from recsys.evaluation.splits import Split, divided, random_split
 from recsys.jobs.evaluate import fit_options, lists_of, train_of
 from recsys.jobs.plan import Plan, plan

@@ -6,20 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from leak_probe import Fit, Source, Tagging, check_blind, scrambled, untested
 from scipy.sparse import csr_matrix
 
 from recsys.domain import TopN
 from recsys.errors import EvaluationError
-from recsys.evaluation.leakage import (
-    Fit,
-    Source,
-    Tagging,
-    check_blind,
-    check_split,
-    check_unseen,
-    scrambled,
-    untested,
-)
+from recsys.evaluation.leakage import check_split, check_unseen
 from recsys.evaluation.splits import Split, random_split, stratified_split
 
 USERS, ITEMS = 30, 20

@@ -18,9 +18,6 @@ from recsys.evaluation.rating import user_mean_fallback
 from recsys.evaluation.segments import movie_segments
 from recsys.evaluation.splits import Split, random_split, rows_of
 
-ML_100K = Path(__file__).resolve().parents[2] / "../shared/data/ml-100k"
-needs_ml_100k = pytest.mark.skipif(not ML_100K.is_dir(), reason="ml-100k is not here")
-
 
 @pytest.fixture(scope="module")
 def material() -> Material:
@@ -235,17 +232,16 @@ def test_average_of_folds() -> None:
 # --- the literature -------------------------------------------------------------------------------
 
 
-def ml_100k() -> tuple[csr_matrix, csr_matrix]:
-    columns = np.loadtxt(ML_100K / "u.data", dtype=np.int64, delimiter="\t")
+def ratings_of(folder: Path) -> tuple[csr_matrix, csr_matrix]:
+    columns = np.loadtxt(folder / "u.data", dtype=np.int64, delimiter="\t")
     ratings = csr_matrix((columns[:, 2].astype(float), (columns[:, 0] - 1, columns[:, 1] - 1)))
     ratings.sort_indices()
     return ratings, csr_matrix((ratings.shape[1], 1))
 
 
-@needs_ml_100k
-def test_popularity_as_the_literature_has_it() -> None:
+def test_popularity_as_the_literature_has_it(ml_100k: Path) -> None:
     """On ml-100k the most rated movies get an nDCG@10 of .25 by this protocol."""
-    ratings, genres = ml_100k()
+    ratings, genres = ratings_of(ml_100k)
     protocol = PROTOCOLS["recommenders-ml100k"]
     split = next(protocol.splits(Material(ratings)))
     assert split.test.nnz == 24_934
@@ -254,10 +250,9 @@ def test_popularity_as_the_literature_has_it() -> None:
     assert found["all", "ndcg@10"].value == pytest.approx(0.25, abs=0.01)
 
 
-@needs_ml_100k
-def test_the_official_pairs_of_ml_100k() -> None:
-    ratings, _ = ml_100k()
-    rows = np.loadtxt(ML_100K / "u1.test", dtype=np.int64, delimiter="\t")
+def test_the_official_pairs_of_ml_100k(ml_100k: Path) -> None:
+    ratings, _ = ratings_of(ml_100k)
+    rows = np.loadtxt(ml_100k / "u1.test", dtype=np.int64, delimiter="\t")
     material = Material(ratings, None, (rows[:, 0] - 1, rows[:, 1] - 1))
     protocol = PROTOCOLS["ml100k-u1"]
     split = next(protocol.splits(material))

@@ -18,9 +18,6 @@ from recsys.errors import DataError
 from recsys.ingest.tmdb.dataset import read_metadata
 from recsys.ingest.tmdb.python_literals import _as_json, parse_literal
 
-REAL = Path(__file__).resolve().parents[2] / "../shared/data/the-movies-dataset"
-needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not here")
-
 HEADER = (
     "adult,belongs_to_collection,budget,genres,homepage,id,imdb_id,original_language,"
     "original_title,overview,popularity,poster_path,production_companies,production_countries,"
@@ -689,9 +686,8 @@ def test_encrypted_zip_member_is_refused(tmp_path: Path) -> None:
 # --- the real files -------------------------------------------------------------------------------
 
 
-@needs_real
-def test_the_real_keywords() -> None:
-    found = read_metadata(REAL / "keywords.csv")
+def test_the_real_keywords(the_movies_dataset: Path) -> None:
+    found = read_metadata(the_movies_dataset / "keywords.csv")
     assert (found.rows_read, found.duplicates, found.rejected) == (46_419, 46_419 - 45_432, [])
     # One keyword of the 19,956 is a single no-break space.
     assert (len(found.keywords), len(found.movie_keywords)) == (19_955, 156_598)
@@ -709,16 +705,14 @@ def test_the_real_keywords() -> None:
     ]
 
 
-@needs_real
-def test_the_real_keywords_are_read_as_python_reads_them() -> None:
-    with (REAL / "keywords.csv").open(encoding="utf-8", newline="") as file:
+def test_the_real_keywords_are_read_as_python_reads_them(the_movies_dataset: Path) -> None:
+    with (the_movies_dataset / "keywords.csv").open(encoding="utf-8", newline="") as file:
         cells = [row[1] for row in csv.reader(file)][1::7]
     assert [parse_literal(cell) for cell in cells] == [ast.literal_eval(cell) for cell in cells]
 
 
-@needs_real
-def test_the_real_movies() -> None:
-    found = read_metadata(REAL / "movies_metadata.csv")
+def test_the_real_movies(the_movies_dataset: Path) -> None:
+    found = read_metadata(the_movies_dataset / "movies_metadata.csv")
     assert (found.rows_read, found.duplicates, found.rejected) == (5_000, 0, [])
     assert len({movie.tmdb_id for movie in found.movies}) == 5_000
     assert sum(movie.release_date is None for movie in found.movies) == 4

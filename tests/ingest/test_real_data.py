@@ -3,22 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from recsys.domain import Movie, User
 from recsys.ingest import read_dataset
 from recsys.ingest.movielens.rows import GENRES_100K
 
-DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 
-
-def needs(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(not (DATA / name).is_dir(), reason=f"{name} is not here")
-
-
-@needs("ml-latest-small")
-def test_ml_latest_small() -> None:
-    dataset = read_dataset(DATA / "ml-latest-small")
+def test_ml_latest_small(ml_latest_small: Path) -> None:
+    dataset = read_dataset(ml_latest_small)
     assert (dataset.edition, dataset.dialect) == ("ml-latest-small", "ml-csv")
     assert len(dataset.ratings) == 100_836
     assert len(np.unique(dataset.ratings.user_ids)) == 610
@@ -34,9 +26,8 @@ def test_ml_latest_small() -> None:
     assert matrix == Movie(2571, "The Matrix", "Matrix, The (1999)", 1999, genres, 133093, 603)
 
 
-@needs("ml-100k")
-def test_ml_100k() -> None:
-    dataset = read_dataset(DATA / "ml-100k")
+def test_ml_100k(ml_100k: Path) -> None:
+    dataset = read_dataset(ml_100k)
     assert (dataset.edition, dataset.dialect) == ("ml-100k", "ml-100k")
     assert len(dataset.ratings) == 100_000
     assert (len(dataset.users), len(dataset.movies)) == (943, 1_682)
@@ -45,15 +36,13 @@ def test_ml_100k() -> None:
     assert float(dataset.ratings.values.sum()) == 352_986.0
 
 
-@needs("ml-100k")
-def test_genres_of_ml_100k_are_those_of_its_list() -> None:
-    lines = (DATA / "ml-100k/u.genre").read_text().split()
+def test_genres_of_ml_100k_are_those_of_its_list(ml_100k: Path) -> None:
+    lines = (ml_100k / "u.genre").read_text().split()
     assert tuple(line.split("|")[0] for line in lines) == GENRES_100K
 
 
-@needs("tutorial-movies")
-def test_tutorial_movies() -> None:
-    dataset = read_dataset(DATA / "tutorial-movies")
+def test_tutorial_movies(tutorial_movies: Path) -> None:
+    dataset = read_dataset(tutorial_movies)
     assert (dataset.edition, dataset.dialect) == ("csv:tutorial-movies", "csv")
     assert (len(dataset.ratings) + dataset.duplicates, len(dataset.movies)) == (680, 34)
     assert dataset.rejected == []

@@ -1,5 +1,4 @@
 import hashlib
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -21,7 +20,6 @@ SELECT (SELECT count(*) FROM recsys_store.ratings), (SELECT count(*) FROM recsys
     (SELECT count(*) FROM recsys_store.movies), (SELECT count(*) FROM recsys_store.tags),
     (SELECT count(*) FROM recsys_store.ingests)
 """)
-SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
 HOLDING_STILL = """
 import pathlib, sys, time
 from recsys.jobs.ingest import ingest
@@ -357,17 +355,20 @@ def test_killed_in_the_middle_leaves_nothing(
 # --- the real data ---
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the data sets are not here")
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("ml-latest-small", (100_836, 610, 9_742)), ("ml-100k", (100_000, 943, 1_682))],
-)
-def test_the_real_data_sets(database, name, expected):
-    report = ingest(database, SHARED / name)
+def test_ml_latest_small(database, ml_latest_small):
+    check_edition(database, ml_latest_small, (100_836, 610, 9_742))
+
+
+def test_ml_100k(database, ml_100k):
+    check_edition(database, ml_100k, (100_000, 943, 1_682))
+
+
+def check_edition(database, folder, expected):
+    report = ingest(database, folder)
     assert counts(database)[:3] == expected
-    assert report.edition == name
+    assert report.edition == folder.name
     assert report.rejected == []
     assert report.counts.updated == report.counts.unchanged == 0
-    again = ingest(database, SHARED / name)
+    again = ingest(database, folder)
     assert again.no_change
     assert again.counts.unchanged == report.counts.inserted

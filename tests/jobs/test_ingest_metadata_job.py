@@ -7,7 +7,6 @@ from recsys.errors import DataError
 from recsys.jobs.ingest import ingest, ingest_metadata
 from recsys.storage.load.catalogue import Counts
 
-SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
 HEADER = (
     "adult,belongs_to_collection,budget,genres,homepage,id,imdb_id,original_language,"
     "original_title,overview,popularity,poster_path,production_companies,production_countries,"
@@ -101,14 +100,12 @@ def test_without_movies_there_is_nothing_to_describe(database, tmp_path):
     assert caught.value.hint == "load ratings first: recsys ingest"
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the data sets are not here")
-def test_the_real_files_describe_the_real_edition(database):
-    ingest(database, SHARED / "ml-latest-small")
-    folder = SHARED / "the-movies-dataset"
-    report = ingest_metadata(database, folder)
+def test_the_real_files_describe_the_real_edition(database, ml_latest_small, the_movies_dataset):
+    ingest(database, ml_latest_small)
+    report = ingest_metadata(database, the_movies_dataset)
     assert report.matched > 0
     assert (
         report.ingest.counts.inserted
         == rows_of(database, "SELECT count(*) FROM recsys_store.movie_metadata")[0][0]
     )
-    assert ingest_metadata(database, folder).ingest.no_change
+    assert ingest_metadata(database, the_movies_dataset).ingest.no_change

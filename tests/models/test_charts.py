@@ -14,8 +14,6 @@ from recsys.domain import Chart, Interactions, Votes
 from recsys.models.charts.build import count_votes, weighted_rating
 from recsys.models.registry import MODELS, FitOptions, make_config
 
-METADATA = Path(__file__).resolve().parents[2] / "../shared/data/the-movies-dataset"
-
 DAY = 86_400.0
 GENRES = ("Action", "Musical", "War")
 
@@ -162,10 +160,11 @@ TMDB = {
 }
 
 
-@pytest.mark.skipif(not METADATA.is_dir(), reason="the-movies-dataset is not here")
-def test_top_rated_of_the_movies_dataset() -> None:
+def test_top_rated_of_the_movies_dataset(the_movies_dataset: Path) -> None:
     columns = ["title", "vote_average", "vote_count"]
-    table = pd.read_csv(METADATA / "movies_metadata.csv", usecols=columns, low_memory=False)
+    table = pd.read_csv(
+        the_movies_dataset / "movies_metadata.csv", usecols=columns, low_memory=False
+    )
     (mean, least, qualified), leaders = TMDB[len(table)]
     counts, means = table["vote_count"].to_numpy(), table["vote_average"].to_numpy()
     known = ~np.isnan(means)

@@ -18,7 +18,6 @@ from recsys.ingest import read_dataset
 from recsys.models.charts.popular import liked
 from recsys.models.registry import MODELS, FitOptions, make_config
 
-SMALL = Path(__file__).resolve().parents[2] / "../shared/data/ml-latest-small"
 GENRES = ("Action", "Musical", "War")
 
 
@@ -216,8 +215,8 @@ def test_exploratory_without_years_or_scale() -> None:
         assert found.scores.tolist() == expected.scores.tolist()
 
 
-def small() -> tuple[Interactions, list[str]]:
-    dataset = read_dataset(SMALL)
+def small(folder: Path) -> tuple[Interactions, list[str]]:
+    dataset = read_dataset(folder)
     movies = sorted(dataset.movies, key=lambda movie: movie.movie_id)
     genres = tuple(sorted({genre for movie in movies for genre in movie.genres}))
     users, rows = np.unique(dataset.ratings.user_ids, return_inverse=True)
@@ -232,9 +231,8 @@ def small() -> tuple[Interactions, list[str]]:
     return data, [movie.title for movie in movies]
 
 
-@pytest.mark.skipif(not SMALL.is_dir(), reason="ml-latest-small is not here")
-def test_exploratory_covers_more_of_ml_latest_small() -> None:
-    data, titles = small()
+def test_exploratory_covers_more_of_ml_latest_small(ml_latest_small: Path) -> None:
+    data, titles = small(ml_latest_small)
     assert data.item_years is not None
 
     def first_ten(name: str) -> tuple[list[str], int, int, int]:

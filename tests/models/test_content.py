@@ -21,13 +21,8 @@ from recsys.models.content.text import text_vectors
 from recsys.models.content.vectors import nearest_items
 from recsys.models.registry import MODELS, FitOptions, make_config
 
-DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 WORDS = ("war", "Planet", "the", "of", "ape", "zwölf", "dawn", "x", "2001", "war-torn", "love")
 CONTENT = ("content_genres", "content_text", "content")
-
-
-def needs(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(not (DATA / name).is_dir(), reason=f"{name} is not here")
 
 
 def made_up_texts(count: int, seed: int) -> list[str]:
@@ -398,13 +393,13 @@ def nearest(
 
 
 @cache
-def edition(name: str) -> Dataset:
-    return read_dataset(DATA / name)
+def edition(folder: Path) -> Dataset:
+    return read_dataset(folder)
 
 
-def nearest_films(name: str, film: str, count: int) -> list[tuple[str, tuple[str, ...], float]]:
+def nearest_films(folder: Path, film: str, count: int) -> list[tuple[str, tuple[str, ...], float]]:
     """Title, genres and score of the nearest films of a real edition, in the order of its ids."""
-    dataset = edition(name)
+    dataset = edition(folder)
     movies = sorted(dataset.movies, key=lambda movie: movie.movie_id)
     titles = [movie.original_title for movie in movies]
     output = fit("content_genres", real_genres(dataset))
@@ -422,16 +417,14 @@ def real_genres(dataset: Dataset) -> Interactions:
     return interactions(csr_matrix((1, len(movies))), matrix, None)
 
 
-@needs("ml-latest-small")
-def test_saving_private_ryan_is_nearest_to_war_films() -> None:
-    found = nearest_films("ml-latest-small", "Saving Private Ryan (1998)", 50)
+def test_saving_private_ryan_is_nearest_to_war_films(ml_latest_small: Path) -> None:
+    found = nearest_films(ml_latest_small, "Saving Private Ryan (1998)", 50)
     assert all("War" in genres for _, genres, _ in found)
     assert found[0] == ("Braveheart (1995)", ("Action", "Drama", "War"), 1.0)
 
 
-@needs("ml-latest-small")
-def test_toy_story_is_nearest_to_films_of_its_genres() -> None:
-    found = nearest_films("ml-latest-small", "Toy Story (1995)", 10)
+def test_toy_story_is_nearest_to_films_of_its_genres(ml_latest_small: Path) -> None:
+    found = nearest_films(ml_latest_small, "Toy Story (1995)", 10)
     own = ("Adventure", "Animation", "Children", "Comedy", "Fantasy")
     assert {(genres, score) for _, genres, score in found} == {(own, 1.0)}
     assert [title for title, _, _ in found[:3]] == [
@@ -441,15 +434,13 @@ def test_toy_story_is_nearest_to_films_of_its_genres() -> None:
     ]
 
 
-if (DATA / "ml-1m").is_dir():
-
-    def test_the_nearest_of_two_films_in_ml_1m() -> None:
-        titles = {title for title, _, _ in nearest_films("ml-1m", "Toy Story (1995)", 30)}
-        assert {
-            "Aladdin and the King of Thieves (1996)",
-            "American Tail, An (1986)",
-            "Rugrats Movie, The (1998)",
-            "Bug's Life, A (1998)",
-        } <= titles
-        war = nearest_films("ml-1m", "Saving Private Ryan (1998)", 10)
-        assert all("War" in genres for _, genres, _ in war)
+def test_the_nearest_of_two_films_in_ml_1m(ml_1m: Path) -> None:
+    titles = {title for title, _, _ in nearest_films(ml_1m, "Toy Story (1995)", 30)}
+    assert {
+        "Aladdin and the King of Thieves (1996)",
+        "American Tail, An (1986)",
+        "Rugrats Movie, The (1998)",
+        "Bug's Life, A (1998)",
+    } <= titles
+    war = nearest_films(ml_1m, "Saving Private Ryan (1998)", 10)
+    assert all("War" in genres for _, genres, _ in war)

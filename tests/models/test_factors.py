@@ -17,12 +17,6 @@ from recsys.models.factors import bpr, mf, svd
 from recsys.models.registry import MODELS, FitOptions, make_config
 from recsys.numerics.prediction import predict_ratings
 
-DATA = Path(__file__).resolve().parents[2] / "../shared/data"
-
-
-def needs(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(not (DATA / name).is_dir(), reason=f"{name} is not here")
-
 
 def ratings(users: int, items: int, seed: int, density: float = 0.3) -> np.ndarray:
     random = np.random.default_rng(seed)
@@ -324,15 +318,14 @@ def test_mf_compares_by_the_sum_of_differences(k: int) -> None:
     assert lists.indices[lists.indptr[8] : lists.indptr[9]][:2].tolist() == [4, 20]
 
 
-def tutorial() -> csr_matrix:
+def tutorial(folder: Path) -> csr_matrix:
     """Return the tutorial's ratings; movie 1 has position 0."""
-    given = read_dataset(DATA / "tutorial-movies").ratings
+    given = read_dataset(folder).ratings
     return csr_matrix((given.values, (given.user_ids - 1, given.movie_ids - 1)))
 
 
-@needs("tutorial-movies")
-def test_mf_on_the_ratings_of_the_tutorial() -> None:
-    matrix = tutorial()
+def test_mf_on_the_ratings_of_the_tutorial(tutorial_movies: Path) -> None:
+    matrix = tutorial(tutorial_movies)
     assert matrix.shape == (100, 34)
     outputs = [fit("mf", matrix, holdout=0.3, seed=seed) for seed in range(10)]
     errors = [output.metrics[1].value for output in outputs]
@@ -347,9 +340,8 @@ def test_mf_on_the_ratings_of_the_tutorial() -> None:
         assert 9 in nearest  # Biker Gangs
 
 
-@needs("ml-100k")
-def test_mf_on_the_official_split_of_ml_100k() -> None:
-    base, test = (np.loadtxt(DATA / f"ml-100k/u1.{part}", int) for part in ("base", "test"))
+def test_mf_on_the_official_split_of_ml_100k(ml_100k: Path) -> None:
+    base, test = (np.loadtxt(ml_100k / f"u1.{part}", int) for part in ("base", "test"))
     values = base[:, 2].astype(float)
     data = interactions(csr_matrix((values, (base[:, 0] - 1, base[:, 1] - 1)), shape=(943, 1682)))
     output = MODELS["mf"].fit(data, mf.MfConfig(holdout=0), FitOptions())

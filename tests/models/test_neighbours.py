@@ -21,7 +21,6 @@ from recsys.numerics.prediction import predict_ratings
 
 SIMILARITIES = ("pearson", "cosine", "adjusted_cosine", "jaccard")
 CO_RATED = ("pearson", "adjusted_cosine", "jaccard")
-DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 
 
 def ratings(users: int, items: int, seed: int, density: float = 0.5) -> np.ndarray:
@@ -310,10 +309,9 @@ def test_defaults_of_user_knn() -> None:
     assert UserKnnConfig() == UserKnnConfig("pearson", 2, 100.0, 3)
 
 
-@pytest.mark.skipif(not (DATA / "ml-100k").is_dir(), reason="ml-100k is not here")
-def test_user_knn_predicts_ml_100k() -> None:
+def test_user_knn_predicts_ml_100k(ml_100k: Path) -> None:
     """Figures measured once, on the split the data set comes with."""
-    train, test = (np.loadtxt(DATA / "ml-100k" / name, np.int64) for name in ("u1.base", "u1.test"))
+    train, test = (np.loadtxt(ml_100k / name, np.int64) for name in ("u1.base", "u1.test"))
     where = train[:, 0] - 1, train[:, 1] - 1
     matrix = csr_matrix((train[:, 2].astype(float), where), shape=(943, 1682))
     data = Interactions(matrix, csr_matrix((1682, 0)), (), rating_range=(1.0, 5.0))
