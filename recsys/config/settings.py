@@ -20,6 +20,16 @@ from recsys.models.params import NOT_A_KEY, Bounds, Called, ModelName, Params
 
 CONFIG_NAME = "recsys.toml"
 SHORTEST_TOKEN = 16
+ENVIRONMENT: Mapping[str, str] = {
+    "RECSYS_HOME": "Folder of the embedded database and of downloads.",
+    "RECSYS_DATABASE_URL": "URL of a PostgreSQL server, version 15 or newer. Without it an "
+    "embedded server runs under `RECSYS_HOME`.",
+    "RECSYS_CONFIG": "Path of a `recsys.toml`.",
+    "RECSYS_MOVIELENS": "Folder, archive or CSV file that `recsys demo` loads.",
+    "RECSYS_API_TOKEN": "Token that `recsys serve` requires of requests that write: 16 or more "
+    "letters, digits or `-._~+/`. Without it such requests are refused.",
+}
+"""The variables that are read, with their meaning."""
 DEFAULT_MODELS = (
     "top_rated",
     "most_rated",
@@ -66,7 +76,7 @@ class GateSettings(Params):
 
 @dataclass(frozen=True, slots=True)
 class RefreshSettings(_Sourced):
-    """The `[refresh]` table, with `[gate]` and the `[models.NAME]` tables."""
+    """The `[refresh]` table: what a refresh computes and keeps."""
 
     models: tuple[ModelName, ...] = DEFAULT_MODELS
     """Models that a refresh computes, each named once."""
