@@ -13,7 +13,7 @@ from recsys.cli.options import LARGEST_ID, Count, Json, Model, User, recommender
 from recsys.errors import RecsysError, UnknownMovie
 from recsys.service import Recommender
 from recsys.service.prometheus import as_prometheus
-from recsys.service.types import Because, FoundMovie, Freshness, Movie, Status
+from recsys.service.types import Contribution, FoundMovie, Freshness, Movie, Status
 
 app = typer.Typer()
 
@@ -122,7 +122,7 @@ class _Reason:
     shared_tags: str
 
 
-def _reason(row: Because) -> _Reason:
+def _reason(row: Contribution) -> _Reason:
     return _Reason(
         row.because_title, row.rating, row.contribution, row.share,
         ", ".join(row.shared_genres), ", ".join(row.shared_tags),

@@ -73,7 +73,7 @@ async def _serve(listening: socket.socket, host: str, token: str | None) -> None
     from recsys.service import AsyncRecommender
     from recsys.web.app import create_app
 
-    async with await AsyncRecommender.connect() as recommender:
+    async with AsyncRecommender.connect() as recommender:
         config = uvicorn.Config(
             create_app(recommender, token=token),
             log_config=None,

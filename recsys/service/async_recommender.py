@@ -1,29 +1,28 @@
-"""The Python API for asyncio: what Recommender does, awaited."""
+"""The Python API for asyncio.
+
+The methods of both recommenders are the same but for `async` and `await`; a test compares them.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from datetime import datetime
-from types import TracebackType
-from typing import Self
 
-from recsys.config import settings
-from recsys.errors import StorageError
-from recsys.service.queries import catalogue, people, runs
-from recsys.service.queries.query import NO_CONTRACT, Answer, Question, Rows, is_empty
-from recsys.service.recommender import POOL_SIZE, TIMEOUT_S
-from recsys.service.run_types import Publication, PublishedModel, RunFigure
+from recsys.service.queries import catalogue, runs, users
+from recsys.service.queries.query import Rows
+from recsys.service.sessions import AsyncSession
 from recsys.service.types import (
-    Because,
     ChartEntry,
     ChartPlace,
+    Contribution,
+    Filters,
     FoundMovie,
     Freshness,
     Movie,
     MovieCard,
     MovieDetails,
+    Publication,
+    PublishedModel,
     PublishedRun,
     Rating,
     RatingScale,
@@ -31,6 +30,7 @@ from recsys.service.types import (
     Recommendation,
     Run,
     RunDifference,
+    RunFigure,
     RunRecord,
     SimilarMovie,
     SimilarUser,
@@ -38,53 +38,17 @@ from recsys.service.types import (
     UserStatus,
     VerifiedLists,
 )
-from recsys.storage.server.engine import Database, open_database
-from recsys.storage.server.pool import AsyncPool, PoolOptions
 
 
-class AsyncRecommender:
-    """Read what is published, from the tasks of one event loop; otherwise as Recommender."""
+class AsyncRecommender(AsyncSession):
+    """Read published results from the tasks of one event loop.
 
-    def __init__(
-        self,
-        database: Database,
-        owned: ExitStack | None = None,
-        options: PoolOptions | None = None,
-    ) -> None:
-        self._pool = AsyncPool(database.url, database.label, options or PoolOptions())
-        self._owned = owned or ExitStack()
+    Every method runs a query of the SQL contract and returns its rows. Every method raises
+    StorageError if the database fails; a read whose connection is lost is repeated once, a write
+    never. Methods that need published results raise NotPublished if there are none.
+    """
 
-    @classmethod
-    async def connect(
-        cls,
-        url: str | None = None,
-        *,
-        pool_size: int = POOL_SIZE,
-        timeout_s: float | None = TIMEOUT_S,
-        transaction_pooler: bool = False,
-    ) -> Self:
-        """As Recommender.connect, awaited: `async with await AsyncRecommender.connect() as ...`."""
-        current = settings.load()
-        options = PoolOptions(pool_size, timeout_s, transaction_pooler)
-        owned = ExitStack()
-        target = open_database(current.home, url or current.database_url)
-        return cls(await asyncio.to_thread(owned.enter_context, target), owned, options)
-
-    async def close(self) -> None:
-        """Let go of the database; the embedded server stops if nobody else uses it."""
-        await self._pool.close()
-        await asyncio.to_thread(self._owned.close)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
+    # --- users ---
 
     async def recommend(
         self,
@@ -96,68 +60,13 @@ class AsyncRecommender:
         year_from: int | None = None,
         year_to: int | None = None,
     ) -> Rows[Recommendation]:
-        """As Recommender.recommend."""
-        return await self._ask(people.recommend(user_id, n, model, genres, year_from, year_to))
+        """Return the top n movies for a user, best first.
 
-    async def similar(
-        self, movie_id: int, n: int = 10, *, model: str | None = None
-    ) -> Rows[SimilarMovie]:
-        """As Recommender.similar."""
-        return await self._ask(catalogue.similar(movie_id, n, model))
-
-    async def similar_by_model(self, movie_id: int, n: int = 10) -> Rows[SimilarMovie]:
-        """As Recommender.similar_by_model."""
-        return await self._ask(catalogue.similar_by_model(movie_id, n))
-
-    async def similar_users(
-        self, user_id: int, n: int = 10, *, model: str | None = None
-    ) -> Rows[SimilarUser]:
-        """As Recommender.similar_users."""
-        return await self._ask(people.similar_users(user_id, n, model))
-
-    async def predict_rating(
-        self, user_id: int, movie_id: int, *, model: str | None = None
-    ) -> float | None:
-        """As Recommender.predict_rating."""
-        return await self._ask(people.predict_rating(user_id, movie_id, model))
-
-    async def top_movies(
-        self, n: int = 10, *, genre: str | None = None, chart: str = "top_rated"
-    ) -> Rows[ChartEntry]:
-        """As Recommender.top_movies."""
-        return await self._ask(catalogue.top_movies(n, genre, chart))
-
-    async def charts(self, n: int = 10, *, by_genre: str | None = None) -> Rows[ChartPlace]:
-        """As Recommender.charts."""
-        return await self._ask(catalogue.charts(n, by_genre))
-
-    async def search(self, query: str, n: int = 10) -> Rows[FoundMovie]:
-        """As Recommender.search."""
-        return await self._ask(catalogue.search(query, n))
-
-    async def movie(self, movie_id: int) -> Movie:
-        """As Recommender.movie."""
-        return await self._ask(catalogue.movie(movie_id))
-
-    async def movie_details(self, movie_id: int) -> MovieDetails:
-        """As Recommender.movie_details."""
-        return await self._ask(catalogue.movie_details(movie_id))
-
-    async def movie_cards(self, movie_ids: Sequence[int]) -> Rows[MovieCard]:
-        """As Recommender.movie_cards."""
-        return await self._ask(catalogue.movie_cards(movie_ids))
-
-    async def ratings(self, user_id: int, n: int = 10) -> Rows[Rating]:
-        """As Recommender.ratings."""
-        return await self._ask(people.ratings(user_id, n))
-
-    async def a_user(self, *, at_random: bool = False) -> int:
-        """As Recommender.a_user."""
-        return await self._ask(people.a_user(at_random))
-
-    async def rating_scale(self) -> RatingScale:
-        """As Recommender.rating_scale."""
-        return await self._ask(people.rating_scale())
+        A user without ratings gets a chart. Raises ConfigError for an unknown genre and for a model
+        that is not published.
+        """
+        filters = Filters(n, model, genres, year_from, year_to)
+        return await self._run(users.recommend(user_id, filters))
 
     async def recommend_for(
         self,
@@ -169,88 +78,197 @@ class AsyncRecommender:
         year_from: int | None = None,
         year_to: int | None = None,
     ) -> Rows[Recommendation]:
-        """As Recommender.recommend_for."""
-        return await self._ask(people.recommend_for(ratings, n, model, genres, year_from, year_to))
+        """Return the top n movies for someone with these ratings by movie id, and store nothing.
+
+        Raises UnknownMovie, and ConfigError for a rating outside the scale, for an unknown genre
+        and for a model that is not published.
+        """
+        filters = Filters(n, model, genres, year_from, year_to)
+        return await self._run(users.recommend_for(ratings, filters))
 
     async def explain(
         self, user_id: int, movie_id: int, *, model: str | None = None
-    ) -> Rows[Because]:
-        """As Recommender.explain."""
-        return await self._ask(people.explain(user_id, movie_id, model))
+    ) -> Rows[Contribution]:
+        """Return what each rated movie contributes to the score of a movie, largest first.
+
+        Raises UnknownMovie, and ConfigError for a model that is not published.
+        """
+        return await self._run(users.explain(user_id, movie_id, model))
 
     async def reasons(
         self, user_id: int, movie_ids: Sequence[int], n: int = 1, *, model: str | None = None
     ) -> Rows[Reason]:
-        """As Recommender.reasons."""
-        return await self._ask(people.reasons(user_id, movie_ids, n, model))
+        """Return the n rated movies that contribute most to each of several movies.
+
+        Raises UnknownMovie, and ConfigError for a model that is not published.
+        """
+        return await self._run(users.reasons(user_id, movie_ids, n, model))
+
+    async def predict_rating(
+        self, user_id: int, movie_id: int, *, model: str | None = None
+    ) -> float | None:
+        """Return the rating that a user would give a movie, on the scale of the ratings.
+
+        None if there is too little data for a prediction. Raises UnknownMovie, and ConfigError for
+        a model that is not published or does not predict ratings.
+        """
+        return await self._run(users.predict_rating(user_id, movie_id, model))
+
+    async def similar_users(
+        self, user_id: int, n: int = 10, *, model: str | None = None
+    ) -> Rows[SimilarUser]:
+        """Return the n users with the most similar taste, nearest first.
+
+        Empty if the user has no neighbours. Raises ConfigError for a model that is not published or
+        does not compare users.
+        """
+        return await self._run(users.similar_users(user_id, n, model))
+
+    async def ratings(self, user_id: int, n: int = 10) -> Rows[Rating]:
+        """Return the n highest ratings of a user, latest first among equal ones.
+
+        Empty for an unknown user.
+        """
+        return await self._run(users.ratings(user_id, n))
 
     async def user_status(self, user_id: int) -> UserStatus:
-        """As Recommender.user_status."""
-        return await self._ask(people.user_status(user_id))
+        """Return how a user gets recommendations at the moment, and why."""
+        return await self._run(users.user_status(user_id))
+
+    async def a_user(self, *, at_random: bool = False) -> int:
+        """Return the id of an example user with about a hundred ratings, or of a random one.
+
+        Raises NotPublished if there are no ratings.
+        """
+        return await self._run(users.a_user(at_random))
+
+    async def rating_scale(self) -> RatingScale:
+        """Return the lowest and the highest rating of the scale."""
+        return await self._run(users.rating_scale())
 
     async def rate(self, user_id: int, movie_id: int, rating: float) -> None:
-        """As Recommender.rate."""
-        await self._ask(people.rate(user_id, movie_id, rating))
+        """Store a rating; the next call of `recommend` takes it into account.
+
+        Adds the user if necessary and replaces an earlier rating. Raises UnknownMovie, and
+        ConfigError for a rating outside the scale.
+        """
+        await self._run(users.rate(user_id, movie_id, rating))
 
     async def block(self, user_id: int, movie_id: int, until: datetime | None = None) -> None:
-        """As Recommender.block."""
-        await self._ask(people.block(user_id, movie_id, until))
+        """Exclude a movie from the recommendations of a user, for good or until a given time.
+
+        A time in the past lifts the block. Raises UnknownMovie.
+        """
+        await self._run(users.block(user_id, movie_id, until))
+
+    # --- movies ---
+
+    async def search(self, query: str, n: int = 10) -> Rows[FoundMovie]:
+        """Return the n movies whose titles match best; misspelt words match as well."""
+        return await self._run(catalogue.search(query, n))
+
+    async def movie(self, movie_id: int) -> Movie:
+        """Return a movie with its current ratings; raises UnknownMovie."""
+        return await self._run(catalogue.movie(movie_id))
+
+    async def movie_details(self, movie_id: int) -> MovieDetails:
+        """Return the metadata of a movie; raises UnknownMovie."""
+        return await self._run(catalogue.movie_details(movie_id))
+
+    async def movie_cards(self, movie_ids: Sequence[int]) -> Rows[MovieCard]:
+        """Return what lists show of these movies, in the given order, without unknown ones."""
+        return await self._run(catalogue.movie_cards(movie_ids))
+
+    async def similar(
+        self, movie_id: int, n: int = 10, *, model: str | None = None
+    ) -> Rows[SimilarMovie]:
+        """Return the n movies most similar to a movie, nearest first.
+
+        Empty if the movie has no neighbours. Raises UnknownMovie, and ConfigError for a model that
+        is not published or does not compare movies.
+        """
+        return await self._run(catalogue.similar(movie_id, n, model))
+
+    async def similar_by_model(self, movie_id: int, n: int = 10) -> Rows[SimilarMovie]:
+        """Return the n most similar movies by each published model, the default model first.
+
+        Empty if nothing is published. Raises UnknownMovie.
+        """
+        return await self._run(catalogue.similar_by_model(movie_id, n))
+
+    async def top_movies(
+        self, n: int = 10, *, genre: str | None = None, chart: str = "top_rated"
+    ) -> Rows[ChartEntry]:
+        """Return the first n movies of a chart, of all genres or of one.
+
+        Raises ConfigError for an unknown chart or genre.
+        """
+        return await self._run(catalogue.top_movies(n, genre, chart))
+
+    async def charts(self, n: int = 10, *, by_genre: str | None = None) -> Rows[ChartPlace]:
+        """Return the first n movies of every chart; of the chart `by_genre` also those per genre.
+
+        Empty if nothing is published.
+        """
+        return await self._run(catalogue.charts(n, by_genre))
+
+    # --- runs and published state ---
+
+    async def status(self) -> Status:
+        """Return what the database contains, what is published and how the last refresh ended."""
+        return await self._run(runs.status())
+
+    async def published(self) -> PublishedRun:
+        """Return the published run; raises NotPublished if there is none."""
+        return await self._run(runs.published())
+
+    async def models(self) -> Rows[PublishedModel]:
+        """Return the models of the published run, the default model first.
+
+        Raises NotPublished if there is no published run.
+        """
+        return await self._run(runs.models())
 
     async def freshness(self, *, count_ratings: bool = True) -> Rows[Freshness]:
-        """As Recommender.freshness."""
-        return await self._ask(runs.freshness(count_ratings))
+        """Return age and staleness of each kind of published result.
+
+        Counting the ratings since the run reads all of them; `count_ratings=False` leaves that out.
+        """
+        return await self._run(runs.freshness(count_ratings))
+
+    async def publications(self, n: int = 20) -> Rows[Publication]:
+        """Return the n latest entries of the publication log, latest first."""
+        return await self._run(runs.publications(n))
+
+    async def figures(self, n: int = 20) -> Rows[RunFigure]:
+        """Return the metrics over all users of the n latest runs, by metric and model.
+
+        The figures of one metric and model are in the order of the runs.
+        """
+        return await self._run(runs.figures(n))
+
+    async def runs(self, n: int = 20) -> Rows[Run]:
+        """Return the n latest refreshes and evaluations, latest first."""
+        return await self._run(runs.runs(n))
+
+    async def run(self, run_id: int) -> RunRecord:
+        """Return the full record of a run; raises RunError if there is no such run."""
+        return await self._run(runs.run(run_id))
+
+    async def compare_runs(self, a: int, b: int, k: int = 10) -> Rows[RunDifference]:
+        """Compare the top k of the lists, the row counts and the metrics of run b with run a.
+
+        Raises RunError for a run without results to compare, and ConfigError for a k that is not
+        between 1 and 1000.
+        """
+        return await self._run(runs.compare_runs(a, b, k))
 
     async def verify_lists(
         self, run_id: int | None = None, users: int | None = 1000
     ) -> Rows[VerifiedLists]:
-        """As Recommender.verify_lists."""
-        return await self._ask(runs.verify_lists(run_id, users))
+        """Compare stored lists with lists recomputed from the stored similarities.
 
-    async def status(self) -> Status:
-        """As Recommender.status."""
-        return await self._ask(runs.status())
-
-    async def published(self) -> PublishedRun:
-        """As Recommender.published."""
-        return await self._ask(runs.published())
-
-    async def models(self) -> Rows[PublishedModel]:
-        """As Recommender.models."""
-        return await self._ask(runs.models())
-
-    async def publications(self, n: int = 20) -> Rows[Publication]:
-        """As Recommender.publications."""
-        return await self._ask(runs.publications(n))
-
-    async def figures(self, n: int = 20) -> Rows[RunFigure]:
-        """As Recommender.figures."""
-        return await self._ask(runs.figures(n))
-
-    async def runs(self, n: int = 20) -> Rows[Run]:
-        """As Recommender.runs."""
-        return await self._ask(runs.runs(n))
-
-    async def run(self, run_id: int) -> RunRecord:
-        """As Recommender.run."""
-        return await self._ask(runs.run(run_id))
-
-    async def compare_runs(self, a: int, b: int, k: int = 10) -> Rows[RunDifference]:
-        """As Recommender.compare_runs."""
-        return await self._ask(runs.compare_runs(a, b, k))
-
-    def pool_stats(self) -> dict[str, int]:
-        """As Recommender.pool_stats."""
-        return self._pool.stats()
-
-    async def _ask(self, question: Question[Answer]) -> Answer:
-        try:
-            found = await self._pool.fetch(
-                question.statements, question.values, again=not question.writes
-            )
-        except StorageError as exc:
-            empty = exc.sqlstate in NO_CONTRACT and await self._ask(is_empty())
-            raise question.error(exc, empty=empty) from exc
-        answer = question.answer(found)
-        if question.if_nothing is not None and (answer is None or answer == []):
-            await self._ask(question.if_nothing)
-        return answer
+        Checks the published run unless `run_id` names another, and as many users as given, None for
+        all of them. Raises RunError for a run without results.
+        """
+        return await self._run(runs.verify_lists(run_id, users))

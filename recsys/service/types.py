@@ -1,10 +1,30 @@
-"""What the service answers with: rows of the contract, their fields named as its columns."""
+"""Result types of the Python API: rows of the SQL contract, with its column names as fields."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Filters:
+    """How many recommendations to return, by which model, and from which movies.
+
+    `vars(filters)` gives the keyword arguments of `recommend` and `recommend_for`.
+    """
+
+    n: int = 10
+    model: str | None = None
+    """None means the default model of the published run."""
+    genres: Sequence[str] | None = None
+    """Keep movies that have any of these genres; None or empty keeps all of them."""
+    year_from: int | None = None
+    year_to: int | None = None
+
+
+# --- recommendations ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +34,144 @@ class Recommendation:
     title: str
     score: float
     source: str
-    """stored, live, content or popular: where the row comes from."""
+    """Where the row comes from: stored, live, content or popular."""
     model: str
-    """The model that gave the row: of a hybrid, the one it took it from."""
+    """The model that scored the row; for a hybrid, the part that contributed it."""
     run_id: int
     label: str | None = None
-    """The score in words, where the model has such: strongly recommended and so on."""
+    """The score in words, such as "strongly recommended", if the model defines labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """How much one rated movie adds to the score of a recommended movie."""
+
+    because_movie_id: int | None
+    """None if no rated movie contributes, as with a chart."""
+    because_title: str | None
+    rating: float | None
+    similarity: float | None
+    contribution: float | None
+    share: float | None
+    """The contribution as a fraction of all contributions."""
+    score: float
+    source: str
+    model: str
+    exact: bool
+    """Whether the contributions add up to the score."""
+    shared_genres: list[str]
+    shared_tags: list[str]
+    run_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A rated movie that contributes to one of several recommended movies."""
+
+    movie_id: int
+    because_movie_id: int
+    because_title: str
+    rating: float
+    share: float | None
+
+
+# --- users ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarUser:
+    rank: int
+    user_id: int
+    score: float
+    common_ratings: int
+    """Movies that both users have rated."""
+    model: str
+    run_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    user_id: int
+    movie_id: int
+    title: str
+    rating: float
+    rated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RatingScale:
+    rating_min: float | None
+    """None if no ratings have been ingested."""
+    rating_max: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserStatus:
+    """How a user gets recommendations at the moment."""
+
+    status: str
+    """personalised, live, cold_start or unknown_user."""
+    ratings: int
+    ratings_since_run: int | None
+    run_age: timedelta | None
+    run_id: int | None
+    explanation: str
+
+
+# --- movies and charts ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Movie:
+    """A movie of the catalogue with its current ratings."""
+
+    movie_id: int
+    title: str
+    year: int | None
+    genres: list[str]
+    ratings_count: int
+    ratings_mean: float | None
+    """None if the movie has no ratings."""
+    imdb_id: str | None
+    tmdb_id: int | None
+    poster_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MovieDetails:
+    """Metadata of a movie; None or empty if unknown."""
+
+    movie_id: int
+    tagline: str | None
+    overview: str | None
+    release_date: date | None
+    runtime: float | None
+    """Minutes."""
+    original_language: str | None
+    """ISO 639-1 code."""
+    collection: str | None
+    directors: list[str]
+    actors: list[str]
+    """The first ten in billing order."""
+    keywords: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MovieCard:
+    """The fields of a movie that lists of movies show."""
+
+    movie_id: int
+    title: str
+    year: int | None
+    genres: list[str]
+    poster_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMovie:
+    movie_id: int
+    title: str
+    year: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,100 +185,32 @@ class SimilarMovie:
 
 
 @dataclass(frozen=True, slots=True)
-class SimilarUser:
-    rank: int
-    user_id: int
-    score: float
-    common_ratings: int
-    """Movies both have rated."""
-    model: str
-    run_id: int
-
-
-@dataclass(frozen=True, slots=True)
 class ChartEntry:
+    """One row of a single chart."""
+
     rank: int
     movie_id: int
     title: str
     score: float
     votes: int
     mean_rating: float | None
-    """None: nobody has rated it."""
+    """None if the movie has no ratings."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChartPlace:
-    """A place in one of several charts."""
+    """One row of several charts: the place of a movie in one of them."""
 
     chart: str
     genre: str | None
-    """None: of all movies."""
+    """None in a chart of all genres."""
     rank: int
     movie_id: int
     votes: int
     mean_rating: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class FoundMovie:
-    movie_id: int
-    title: str
-    year: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Movie:
-    """A movie of the catalogue, its ratings as of now."""
-
-    movie_id: int
-    title: str
-    year: int | None
-    genres: list[str]
-    ratings_count: int
-    ratings_mean: float | None
-    """None: nobody has rated it."""
-    imdb_id: str | None
-    tmdb_id: int | None
-    poster_url: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class MovieDetails:
-    """What metadata says of a movie; None and empty where there is none."""
-
-    movie_id: int
-    tagline: str | None
-    overview: str | None
-    release_date: date | None
-    runtime: float | None
-    """Minutes."""
-    original_language: str | None
-    """ISO 639-1 code."""
-    collection: str | None
-    directors: list[str]
-    actors: list[str]
-    """The first ten."""
-    keywords: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class MovieCard:
-    """What is shown of a movie in a list of them."""
-
-    movie_id: int
-    title: str
-    year: int | None
-    genres: list[str]
-    poster_url: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Rating:
-    user_id: int
-    movie_id: int
-    title: str
-    rating: float
-    rated_at: datetime | None
+# --- published state ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,73 +220,50 @@ class PublishedRun:
     models: list[str]
     published_at: datetime
     age_seconds: float
+    """Seconds since publication."""
     ratings_count: int
     users_count: int
     movies_count: int
     seconds: float
+    """How long the run took."""
     peak_memory_mb: int
 
 
 @dataclass(frozen=True, slots=True)
-class Because:
-    """What one rated movie adds to the score of another."""
-
-    because_movie_id: int | None
-    """None: no rated movie leads to it, as with a chart."""
-    because_title: str | None
-    rating: float | None
-    similarity: float | None
-    contribution: float | None
-    share: float | None
-    score: float
-    source: str
+class PublishedModel:
     model: str
-    exact: bool
-    """Whether the score is the sum of the contributions and nothing else."""
-    shared_genres: list[str]
-    shared_tags: list[str]
-    run_id: int
+    kind: str
+    """chart, similarity or personal."""
+    score_meaning: str
+    description: str
+    prediction: str | None
+    """How it predicts ratings: factors, user_neighbours, movie_neighbours; None if it does not."""
+    is_default: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """A rated movie that leads to another, as one of several are explained."""
+class Publication:
+    """An entry of the publication log."""
 
-    movie_id: int
-    because_movie_id: int
-    because_title: str
-    rating: float
-    share: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class RatingScale:
-    rating_min: float | None
-    """None: nothing has been ingested."""
-    rating_max: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class UserStatus:
-    status: str
-    """personalised, live, cold_start or unknown_user."""
-    ratings: int
-    ratings_since_run: int | None
-    run_age: timedelta | None
+    publication_id: int
     run_id: int | None
-    explanation: str
+    """None if the published run was withdrawn."""
+    action: str
+    published_at: datetime
+    reason: str | None
+    published_by: str
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Whether what readers see of one kind of result is fresh."""
+    """Age and staleness of one kind of published result."""
 
     artefact: str
     run_id: int | None
-    """None: nothing is published."""
+    """None if nothing is published."""
     published_at: datetime | None
     age_seconds: float | None
-    """Since the run read."""
+    """Seconds since the run read the ratings."""
     max_age_seconds: float | None
     ratings_since: int | None
     last_attempt_at: datetime | None
@@ -213,27 +274,29 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedLists:
-    """Stored lists of a model beside what its similarities lead to."""
+    """Stored lists of a model compared with lists recomputed from its similarities."""
 
     model: str
     users: int
     stored: int
     recomputed: int
     missing: int
-    """Rows that should be stored and are not."""
+    """Rows that should be stored but are not."""
     extra: int
-    """Rows that are stored and should not be."""
+    """Rows that are stored but should not be."""
     run_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
+    """Contents of the database, the published run and the latest refresh."""
+
     edition: str | None
-    """None: nothing has been ingested."""
+    """None if nothing has been ingested."""
     last_ingest_at: datetime | None
     ratings: int
     users: int
-    """People who have rated."""
+    """Users who have rated."""
     movies: int
     published: PublishedRun | None
     last_run_id: int | None
@@ -241,21 +304,24 @@ class Status:
     last_run_error: str | None
 
 
+# --- runs -----------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     run_id: int
     kind: str
-    """refresh, or evaluation, which has figures but no results."""
+    """refresh, or evaluation, which has metrics but no results."""
     scope: str | None
-    """full, models (some, for trying out) or users (changed lists); None: an evaluation."""
+    """full, models (a trial of some models) or users (changed lists only); None for evaluations."""
     base_run_id: int | None
-    """Of scope users the full run whose other results it took over."""
+    """For scope users, the full run that supplies all other results."""
     state: str
     published: bool
     refused: str | None
     started_at: datetime
     seconds: float | None
-    """None: it is running."""
+    """None while the run is in progress."""
     ratings_count: int | None
     models: list[str]
     run_size: int
@@ -286,6 +352,20 @@ class RunMetric:
 
 
 @dataclass(frozen=True, slots=True)
+class RunFigure:
+    """One metric over all users, in one of several runs."""
+
+    run_id: int
+    started_at: datetime
+    model: str
+    protocol: str
+    metric: str
+    value: float
+    ci_low: float | None
+    ci_high: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunPublication:
     publication_id: int
     action: str
@@ -296,7 +376,7 @@ class RunPublication:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """All that is known of a run; what it had not come to yet is None."""
+    """The full record of a run; fields it has not reached yet are None."""
 
     run_id: int
     kind: str
@@ -333,6 +413,8 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunDifference:
+    """One difference between run a and run b."""
+
     part: str
     """lists, rows or metrics."""
     model: str
@@ -342,5 +424,5 @@ class RunDifference:
     value_a: float | None
     value_b: float | None
     value: float
-    """What compares the two runs: b less a where both have a figure."""
+    """The comparison itself; b minus a if both runs have the metric."""
     n: int | None

@@ -1,1 +1,1 @@
-"""The Python API by HTTP: every route asks the AsyncRecommender and answers with its JSON."""
+"""The web application: a JSON API and pages over the AsyncRecommender."""

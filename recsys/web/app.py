@@ -1,4 +1,4 @@
-"""The web application: routes, what holds for all of them, and the recommender they ask."""
+"""The web application: JSON API, pages and middleware over one recommender."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from recsys.service.async_recommender import AsyncRecommender
 from recsys.web.api import health, openapi
 from recsys.web.api import routes as api_routes
 from recsys.web.middleware import errors, metrics
-from recsys.web.middleware.security import BoundedBodies, SafeHeaders
+from recsys.web.middleware.security import BodyLimitMiddleware, SecurityHeadersMiddleware
 from recsys.web.pages import problems
 from recsys.web.pages import routes as page_routes
 
 
 def create_app(recommender: AsyncRecommender | None = None, *, token: str | None = None) -> FastAPI:
-    """Return the app: it asks this recommender, or connects as the settings say while it runs.
+    """Create the app over a recommender, or over one that it connects itself while it runs.
 
-    `token`: what requests that write must show; None refuses them all.
+    Requests that write must send `token`; None turns writing off.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if recommender is not None:
-            _ask(app, recommender)
+            _use(app, recommender)
             yield
             return
-        async with await AsyncRecommender.connect() as connected:
-            _ask(app, connected)
+        async with AsyncRecommender.connect() as connected:
+            _use(app, connected)
             yield
 
     app = FastAPI(
         title="recsys",
         version=version("recsys"),
         lifespan=lifespan,
-        # They would load their scripts from somebody else's server.
+        # They load their scripts from a CDN, which the security headers forbid.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -47,18 +47,19 @@ def create_app(recommender: AsyncRecommender | None = None, *, token: str | None
     app.state.metrics = metrics.Metrics()
     for part in (api_routes, health, metrics, page_routes):
         app.include_router(part.router)
-    errors.handle(app)
-    problems.show(app)
-    openapi.describe(app)
-    # The last one added is the first to see a request.
-    app.add_middleware(BoundedBodies)
-    app.add_middleware(errors.Unexpected)
-    app.add_middleware(metrics.Counted, metrics=app.state.metrics)
-    app.add_middleware(SafeHeaders)
+    errors.add_handlers(app)
+    problems.add_error_pages(app)
+    openapi.use_problem_details(app)
+    # The middleware added last sees a request first.
+    app.add_middleware(BodyLimitMiddleware)
+    app.add_middleware(errors.ErrorMiddleware)
+    app.add_middleware(metrics.MetricsMiddleware, metrics=app.state.metrics)
+    app.add_middleware(SecurityHeadersMiddleware)
     return app
 
 
-def _ask(app: FastAPI, recommender: AsyncRecommender) -> None:
+def _use(app: FastAPI, recommender: AsyncRecommender) -> None:
     app.state.recommender = recommender
-    app.state.lately = health.Lately(partial(recommender.freshness, count_ratings=False))
-    app.state.metrics.watch(recommender)
+    read = partial(recommender.freshness, count_ratings=False)
+    app.state.freshness = health.FreshnessCache(read)
+    app.state.metrics.add_pool(recommender)

@@ -23,7 +23,7 @@ from typing import Any
 import psycopg
 
 from recsys import Recommender
-from recsys.service.queries.people import RECOMMEND
+from recsys.service.queries.users import RECOMMEND
 from recsys.storage.server.embedded import EmbeddedServer
 
 THREADS = 8

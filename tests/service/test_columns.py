@@ -1,4 +1,4 @@
-"""Rows are taken by their order: what is selected are the fields of what it becomes."""
+"""Rows become results by position: the selected columns are the fields of the result type."""
 
 from dataclasses import fields, is_dataclass
 
@@ -35,32 +35,32 @@ CALLS = {
 
 
 @pytest.fixture
-def asked(everything_database, monkeypatch):
-    """Answer a question, and tell its query and values as well."""
-    questions = []
+def call(everything_database, monkeypatch):
+    """Call a method; return its result and the query that it ran first."""
+    queries = []
 
-    def remember(self, question):
-        questions.append(question)
-        return ask(self, question)
+    def record(self, query):
+        queries.append(query)
+        return run(self, query)
 
-    ask = Recommender._ask
-    monkeypatch.setattr(Recommender, "_ask", remember)
+    run = Recommender._run
+    monkeypatch.setattr(Recommender, "_run", record)
     service = Recommender(everything_database)
 
-    def answer(name, arguments):
-        return getattr(service, name)(*arguments), questions[0]
+    def call(name, arguments):
+        return getattr(service, name)(*arguments), queries[0]
 
-    return answer
+    return call
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_the_columns_are_the_fields(asked, everything_database, name):
-    answer, question = asked(name, CALLS[name])
-    kind = answer.kind if isinstance(answer, Rows) else type(answer)
+def test_selected_columns_are_the_fields(call, everything_database, name):
+    result, query = call(name, CALLS[name])
+    kind = result.kind if isinstance(result, Rows) else type(result)
     assert is_dataclass(kind)
-    [statement] = question.statements
+    [statement] = query.statements
     with everything_database.snapshot() as connection:
         cursor = connection.connection.cursor()
-        cursor.execute(statement.query, question.values)
+        cursor.execute(statement.query, query.params)
         columns = [column.name for column in cursor.description]
     assert columns == [field.name for field in fields(kind)]

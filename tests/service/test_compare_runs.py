@@ -1,4 +1,4 @@
-"""Runs in the Python API: listed, told in full, compared."""
+"""Runs in the Python API: lists, full records, comparisons."""
 
 from dataclasses import asdict
 
@@ -17,7 +17,7 @@ OTHER = {"als": {"factors": 2, "iterations": 1}}
 
 @pytest.fixture
 def service(refreshed_database):
-    """Run 1 published, run 2 of two models tried out."""
+    """A database with run 1 published and run 2, a trial of two models."""
     settings = RefreshSettings(seed=5, threads=1, parameters=OTHER)
     refresh(refreshed_database, plan(settings, ["als", "top_rated"]))
     return Recommender(refreshed_database)
@@ -28,7 +28,7 @@ def rows_of(database, query):
         return [dict(row) for row in connection.execute(sa.text(query)).mappings()]
 
 
-def test_what_the_contract_says_of_two_runs(service, refreshed_database):
+def test_runs_are_those_of_the_contract(service, refreshed_database):
     runs = {run["run_id"]: run for run in rows_of(refreshed_database, "SELECT * FROM recsys.runs")}
     sizes = rows_of(
         refreshed_database, "SELECT recsys.run_size(1) AS one, recsys.run_size(2) AS two"
@@ -39,15 +39,15 @@ def test_what_the_contract_says_of_two_runs(service, refreshed_database):
     assert [latest.run_size, first.run_size] == [sizes[0]["two"], sizes[0]["one"]]
     assert 0 < latest.run_size < first.run_size
     for run in (latest, first):
-        given = asdict(run)
-        del given["models"], given["run_size"]
-        assert given == {name: runs[run.run_id][name] for name in given}
+        columns = asdict(run)
+        del columns["models"], columns["run_size"]
+        assert columns == {name: runs[run.run_id][name] for name in columns}
     assert service.runs(1) == [latest]
     assert service.runs(0) == []
 
-    told = asdict(service.run(1))
-    lists = {name: told.pop(name) for name in ("stages", "metrics", "publications", "run_size")}
-    assert told == runs[1]
+    record = asdict(service.run(1))
+    lists = {name: record.pop(name) for name in ("stages", "metrics", "publications", "run_size")}
+    assert record == runs[1]
     assert lists["run_size"] == first.run_size
     for name, view, order in (
         ("stages", "run_stages", "position"),
@@ -64,7 +64,7 @@ def test_what_the_contract_says_of_two_runs(service, refreshed_database):
     assert service.run(2).publications == []
 
 
-def test_compared_as_the_contract_compares(service, refreshed_database):
+def test_compare_runs_is_that_of_the_contract(service, refreshed_database):
     for call, arguments in (("2, 1", (2, 1)), ("1, 2, 3", (1, 2, 3))):
         query = f"SELECT * FROM recsys.compare_runs({call})"
         found = [asdict(row) for row in service.compare_runs(*arguments)]
@@ -74,7 +74,7 @@ def test_compared_as_the_contract_compares(service, refreshed_database):
     assert (overlap["metric"], overlap["n"], 0 < overlap["value"] < 1) == ("overlap@3", 80, True)
 
 
-def test_what_cannot_be_compared(service):
+def test_runs_that_cannot_be_compared(service):
     for call, kind, message, hint in (
         (lambda: service.run(9), RunError, "there is no run 9", "recsys.runs holds every run"),
         (
@@ -112,7 +112,7 @@ def test_pruned_and_failed_runs(service, refreshed_database):
         assert str(caught.value) == message
 
 
-def test_nothing_is_there(empty_database, database):
+def test_empty_databases(empty_database, database):
     for call in ("runs", "run", "compare_runs"):
         arguments = {"runs": (), "run": (1,), "compare_runs": (1, 2)}[call]
         with pytest.raises(NotPublished):

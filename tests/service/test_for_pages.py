@@ -1,4 +1,4 @@
-"""What the recommender tells pages, against the contract, asked directly."""
+"""Methods that the pages use, compared with the SQL contract."""
 
 from dataclasses import asdict
 
@@ -21,11 +21,11 @@ def dicts(rows):
 
 @pytest.fixture
 def contract(edition_database):
-    def ask(query):
+    def select(query):
         with edition_database.snapshot() as connection:
             return [dict(row) for row in connection.exec_driver_sql(query).mappings()]
 
-    return ask
+    return select
 
 
 def test_similar_movies_by_each_model(service, contract):
@@ -74,11 +74,11 @@ def test_reasons_are_the_strongest_of_each_explanation(service, contract):
     assert dicts(service.reasons(1, movies, 2, model="als")) == rows
     assert len(rows) == 6
     assert service.reasons(1, []) == []
-    # A chart recommends because of nothing.
+    # A movie from a chart has no reasons.
     assert service.reasons(999, movies) == []
 
 
-def test_anybody_at_random_has_rated(service, contract):
+def test_a_random_user_has_rated(service, contract):
     users = {row["user_id"] for row in contract("SELECT DISTINCT user_id FROM recsys.ratings")}
     found = {service.a_user(at_random=True) for _ in range(30)}
     assert found <= users
@@ -90,7 +90,7 @@ def test_the_scale_of_ratings(service, database):
     assert Recommender(database).rating_scale() == RatingScale(None, None)
 
 
-def test_what_is_published(service):
+def test_published(service):
     published, whole = service.published(), service.status().published
     assert published.age_seconds == pytest.approx(whole.age_seconds, abs=60)
     assert {**asdict(published), "age_seconds": 0} == {**asdict(whole), "age_seconds": 0}
@@ -120,15 +120,15 @@ def test_publications_and_figures(service, contract):
     assert service.figures(0) == []
 
 
-@pytest.mark.parametrize("ask", ["published", "models"])
-def test_nothing_is_published(filled_database, empty_database, ask):
+@pytest.mark.parametrize("method", ["published", "models"])
+def test_nothing_is_published(filled_database, empty_database, method):
     with pytest.raises(NotPublished, match="nothing is published yet"):
-        getattr(Recommender(filled_database), ask)()
+        getattr(Recommender(filled_database), method)()
     with pytest.raises(NotPublished, match="the database is empty"):
-        getattr(Recommender(empty_database), ask)()
+        getattr(Recommender(empty_database), method)()
 
 
-def test_before_anything_is_published(filled_database):
+def test_empty_results_before_anything_is_published(filled_database):
     service = Recommender(filled_database)
     assert service.similar_by_model(1) == []
     assert service.charts() == service.publications() == service.figures() == []

@@ -1,5 +1,6 @@
-"""Both recommenders over kept connections: many callers at once, lost sessions, timeouts."""
+"""Both recommenders over a connection pool: concurrent callers, lost sessions, timeouts."""
 
+import ast
 import asyncio
 import inspect
 import time
@@ -15,7 +16,8 @@ from psycopg.rows import scalar_row
 
 from recsys import AsyncRecommender, Recommender
 from recsys.errors import ConfigError, StorageError, UnknownMovie
-from recsys.service.queries.query import Question, Rows
+from recsys.service import async_recommender, recommender
+from recsys.service.queries.query import Query, Rows
 from recsys.service.types import FoundMovie, Freshness, Recommendation
 from recsys.storage.server.pool import AsyncPool, Pool, PoolOptions, Statement
 
@@ -33,8 +35,8 @@ def url(refreshed_database):
 
 
 @pytest.fixture
-def ask(url):
-    """Ask the database by a connection of the test's own."""
+def select(url):
+    """Run a query on a connection of the test."""
     with psycopg.connect(url, autocommit=True) as connection:
 
         def fetch(query):
@@ -43,15 +45,15 @@ def ask(url):
         yield fetch
 
 
-def end_sessions(ask):
-    """End every session of the pool and wait until it is gone; return how many there were."""
-    ended = ask(f"SELECT count(pg_terminate_backend(pid, 5000)) FROM ({SESSIONS}) AS s")
+def end_sessions(select):
+    """End every session of the pool, wait until they are gone, and return their number."""
+    ended = select(f"SELECT count(pg_terminate_backend(pid, 5000)) FROM ({SESSIONS}) AS s")
     return ended[0][0]
 
 
-def wait_for(happens):
+def wait_for(condition):
     deadline = time.monotonic() + 30
-    while not happens():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -59,7 +61,7 @@ def wait_for(happens):
 # --- many at once ---------------------------------------------------------------------------------
 
 
-def test_sixteen_threads_get_what_one_gets(url, edition_database):
+def test_sixteen_threads_get_the_same_results_as_one(url, edition_database):
     one = Recommender(edition_database)
     expected = {user: one.recommend(user, 5) for user in USERS}
     with Recommender.connect(url, pool_size=4) as service, ThreadPoolExecutor(16) as threads:
@@ -73,12 +75,12 @@ def test_sixteen_threads_get_what_one_gets(url, edition_database):
     assert stats["requests_num"] == len(USERS)
 
 
-def test_a_hundred_tasks_get_what_one_gets(url, edition_database):
+def test_a_hundred_tasks_get_the_same_results_as_one(url, edition_database):
     one = Recommender(edition_database)
     expected = [one.recommend(user, 5) for user in USERS]
 
     async def together():
-        async with await AsyncRecommender.connect(url, pool_size=4) as service:
+        async with AsyncRecommender.connect(url, pool_size=4) as service:
             found = await asyncio.gather(*(service.recommend(user, 5) for user in USERS))
             return found, service.pool_stats()
 
@@ -88,13 +90,13 @@ def test_a_hundred_tasks_get_what_one_gets(url, edition_database):
     assert 1 <= stats["pool_size"] <= 4
 
 
-def test_a_pool_of_none_keeps_no_session(url, ask):
+def test_a_pool_of_size_0_keeps_no_session(url, select):
     with Recommender.connect(url, pool_size=0) as service:
         assert service.movie(17).title == "The Film 17"
-        wait_for(lambda: ask(SESSIONS) == [])
+        wait_for(lambda: select(SESSIONS) == [])
 
 
-def test_a_recommender_that_is_closed_says_so(url):
+def test_a_closed_recommender_raises(url):
     service = Recommender.connect(url)
     assert service.movie(17).movie_id == 17
     service.close()
@@ -106,61 +108,61 @@ def test_a_recommender_that_is_closed_says_so(url):
 
 
 def fill(service):
-    """Let the pool have several sessions."""
+    """Open several sessions of the pool."""
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda user: service.recommend(user, 5), USERS))
 
 
-def test_a_reader_does_not_notice_lost_sessions(url, ask):
+def test_reads_survive_lost_sessions(url, select):
     with Recommender.connect(url, pool_size=4) as service:
         fill(service)
         expected = service.recommend(1)
-        assert end_sessions(ask) >= 1
+        assert end_sessions(select) >= 1
         assert service.recommend(1) == expected
-        assert end_sessions(ask) >= 1
+        assert end_sessions(select) >= 1
         assert service.status().movies == 60
 
 
-def test_a_task_does_not_notice_lost_sessions(url, ask):
+def test_async_reads_survive_lost_sessions(url, select):
     async def read():
-        async with await AsyncRecommender.connect(url, pool_size=4) as service:
+        async with AsyncRecommender.connect(url, pool_size=4) as service:
             [expected, *_] = await asyncio.gather(*(service.recommend(1) for _ in USERS))
-            assert end_sessions(ask) >= 1
+            assert end_sessions(select) >= 1
             assert await service.recommend(1) == expected
-            assert end_sessions(ask) >= 1
+            assert end_sessions(select) >= 1
             assert (await service.status()).movies == 60
 
     asyncio.run(read())
 
 
-def test_a_write_on_a_lost_session_fails_and_is_not_done_twice(url, ask):
+def test_a_write_on_a_lost_session_fails_and_is_not_repeated(url, select):
     with Recommender.connect(url, pool_size=4) as service:
         fill(service)
-        assert end_sessions(ask) >= 1
+        assert end_sessions(select) >= 1
         with pytest.raises(StorageError):
             service.rate(1, 60, 5.0)
-        assert ask(RATED) == []
-        # The sessions that were lost with it have been found out.
+        assert select(RATED) == []
+        # The pool has replaced the other lost sessions too.
         service.rate(1, 60, 4.0)
-        assert ask(RATED) == [(4.0,)]
+        assert select(RATED) == [(4.0,)]
 
 
-def test_an_awaited_write_on_a_lost_session_fails_and_is_not_done_twice(url, ask):
+def test_an_async_write_on_a_lost_session_fails_and_is_not_repeated(url, select):
     async def write():
-        async with await AsyncRecommender.connect(url, pool_size=4) as service:
+        async with AsyncRecommender.connect(url, pool_size=4) as service:
             await asyncio.gather(*(service.recommend(user) for user in USERS))
-            assert end_sessions(ask) >= 1
+            assert end_sessions(select) >= 1
             with pytest.raises(StorageError):
                 await service.rate(1, 60, 5.0)
-            assert ask(RATED) == []
+            assert select(RATED) == []
             await service.rate(1, 60, 4.0)
-            assert ask(RATED) == [(4.0,)]
+            assert select(RATED) == [(4.0,)]
 
     asyncio.run(write())
 
 
-def test_a_write_that_waited_on_a_session_that_ends_is_not_done_twice(url, ask):
-    """The session ends while the statement runs: whether it was done is not for us to guess."""
+def test_a_write_whose_session_ends_while_it_waits_is_not_repeated(url, select):
+    """It is then unknown whether the statement was committed."""
     with (
         psycopg.connect(url) as other,
         Recommender.connect(url) as service,
@@ -169,22 +171,22 @@ def test_a_write_that_waited_on_a_session_that_ends_is_not_done_twice(url, ask):
         other.execute("LOCK TABLE recsys_store.ratings IN EXCLUSIVE MODE")
         writing = threads.submit(service.rate, 1, 60, 5.0)
         waiting = "SELECT pid FROM pg_locks WHERE NOT granted"
-        wait_for(lambda: len(ask(waiting)) == 1)
-        ask(f"SELECT pg_terminate_backend(pid, 5000) FROM ({waiting}) AS w")
+        wait_for(lambda: len(select(waiting)) == 1)
+        select(f"SELECT pg_terminate_backend(pid, 5000) FROM ({waiting}) AS w")
         other.rollback()
         with pytest.raises(StorageError, match=r"57P01|terminat|closed"):
             writing.result(timeout=10)
-        assert ask(RATED) == []
+        assert select(RATED) == []
 
 
 # --- settings of the session ----------------------------------------------------------------------
 
 
 def only(query):
-    return Question([Statement(query, scalar_row)], {}, lambda found: found[0][0])
+    return Query([Statement(query, scalar_row)], {}, lambda found: found[0][0])
 
 
-def test_a_query_that_takes_too_long_fails(url):
+def test_a_query_over_the_timeout_fails(url):
     with psycopg.connect(url) as other, Recommender.connect(url, timeout_s=0.2) as service:
         other.execute("LOCK TABLE recsys_store.movies")
         with pytest.raises(StorageError, match=r"57014.*statement timeout") as caught:
@@ -193,11 +195,11 @@ def test_a_query_that_takes_too_long_fails(url):
     assert "stopped the statement" in caught.value.hint
 
 
-def test_an_awaited_query_that_takes_too_long_fails(url):
+def test_an_async_query_over_the_timeout_fails(url):
     async def wait():
         with psycopg.connect(url) as other:
             other.execute("LOCK TABLE recsys_store.movies")
-            async with await AsyncRecommender.connect(url, timeout_s=0.2) as service:
+            async with AsyncRecommender.connect(url, timeout_s=0.2) as service:
                 with pytest.raises(StorageError, match=r"57014.*statement timeout"):
                     await service.movie(17)
 
@@ -213,29 +215,31 @@ def test_an_awaited_query_that_takes_too_long_fails(url):
         ({"timeout_s": 5, "transaction_pooler": True}, ("0", "0")),
     ],
 )
-def test_what_is_set_in_the_session(url, options, expected):
+def test_settings_of_the_session(url, options, expected):
     names = ("statement_timeout", "client_connection_check_interval")
     with Recommender.connect(url, **options) as service:
         assert (
-            tuple(service._ask(only(f"SELECT current_setting('{name}')")) for name in names)
+            tuple(service._run(only(f"SELECT current_setting('{name}')")) for name in names)
             == expected
         )
 
 
 @pytest.mark.parametrize("transaction_pooler", [True, False])
-def test_behind_a_transaction_pooler_nothing_is_prepared(url, edition_database, transaction_pooler):
+def test_no_statement_is_prepared_behind_a_transaction_pooler(
+    url, edition_database, transaction_pooler
+):
     expected = Recommender(edition_database).recommend(1)
     with Recommender.connect(url, pool_size=1, transaction_pooler=transaction_pooler) as service:
         for _ in range(10):
             assert service.recommend(1) == expected
-        prepared = service._ask(only("SELECT count(*) FROM pg_prepared_statements"))
+        prepared = service._run(only("SELECT count(*) FROM pg_prepared_statements"))
         assert bool(prepared) is not transaction_pooler
 
 
 # --- rows -----------------------------------------------------------------------------------------
 
 
-def test_rows_as_a_frame(edition_database):
+def test_rows_as_a_data_frame(edition_database):
     rows = Recommender(edition_database).recommend(2, 3)
     frame = rows.to_pandas()
     assert list(frame.columns) == [field.name for field in fields(Recommendation)]
@@ -246,7 +250,7 @@ def test_rows_as_a_frame(edition_database):
     assert (frame["score"].dtype, frame["movie_id"].dtype) == (float, int)
 
 
-def test_no_rows_as_a_frame(edition_database):
+def test_no_rows_as_a_data_frame(edition_database):
     rows = Recommender(edition_database).search("nothing is called so")
     frame = rows.to_pandas()
     assert (rows, list(frame.columns), len(frame)) == ([], ["movie_id", "title", "year"], 0)
@@ -255,14 +259,14 @@ def test_no_rows_as_a_frame(edition_database):
     )
 
 
-def test_rows_are_a_list_of_what_they_are_of():
+def test_rows_are_a_list_that_knows_its_type():
     rows = Rows(FoundMovie, [FoundMovie(1, "a", None)])
     assert rows == [FoundMovie(1, "a", None)]
     assert rows.to_pandas().to_dict("records") == [{"movie_id": 1, "title": "a", "year": None}]
     assert Rows(Freshness).to_pandas().columns.tolist() == [f.name for f in fields(Freshness)]
 
 
-def test_times_are_utc_whatever_the_server_says(url, refreshed_database):
+def test_times_are_utc_in_any_time_zone_of_the_server(url, refreshed_database):
     with refreshed_database.engine.connect() as connection:
         name = sa.make_url(url).database
         connection.execution_options(isolation_level="AUTOCOMMIT").execute(
@@ -274,7 +278,7 @@ def test_times_are_utc_whatever_the_server_says(url, refreshed_database):
     assert first.rated_at.utcoffset() == timedelta(0)
 
 
-# --- the two are one ------------------------------------------------------------------------------
+# --- the two recommenders -------------------------------------------------------------------------
 
 CALLS = {
     "recommend": ((2, 5), {"genres": ["Drama"], "year_from": 1960}),
@@ -308,37 +312,97 @@ CALLS = {
     "publications": ((), {}),
     "figures": ((), {}),
 }
-NOT_ASKED = {"connect", "close", "pool_stats"}
+WITHOUT_QUERY = {"connect", "close", "pool_stats"}
 WRITES = {"rate", "block"}
 AGES = ("age_seconds", "run_age")
-"""Fields that differ from one moment to the next."""
+"""Fields that change with time."""
 
 
 def public(kind):
     return {name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")}
 
 
-def without_ages(answer):
-    if isinstance(answer, list):
-        return [without_ages(row) for row in answer]
-    if not hasattr(answer, "__dataclass_fields__"):
-        return answer
+def without_ages(result):
+    if isinstance(result, list):
+        return [without_ages(row) for row in result]
+    if not hasattr(result, "__dataclass_fields__"):
+        return result
     return {
-        field.name: without_ages(getattr(answer, field.name))
-        for field in fields(answer)
+        field.name: without_ages(getattr(result, field.name))
+        for field in fields(result)
         if field.name not in AGES
     }
 
 
-def test_the_two_have_the_same_methods():
-    assert public(AsyncRecommender) == public(Recommender) == set(CALLS) | NOT_ASKED
+ASYNC_TO_SYNC = {
+    "AsyncRecommender": "Recommender",
+    "AsyncSession": "Session",
+    "async def ": "def ",
+    "await ": "",
+    "The Python API for asyncio": "The synchronous Python API",
+    "from the tasks of one event loop": "from any number of threads",
+}
+
+
+def test_both_have_the_same_methods_and_docstrings():
+    """The sources are equal once `async` and `await` are removed, formatting aside."""
+    text = inspect.getsource(async_recommender)
+    for word, replacement in ASYNC_TO_SYNC.items():
+        text = text.replace(word, replacement)
+    sync, expected = ast.parse(inspect.getsource(recommender)), ast.parse(text)
+    assert ast.unparse(sync) == ast.unparse(expected)
+
+
+def test_both_have_the_same_signatures():
+    assert public(AsyncRecommender) == public(Recommender) == set(CALLS) | WITHOUT_QUERY
     for name in public(Recommender):
         one, other = getattr(Recommender, name), getattr(AsyncRecommender, name)
-        assert inspect.signature(one) == inspect.signature(other), name
-        assert inspect.iscoroutinefunction(other) is (name != "pool_stats"), name
+        signatures = [inspect.signature(each) for each in (one, other)]
+        assert signatures[0].parameters == signatures[1].parameters, name
+        is_async = name not in ("connect", "pool_stats")
+        assert inspect.iscoroutinefunction(other) is is_async, name
+        assert one.__doc__, name
+        assert other.__doc__, name
 
 
-def answers_alike(database, names):
+# --- connect of the AsyncRecommender ---
+
+
+def test_connect_is_a_context_manager(url):
+    async def title():
+        async with AsyncRecommender.connect(url) as service:
+            found = (await service.movie(17)).title
+        with pytest.raises(StorageError, match="cannot be reused"):
+            await service.movie(17)
+        return found
+
+    assert asyncio.run(title()) == "The Film 17"
+
+
+def test_connect_can_be_awaited(url):
+    async def titles():
+        service = await AsyncRecommender.connect(url)
+        first = (await service.movie(17)).title
+        await service.close()
+        async with await AsyncRecommender.connect(url) as service:
+            return first, (await service.movie(17)).title
+
+    assert asyncio.run(titles()) == ("The Film 17", "The Film 17")
+
+
+def test_connect_raises_when_it_is_entered():
+    async def enter():
+        async with AsyncRecommender.connect("postgresql://127.0.0.1:9/nowhere"):
+            pytest.fail("entered without a server")
+
+    with pytest.raises(StorageError, match=r"127\.0\.0\.1:9/nowhere"):
+        asyncio.run(enter())
+
+
+# --- both return the same ---
+
+
+def assert_equal_results(database, names):
     one = Recommender(database)
     expected = {name: getattr(one, name)(*CALLS[name][0], **CALLS[name][1]) for name in names}
 
@@ -353,14 +417,14 @@ def answers_alike(database, names):
     asyncio.run(awaited())
 
 
-def test_the_two_answer_alike(everything_database):
-    answers_alike(everything_database, sorted(set(CALLS) - WRITES))
+def test_both_read_the_same(everything_database):
+    assert_equal_results(everything_database, sorted(set(CALLS) - WRITES))
 
 
-def test_the_two_write_alike(refreshed_database, ask):
-    answers_alike(refreshed_database, sorted(WRITES))
-    assert ask(RATED) == [(4.5,)]
-    assert ask("SELECT user_id, movie_id, until FROM recsys_store.blocks") == [(1, 59, None)]
+def test_both_write_the_same(refreshed_database, select):
+    assert_equal_results(refreshed_database, sorted(WRITES))
+    assert select(RATED) == [(4.5,)]
+    assert select("SELECT user_id, movie_id, until FROM recsys_store.blocks") == [(1, 59, None)]
 
 
 @pytest.mark.parametrize(
@@ -373,7 +437,7 @@ def test_the_two_write_alike(refreshed_database, ask):
         (lambda s: s.recommend_for({1: float("nan")}), ConfigError, "json"),
     ],
 )
-def test_the_two_refuse_alike(edition_database, call, kind, words):
+def test_both_raise_the_same(edition_database, call, kind, words):
     with pytest.raises(kind, match=words) as caught:
         call(Recommender(edition_database))
 
@@ -386,7 +450,7 @@ def test_the_two_refuse_alike(edition_database, call, kind, words):
     assert (str(other.value), other.value.hint) == (str(caught.value), caught.value.hint)
 
 
-def test_a_pool_of_a_server_that_is_not_there():
+def test_a_pool_without_a_server():
     where = "postgresql://nobody:secret@127.0.0.1:9/nowhere"
     pool = Pool(where, "nowhere", PoolOptions(0))
     with pytest.raises(StorageError, match="no connection to nowhere") as caught:

@@ -1,4 +1,4 @@
-"""Every method of the Recommender against the SQL contract, asked directly."""
+"""Every method of the Recommender, compared with the SQL contract."""
 
 from dataclasses import asdict, fields
 from datetime import timedelta
@@ -30,11 +30,11 @@ def service(edition_database):
 
 @pytest.fixture
 def contract(edition_database):
-    def ask(query, **values):
+    def select(query, **values):
         with edition_database.snapshot() as connection:
             return [dict(row) for row in connection.execute(sa.text(query), values).mappings()]
 
-    return ask
+    return select
 
 
 def dicts(rows):
@@ -106,10 +106,10 @@ def full_service(everything_database):
 
 @pytest.fixture
 def full_contract(everything):
-    def ask(query, **values):
+    def select(query, **values):
         return [dict(row) for row in everything.execute(sa.text(query), values).mappings()]
 
-    return ask
+    return select
 
 
 @pytest.mark.parametrize("model", [None, "user_knn"])
@@ -123,7 +123,7 @@ def test_similar_users(full_service, full_contract, model, user, n):
 
 
 @pytest.mark.parametrize("user", [81, 999_999], ids=["only tags", "unknown"])
-def test_nobody_is_similar_to_who_has_not_rated(full_service, user):
+def test_users_without_ratings_have_no_neighbours(full_service, user):
     assert full_service.similar_users(user) == []
 
 
@@ -137,17 +137,17 @@ def test_predict_rating(full_service, full_contract, model, movie):
 
 
 @pytest.mark.parametrize("model", [None, "bayes_fm", "mf", "svd", "user_knn", "item_knn"])
-def test_a_rating_nobody_can_predict_is_none(full_service, model):
+def test_a_rating_that_cannot_be_predicted_is_none(full_service, model):
     for user, movie in ((81, 1), (999_999, 1), (1, 60)):
         assert full_service.predict_rating(user, movie, model=model) is None
 
 
 def test_without_a_name_the_rating_model_predicts(service, full_service):
-    for asked, model in ((service, "mf"), (full_service, "bayes_fm")):
-        assert asked.predict_rating(1, 2) == asked.predict_rating(1, 2, model=model)
+    for each, model in ((service, "mf"), (full_service, "bayes_fm")):
+        assert each.predict_rating(1, 2) == each.predict_rating(1, 2, model=model)
 
 
-def test_who_has_rated_since_is_predicted_through_those_movies(
+def test_ratings_since_the_run_predict_through_movie_neighbours(
     make_database, everything_template, full_service
 ):
     """Factors know nothing of user 81, the neighbours of movies do."""
@@ -162,7 +162,7 @@ def test_who_has_rated_since_is_predicted_through_those_movies(
     assert full_service.predict_rating(81, 1) is None
 
 
-def test_scores_of_pearson_average_are_told_in_words_too(full_service, full_contract):
+def test_scores_of_pearson_average_have_labels(full_service, full_contract):
     found = full_service.recommend(1, 60, model="pearson_average")
     query = """
         SELECT *, recsys.label(model, score) AS label
@@ -175,7 +175,7 @@ def test_scores_of_pearson_average_are_told_in_words_too(full_service, full_cont
     }
 
 
-def test_a_chart_may_hold_movies_nobody_has_rated(full_service, full_contract):
+def test_a_chart_may_contain_movies_without_ratings(full_service, full_contract):
     found = full_service.top_movies(60, chart="random")
     assert dicts(found) == full_contract("SELECT * FROM recsys.top_movies(60, NULL, 'random')")
     assert {row.movie_id for row in found if row.mean_rating is None} == {59, 60}
@@ -190,13 +190,13 @@ def test_top_movies(service, contract, chart, genre):
     assert found
 
 
-def test_an_unknown_genre_is_refused_with_those_there_are(service):
-    for ask in (
+def test_an_unknown_genre_raises_with_the_known_ones(service):
+    for call in (
         lambda: service.top_movies(5, genre="Western"),
         lambda: service.recommend(2, 5, genres=["Drama", "Western"]),
     ):
         with pytest.raises(ConfigError, match="there is no genre 'Western'") as caught:
-            ask()
+            call()
         assert "Drama" in caught.value.hint
 
 
@@ -271,7 +271,7 @@ def test_nothing_is_published(filled_database, reader):
     assert caught.value.hint == FIRST_STEPS
 
 
-def test_what_can_be_known_before_anything_is_published(filled_database):
+def test_reads_that_need_no_published_run(filled_database):
     service = Recommender(filled_database)
     assert service.movie(17).title == "The Film 17"
     assert [row.movie_id for row in service.search("film 17")] == [17]
@@ -280,7 +280,7 @@ def test_what_can_be_known_before_anything_is_published(filled_database):
 
 
 @pytest.mark.parametrize(
-    "ask",
+    "call",
     [
         *READERS.values(),
         lambda service: service.search("x"),
@@ -290,21 +290,21 @@ def test_what_can_be_known_before_anything_is_published(filled_database):
         lambda service: service.status(),
     ],
 )
-def test_an_empty_database(empty_database, ask):
+def test_an_empty_database(empty_database, call):
     with pytest.raises(NotPublished, match=r"^the database is empty$") as caught:
-        ask(Recommender(empty_database))
+        call(Recommender(empty_database))
     assert caught.value.hint == FIRST_STEPS
 
 
-def test_nobody_has_rated(database):
-    with pytest.raises(NotPublished, match=r"^nobody has rated anything yet$"):
+def test_a_user_without_any_ratings(database):
+    with pytest.raises(NotPublished, match=r"^there are no ratings yet$"):
         Recommender(database).a_user()
 
 
 def test_unknown_movies(service):
-    for ask in (service.movie, service.similar, lambda movie: service.predict_rating(1, movie)):
+    for call in (service.movie, service.similar, lambda movie: service.predict_rating(1, movie)):
         with pytest.raises(UnknownMovie, match=r"^there is no movie 4711$") as caught:
-            ask(4711)
+            call(4711)
         assert caught.value.hint == "find its id with `recsys search TITLE`"
 
 
@@ -350,25 +350,25 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("ask", "words", "hint"), REFUSED)
-def test_what_the_contract_refuses_is_told_in_its_words(service, ask, words, hint):
+@pytest.mark.parametrize(("call", "words", "hint"), REFUSED)
+def test_errors_of_the_contract_keep_their_words(service, call, words, hint):
     with pytest.raises(ConfigError) as caught:
-        ask(service)
+        call(service)
     assert (str(caught.value), caught.value.hint) == (words, hint)
 
 
-def test_a_failure_of_the_database_is_no_empty_list(server_url):
+def test_a_database_failure_is_never_an_empty_list(server_url):
     url = sa.make_url(server_url).set(database="recsys_test_nonexistent")
     service = Recommender(Database(url.render_as_string(hide_password=False)))
-    for ask in (*READERS.values(), lambda s: s.search("x"), lambda s: s.status()):
+    for call in (*READERS.values(), lambda s: s.search("x"), lambda s: s.status()):
         with pytest.raises(StorageError, match="recsys_test_nonexistent"):
-            ask(service)
+            call(service)
 
 
 def test_text_is_never_sql(service, contract):
     evil = "'; DROP SCHEMA recsys CASCADE; --"
     assert service.search(evil) == []
-    for ask in (
+    for call in (
         lambda: service.recommend(1, genres=[evil, '"},{"']),
         lambda: service.top_movies(genre=evil),
         lambda: service.top_movies(chart=evil),
@@ -378,7 +378,7 @@ def test_text_is_never_sql(service, contract):
         lambda: service.predict_rating(1, 2, model=evil),
     ):
         with pytest.raises(ConfigError):
-            ask()
+            call()
     assert contract("SELECT count(*) AS n FROM recsys.movies") == [{"n": 60}]
 
 

@@ -1,1 +1,1 @@
-"""The queries behind each method of the Python API."""
+"""The SQL queries behind the methods of the Python API."""

@@ -1,12 +1,12 @@
-"""Questions about movies: charts, titles, what is like what."""
+"""Queries about movies: charts, search, metadata and similar movies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from recsys.errors import UnknownMovie
-from recsys.service.queries.query import HINTS, Question, Rows, row, rows
-from recsys.service.queries.runs import able
+from recsys.service.queries.query import HINTS, Query, Rows, row, rows
+from recsys.service.queries.runs import model_check
 from recsys.service.types import (
     ChartEntry,
     ChartPlace,
@@ -59,39 +59,39 @@ WHERE movie_id = CAST(%(movie_id)s AS integer)
 """
 MOVIE_CARDS = """
 SELECT m.movie_id, m.title, m.year, m.genres, m.poster_url
-FROM unnest(CAST(%(movie_ids)s AS integer[])) WITH ORDINALITY AS asked (movie_id, place)
-JOIN recsys.movies AS m ON m.movie_id = asked.movie_id
-ORDER BY asked.place
+FROM unnest(CAST(%(movie_ids)s AS integer[])) WITH ORDINALITY AS wanted (movie_id, place)
+JOIN recsys.movies AS m ON m.movie_id = wanted.movie_id
+ORDER BY wanted.place
 """
 
 
-def similar(movie_id: int, n: int, model: str | None) -> Question[Rows[SimilarMovie]]:
-    values = {"movie_id": movie_id, "n": n, "model": model}
-    doubt = able(model, "similar movies", lambda known: known.kind != "chart")
-    return rows(SimilarMovie, SIMILAR, values, if_nothing=doubt)
+def similar(movie_id: int, n: int, model: str | None) -> Query[Rows[SimilarMovie]]:
+    params = {"movie_id": movie_id, "n": n, "model": model}
+    check = model_check(model, "similar movies", lambda known: known.kind != "chart")
+    return rows(SimilarMovie, SIMILAR, params, check_if_empty=check)
 
 
-def similar_by_model(movie_id: int, n: int) -> Question[Rows[SimilarMovie]]:
+def similar_by_model(movie_id: int, n: int) -> Query[Rows[SimilarMovie]]:
     return rows(SimilarMovie, SIMILAR_BY_MODEL, {"movie_id": movie_id, "n": n})
 
 
-def top_movies(n: int, genre: str | None, chart: str) -> Question[Rows[ChartEntry]]:
+def top_movies(n: int, genre: str | None, chart: str) -> Query[Rows[ChartEntry]]:
     return rows(ChartEntry, TOP_MOVIES, {"n": n, "genre": genre, "chart": chart})
 
 
-def charts(n: int, by_genre: str | None) -> Question[Rows[ChartPlace]]:
+def charts(n: int, by_genre: str | None) -> Query[Rows[ChartPlace]]:
     return rows(ChartPlace, CHARTS, {"n": n, "by_genre": by_genre})
 
 
-def search(query: str, n: int) -> Question[Rows[FoundMovie]]:
+def search(query: str, n: int) -> Query[Rows[FoundMovie]]:
     return rows(FoundMovie, SEARCH, {"query": query, "n": n})
 
 
-def movie(movie_id: int) -> Question[Movie]:
+def movie(movie_id: int) -> Query[Movie]:
     return row(Movie, MOVIE, {"movie_id": movie_id}, lambda: _no_movie(movie_id))
 
 
-def movie_details(movie_id: int) -> Question[MovieDetails]:
+def movie_details(movie_id: int) -> Query[MovieDetails]:
     return row(MovieDetails, MOVIE_DETAILS, {"movie_id": movie_id}, lambda: _no_movie(movie_id))
 
 
@@ -99,5 +99,5 @@ def _no_movie(movie_id: int) -> UnknownMovie:
     return UnknownMovie(f"there is no movie {movie_id}", hint=HINTS[UnknownMovie])
 
 
-def movie_cards(movie_ids: Sequence[int]) -> Question[Rows[MovieCard]]:
+def movie_cards(movie_ids: Sequence[int]) -> Query[Rows[MovieCard]]:
     return rows(MovieCard, MOVIE_CARDS, {"movie_ids": list(movie_ids)})

@@ -1,4 +1,4 @@
-"""A question to the SQL contract: what to ask, what its rows become, what its refusals mean."""
+"""A query of the SQL contract: its statements, its result type and the errors it may raise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Row = TypeVar("Row")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 NO_CONTRACT = ("3F000", "42P01")  # no such schema, no such view
 FIRST_STEPS = "`recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
@@ -43,36 +43,37 @@ HINTS = {NotPublished: FIRST_STEPS, UnknownMovie: "find its id with `recsys sear
 
 
 class Rows(list[Row]):
-    """The rows of an answer: a list that knows what its columns are."""
+    """A list of rows that knows their type, so that an empty one still has columns."""
 
     def __init__(self, kind: type[Row], rows: Sequence[Row] = ()) -> None:
         super().__init__(rows)
         self.kind = kind
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a frame of as many rows, its columns named as the contract's."""
+        """Return the rows as a data frame whose columns have the names of the contract."""
         import pandas as pd
 
         names = list(self.kind.__annotations__)
         columns = {name: [getattr(row, name) for row in self] for name in names}
-        # Of no rows pandas would make numbers, which have no .str.
+        # Without rows pandas would infer a numeric dtype, and .str would fail on it.
         return pd.DataFrame(columns, columns=names, dtype=None if self else object)
 
 
 @dataclass(frozen=True)
-class Question(Generic[Answer]):
-    """Statements of one state of the database, and what is made of their rows."""
+class Query(Generic[Result]):
+    """Statements that read one snapshot of the database, and how their rows become a result."""
 
     statements: Sequence[Statement]
-    values: Mapping[str, Any]
-    answer: Callable[[list[list[Any]]], Answer]
+    params: Mapping[str, Any]
+    parse: Callable[[list[list[Any]]], Result]
+    """Makes the result of the rows of each statement; may raise what the rows say is wrong."""
     refused: Mapping[str | None, type[RecsysError]] = field(default_factory=lambda: REFUSED)
     writes: bool = False
-    if_nothing: Question[None] | None = None
-    """Asked where the answer is None or has no rows: it raises where that is the asker's fault."""
+    check_if_empty: Query[None] | None = None
+    """Run if the result is None or has no rows; raises if the arguments explain that."""
 
     def error(self, failure: StorageError, *, empty: bool) -> RecsysError:
-        """Return what the failure means to who asked; `empty`: nothing of ours is there."""
+        """Translate a database error; `empty` says that the schema is not installed."""
         if empty:
             return NotPublished("the database is empty", hint=FIRST_STEPS)
         kind = self.refused.get(failure.sqlstate)
@@ -85,37 +86,37 @@ class Question(Generic[Answer]):
 def rows(
     kind: type[Row],
     query: str,
-    values: Mapping[str, Any],
+    params: Mapping[str, Any],
     refused: Mapping[str | None, type[RecsysError]] = REFUSED,
-    if_nothing: Question[None] | None = None,
-) -> Question[Rows[Row]]:
-    """Ask for rows of one kind, a frozen dataclass with a field for each column, in their order."""
+    check_if_empty: Query[None] | None = None,
+) -> Query[Rows[Row]]:
+    """Query rows of one type, a frozen dataclass with a field per column, in the same order."""
 
-    def answer(found: list[list[Any]]) -> Rows[Row]:
-        # Tuples are made by C, which a factory of rows would be asked from one by one.
+    def parse(found: list[list[Any]]) -> Rows[Row]:
+        # psycopg makes tuples in C; a row factory would be called from Python for each row.
         return Rows(kind, list(starmap(kind, found[0])))
 
     statement = Statement(query, tuple_row)
-    return Question([statement], values, answer, refused, if_nothing=if_nothing)
+    return Query([statement], params, parse, refused, check_if_empty=check_if_empty)
 
 
 def row(
     kind: type[Row],
     query: str,
-    values: Mapping[str, Any],
+    params: Mapping[str, Any],
     missing: Callable[[], RecsysError] | None = None,
-) -> Question[Row]:
-    """Ask for one row as rows() does; where there may be none, `missing` makes what is raised."""
+) -> Query[Row]:
+    """Query a single row; `missing` makes the error to raise if there is none."""
 
-    def answer(found: list[list[Any]]) -> Row:
+    def parse(found: list[list[Any]]) -> Row:
         if missing is not None and not found[0]:
             raise missing()
         return kind(*found[0][0])
 
-    return Question([Statement(query, tuple_row)], values, answer)
+    return Query([Statement(query, tuple_row)], params, parse)
 
 
-def is_empty() -> Question[bool]:
-    """Ask whether the database has nothing of ours."""
+def is_empty() -> Query[bool]:
+    """Query whether the schema of the SQL contract is missing."""
     query = "SELECT to_regnamespace('recsys') IS NULL"
-    return Question([Statement(query, scalar_row)], {}, lambda found: bool(found[0][0]))
+    return Query([Statement(query, scalar_row)], {}, lambda found: bool(found[0][0]))

@@ -1,20 +1,23 @@
-"""Questions about runs and about what is published."""
+"""Queries about runs, publications and published models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from psycopg.rows import class_row, dict_row
 
 from recsys.errors import ConfigError, NotPublished, RunError
-from recsys.service.queries.query import FIRST_STEPS, REFUSED_OF_RUNS, Question, Rows, row, rows
-from recsys.service.run_types import Publication, PublishedModel, RunFigure
+from recsys.service.queries.query import FIRST_STEPS, REFUSED_OF_RUNS, Query, Rows, row, rows
 from recsys.service.types import (
     Freshness,
+    Publication,
+    PublishedModel,
     PublishedRun,
     Run,
     RunDifference,
+    RunFigure,
     RunMetric,
     RunPublication,
     RunRecord,
@@ -135,73 +138,75 @@ ORDER BY model
 """
 
 
-def freshness(count_ratings: bool) -> Question[Rows[Freshness]]:
+def freshness(count_ratings: bool) -> Query[Rows[Freshness]]:
     since = "ratings_since" if count_ratings else "CAST(NULL AS bigint)"
     return rows(Freshness, FRESHNESS.format(ratings_since=since), {})
 
 
-def verify_lists(run_id: int | None, users: int | None) -> Question[Rows[VerifiedLists]]:
+def verify_lists(run_id: int | None, users: int | None) -> Query[Rows[VerifiedLists]]:
     return rows(VerifiedLists, VERIFY, {"run_id": run_id, "users": users}, REFUSED_OF_RUNS)
 
 
-def status() -> Question[Status]:
-    def answer(found: list[list[Any]]) -> Status:
+def status() -> Query[Status]:
+    def parse(found: list[list[Any]]) -> Status:
         [counts], published = found
         return Status(**counts, published=published[0] if published else None)
 
     statements = [Statement(COUNTS, dict_row), Statement(PUBLISHED, class_row(PublishedRun))]
-    return Question(statements, {}, answer)
+    return Query(statements, {}, parse)
 
 
-def published() -> Question[PublishedRun]:
-    return row(PublishedRun, PUBLISHED, {}, _nothing_published)
+def published() -> Query[PublishedRun]:
+    return row(PublishedRun, PUBLISHED, {}, _not_published)
 
 
-def models() -> Question[Rows[PublishedModel]]:
-    question = rows(PublishedModel, MODELS, {})
+def models() -> Query[Rows[PublishedModel]]:
+    query = rows(PublishedModel, MODELS, {})
 
-    def answer(found: list[list[Any]]) -> Rows[PublishedModel]:
+    def parse(found: list[list[Any]]) -> Rows[PublishedModel]:
         if not found[0]:
-            raise _nothing_published()
-        return question.answer(found)
+            raise _not_published()
+        return query.parse(found)
 
-    return Question(question.statements, question.values, answer)
+    return replace(query, parse=parse)
 
 
-def able(model: str | None, ability: str, fits: Callable[[PublishedModel], bool]) -> Question[None]:
-    """Ask whether a model gives such answers at all; without a name all is well."""
-    question = models()
+def model_check(
+    model: str | None, result: str, fits: Callable[[PublishedModel], bool]
+) -> Query[None]:
+    """Raise if the named model never gives results of this kind; None names the default model."""
+    query = models()
 
-    def answer(found: list[list[Any]]) -> None:
-        fitting = sorted(known.model for known in question.answer(found) if fits(known))
+    def parse(found: list[list[Any]]) -> None:
+        fitting = sorted(known.model for known in query.parse(found) if fits(known))
         if model is not None and model not in fitting:
             refresh = "name one in [refresh] models of recsys.toml, then `recsys refresh`"
             raise ConfigError(
-                f"no {ability} of a model {model!r} are published",
+                f"no {result} of a model {model!r} are published",
                 hint=f"models: {', '.join(fitting)}" if fitting else refresh,
             )
 
-    return Question(question.statements, {}, answer)
+    return Query(query.statements, query.params, parse)
 
 
-def _nothing_published() -> NotPublished:
+def _not_published() -> NotPublished:
     return NotPublished("nothing is published yet", hint=FIRST_STEPS)
 
 
-def publications(n: int) -> Question[Rows[Publication]]:
+def publications(n: int) -> Query[Rows[Publication]]:
     return rows(Publication, ALL_PUBLICATIONS, {"n": n})
 
 
-def figures(n: int) -> Question[Rows[RunFigure]]:
+def figures(n: int) -> Query[Rows[RunFigure]]:
     return rows(RunFigure, FIGURES, {"n": n})
 
 
-def runs(n: int) -> Question[Rows[Run]]:
+def runs(n: int) -> Query[Rows[Run]]:
     return rows(Run, RUNS, {"n": n})
 
 
-def run(run_id: int) -> Question[RunRecord]:
-    def answer(found: list[list[Any]]) -> RunRecord:
+def run(run_id: int) -> Query[RunRecord]:
+    def parse(found: list[list[Any]]) -> RunRecord:
         facts, stages, metrics, publications = found
         if not facts:
             raise RunError(f"there is no run {run_id}", hint="recsys.runs holds every run")
@@ -213,8 +218,8 @@ def run(run_id: int) -> Question[RunRecord]:
         Statement(METRICS, class_row(RunMetric)),
         Statement(PUBLICATIONS, class_row(RunPublication)),
     ]
-    return Question(statements, {"run_id": run_id}, answer)
+    return Query(statements, {"run_id": run_id}, parse)
 
 
-def compare_runs(a: int, b: int, k: int) -> Question[Rows[RunDifference]]:
+def compare_runs(a: int, b: int, k: int) -> Query[Rows[RunDifference]]:
     return rows(RunDifference, COMPARE, {"a": a, "b": b, "k": k}, REFUSED_OF_RUNS)

@@ -1,4 +1,4 @@
-"""Whether the app runs, and whether it can serve: the database answers, something is published."""
+"""Liveness and readiness: whether the process runs, and whether it can serve published results."""
 
 from __future__ import annotations
 
@@ -7,39 +7,54 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from recsys.errors import NotPublished, RecsysError
 from recsys.service.queries.query import FIRST_STEPS, Rows
 from recsys.service.types import Freshness
-from recsys.web.api.openapi import PUBLISHED, answers
-from recsys.web.api.responses import fresh
+from recsys.web.api import openapi
+from recsys.web.api.responses import uncached
 
-KEPT_S = 2.0
+MAX_AGE_S = 2.0
 router = APIRouter()
 
 
-class Lately:
-    """How fresh what is published is, asked every `KEPT_S` at most; a failure is kept as well."""
+class FreshnessCache:
+    """The freshness of published results, read at most every `MAX_AGE_S` seconds.
 
-    def __init__(self, ask: Callable[[], Awaitable[Rows[Freshness]]]) -> None:
-        self._ask = ask
-        self._one_asks = asyncio.Lock()
-        self._until = 0.0
-        self._known: Rows[Freshness] | RecsysError = Rows(Freshness)
+    A failure is cached as well, so that probes do not add load to a database in trouble.
+    """
+
+    def __init__(self, read: Callable[[], Awaitable[Rows[Freshness]]]) -> None:
+        self._read = read
+        self._lock = asyncio.Lock()
+        self._expires = 0.0
+        self._cached: Rows[Freshness] | RecsysError = Rows(Freshness)
 
     async def get(self) -> Rows[Freshness]:
-        async with self._one_asks:
-            if time.monotonic() >= self._until:
+        # Concurrent probes wait for one read instead of starting their own.
+        async with self._lock:
+            if time.monotonic() >= self._expires:
                 try:
-                    self._known = await self._ask()
+                    self._cached = await self._read()
                 except RecsysError as exc:
-                    self._known = exc
-                self._until = time.monotonic() + KEPT_S
-        if isinstance(self._known, RecsysError):
-            raise self._known.with_traceback(None)
-        return self._known
+                    self._cached = exc
+                self._expires = time.monotonic() + MAX_AGE_S
+        if isinstance(self._cached, RecsysError):
+            # The same exception is raised many times; its traceback would grow each time.
+            raise self._cached.with_traceback(None)
+        return self._cached
+
+
+async def freshness_cache(request: Request) -> FreshnessCache:
+    """Return the freshness cache of the app."""
+    cache: FreshnessCache = request.app.state.freshness
+    return cache
+
+
+FreshnessCacheDep = Annotated[FreshnessCache, Depends(freshness_cache)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +64,13 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What is published, and whether any of it is older than it may be."""
+    """The published run, and whether any of its results are stale."""
 
     status: str
     run_id: int
     published_at: datetime | None
     age_seconds: float | None
-    """Since the run read."""
+    """Seconds since the run read the ratings."""
     stale: bool
 
 
@@ -63,11 +78,11 @@ class Ready:
     "/health/live",
     summary="Does it run?",
     response_model=Alive,
-    responses=answers({"status": "alive"}),
+    responses=openapi.responses({"status": "alive"}),
 )
 async def live() -> Response:
-    """The process answers; nothing is asked of the database."""
-    return fresh(Alive("alive"))
+    """Return 200 while the process runs, without using the database."""
+    return uncached(Alive("alive"))
 
 
 @router.get("/health", include_in_schema=False)
@@ -75,17 +90,16 @@ async def live() -> Response:
     "/health/ready",
     summary="Can it serve?",
     response_model=Ready,
-    responses=answers(PUBLISHED, 503),
+    responses=openapi.responses(openapi.READY, 503),
 )
-async def ready(request: Request) -> Response:
-    """The database answers and something is published. What is stale is served all the same.
+async def ready(cache: FreshnessCacheDep) -> Response:
+    """Return 200 if the database answers and a run is published, even if its results are stale.
 
-    At most two seconds old.
+    The response is at most two seconds old.
     """
-    lately: Lately = request.app.state.lately
-    rows = await lately.get()
+    rows = await cache.get()
     run = next((row for row in rows if row.run_id is not None), None)
     if run is None or run.run_id is None:
         raise NotPublished("nothing is published yet", hint=FIRST_STEPS)
     stale = any(row.stale for row in rows)
-    return fresh(Ready("ready", run.run_id, run.published_at, run.age_seconds, stale))
+    return uncached(Ready("ready", run.run_id, run.published_at, run.age_seconds, stale))

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beside the types: examples, and the failures of each route."""
+"""The OpenAPI document: examples of responses, and the errors of each route."""
 
 from __future__ import annotations
 
@@ -15,50 +15,54 @@ from recsys.service.types import UserStatus
 from recsys.web.middleware.errors import PROBLEM, Problem
 
 DESCRIPTION = """\
-What is published, by HTTP: every route asks one function of the SQL contract, and its JSON is named
-as the contract's columns. A failure is a problem (RFC 9457) that says what to do.
+Published recommendations over HTTP. Each route runs one query of the SQL contract and returns its
+rows as JSON, with the contract's column names as keys. Errors are problem details (RFC 9457) with a
+hint.
 
-Reading is open to whoever can connect. Writing needs `Authorization: Bearer TOKEN`.
+Reading needs no authentication. Writing needs the header `Authorization: Bearer TOKEN`.
 """
-FAILURES = {
-    400: "The body cannot be read.",
-    401: "Writing needs the token of this server.",
-    403: "Writing is off, or the server may not write.",
+ERRORS = {
+    400: "The body is not valid JSON.",
+    401: "The token is missing or wrong.",
+    403: "Writing is turned off, or the database role of the server may not write.",
     404: "There is no such movie, user, run or chart.",
     413: "The body is too large.",
-    422: "A value cannot be: `errors` names the fields.",
-    503: "The database does not answer, or nothing is published yet; try again later.",
+    422: "An argument is invalid; `errors` names the fields.",
+    503: "The database does not answer, or nothing is published yet. Try again later.",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class UserServed(UserStatus):
-    """How a user is served; `run_age` in seconds."""
+class UserStatusResponse(UserStatus):
+    """How a user gets recommendations at the moment; `run_age` is in seconds."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_timedelta="float")
 
 
-def answers(example: Any, *failures: int, tagged: bool = False) -> dict[int | str, dict[str, Any]]:
-    """Return what a route answers: an example of it, its failures; `tagged`: 304 as well."""
-    documented: dict[int | str, dict[str, Any]] = {
+Responses = dict[int | str, dict[str, Any]]
+
+
+def responses(example: Any, *errors: int, etag: bool = False) -> Responses:
+    """Document the responses of a route: an example, error codes, and 304 if it sends an ETag."""
+    documented: Responses = {
         200: {"content": {"application/json": {"example": json.dumps(example)}}}
     }
-    if tagged:
-        documented[304] = {"description": "As `If-None-Match` has it."}
+    if etag:
+        documented[304] = {"description": "The content has the tag given in `If-None-Match`."}
         documented[200]["headers"] = {"ETag": {"schema": {"type": "string"}}}
-    return documented | refusals(*failures)
+    return documented | error_responses(*errors)
 
 
-def refusals(*failures: int) -> dict[int | str, dict[str, Any]]:
-    return {code: {"description": FAILURES[code], "model": Problem} for code in failures}
+def error_responses(*errors: int) -> Responses:
+    return {code: {"description": ERRORS[code], "model": Problem} for code in errors}
 
 
-def describe(app: FastAPI) -> None:
-    """Let the app document its failures as what they are: problems."""
+def use_problem_details(app: FastAPI) -> None:
+    """Document the errors of the app with the media type of problem details."""
 
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:
-            app.openapi_schema = _as_problems(
+            app.openapi_schema = _with_problems(
                 get_openapi(
                     title=app.title,
                     version=app.version,
@@ -71,7 +75,7 @@ def describe(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _as_problems(document: dict[str, Any]) -> dict[str, Any]:
+def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
     for operations in document["paths"].values():
         for operation in operations.values():
             for status, response in operation["responses"].items():
@@ -79,7 +83,7 @@ def _as_problems(document: dict[str, Any]) -> dict[str, Any]:
                 if int(status) >= 400 and "application/json" in content:
                     content[PROBLEM] = content.pop("application/json")
                 elif "example" in content.get("application/json", {}):
-                    # As text until now: FastAPI drops every null of an example.
+                    # Kept as text so far, because FastAPI drops every null of an example.
                     content["application/json"]["example"] = json.loads(
                         content["application/json"]["example"]
                     )
@@ -132,7 +136,7 @@ MOVIE: Mapping[str, Any] = {
     "tmdb_id": 862,
     "poster_url": None,
 }
-BECAUSE: list[Mapping[str, Any]] = [
+EXPLANATION: list[Mapping[str, Any]] = [
     {
         "because_movie_id": 500,
         "because_title": "Mrs. Doubtfire",
@@ -172,7 +176,7 @@ RUN: Mapping[str, Any] = {
     "run_size": 594001920,
     "pruned_at": None,
 }
-PUBLISHED: Mapping[str, Any] = {
+READY: Mapping[str, Any] = {
     "status": "ready",
     "run_id": 1,
     "published_at": "2026-11-21T07:16:56.793492Z",

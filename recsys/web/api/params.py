@@ -1,24 +1,25 @@
-"""What a request may name: ids, counts, filters, bodies; what is out of bounds is a 422."""
+"""Parameters and bodies of requests, with their bounds; values out of bounds return 422."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Path, Query, Request
+from fastapi import Depends, Path, Query, Request
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from recsys.service.async_recommender import AsyncRecommender
+from recsys.service import AsyncRecommender
+from recsys.service.types import Filters
 
-LARGEST_ID = 2**31 - 1
-LARGEST_N = 1000
-MOST_RATINGS = 10_000
-# PostgreSQL's text holds no NUL.
+MAX_ID = 2**31 - 1
+MAX_ROWS = 1000
+MAX_RATINGS = 10_000
+# A PostgreSQL text cannot contain NUL.
 TEXT = r"^[^\x00]*$"
 
-Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
-UserId = Annotated[int, Path(ge=0, le=LARGEST_ID, description="Id of the user.", examples=[1])]
-MovieId = Annotated[int, Path(ge=0, le=LARGEST_ID, description="Id of the movie.", examples=[1])]
-RunId = Annotated[int, Path(ge=0, le=LARGEST_ID, description="Number of the run.", examples=[1])]
+Id = Annotated[int, Field(ge=0, le=MAX_ID)]
+UserId = Annotated[int, Path(ge=0, le=MAX_ID, description="Id of the user.", examples=[1])]
+MovieId = Annotated[int, Path(ge=0, le=MAX_ID, description="Id of the movie.", examples=[1])]
+RunId = Annotated[int, Path(ge=0, le=MAX_ID, description="Number of the run.", examples=[1])]
 Chart = Annotated[
     str,
     Path(pattern=TEXT, max_length=100, description="Name of the chart.", examples=["top_rated"]),
@@ -27,75 +28,105 @@ Title = Annotated[
     str,
     Query(pattern=TEXT, max_length=500, description="Words of the title.", examples=["matrix"]),
 ]
-N = Annotated[int, Query(ge=0, le=LARGEST_N, description="How many rows at most.")]
+N = Annotated[int, Query(ge=0, le=MAX_ROWS, description="Maximum number of rows.")]
 Model = Annotated[
     str | None,
     Query(
-        pattern=TEXT, max_length=100, description="Model to ask; the published default without it."
+        pattern=TEXT,
+        max_length=100,
+        description="Name of a published model. Defaults to the default model of the run.",
     ),
 ]
 Text = Annotated[str, Field(pattern=TEXT, max_length=100)]
 Genres = Annotated[
     list[Text] | None,
-    Query(max_length=100, description="Movies of any of these genres, a parameter for each."),
+    Query(
+        max_length=100,
+        description="Only movies of any of these genres. Repeat the parameter for each genre.",
+    ),
 ]
 Genre = Annotated[
     str | None,
-    Query(pattern=TEXT, max_length=100, description="Of one genre; of all of them without it."),
+    Query(pattern=TEXT, max_length=100, description="Chart of this genre. Defaults to all genres."),
 ]
-Year = Annotated[int | None, Query(ge=0, le=9999)]
+Year = Annotated[int, Field(ge=0, le=9999)]
+YearFrom = Annotated[Year | None, Query(description="Only movies of this year or later.")]
+YearTo = Annotated[Year | None, Query(description="Only movies of this year or earlier.")]
 
 
-class RatingsGiven(BaseModel):
-    """What somebody gave to which movies, and what to recommend; nothing of it is kept."""
+async def recommender(request: Request) -> AsyncRecommender:
+    """Return the recommender of the app."""
+    # A coroutine, because FastAPI runs plain functions in a thread.
+    service: AsyncRecommender = request.app.state.recommender
+    return service
+
+
+async def filters(
+    n: N = 10,
+    model: Model = None,
+    genres: Genres = None,
+    year_from: YearFrom = None,
+    year_to: YearTo = None,
+) -> Filters:
+    """Read the filters of a query string."""
+    return Filters(n, model, genres, year_from, year_to)
+
+
+RecommenderDep = Annotated[AsyncRecommender, Depends(recommender)]
+FiltersDep = Annotated[Filters, Depends(filters)]
+
+
+class RatingsBody(BaseModel):
+    """Ratings by movie id, and filters for the recommendations."""
 
     model_config = ConfigDict(extra="forbid")
 
     ratings: Annotated[
-        dict[
-            Id,
-            Annotated[float, Field(allow_inf_nan=False, strict=True)],
-        ],
-        Field(max_length=MOST_RATINGS, description="Rating of each movie, by its id."),
+        dict[Id, Annotated[float, Field(allow_inf_nan=False, strict=True)]],
+        Field(max_length=MAX_RATINGS, description="Ratings by movie id."),
     ]
-    n: Annotated[int, Field(ge=0, le=LARGEST_N, description="How many rows at most.")] = 10
-    model: Annotated[Text | None, Field(description="The published default without it.")] = None
-    genres: Annotated[list[Text] | None, Field(max_length=100)] = None
-    year_from: Annotated[int | None, Field(ge=0, le=9999)] = None
-    year_to: Annotated[int | None, Field(ge=0, le=9999)] = None
+    n: Annotated[int, Field(ge=0, le=MAX_ROWS, description="Maximum number of rows.")] = 10
+    model: Annotated[
+        Text | None, Field(description="Name of a published model. Defaults to the default model.")
+    ] = None
+    genres: Annotated[
+        list[Text] | None, Field(max_length=100, description="Only movies of any of these genres.")
+    ] = None
+    year_from: Annotated[Year | None, Field(description="First year of release.")] = None
+    year_to: Annotated[Year | None, Field(description="Last year of release.")] = None
+
+    def filters(self) -> Filters:
+        return Filters(self.n, self.model, self.genres, self.year_from, self.year_to)
 
 
-class RatingGiven(BaseModel):
-    """What a user gives to a movie."""
+class RatingBody(BaseModel):
+    """The rating of a movie by a user."""
 
     model_config = ConfigDict(extra="forbid")
 
     rating: Annotated[
         float,
-        Field(allow_inf_nan=False, strict=True, description="On the scale of the data."),
+        Field(allow_inf_nan=False, strict=True, description="On the rating scale of the data."),
     ]
 
 
-def _written_out(value: object) -> object:
-    # As a number it would be taken for seconds, or for milliseconds where there are many.
+def _require_text(value: object) -> object:
+    # pydantic would read a number as seconds, and a large one as milliseconds.
     if isinstance(value, int | float):
-        raise ValueError("a time is written as 2030-01-02T03:04:05Z")
+        raise ValueError("write the time as text, such as 2030-01-02T03:04:05Z")
     return value
 
 
-class BlockGiven(BaseModel):
-    """How long a movie is kept out of a user's recommendations."""
+class BlockBody(BaseModel):
+    """How long a movie is excluded from the recommendations of a user."""
 
     model_config = ConfigDict(extra="forbid")
 
     until: Annotated[
         AwareDatetime | None,
-        BeforeValidator(_written_out),
-        Field(description="End of the block, with its zone; for good without it. Past: lifted."),
+        BeforeValidator(_require_text),
+        Field(
+            description="End of the block, with a time zone. Without it the block has no end; "
+            "a time in the past lifts the block."
+        ),
     ] = None
-
-
-def asked(request: Request) -> AsyncRecommender:
-    """Return whom the routes ask."""
-    recommender: AsyncRecommender = request.app.state.recommender
-    return recommender

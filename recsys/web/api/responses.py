@@ -1,6 +1,6 @@
-"""Answers as JSON, keys named as the contract's columns, and how long they hold.
+"""JSON responses whose keys are the contract's column names, and their cache headers.
 
-Times are ISO 8601, durations seconds.
+Times are ISO 8601, durations are seconds.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from fastapi import Request, Response
 from pydantic_core import to_json
 
 JSON = "application/json"
-NOT_KEPT = {"Cache-Control": "private, no-cache"}
-"""Follows ratings that may come in at any time: nobody may answer it from a cache."""
+NO_CACHE = {"Cache-Control": "private, no-cache"}
+"""For responses that depend on ratings, which change at any time."""
 
 
-def fresh(value: Any) -> Response:
-    """Answer with what holds now and need not a moment later."""
-    return Response(_json(value), media_type=JSON, headers=NOT_KEPT)
+def uncached(value: Any) -> Response:
+    """Return a response that caches must not reuse."""
+    return Response(_json(value), media_type=JSON, headers=NO_CACHE)
 
 
-def of_the_run(request: Request, value: Any) -> Response:
-    """Answer with what holds until something else is published, or 304 to who has it already.
+def tagged(request: Request, value: Any) -> Response:
+    """Return a response with an ETag, or 304 if the client has this content already.
 
-    The tag is of the content, so it is right after a rollback and after new titles as well.
+    The tag is a hash of the content, so a rollback brings back the earlier tag.
     """
     body = _json(value)
     tag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
     known = request.headers.get("if-none-match")
-    if known is not None and _names(known, tag):
+    if known is not None and _matches(known, tag):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=JSON, headers=headers)
 
 
-def _names(known: str, tag: str) -> bool:
+def _matches(known: str, tag: str) -> bool:
     return known.strip() == "*" or tag in (
         each.strip().removeprefix("W/") for each in known.split(",")
     )

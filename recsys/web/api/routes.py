@@ -1,4 +1,4 @@
-"""The routes that answer with JSON: each asks one method of the AsyncRecommender."""
+"""The JSON routes: each calls one method of the AsyncRecommender."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from recsys.errors import ConfigError, UnknownUser
 from recsys.service.types import (
-    Because,
     ChartEntry,
+    Contribution,
     FoundMovie,
     Movie,
     Recommendation,
@@ -16,30 +16,29 @@ from recsys.service.types import (
     SimilarMovie,
 )
 from recsys.web.api import openapi
-from recsys.web.api.openapi import answers, refusals
+from recsys.web.api.openapi import error_responses, responses
 from recsys.web.api.params import (
-    BlockGiven,
+    BlockBody,
     Chart,
+    FiltersDep,
     Genre,
-    Genres,
     Model,
     MovieId,
     N,
-    RatingGiven,
-    RatingsGiven,
+    RatingBody,
+    RatingsBody,
+    RecommenderDep,
     RunId,
     Title,
     UserId,
-    Year,
-    asked,
 )
-from recsys.web.api.responses import fresh, of_the_run
+from recsys.web.api.responses import tagged, uncached
 from recsys.web.middleware.errors import problem
-from recsys.web.middleware.security import writer
+from recsys.web.middleware.security import require_token
 
 router = APIRouter()
-WRITES = [Depends(writer)]
-WRITING_FAILS = refusals(400, 401, 403, 404, 413, 422, 503)
+WRITES = [Depends(require_token)]
+WRITE_ERRORS = error_responses(400, 401, 403, 404, 413, 422, 503)
 
 
 # --- movies ---------------------------------------------------------------------------------------
@@ -49,131 +48,127 @@ WRITING_FAILS = refusals(400, 401, 403, 404, 413, 422, 503)
     "/movies",
     summary="Search movies",
     response_model=list[FoundMovie],
-    responses=answers(openapi.FOUND, 422, 503),
+    responses=responses(openapi.FOUND, 422, 503),
 )
-async def search(request: Request, query: Title, n: N = 10) -> Response:
-    """Movies whose titles match, the best match first; mistyped words are found as well."""
-    return fresh(await asked(request).search(query, n))
+async def search(recommender: RecommenderDep, query: Title, n: N = 10) -> Response:
+    """Return movies whose titles match, best match first. Misspelled words match as well."""
+    return uncached(await recommender.search(query, n))
 
 
 @router.get(
     "/movies/{movie_id}",
     summary="One movie",
     response_model=Movie,
-    responses=answers(openapi.MOVIE, 404, 422, 503),
+    responses=responses(openapi.MOVIE, 404, 422, 503),
 )
-async def movie(request: Request, movie_id: MovieId) -> Response:
-    """A movie of the catalogue, its ratings as of now."""
-    return fresh(await asked(request).movie(movie_id))
+async def movie(recommender: RecommenderDep, movie_id: MovieId) -> Response:
+    """Return a movie of the catalogue with its current ratings."""
+    return uncached(await recommender.movie(movie_id))
 
 
 @router.get(
     "/movies/{movie_id}/similar",
     summary="Similar movies",
     response_model=list[SimilarMovie],
-    responses=answers(openapi.SIMILAR, 404, 422, 503, tagged=True),
+    responses=responses(openapi.SIMILAR, 404, 422, 503, etag=True),
 )
-async def similar(request: Request, movie_id: MovieId, n: N = 10, model: Model = None) -> Response:
-    """Movies like this one, the nearest first; none where nothing is known of it."""
-    return of_the_run(request, await asked(request).similar(movie_id, n, model=model))
+async def similar(
+    request: Request,
+    recommender: RecommenderDep,
+    movie_id: MovieId,
+    n: N = 10,
+    model: Model = None,
+) -> Response:
+    """Return the most similar movies, nearest first. Empty if the movie has no neighbours."""
+    return tagged(request, await recommender.similar(movie_id, n, model=model))
 
 
 @router.get(
     "/charts/{chart}",
     summary="A chart",
     response_model=list[ChartEntry],
-    responses=answers(openapi.CHART, 404, 422, 503, tagged=True),
+    responses=responses(openapi.CHART, 404, 422, 503, etag=True),
 )
-async def chart(request: Request, chart: Chart, n: N = 10, genre: Genre = None) -> Response:
-    """The first movies of a chart, of all genres or of one."""
-    recommender = asked(request)
+async def chart(
+    request: Request,
+    recommender: RecommenderDep,
+    chart: Chart,
+    n: N = 10,
+    genre: Genre = None,
+) -> Response:
+    """Return the first movies of a chart, of all genres or of one."""
     try:
         rows = await recommender.top_movies(n, genre=genre, chart=chart)
     except ConfigError:
         try:
-            # Refused without the genre as well: it is the chart that there is not.
+            # If it fails without the genre as well, the chart is unknown: 404 instead of 422.
             await recommender.top_movies(0, chart=chart)
         except ConfigError as unknown:
             return problem(404, str(unknown), unknown.hint)
         raise
-    return of_the_run(request, rows)
+    return tagged(request, rows)
 
 
-# --- people ---------------------------------------------------------------------------------------
+# --- users ----------------------------------------------------------------------------------------
 
 
 @router.get(
     "/users/{user_id}",
     summary="How a user is served",
-    response_model=openapi.UserServed,
-    responses=answers(openapi.USER, 422, 503),
+    response_model=openapi.UserStatusResponse,
+    responses=responses(openapi.USER, 422, 503),
 )
-async def user_status(request: Request, user_id: UserId) -> Response:
-    """By a stored list, live, or by a chart, and why; also of a user nobody knows."""
-    return fresh(await asked(request).user_status(user_id))
+async def user_status(recommender: RecommenderDep, user_id: UserId) -> Response:
+    """Return how the user gets recommendations and why: stored list, live list or chart.
+
+    An unknown user has a status too.
+    """
+    return uncached(await recommender.user_status(user_id))
 
 
 @router.get(
     "/users/{user_id}/recommendations",
     summary="Recommend to a user",
     response_model=list[Recommendation],
-    responses=answers(openapi.RECOMMENDED, 422, 503),
+    responses=responses(openapi.RECOMMENDED, 422, 503),
 )
 async def recommendations(
-    request: Request,
-    user_id: UserId,
-    n: N = 10,
-    model: Model = None,
-    genres: Genres = None,
-    year_from: Year = None,
-    year_to: Year = None,
+    recommender: RecommenderDep, user_id: UserId, filters: FiltersDep
 ) -> Response:
-    """Movies the user has neither rated nor blocked, best first; to a user nobody knows, a chart.
+    """Return movies that the user has neither rated nor blocked, best first.
 
-    A rating given a moment ago counts already, so no answer may be kept.
+    An unknown user gets a chart. New ratings count at once, so the response is not cached.
     """
-    rows = await asked(request).recommend(
-        user_id, n, model=model, genres=genres, year_from=year_from, year_to=year_to
-    )
-    return fresh(rows)
+    return uncached(await recommender.recommend(user_id, **vars(filters)))
 
 
 @router.get(
     "/users/{user_id}/recommendations/{movie_id}/explanation",
     summary="Why a movie is recommended",
-    response_model=list[Because],
-    responses=answers(openapi.BECAUSE, 404, 422, 503),
+    response_model=list[Contribution],
+    responses=responses(openapi.EXPLANATION, 404, 422, 503),
 )
 async def explanation(
-    request: Request, user_id: UserId, movie_id: MovieId, model: Model = None
+    recommender: RecommenderDep, user_id: UserId, movie_id: MovieId, model: Model = None
 ) -> Response:
-    """What leads to a movie for a user, the strongest first; 404 for a user nobody knows."""
-    recommender = asked(request)
+    """Return what each rated movie contributes to the score of a movie, largest first."""
     rows = await recommender.explain(user_id, movie_id, model=model)
-    # The contract explains the chart to whomever: that says nothing about this user.
-    nobody = all(row.because_movie_id is None for row in rows)
-    if nobody and (await recommender.user_status(user_id)).status == "unknown_user":
-        raise UnknownUser(f"there is no user {user_id}", hint="who rates a movie becomes one")
-    return fresh(rows)
+    # The contract explains a chart for unknown users too, which says nothing about this user.
+    no_ratings = all(row.because_movie_id is None for row in rows)
+    if no_ratings and (await recommender.user_status(user_id)).status == "unknown_user":
+        raise UnknownUser(f"there is no user {user_id}", hint="the first rating adds a user")
+    return uncached(rows)
 
 
 @router.post(
     "/recommendations",
     summary="Recommend by ratings",
     response_model=list[Recommendation],
-    responses=answers(openapi.RECOMMENDED, 400, 404, 413, 422, 503),
+    responses=responses(openapi.RECOMMENDED, 400, 404, 413, 422, 503),
 )
-async def recommend_for(request: Request, given: RatingsGiven) -> Response:
-    """Movies for somebody who gave these ratings, known or not; nothing of it is kept."""
-    rows = await asked(request).recommend_for(
-        given.ratings,
-        given.n,
-        model=given.model,
-        genres=given.genres,
-        year_from=given.year_from,
-        year_to=given.year_to,
-    )
-    return fresh(rows)
+async def recommend_for(recommender: RecommenderDep, body: RatingsBody) -> Response:
+    """Return recommendations for the ratings of the body. Nothing is stored."""
+    return uncached(await recommender.recommend_for(body.ratings, **vars(body.filters())))
 
 
 @router.put(
@@ -181,13 +176,13 @@ async def recommend_for(request: Request, given: RatingsGiven) -> Response:
     summary="Rate a movie",
     status_code=204,
     dependencies=WRITES,
-    responses=WRITING_FAILS,
+    responses=WRITE_ERRORS,
 )
 async def rate(
-    request: Request, user_id: UserId, movie_id: MovieId, given: RatingGiven
+    recommender: RecommenderDep, user_id: UserId, movie_id: MovieId, body: RatingBody
 ) -> Response:
-    """Keep a user's rating of a movie in place of an earlier one; a new user is added."""
-    await asked(request).rate(user_id, movie_id, given.rating)
+    """Store a rating, replacing an earlier one. Adds the user if necessary."""
+    await recommender.rate(user_id, movie_id, body.rating)
     return Response(status_code=204)
 
 
@@ -196,16 +191,16 @@ async def rate(
     summary="Block a movie",
     status_code=204,
     dependencies=WRITES,
-    responses=WRITING_FAILS,
+    responses=WRITE_ERRORS,
 )
 async def block(
-    request: Request,
+    recommender: RecommenderDep,
     user_id: UserId,
     movie_id: MovieId,
-    given: BlockGiven | None = None,
+    body: BlockBody | None = None,
 ) -> Response:
-    """Keep a movie out of a user's recommendations, for good or until then."""
-    await asked(request).block(user_id, movie_id, given.until if given else None)
+    """Exclude a movie from the recommendations of a user, for good or until a given time."""
+    await recommender.block(user_id, movie_id, body.until if body else None)
     return Response(status_code=204)
 
 
@@ -216,19 +211,19 @@ async def block(
     "/runs",
     summary="Runs",
     response_model=list[Run],
-    responses=answers([openapi.RUN], 422, 503),
+    responses=responses([openapi.RUN], 422, 503),
 )
-async def runs(request: Request, n: N = 20) -> Response:
-    """Refreshes and evaluations, the latest first."""
-    return fresh(await asked(request).runs(n))
+async def runs(recommender: RecommenderDep, n: N = 20) -> Response:
+    """Return refreshes and evaluations, latest first."""
+    return uncached(await recommender.runs(n))
 
 
 @router.get(
     "/runs/{run_id}",
     summary="One run",
     response_model=RunRecord,
-    responses=refusals(404, 422, 503),
+    responses=error_responses(404, 422, 503),
 )
-async def run(request: Request, run_id: RunId) -> Response:
-    """All that is known of a run: what it read, its stages, its figures, when it was published."""
-    return fresh(await asked(request).run(run_id))
+async def run(recommender: RecommenderDep, run_id: RunId) -> Response:
+    """Return the full record of a run: its input, stages, metrics and publications."""
+    return uncached(await recommender.run(run_id))

@@ -1,1 +1,1 @@
-"""What holds for every request: errors, metrics, security."""
+"""Middleware and handlers for all requests: errors, metrics and security."""

@@ -1,6 +1,6 @@
-"""The error family as HTTP: problem details (RFC 9457) that say what to do, and never how we ask.
+"""Errors as problem details (RFC 9457), without internals of the server or its database.
 
-{"title", "status", "detail", "hint", "errors": [{"field", "message"}]}, the last two where known.
+A problem is {"title", "status", "detail", "hint", "errors": [{"field", "message"}]}.
 """
 
 from __future__ import annotations
@@ -39,26 +39,26 @@ STATUS: Mapping[type[RecsysError], int] = {
     NotPublished: 503,
     StorageError: 503,
 }
-NO_RIGHT = ("42501", "25006")  # insufficient privilege, read-only transaction
+FORBIDDEN = ("42501", "25006")  # insufficient privilege, read-only transaction
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
     field: str
-    """As ratings.7 of a body."""
+    """Path of the field, such as ratings.7."""
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a request failed, and what to do about it."""
+    """Why a request failed and how to correct it."""
 
     title: str
     status: int
     detail: str
     hint: str | None = None
     errors: Sequence[FieldError] = ()
-    """Of a request that cannot be read, each field at fault."""
+    """The invalid fields of the request."""
 
 
 def problem(
@@ -68,40 +68,40 @@ def problem(
     errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return an answer that says what went wrong."""
-    told = Problem(HTTPStatus(status).phrase, status, detail, hint, errors)
-    kept = {"Cache-Control": "no-store", **(headers or {})}
+    """Return a problem as a response that is never cached."""
+    body = Problem(HTTPStatus(status).phrase, status, detail, hint, errors)
+    all_headers = {"Cache-Control": "no-store", **(headers or {})}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        kept["Retry-After"] = RETRY_AFTER_S
-    return Response(to_json(told), status_code=status, headers=kept, media_type=PROBLEM)
+        all_headers["Retry-After"] = RETRY_AFTER_S
+    return Response(to_json(body), status_code=status, headers=all_headers, media_type=PROBLEM)
 
 
-def handle(app: FastAPI) -> None:
-    """Let the app answer every failure as a problem."""
-    app.add_exception_handler(RecsysError, _known)
-    app.add_exception_handler(RequestValidationError, _unreadable)
-    app.add_exception_handler(HTTPException, _refused)
+def add_handlers(app: FastAPI) -> None:
+    """Return every error of the app as a problem."""
+    app.add_exception_handler(RecsysError, _recsys_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
 
 
-def _known(request: Request, error: Exception) -> Response:
+def _recsys_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RecsysError)
     if isinstance(error, StorageError):
-        return _storage(error)
+        return _storage_error(error)
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
     return problem(status, str(error), error.hint)
 
 
-def _storage(error: StorageError) -> Response:
-    # Who asks need not know where the database is, nor who we are there.
+def _storage_error(error: StorageError) -> Response:
+    # The message names the server and the role, which are not for clients: it goes to the log.
     logger.error("%s", error)
-    if error.sqlstate in NO_RIGHT:
+    if error.sqlstate in FORBIDDEN:
         return problem(403, "this server may not do that in its database", error.hint)
     if error.sqlstate is None:
         return problem(503, "the database cannot be reached", "try again in a moment")
     return problem(503, f"the database failed ({error.sqlstate})", error.hint)
 
 
-def _unreadable(request: Request, error: Exception) -> Response:
+def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = [FieldError(_field(each), str(each["msg"])) for each in error.errors()]
     detail = "; ".join(f"{each.field}: {each.message}" for each in errors[:3])
@@ -109,13 +109,13 @@ def _unreadable(request: Request, error: Exception) -> Response:
 
 
 def _field(error: Mapping[str, Any]) -> str:
-    """Name what is at fault without saying whether it came in the path, query or body."""
+    """Return the path of an invalid field, without the leading path, query or body."""
     where, *names = error["loc"]
-    # Of text that is no JSON the place is a number.
+    # For text that is not JSON the location is a character offset.
     return ".".join(map(str, names)) if names and error["type"] != "json_invalid" else str(where)
 
 
-def _refused(request: Request, error: Exception) -> Response:
+def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404 and "route" not in request.scope:
         path = request.scope["path"]
@@ -123,8 +123,8 @@ def _refused(request: Request, error: Exception) -> Response:
     return problem(error.status_code, str(error.detail), headers=error.headers)
 
 
-class Unexpected:
-    """Answer what nobody foresaw; what it was is for the log alone."""
+class ErrorMiddleware:
+    """Return 500 for an unexpected exception and log it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -133,18 +133,19 @@ class Unexpected:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
+        started = False
 
-        async def send_and_note(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def send_started(message: Message) -> None:
+            nonlocal started
+            started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, send_and_note)
+            await self._app(scope, receive, send_started)
         except Exception:
-            logger.exception("unexpected, at %s %s", scope["method"], scope["path"])
-            if begun:
+            logger.exception("unexpected error at %s %s", scope["method"], scope["path"])
+            # After the first bytes the status cannot change any more.
+            if started:
                 raise
-            answer = problem(500, "something went wrong here", "the log of the server says what")
-            await answer(scope, receive, send)
+            response = problem(500, "internal error", "the log of the server has the details")
+            await response(scope, receive, send)

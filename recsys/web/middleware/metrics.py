@@ -1,4 +1,4 @@
-"""What the app tells Prometheus: requests, connections, what is published; cheap to ask often."""
+"""Metrics for Prometheus: requests, the connection pool and the freshness of the results."""
 
 from __future__ import annotations
 
@@ -23,55 +23,55 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from recsys.errors import RecsysError
 from recsys.service.async_recommender import AsyncRecommender
 from recsys.service.prometheus import as_prometheus
-from recsys.web.api.health import Lately
+from recsys.web.api.health import FreshnessCacheDep
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 POOL = {
-    "recsys_pool_connections": ("Connections to the database that are open", "pool_size"),
-    "recsys_pool_idle": ("Those that wait for a request", "pool_available"),
+    "recsys_pool_connections": ("Open connections to the database", "pool_size"),
+    "recsys_pool_idle": ("Connections that wait for a request", "pool_available"),
     "recsys_pool_waiting": ("Requests that wait for a connection", "requests_waiting"),
 }
-"""Of each gauge the help, and its name in the figures of the pool."""
+"""Help text of each gauge, and the counter of the pool that it shows."""
 
 router = APIRouter()
-# A second series beside each, which nobody reads.
+# They would add a second series to every counter and histogram.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """Counts and times requests by the template of their route, so that ids make no series."""
+    """Counts and latencies of requests by route template, so that ids do not multiply series."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._requests = Counter(
             "recsys_http_requests",
-            "Requests answered",
+            "HTTP requests",
             ("method", "route", "status"),
             registry=self.registry,
         )
         self._seconds = Histogram(
             "recsys_http_request_seconds",
-            "Time until the last byte of the answer was handed over",
+            "Time until the last byte of the response was sent",
             ("method", "route"),
             buckets=BUCKETS,
             registry=self.registry,
         )
         self.up = Gauge(
             "recsys_up",
-            "1 where the database answers and holds what can be asked",
+            "1 if the database answers and its schema is installed",
             registry=self.registry,
         )
-        # Looking a series up by its labels costs more than counting in it.
+        # Looking up a series by its labels costs more than incrementing it.
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def watch(self, recommender: AsyncRecommender) -> None:
-        """Tell of the connections of this recommender as well."""
-        self.registry.register(_Pool(recommender))
+    def add_pool(self, recommender: AsyncRecommender) -> None:
+        """Add gauges for the connection pool of a recommender."""
+        self.registry.register(PoolCollector(recommender))
 
-    def seen(self, method: str, route: str, status: int, seconds: float) -> None:
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         series = self._series.get((method, route, status))
         if series is None:
             series = (
@@ -83,7 +83,7 @@ class Metrics:
         series[1].observe(seconds)
 
 
-class _Pool(Collector):
+class PoolCollector(Collector):
     def __init__(self, recommender: AsyncRecommender) -> None:
         self._recommender = recommender
 
@@ -93,7 +93,7 @@ class _Pool(Collector):
             yield GaugeMetricFamily(name, text, value=stats.get(key, 0))
 
 
-class Counted:
+class MetricsMiddleware:
     """Count and time every request."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -106,7 +106,7 @@ class Counted:
             return
         status = 500
 
-        async def send_counted(message: Message) -> None:
+        async def send_with_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -114,26 +114,26 @@ class Counted:
 
         started = time.perf_counter()
         try:
-            await self._app(scope, receive, send_counted)
+            await self._app(scope, receive, send_with_status)
         finally:
             method = scope["method"] if scope["method"] in METHODS else "other"
             route = getattr(scope.get("route"), "path", "none")
-            self._metrics.seen(method, route, status, time.perf_counter() - started)
+            self._metrics.observe(method, route, status, time.perf_counter() - started)
 
 
 @router.get(
     "/metrics",
-    summary="Figures for Prometheus",
+    summary="Metrics for Prometheus",
     response_class=PlainTextResponse,
     responses={200: {"content": {"text/plain": {"example": "recsys_up 1.0"}}}},
 )
-async def metrics(request: Request) -> Response:
-    """Requests, connections, and how fresh what is published is, at most two seconds old."""
-    kept: Metrics = request.app.state.metrics
-    lately: Lately = request.app.state.lately
+async def metrics(request: Request, cache: FreshnessCacheDep) -> Response:
+    """Return metrics of requests, the connection pool and freshness, at most two seconds old."""
+    collected: Metrics = request.app.state.metrics
     try:
-        fresh = as_prometheus(await lately.get())
+        freshness = as_prometheus(await cache.get())
     except RecsysError:
-        fresh = ""
-    kept.up.set(bool(fresh))
-    return Response(f"{generate_latest(kept.registry).decode()}{fresh}\n", media_type=MEDIA_TYPE)
+        freshness = ""
+    collected.up.set(bool(freshness))
+    requests = generate_latest(collected.registry).decode()
+    return Response(f"{requests}{freshness}\n", media_type=MEDIA_TYPE)

@@ -1,4 +1,4 @@
-"""Style, scripts and icon: kept in memory, named with a hash so that browsers may keep them."""
+"""Style sheet, scripts and icon, served from memory; a hash in the URL lets browsers cache them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-FOLDER = Path(__file__).parents[1] / "static"
-KINDS = {
+STATIC = Path(__file__).parents[1] / "static"
+MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
@@ -27,17 +27,17 @@ class Asset:
 
 def _read(path: Path) -> Asset:
     content = path.read_bytes()
-    return Asset(content, blake2b(content, digest_size=6).hexdigest(), KINDS[path.suffix])
+    return Asset(content, blake2b(content, digest_size=6).hexdigest(), MEDIA_TYPES[path.suffix])
 
 
 ASSETS: Mapping[str, Asset] = {
-    path.name: _read(path) for path in sorted(FOLDER.iterdir()) if path.suffix in KINDS
+    path.name: _read(path) for path in sorted(STATIC.iterdir()) if path.suffix in MEDIA_TYPES
 }
 router = APIRouter(include_in_schema=False)
 
 
 def asset_url(name: str) -> str:
-    """Return where a file is, an address that is another one when the file changes."""
+    """Return the URL of a file; it changes with the content."""
     return f"/static/{name}?v={ASSETS[name].digest}"
 
 
@@ -46,7 +46,7 @@ async def asset(request: Request, name: str, v: str = "") -> Response:
     found = ASSETS.get(name)
     if found is None:
         raise HTTPException(404, f"there is no file {name}")
-    # Asked without the hash it may change under the same name.
+    # Without the right hash the URL does not identify the content.
     headers = {"Cache-Control": FOREVER if v == found.digest else "no-cache"}
     headers["ETag"] = f'"{found.digest}"'
     if request.headers.get("if-none-match") == headers["ETag"]:

@@ -1,4 +1,4 @@
-"""The pages about movies: charts, search, one movie."""
+"""The pages about movies: home, charts, search and single movies."""
 
 from __future__ import annotations
 
@@ -8,32 +8,31 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from recsys.errors import NotPublished
 from recsys.service.async_recommender import AsyncRecommender
-from recsys.service.run_types import PublishedModel
-from recsys.service.types import ChartPlace, MovieCard, SimilarMovie
-from recsys.web.api.params import TEXT, Genre, MovieId, asked
+from recsys.service.types import ChartPlace, MovieCard, PublishedModel, SimilarMovie
+from recsys.web.api.params import TEXT, Genre, MovieId, RecommenderDep
 from recsys.web.pages.templating import page
 
-ON_A_SHELF = 12
+SHELF_LENGTH = 12
 GENRE_SHELVES = 8
-ON_A_CHART = 60
+CHART_LENGTH = 60
 FOUND = 30
 SIMILAR = 8
-MODELS_AT_FIRST = 4
+MODELS_SHOWN = 4
 FIRST_CHARTS = ("top_rated", "trending")
 
 router = APIRouter(include_in_schema=False)
 
-Words = Annotated[str, Query(pattern=TEXT, max_length=500)]
+SearchText = Annotated[str, Query(pattern=TEXT, max_length=500)]
 ChartName = Annotated[str | None, Query(pattern=TEXT, max_length=100)]
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """A row of movies: a chart, of all movies or of a genre."""
+    """A row of movies from a chart of all genres or of one."""
 
     chart: str
     genre: str | None
@@ -41,19 +40,18 @@ class Shelf:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """What one model finds similar."""
+class SimilarByModel:
+    """The movies that one model finds similar."""
 
     model: PublishedModel
     movies: Sequence[SimilarMovie]
 
 
 @router.get("/")
-async def home(request: Request) -> Response:
-    recommender = asked(request)
+async def home(recommender: RecommenderDep) -> Response:
     models, published = await gather(recommender.models(), recommender.published())
     leading = leading_chart(models)
-    shelves = _shelves(await recommender.charts(ON_A_SHELF, by_genre=leading), leading)
+    shelves = _shelves(await recommender.charts(SHELF_LENGTH, by_genre=leading), leading)
     cards = await cards_of(recommender, (p.movie_id for shelf in shelves for p in shelf.places))
     return page("home.html", {"shelves": shelves, "cards": cards, "published": published})
 
@@ -65,7 +63,7 @@ def leading_chart(models: Sequence[PublishedModel]) -> str | None:
 
 
 def _shelves(places: Sequence[ChartPlace], leading: str | None) -> list[Shelf]:
-    """Return the leading chart, what is trending, and the genres most is rated of."""
+    """Return the first charts of all genres, then the genres with the most ratings."""
     found = [
         Shelf(chart, genre, list(members))
         for (chart, genre), members in groupby(places, key=lambda place: (place.chart, place.genre))
@@ -80,34 +78,34 @@ def _shelves(places: Sequence[ChartPlace], leading: str | None) -> list[Shelf]:
 async def cards_of(
     recommender: AsyncRecommender, movie_ids: Iterable[int]
 ) -> Mapping[int, MovieCard]:
-    """Return what is drawn of the movies, all of them by one question."""
+    """Return the cards of the movies by id, read by one query."""
     cards = await recommender.movie_cards(list(dict.fromkeys(movie_ids)))
     return {card.movie_id: card for card in cards}
 
 
 @router.get("/top")
-async def top(request: Request, chart: ChartName = None, genre: Genre = None) -> Response:
-    recommender = asked(request)
+async def top(
+    recommender: RecommenderDep, chart: ChartName = None, genre: Genre = None
+) -> Response:
     models = await recommender.models()
     charts = [model.model for model in models if model.kind == "chart"]
     shown = chart or leading_chart(models)
     if shown is None:
         raise NotPublished("no chart is published", hint="name one in [refresh] models")
     entries, places = await gather(
-        recommender.top_movies(ON_A_CHART, genre=genre or None, chart=shown),
+        recommender.top_movies(CHART_LENGTH, genre=genre or None, chart=shown),
         recommender.charts(1, by_genre=shown),
     )
     genres = sorted({place.genre for place in places if place.genre is not None})
-    # A genre is found in any case.
-    named = next((each for each in genres if each.lower() == (genre or "").lower()), genre)
+    # The contract ignores case, the list of genres does not.
+    shown_genre = next((each for each in genres if each.lower() == (genre or "").lower()), genre)
     cards = await cards_of(recommender, (entry.movie_id for entry in entries))
-    values = {"charts": charts, "chart": shown, "genres": genres, "genre": named}
+    values = {"charts": charts, "chart": shown, "genres": genres, "genre": shown_genre}
     return page("top.html", values | {"entries": entries, "cards": cards})
 
 
 @router.get("/search")
-async def search(request: Request, q: Words = "") -> Response:
-    recommender = asked(request)
+async def search(recommender: RecommenderDep, q: SearchText = "") -> Response:
     words = q.strip()
     found = await recommender.search(words, FOUND) if words else []
     cards = await cards_of(recommender, (movie.movie_id for movie in found))
@@ -115,8 +113,9 @@ async def search(request: Request, q: Words = "") -> Response:
 
 
 @router.get("/movie/{movie_id}")
-async def movie(request: Request, movie_id: MovieId, models: ChartName = None) -> Response:
-    recommender = asked(request)
+async def movie(
+    recommender: RecommenderDep, movie_id: MovieId, models: ChartName = None
+) -> Response:
     facts, details, scale, similar, published = await gather(
         recommender.movie(movie_id),
         recommender.movie_details(movie_id),
@@ -124,26 +123,28 @@ async def movie(request: Request, movie_id: MovieId, models: ChartName = None) -
         recommender.similar_by_model(movie_id, SIMILAR),
         published_models(recommender),
     )
-    columns = _columns(similar, published)
-    shown = columns if models == "all" else columns[:MODELS_AT_FIRST]
-    cards = await cards_of(recommender, (each.movie_id for c in shown for each in c.movies))
+    by_model = _by_model(similar, published)
+    shown = by_model if models == "all" else by_model[:MODELS_SHOWN]
+    cards = await cards_of(recommender, (row.movie_id for each in shown for row in each.movies))
     values = {"movie": facts, "details": details, "published": published, "cards": cards}
-    values |= {"columns": shown, "more": len(columns) - len(shown), "best": scale.rating_max or 5}
+    values |= {"similar": shown, "more": len(by_model) - len(shown), "best": scale.rating_max or 5}
     return page("movie.html", values)
 
 
 async def published_models(recommender: AsyncRecommender) -> Sequence[PublishedModel]:
-    """Return the published models, none where nothing is published."""
+    """Return the published models, an empty list if nothing is published."""
     try:
         return await recommender.models()
     except NotPublished:
         return []
 
 
-def _columns(similar: Sequence[SimilarMovie], published: Sequence[PublishedModel]) -> list[Column]:
+def _by_model(
+    similar: Sequence[SimilarMovie], published: Sequence[PublishedModel]
+) -> list[SimilarByModel]:
     by_name = {model.model: model for model in published}
     return [
-        Column(by_name[name], list(members))
+        SimilarByModel(by_name[name], list(members))
         for name, members in groupby(similar, key=lambda each: each.model)
         if name in by_name
     ]

@@ -1,4 +1,4 @@
-"""The pages about people: what to recommend to them, because of what, and what they liked."""
+"""The pages about people: recommendations, explanations and liked movies."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
 from recsys.errors import UnknownUser
 from recsys.service.async_recommender import AsyncRecommender
 from recsys.service.types import Reason
-from recsys.web.api.params import LARGEST_ID, Id, Model, MovieId, UserId, asked
+from recsys.web.api.params import MAX_ID, Id, Model, MovieId, RecommenderDep, UserId
 from recsys.web.pages.movies import cards_of
 from recsys.web.pages.sparkline import bars
 from recsys.web.pages.templating import page
@@ -27,24 +27,23 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/person")
-async def people(id: Annotated[int | None, Query(ge=0, le=LARGEST_ID)] = None) -> Response:
+async def people(id: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None) -> Response:
     if id is not None:
         return RedirectResponse(f"/person/{id}", SEE_OTHER)
     return page("people.html")
 
 
 @router.get("/person/random")
-async def anybody(request: Request) -> Response:
-    user_id = await asked(request).a_user(at_random=True)
+async def random_person(recommender: RecommenderDep) -> Response:
+    user_id = await recommender.a_user(at_random=True)
     return RedirectResponse(f"/person/{user_id}", SEE_OTHER, headers={"Cache-Control": "no-store"})
 
 
 @router.get("/person/{user_id}")
 async def person(
-    request: Request, user_id: UserId, model: Model = None, reasons: bool = False
+    recommender: RecommenderDep, user_id: UserId, model: Model = None, reasons: bool = False
 ) -> Response:
-    """Reasons take longer than all the rest: a page with scripts asks for them afterwards."""
-    recommender = asked(request)
+    """Show a person; scripts load the reasons later, because they take longest."""
     status, models, liked, recommended = await gather(
         recommender.user_status(user_id),
         recommender.models(),
@@ -52,7 +51,7 @@ async def person(
         recommender.recommend(user_id, RECOMMENDED, model=model or None),
     )
     if status.status == "unknown_user":
-        raise UnknownUser(f"there is no person {user_id}", hint="go to somebody at random")
+        raise UnknownUser(f"there is no person {user_id}", hint="try a random person")
     ids = [row.movie_id for row in recommended]
     cards, because = await gather(
         cards_of(recommender, [*ids, *(rating.movie_id for rating in liked)]),
@@ -67,7 +66,7 @@ async def person(
 async def _because(
     recommender: AsyncRecommender, user_id: int, movie_ids: Sequence[int], model: str | None
 ) -> Mapping[int, list[Reason]]:
-    """Return the ratings that lead most to each of the movies."""
+    """Return the ratings that contribute most to each of the movies."""
     because: defaultdict[int, list[Reason]] = defaultdict(list)
     if not movie_ids:
         return because
@@ -77,14 +76,13 @@ async def _because(
 
 
 @router.get("/person/{user_id}/because")
-async def reasons_alone(
-    request: Request,
+async def reasons_fragment(
+    recommender: RecommenderDep,
     user_id: UserId,
     movie: Annotated[list[Id], Query(max_length=RECOMMENDED)],
     model: Model = None,
 ) -> Response:
-    """Reasons alone, for a page that is open."""
-    recommender = asked(request)
+    """Return only the reasons, for a script of an open page."""
     rows, because = await gather(
         recommender.recommend(user_id, RECOMMENDED, model=model or None),
         _because(recommender, user_id, movie, model),
@@ -96,9 +94,8 @@ async def reasons_alone(
 
 @router.get("/person/{user_id}/why/{movie_id}")
 async def why(
-    request: Request, user_id: UserId, movie_id: MovieId, model: Model = None
+    recommender: RecommenderDep, user_id: UserId, movie_id: MovieId, model: Model = None
 ) -> Response:
-    recommender = asked(request)
     movie, rows = await gather(
         recommender.movie(movie_id), recommender.explain(user_id, movie_id, model=model or None)
     )

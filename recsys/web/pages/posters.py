@@ -1,11 +1,11 @@
-"""What stands where a poster is not: its genre's colour, its title set to fit."""
+"""Drawn posters for movies without a picture: the colours of the genres and the title."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-CHARACTER = (
+BY_CHARACTER = (
     "Film-Noir",
     "Western",
     "Documentary",
@@ -25,19 +25,19 @@ CHARACTER = (
     "Comedy",
     "Drama",
 )
-"""Genres that give a movie its colour, what tells most first."""
+"""Genres in the order in which they decide the colour, the most characteristic first."""
 VARIANTS = 4
 LONG_WORD, LONG_TITLE, LONGER_TITLE = 10, 18, 42
 
 
 def poster_classes(movie_id: int, title: str, genres: Sequence[str]) -> str:
-    """Return the classes that draw a movie's poster: colours, where its motif is, size of title."""
-    first, second = _telling(genres)
+    """Return the CSS classes of a drawn poster: two colours, a motif and the size of the title."""
+    first, second = _leading_genres(genres)
     return f"g-{first} h-{second} v{movie_id % VARIANTS} {_size(title)}"
 
 
-def _telling(genres: Sequence[str]) -> tuple[str, str]:
-    known = [genre for genre in CHARACTER if genre in genres] or list(genres) or ["none"]
+def _leading_genres(genres: Sequence[str]) -> tuple[str, str]:
+    known = [genre for genre in BY_CHARACTER if genre in genres] or list(genres) or ["none"]
     return _slug(known[0]), _slug(known[min(1, len(known) - 1)])
 
 

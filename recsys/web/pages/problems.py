@@ -1,4 +1,4 @@
-"""Failures as pages for people, as problem details for programs."""
+"""Error pages: browsers get HTML, programs get problem details."""
 
 from __future__ import annotations
 
@@ -16,39 +16,40 @@ Handler = Callable[[Request, Any], Response | Awaitable[Response]]
 HEADINGS = {
     403: "Not allowed",
     404: "Not found",
-    405: "Not possible here",
-    422: "That cannot be shown",
-    503: "Not available now",
+    405: "Not allowed here",
+    422: "Invalid request",
+    503: "Not available yet",
 }
 
 
-def show(app: FastAPI) -> None:
-    """Let browsers get as a page what the app's handlers say went wrong."""
+def add_error_pages(app: FastAPI) -> None:
+    """Render the problems of the app's error handlers as pages for browsers."""
     for kind, handler in list(app.exception_handlers.items()):
         if getattr(handler, "__module__", None) == errors.__name__:
             app.add_exception_handler(kind, _for_browsers(handler))
 
 
 def _for_browsers(handler: Handler) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def answer(request: Request, error: Exception) -> Response:
-        told = handler(request, error)
-        if isinstance(told, Awaitable):
-            told = await told
-        told.headers["Vary"] = "Accept"
+    async def handle(request: Request, error: Exception) -> Response:
+        response = handler(request, error)
+        if isinstance(response, Awaitable):
+            response = await response
+        # Caches must not give a page to a program.
+        response.headers["Vary"] = "Accept"
         if "text/html" not in request.headers.get("accept", ""):
-            return told
+            return response
         headers = {
             name: value
-            for name, value in told.headers.items()
+            for name, value in response.headers.items()
             if name not in ("content-type", "content-length")
         }
-        problem = json.loads(bytes(told.body))
+        problem = json.loads(bytes(response.body))
         if isinstance(error, UnknownMovie):
             problem["hint"] = "search for its title"
         elif "route" not in request.scope:
-            problem["hint"] = None  # it is for programs
-        heading = HEADINGS.get(told.status_code, "Something went wrong")
+            problem["hint"] = None  # it names a URL for programs
+        heading = HEADINGS.get(response.status_code, "Something went wrong")
         values = {"heading": heading, "problem": problem}
-        return page("problem.html", values, status=told.status_code, headers=headers)
+        return page("problem.html", values, status=response.status_code, headers=headers)
 
-    return answer
+    return handle

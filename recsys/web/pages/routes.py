@@ -1,4 +1,4 @@
-"""Pages for people: all routes that answer with HTML, and what these are drawn with."""
+"""All routes of the pages, and the assets that they load."""
 
 from __future__ import annotations
 

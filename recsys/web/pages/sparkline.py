@@ -1,4 +1,4 @@
-"""Small charts as the numbers of an SVG; the templates draw them."""
+"""Coordinates of sparklines and bars, which the templates draw as SVG."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ WIDTH, HEIGHT, MARGIN = 240.0, 64.0, 8.0
 BAR = 100.0
 
 Point = tuple[float, float | None, float | None]
-"""A value with the ends of its interval."""
+"""A value and the ends of its confidence interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Dot:
     y: float
     low: float
     high: float
-    """Ends of the interval, as heights; y where there is none."""
+    """Ends of the interval as y coordinates; y itself without an interval."""
     label: str
 
 
@@ -26,15 +26,15 @@ class Dot:
 class Sparkline:
     dots: Sequence[Dot]
     line: str
-    """Points of a polyline."""
+    """Points of an SVG polyline."""
     change: float | None
-    """The last value less the one before."""
+    """The last value minus the one before; None for a single value."""
 
 
 def sparkline(run_ids: Sequence[int], points: Sequence[Point]) -> Sparkline:
-    """Return values over runs, evenly spaced, scaled to what they and their intervals span."""
-    reached = [value for point in points for value in point if value is not None]
-    bottom, top = min(reached), max(reached)
+    """Scale values to the range of all values and intervals, evenly spaced over the runs."""
+    values = [value for point in points for value in point if value is not None]
+    bottom, top = min(values), max(values)
     step = (WIDTH - 2 * MARGIN) / max(1, len(points) - 1)
 
     def height(value: float) -> float:
@@ -51,6 +51,6 @@ def sparkline(run_ids: Sequence[int], points: Sequence[Point]) -> Sparkline:
 
 
 def bars(values: Sequence[float]) -> list[float]:
-    """Return the length of each value's bar, the largest 100."""
+    """Return bar lengths in proportion to the values; the largest value gets 100."""
     largest = max(values, default=0.0)
     return [round(BAR * value / largest, 1) if largest > 0 else 0.0 for value in values]

@@ -1,4 +1,4 @@
-"""Pages as HTML: the templates, and how they say figures, times and names."""
+"""Templates of the pages, and filters that format figures, times and names."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from recsys.web.api.responses import NO_CACHE
 from recsys.web.pages.assets import asset_url
 from recsys.web.pages.posters import poster_classes
 
@@ -43,9 +44,7 @@ LANGUAGES = {
     "sv": "Swedish",
     "zh": "Chinese",
 }
-"""By ISO 639-1, of which TMDB has its own for Cantonese; others are shown by their code."""
-# Ratings come in at any time, so a page is asked for again each time.
-NOT_KEPT = {"Cache-Control": "private, no-cache"}
+"""Names by ISO 639-1 code, and by `cn`, which TMDB uses for Cantonese."""
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
@@ -54,9 +53,9 @@ def page(
     values: Mapping[str, Any] | None = None,
     *,
     status: int = 200,
-    headers: Mapping[str, str] = NOT_KEPT,
+    headers: Mapping[str, str] = NO_CACHE,
 ) -> Response:
-    """Answer with a template, rendered with the values."""
+    """Render a template as a response, which by default is not cached."""
     body = environment.get_template(template).render(values or {})
     return HTMLResponse(body, status, dict(headers))
 
@@ -66,7 +65,7 @@ def chart_name(chart: str) -> str:
 
 
 def ago(seconds: float) -> str:
-    """Say an age in its largest unit that is at least 1, as 5 minutes."""
+    """Format an age in its largest unit that is at least 1, such as 5 minutes."""
     for unit, name in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
         if seconds >= unit:
             return plural(int(seconds // unit), name)
@@ -86,7 +85,7 @@ def language(code: str) -> str:
 
 
 def moment(at: datetime | None) -> Markup:
-    """Say a time to the minute, UTC."""
+    """Format a time to the minute, in UTC."""
     if at is None:
         return Markup("never")
     words = at.strftime("%Y-%m-%d %H:%M UTC")
@@ -104,7 +103,7 @@ def figure(value: float) -> str:
 
 
 def size(count: float) -> str:
-    """Say a number of bytes."""
+    """Format a number of bytes."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}"
@@ -113,7 +112,7 @@ def size(count: float) -> str:
 
 
 def code(text: str | None) -> Markup:
-    """Show what is between backticks as code."""
+    """Mark text between backticks as code."""
     parts = re.split(r"`([^`]*)`", text or "")
     shown = [
         Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
@@ -123,12 +122,12 @@ def code(text: str | None) -> Markup:
 
 
 def sentence(text: str) -> str:
-    """Begin with a capital and end with a full stop."""
+    """Start with a capital letter and end with a full stop."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
 
 
 def _environment() -> Environment:
-    made = Environment(
+    templates = Environment(
         loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
         autoescape=True,
         trim_blocks=True,
@@ -136,7 +135,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         auto_reload=False,
     )
-    made.globals |= {"asset": asset_url, "poster_classes": poster_classes}
+    templates.globals |= {"asset": asset_url, "poster_classes": poster_classes}
     filters = (
         ago,
         chart_name,
@@ -150,8 +149,8 @@ def _environment() -> Environment:
         sentence,
         size,
     )
-    made.filters |= {each.__name__: each for each in filters}
-    return made
+    templates.filters |= {each.__name__: each for each in filters}
+    return templates
 
 
 environment = _environment()

@@ -1,4 +1,4 @@
-"""Try it: somebody without an account rates movies, and the list follows."""
+"""The page "Try it": recommendations for the ratings in the address, without an account."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from fastapi import APIRouter, Request, Response
 from recsys.errors import UnknownMovie
 from recsys.service.async_recommender import AsyncRecommender
 from recsys.service.types import ChartPlace, MovieCard, RatingScale, Recommendation
-from recsys.web.api.params import LARGEST_ID, MovieId, asked
-from recsys.web.pages.movies import Words, cards_of
+from recsys.web.api.params import MAX_ID, MovieId, RecommenderDep
+from recsys.web.pages.movies import SearchText, cards_of
 from recsys.web.pages.templating import page
 
 ENOUGH = 5
 STARS = 5
-MOST_RATINGS = 200
+MAX_RATINGS = 200
 LISTED = 10
 TO_RATE = 18
 FOUND = 6
@@ -29,8 +29,8 @@ router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """What the ratings lead to."""
+class TryList:
+    """The ratings of a visitor and the recommendations for them."""
 
     ratings: Mapping[int, float]
     rows: Sequence[Recommendation]
@@ -38,8 +38,7 @@ class Listed:
 
 
 @router.get("/try")
-async def try_it(request: Request, q: Words = "") -> Response:
-    recommender = asked(request)
+async def try_it(request: Request, recommender: RecommenderDep, q: SearchText = "") -> Response:
     words = q.strip()
     listed, scale, charts, found = await gather(
         _listed(recommender, request),
@@ -53,52 +52,51 @@ async def try_it(request: Request, q: Words = "") -> Response:
     cards = await cards_of(recommender, [*listed.ratings, *found, *to_rate])
     groups = {
         "Your ratings": _cards(cards, listed.ratings),
-        f"Titles like “{words}”": _cards(cards, found),
-        "Movies many have seen": _cards(cards, to_rate),
+        f"Titles matching “{words}”": _cards(cards, found),
+        "Movies many people know": _cards(cards, to_rate),
     }
     values = {"listed": listed, "groups": groups, "enough": ENOUGH, "query": words}
     return page("try.html", values | {"stars": star_values(scale)})
 
 
 @router.get("/try/list")
-async def try_list(request: Request) -> Response:
-    """The list alone, for a page that is open."""
-    listed = await _listed(asked(request), request)
+async def try_list(request: Request, recommender: RecommenderDep) -> Response:
+    """Return only the list, for a script of an open page."""
+    listed = await _listed(recommender, request)
     return page("_try_list.html", {"listed": listed, "enough": ENOUGH})
 
 
 @router.get("/try/movie/{movie_id}")
-async def try_movie(request: Request, movie_id: MovieId) -> Response:
-    """A movie to rate, for a page that is open."""
-    recommender = asked(request)
+async def try_movie(recommender: RecommenderDep, movie_id: MovieId) -> Response:
+    """Return only a movie to rate, for a script of an open page."""
     cards, scale = await gather(recommender.movie_cards([movie_id]), recommender.rating_scale())
     if not cards:
         raise UnknownMovie(f"there is no movie {movie_id}")
     return page("_try_movie.html", {"card": cards[0], "stars": star_values(scale)})
 
 
-async def _listed(recommender: AsyncRecommender, request: Request) -> Listed:
-    given = given_ratings(request.query_params.multi_items())
-    # A page may remember movies of another catalogue.
-    known = await recommender.movie_cards(list(given))
-    ratings = {card.movie_id: given[card.movie_id] for card in known}
+async def _listed(recommender: AsyncRecommender, request: Request) -> TryList:
+    in_address = ratings_in(request.query_params.multi_items())
+    # A bookmark may contain movies of another catalogue.
+    known = await recommender.movie_cards(list(in_address))
+    ratings = {card.movie_id: in_address[card.movie_id] for card in known}
     rows = await recommender.recommend_for(ratings, LISTED)
-    return Listed(ratings, rows, await cards_of(recommender, (row.movie_id for row in rows)))
+    return TryList(ratings, rows, await cards_of(recommender, (row.movie_id for row in rows)))
 
 
-def given_ratings(parameters: Iterable[tuple[str, str]]) -> dict[int, float]:
-    """Return the ratings of an address, m1=5&m2=4.5, less the movie it drops."""
+def ratings_in(parameters: Iterable[tuple[str, str]]) -> dict[int, float]:
+    """Return the ratings in a query string such as m1=5&m2=4.5, without the movies in drop=."""
     parameters = list(parameters)
     dropped = {value for name, value in parameters if name == "drop"}
     ratings = {}
     for name, value in parameters:
         movie = re.fullmatch(r"m(\d{1,10})", name, re.ASCII)
-        if movie is None or movie[1] in dropped or int(movie[1]) > LARGEST_ID:
+        if movie is None or movie[1] in dropped or int(movie[1]) > MAX_ID:
             continue
         rating = _number(value)
         if rating is not None:
             ratings[int(movie[1])] = rating
-    return dict(list(ratings.items())[-MOST_RATINGS:])
+    return dict(list(ratings.items())[-MAX_RATINGS:])
 
 
 def _number(text: str) -> float | None:
@@ -110,7 +108,7 @@ def _number(text: str) -> float | None:
 
 
 def star_values(scale: RatingScale) -> list[float]:
-    """Return what one star up to all of them mean on the scale of the data, ascending."""
+    """Return the rating that each number of stars stands for, ascending."""
     low, high = scale.rating_min or 1.0, scale.rating_max or float(STARS)
     zero = min(low, 0.0)
     values = (zero + (high - zero) * star / STARS for star in range(1, STARS + 1))

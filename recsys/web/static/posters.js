@@ -1,4 +1,4 @@
-// A picture that does not come uncovers the drawn poster under it, which then says the title.
+// If a picture fails to load, show the drawn poster under it, which has the title.
 function uncover(image) {
   const poster = image.closest(".poster");
   image.remove();
@@ -13,7 +13,7 @@ document.addEventListener("error", (event) => {
   }
 }, true);
 
-// Those that failed before this was loaded.
+// Pictures that failed before this script was loaded.
 for (const image of document.querySelectorAll(".poster img")) {
   if (image.complete && image.naturalWidth === 0 && image.currentSrc) uncover(image);
 }

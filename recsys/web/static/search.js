@@ -1,4 +1,4 @@
-// Search as you type: a combobox over GET /movies. Without this the form still searches.
+// Search as you type: a combobox over GET /movies. Without scripts the form still works.
 const WAIT_MS = 120;
 const SHOWN = 8;
 
@@ -18,29 +18,29 @@ class Combobox {
     input.ariaAutoComplete = "list";
     input.ariaExpanded = "false";
     input.setAttribute("aria-controls", this.list.id);
-    input.addEventListener("input", () => this.later());
+    input.addEventListener("input", () => this.schedule());
     input.addEventListener("keydown", (event) => this.key(event));
     input.addEventListener("blur", () => this.close());
-    // Before the field loses the focus and closes the list.
+    // Otherwise the field loses focus and closes the list before the click arrives.
     this.list.addEventListener("pointerdown", (event) => event.preventDefault());
     this.list.addEventListener("click", (event) => this.pick(event.target.closest("li")));
   }
 
-  later() {
+  schedule() {
     clearTimeout(this.timer);
-    this.asking?.abort();
+    this.request?.abort();
     const words = this.input.value.trim();
     if (!words) return this.close();
-    this.timer = setTimeout(() => this.ask(words), WAIT_MS);
+    this.timer = setTimeout(() => this.search(words), WAIT_MS);
   }
 
-  async ask(words) {
-    this.asking = new AbortController();
-    const { signal } = this.asking;
+  async search(words) {
+    this.request = new AbortController();
+    const { signal } = this.request;
     try {
       const query = new URLSearchParams({ query: words, n: SHOWN });
-      const answer = await fetch(`/movies?${query}`, { signal });
-      if (answer.ok) this.show(await answer.json());
+      const response = await fetch(`/movies?${query}`, { signal });
+      if (response.ok) this.show(await response.json());
     } catch (error) {
       if (error.name !== "AbortError") this.close();
     }
@@ -99,7 +99,7 @@ class Combobox {
 
   close() {
     clearTimeout(this.timer);
-    this.asking?.abort();
+    this.request?.abort();
     this.active = -1;
     this.open(false);
   }

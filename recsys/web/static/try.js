@@ -1,27 +1,27 @@
-// The list follows every star; the ratings stay in the address and in this browser.
-const KEPT = "recsys.ratings";
+// The list follows every star. The ratings are kept in the address and in this browser.
+const STORAGE_KEY = "recsys.ratings";
 const form = document.getElementById("try");
 const listed = document.getElementById("listed");
-const said = document.getElementById("said");
-let asking;
+const announcement = document.getElementById("announcement");
+let request;
 
 function ratings() {
   const given = [...new FormData(form)].filter(([name]) => /^m\d+$/.test(name));
   return new URLSearchParams(given);
 }
 
-function keep(query) {
+function store(query) {
   history.replaceState(null, "", query ? `/try?${query}` : "/try");
   try {
-    localStorage.setItem(KEPT, query);
+    localStorage.setItem(STORAGE_KEY, query);
   } catch {
-    // Storage may be off; the address has them all the same.
+    // Storage may be turned off; the address still has the ratings.
   }
 }
 
-function kept() {
+function stored() {
   try {
-    return localStorage.getItem(KEPT) ?? "";
+    return localStorage.getItem(STORAGE_KEY) ?? "";
   } catch {
     return "";
   }
@@ -33,15 +33,15 @@ function movies() {
 
 async function follow() {
   const query = ratings().toString();
-  keep(query);
-  asking?.abort();
-  asking = new AbortController();
+  store(query);
+  request?.abort();
+  request = new AbortController();
   try {
-    const answer = await fetch(`/try/list?${query}`, { signal: asking.signal });
-    if (!answer.ok) throw new Error(answer.statusText);
-    show(await answer.text());
+    const response = await fetch(`/try/list?${query}`, { signal: request.signal });
+    if (!response.ok) throw new Error(response.statusText);
+    show(await response.text());
   } catch (error) {
-    if (error.name !== "AbortError") said.textContent = "The list could not be loaded; try again.";
+    if (error.name !== "AbortError") announcement.textContent = "The list could not be loaded; try again.";
   }
 }
 
@@ -58,24 +58,24 @@ function show(html) {
   });
   const enough = Number(form.dataset.enough);
   document.getElementById("count").textContent = `· ${Math.min(count, enough)} of ${enough}`;
-  say(count, added.length, before.join() !== movies().join());
+  announce(count, added.length, before.join() !== movies().join());
 }
 
-function say(count, added, changed) {
+function announce(count, added, changed) {
   const first = listed.querySelector("[data-movie] b")?.textContent;
-  const given = `${count} ${count === 1 ? "rating" : "ratings"}`;
-  const news = changed ? `The list changed: ${added} new, first is ${first}.` : "The list stays.";
-  said.textContent = `${given}. ${news}`;
+  const total = `${count} ${count === 1 ? "rating" : "ratings"}`;
+  const news = changed ? `The list changed: ${added} new, first is ${first}.` : "The list is the same.";
+  announcement.textContent = `${total}. ${news}`;
 }
 
 async function add(movie) {
   let item = form.querySelector(`.rate[data-movie="${movie}"]`);
   if (!item) {
-    const answer = await fetch(`/try/movie/${movie}`);
-    if (!answer.ok) return;
+    const response = await fetch(`/try/movie/${movie}`);
+    if (!response.ok) return;
     const rated = document.getElementById("rated");
     rated.hidden = false;
-    rated.querySelector("ul").insertAdjacentHTML("afterbegin", await answer.text());
+    rated.querySelector("ul").insertAdjacentHTML("afterbegin", await response.text());
     item = rated.querySelector(".rate");
   }
   item.scrollIntoView({ block: "center" });
@@ -98,8 +98,8 @@ form.addEventListener("click", (event) => {
 });
 document.getElementById("again").addEventListener("click", (event) => {
   event.preventDefault();
-  keep("");
+  store("");
   location.assign("/try");
 });
-// Back on the page without an address that says so.
-if (!location.search && kept()) location.replace(`/try?${kept()}`);
+// On a return to the page without ratings in the address.
+if (!location.search && stored()) location.replace(`/try?${stored()}`);

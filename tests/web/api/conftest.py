@@ -26,7 +26,7 @@ Serving = Callable[..., AbstractContextManager[httpx.Client]]
 
 @pytest.fixture(scope="session")
 def serving() -> Serving:
-    """Serve a database for so long, and yield a client."""
+    """Serve a database within a `with` block that yields a client."""
 
     @contextmanager
     def serve(
@@ -59,14 +59,14 @@ def serving() -> Serving:
 
 @pytest.fixture(scope="session")
 def http(serving: Serving, edition_database: Database) -> Iterator[httpx.Client]:
-    """A client of the edition with run 1 published; nobody may write to it."""
+    """A client of the edition with run 1 published, for reading only."""
     with serving(edition_database) as client:
         yield client
 
 
 @pytest.fixture
 def writable(serving: Serving, refreshed_database: Database) -> Iterator[httpx.Client]:
-    """A client of a database of the test's own, which shows the token."""
+    """A client with the token, of a database of the test's own."""
     with serving(refreshed_database, options=PoolOptions(2)) as client:
         client.headers["Authorization"] = f"Bearer {TOKEN}"
         yield client
@@ -74,15 +74,15 @@ def writable(serving: Serving, refreshed_database: Database) -> Iterator[httpx.C
 
 @pytest.fixture
 def contract(edition_database: Database) -> Callable[..., list[dict[str, Any]]]:
-    """Ask the contract, in SQL, for what JSON can say of its rows."""
+    """Select rows of the contract as JSON values."""
 
-    def ask(query: str, **values: Any) -> list[dict[str, Any]]:
+    def select(query: str, **values: Any) -> list[dict[str, Any]]:
         with edition_database.snapshot() as connection:
             found = connection.execute(sa.text(query), values).mappings()
-            return [{name: _said(value) for name, value in row.items()} for row in found]
+            return [{name: _json_value(value) for name, value in row.items()} for row in found]
 
-    return ask
+    return select
 
 
-def _said(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value

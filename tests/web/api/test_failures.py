@@ -1,4 +1,4 @@
-"""What goes wrong is one problem, with the status, the field and what to do; never how we ask."""
+"""Every error is a problem with status, field and hint, and without internals."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.storage.server.engine import Database
-from recsys.web.middleware.security import LARGEST_BODY, SAFE_HEADERS
+from recsys.web.middleware.security import MAX_BODY, SECURITY_HEADERS
 
 CHARTS = "It has: most_rated, popular, top_rated, trending."
 GENRES = "There are: Action, Comedy, Drama, Film-Noir, Sci-Fi."
@@ -20,14 +20,14 @@ TOO_GREAT = "Input should be less than or equal to {}"
 TOO_SMALL = "Input should be greater than or equal to 0"
 
 
-def told(answer):
-    """Return the problem an answer tells, having looked at its form."""
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["cache-control"] == "no-store"
-    problem = answer.json()
+def problem_of(response):
+    """Check the form of a problem and return it."""
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["cache-control"] == "no-store"
+    problem = response.json()
     assert list(problem) == ["title", "status", "detail", "hint", "errors"]
-    assert problem["status"] == answer.status_code
-    assert problem["title"] == HTTPStatus(answer.status_code).phrase
+    assert problem["status"] == response.status_code
+    assert problem["title"] == HTTPStatus(response.status_code).phrase
     return problem
 
 
@@ -38,7 +38,7 @@ UNKNOWN = [
     (
         "/users/4711/recommendations/1/explanation",
         "there is no user 4711",
-        "who rates a movie becomes one",
+        "the first rating adds a user",
     ),
     ("/charts/best", "run 1 has no chart 'best'", CHARTS),
     ("/charts/best?genre=Drama", "run 1 has no chart 'best'", CHARTS),
@@ -52,8 +52,8 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize(("path", "detail", "hint"), UNKNOWN, ids=[case[0] for case in UNKNOWN])
-def test_what_there_is_not(http, path, detail, hint):
-    problem = told(http.get(path))
+def test_unknown_paths_and_ids_return_404(http, path, detail, hint):
+    problem = problem_of(http.get(path))
     assert (problem["status"], problem["detail"], problem["hint"]) == (404, detail, hint)
 
 
@@ -76,8 +76,8 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("path", "detail", "hint"), REFUSED, ids=[case[0] for case in REFUSED])
-def test_what_the_contract_refuses(http, path, detail, hint):
-    problem = told(http.get(path))
+def test_invalid_arguments_return_422(http, path, detail, hint):
+    problem = problem_of(http.get(path))
     assert (problem["status"], problem["detail"], problem["hint"]) == (422, detail, hint)
 
 
@@ -102,8 +102,8 @@ OUT_OF_BOUNDS = [
 
 
 @pytest.mark.parametrize(("path", "field", "message"), OUT_OF_BOUNDS)
-def test_what_is_out_of_bounds_is_named(http, path, field, message):
-    problem = told(http.get(path))
+def test_values_out_of_bounds_name_the_field(http, path, field, message):
+    problem = problem_of(http.get(path))
     assert problem["status"] == 422
     assert problem["errors"] == [{"field": field, "message": message}]
     assert problem["detail"] == f"{field}: {message}"
@@ -131,9 +131,9 @@ BODIES = [
 
 
 @pytest.mark.parametrize(("body", "field", "message"), BODIES, ids=range(len(BODIES)))
-def test_a_body_that_cannot_be_is_told_where(http, body, field, message):
-    answer = http.post("/recommendations", content=body, headers={"Content-Type": JSON})
-    problem = told(answer)
+def test_invalid_bodies_name_the_field(http, body, field, message):
+    response = http.post("/recommendations", content=body, headers={"Content-Type": JSON})
+    problem = problem_of(response)
     assert problem["status"] == 422
     assert problem["errors"] == [{"field": field, "message": message}]
 
@@ -145,44 +145,44 @@ def test_a_body_that_cannot_be_is_told_where(http, body, field, message):
         ({"1": 9}, 422, "rating 9.0 of movie 1 is outside the scale"),
     ],
 )
-def test_ratings_the_contract_refuses(http, ratings, status, detail):
-    problem = told(http.post("/recommendations", json={"ratings": ratings}))
+def test_invalid_ratings(http, ratings, status, detail):
+    problem = problem_of(http.post("/recommendations", json={"ratings": ratings}))
     assert (problem["status"], problem["detail"]) == (status, detail)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_that_is_too_large(http, chunked):
-    text = b'{"ratings": {"1": 4}}' + b" " * LARGEST_BODY
+    text = b'{"ratings": {"1": 4}}' + b" " * MAX_BODY
     content = iter([text[:1000], text[1000:]]) if chunked else text
-    answer = http.post("/recommendations", content=content, headers={"Content-Type": JSON})
-    problem = told(answer)
-    assert (problem["status"], problem["detail"]) == (413, "a body may have 512 KiB")
+    response = http.post("/recommendations", content=content, headers={"Content-Type": JSON})
+    problem = problem_of(response)
+    assert (problem["status"], problem["detail"]) == (413, "the body is larger than 512 KiB")
     assert http.post("/recommendations", json={"ratings": {}}).status_code == 200
 
 
-def test_a_body_of_depth_is_refused(http):
-    answer = http.post("/recommendations", content="[" * 200_000, headers={"Content-Type": JSON})
-    assert told(answer)["status"] == 400
+def test_a_deeply_nested_body_returns_400(http):
+    response = http.post("/recommendations", content="[" * 200_000, headers={"Content-Type": JSON})
+    assert problem_of(response)["status"] == 400
 
 
-def test_methods_there_are_not(http):
-    answer = http.delete("/movies/1")
-    assert told(answer)["detail"] == "Method Not Allowed"
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+def test_unsupported_methods_return_405(http):
+    response = http.delete("/movies/1")
+    assert problem_of(response)["detail"] == "Method Not Allowed"
+    assert (response.status_code, response.headers["allow"]) == (405, "GET")
 
 
-# --- what is not the caller's fault ---------------------------------------------------------------
+# --- errors of the server ---------------------------------------------------------------
 
 
 def test_the_database_is_down(serving, server_url, caplog):
     url = sa.make_url(server_url).set(database="recsys_test_nonexistent")
     with serving(Database(url.render_as_string(hide_password=False))) as http:
         for path in ("/users/1/recommendations", "/movies/1", "/charts/popular", "/health/ready"):
-            answer = http.get(path)
-            problem = told(answer)
-            assert (problem["status"], answer.headers["retry-after"]) == (503, "5")
+            response = http.get(path)
+            problem = problem_of(response)
+            assert (problem["status"], response.headers["retry-after"]) == (503, "5")
             assert problem["detail"] == "the database cannot be reached"
-            assert "recsys_test_nonexistent" not in answer.text
+            assert "recsys_test_nonexistent" not in response.text
         assert http.get("/health/live").json() == {"status": "alive"}
     assert "recsys_test_nonexistent" in caplog.text
 
@@ -192,34 +192,34 @@ def test_the_database_is_down(serving, server_url, caplog):
 )
 def test_nothing_is_published(serving, filled_database, path):
     with serving(filled_database) as http:
-        answer = http.get(path)
+        response = http.get(path)
         assert http.get("/movies/17").json()["title"] == "The Film 17"
-    problem = told(answer)
-    assert (problem["status"], answer.headers["retry-after"]) == (503, "5")
+    problem = problem_of(response)
+    assert (problem["status"], response.headers["retry-after"]) == (503, "5")
     assert (problem["detail"], problem["hint"]) == ("nothing is published yet", FIRST_STEPS)
 
 
 def test_an_empty_database(serving, empty_database):
     with serving(empty_database) as http:
-        answers = [http.get(path) for path in ("/users/1", "/movies/1", "/runs", "/health/ready")]
-    for answer in answers:
-        problem = told(answer)
+        responses = [http.get(path) for path in ("/users/1", "/movies/1", "/runs", "/health/ready")]
+    for response in responses:
+        problem = problem_of(response)
         assert (problem["status"], problem["detail"]) == (503, "the database is empty")
 
 
 def test_a_server_whose_role_may_only_read(serving, given_database, as_role):
     with serving(as_role(given_database, "recsys_reader")) as http:
         assert len(http.get("/users/1/recommendations").json()) == 10
-        answer = http.put(
+        response = http.put(
             "/users/1/ratings/1",
             json={"rating": 4},
             headers={"Authorization": "Bearer only-of-the-tests"},
         )
-    assert told(answer)["detail"] == "this server may not do that in its database"
-    assert answer.status_code == 403
+    assert problem_of(response)["detail"] == "this server may not do that in its database"
+    assert response.status_code == 403
 
 
-def test_what_nobody_foresaw(serving, edition_database, monkeypatch, caplog):
+def test_an_unexpected_exception_returns_500(serving, edition_database, monkeypatch, caplog):
     from recsys import AsyncRecommender
 
     async def fail(self, movie_id):
@@ -227,34 +227,35 @@ def test_what_nobody_foresaw(serving, edition_database, monkeypatch, caplog):
 
     monkeypatch.setattr(AsyncRecommender, "movie", fail)
     with serving(edition_database) as http:
-        answer = http.get("/movies/1")
+        response = http.get("/movies/1")
         assert http.get("/movies/1/similar").status_code == 200
-    problem = told(answer)
-    assert (problem["status"], problem["detail"]) == (500, "something went wrong here")
-    assert "secret" not in answer.text
+    problem = problem_of(response)
+    assert (problem["status"], problem["detail"]) == (500, "internal error")
+    assert "secret" not in response.text
     assert "ZeroDivisionError: SELECT secret" in caplog.text
-    assert safe(answer)
+    assert has_security_headers(response)
 
 
 # --- headers --------------------------------------------------------------------------------------
 
 
-def safe(answer: httpx.Response) -> bool:
-    return all(answer.headers[name] == value for name, value in SAFE_HEADERS.items())
+def has_security_headers(response: httpx.Response) -> bool:
+    return all(response.headers[name] == value for name, value in SECURITY_HEADERS.items())
 
 
 @pytest.mark.parametrize(
     "path", ["/movies/1", "/movies/4711", "/movies/x", "/nothing", "/health", "/openapi.json"]
 )
-def test_every_answer_is_guarded(http, path):
-    answer = http.get(path)
-    assert safe(answer)
-    assert "server" not in answer.headers or not re.search(r"\d", answer.headers["server"])
+def test_every_response_has_security_headers(http, path):
+    response = http.get(path)
+    assert has_security_headers(response)
+    assert "server" not in response.headers or not re.search(r"\d", response.headers["server"])
 
 
-def test_what_the_guards_are():
+def test_the_security_headers():
     policy = dict(
-        part.strip().split(" ", 1) for part in SAFE_HEADERS["Content-Security-Policy"].split(";")
+        part.strip().split(" ", 1)
+        for part in SECURITY_HEADERS["Content-Security-Policy"].split(";")
     )
     assert policy == {
         "default-src": "'none'",
@@ -266,5 +267,5 @@ def test_what_the_guards_are():
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
     }
-    assert SAFE_HEADERS["X-Content-Type-Options"] == "nosniff"
-    assert SAFE_HEADERS["X-Frame-Options"] == "DENY"
+    assert SECURITY_HEADERS["X-Content-Type-Options"] == "nosniff"
+    assert SECURITY_HEADERS["X-Frame-Options"] == "DENY"

@@ -1,4 +1,4 @@
-"""Health and figures: what load balancers and Prometheus ask, cheaply."""
+"""Health checks and metrics, as load balancers and Prometheus read them."""
 
 from datetime import datetime
 from types import SimpleNamespace
@@ -13,11 +13,11 @@ from recsys.web.api import health
 
 
 def samples(http):
-    answer = http.get("/metrics")
-    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    response = http.get("/metrics")
+    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(answer.text)
+        for family in text_string_to_metric_families(response.text)
         for sample in family.samples
     }
 
@@ -46,24 +46,24 @@ def test_alive(http):
 def test_alive_but_not_ready(serving, filled_database):
     with serving(filled_database) as http:
         assert http.get("/health/live").status_code == 200
-        answer = http.get("/health/ready")
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-        assert answer.json()["detail"] == "nothing is published yet"
+        response = http.get("/health/ready")
+        assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+        assert response.json()["detail"] == "nothing is published yet"
         found = samples(http)
     assert found["recsys_up", ()] == 1
     assert found["recsys_stale", (("artefact", "recommendations"),)] == 1
 
 
-def test_what_is_stale_is_served_all_the_same(writable, refreshed_database):
+def test_stale_results_are_served(writable, refreshed_database):
     import sqlalchemy as sa
 
     with refreshed_database.transaction() as connection:
         connection.execute(
             sa.text("UPDATE recsys_store.runs SET snapshot_at = snapshot_at - interval '30 days'")
         )
-    answer = writable.get("/health/ready")
-    assert (answer.status_code, answer.json()["stale"]) == (200, True)
-    assert answer.json()["age_seconds"] > 30 * 86_400
+    response = writable.get("/health/ready")
+    assert (response.status_code, response.json()["stale"]) == (200, True)
+    assert response.json()["age_seconds"] > 30 * 86_400
 
 
 def test_requests_are_counted_by_their_route(serving, edition_database):
@@ -99,25 +99,25 @@ def test_connections_and_what_is_published(serving, refreshed_database):
     assert found["recsys_published_run", of_lists] == 1
     assert found["recsys_stale", of_lists] == 0
     assert 0 < found["recsys_age_seconds", of_lists] < 3600
-    # Counting those would read every rating.
+    # Counting them would read every rating.
     assert ("recsys_ratings_since_run", of_lists) not in found
     assert set(GAUGES) - {"recsys_ratings_since_run"} <= {name for name, _ in found}
     assert found["process_resident_memory_bytes", ()] > 0
 
 
-def test_an_empty_database_is_up_to_nothing(serving, empty_database):
+def test_up_is_0_with_an_empty_database(serving, empty_database):
     with serving(empty_database) as http:
         found = samples(http)
     assert found["recsys_up", ()] == 0
     assert not any(name == "recsys_stale" for name, _ in found)
 
 
-def test_the_database_is_asked_once_in_two_seconds(serving, edition_database, monkeypatch):
-    asked = []
+def test_freshness_is_cached_for_two_seconds(serving, edition_database, monkeypatch):
+    calls = []
     freshness = AsyncRecommender.freshness
 
     async def counted(self, *, count_ratings=True):
-        asked.append(count_ratings)
+        calls.append(count_ratings)
         return await freshness(self, count_ratings=count_ratings)
 
     monkeypatch.setattr(AsyncRecommender, "freshness", counted)
@@ -126,10 +126,10 @@ def test_the_database_is_asked_once_in_two_seconds(serving, edition_database, mo
     with serving(edition_database) as http:
         for path in ("/metrics", "/health/ready", "/metrics", "/health"):
             assert http.get(path).status_code == 200
-        assert asked == [False]
+        assert calls == [False]
         now[0] += 1.9
         http.get("/metrics")
-        assert asked == [False]
+        assert calls == [False]
         now[0] += 0.2
         http.get("/metrics")
-        assert asked == [False, False]
+        assert calls == [False, False]

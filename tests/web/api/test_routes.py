@@ -1,4 +1,4 @@
-"""Every route that reads, against the SQL contract asked directly."""
+"""Every route that reads, compared with the SQL contract."""
 
 from datetime import timedelta
 
@@ -45,12 +45,12 @@ SAME = [
 
 
 @pytest.mark.parametrize(("path", "query"), SAME, ids=[path for path, _ in SAME])
-def test_a_list_is_that_of_the_contract(http, contract, path, query):
-    answer = http.get(path)
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+def test_lists_are_those_of_the_contract(http, contract, path, query):
+    response = http.get(path)
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
     expected = contract(query)
-    assert answer.json() == expected
-    assert [list(row) for row in answer.json()[:1]] == [list(row) for row in expected[:1]]
+    assert response.json() == expected
+    assert [list(row) for row in response.json()[:1]] == [list(row) for row in expected[:1]]
 
 
 def test_the_lists_are_not_all_empty(contract):
@@ -111,10 +111,10 @@ def test_recommendations_by_ratings(http, contract, body, query):
     assert expected
 
 
-def test_as_many_ratings_as_there_may_be(http):
+def test_ratings_of_every_movie(http):
     ratings = {str(movie % 60 + 1): 4 for movie in range(60)}
-    answer = http.post("/recommendations", json={"ratings": ratings})
-    assert (answer.status_code, answer.json()) == (200, [])
+    response = http.post("/recommendations", json={"ratings": ratings})
+    assert (response.status_code, response.json()) == (200, [])
 
 
 def test_titles_in_any_script_are_utf_8(writable, refreshed_database):

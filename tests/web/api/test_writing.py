@@ -1,4 +1,4 @@
-"""Ratings and blocks: who may write, what is kept, and that recommendations follow."""
+"""Ratings and blocks: authorization, what is stored, and recommendations that follow."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,7 @@ SELECT
     (SELECT count(*) FROM recsys.ratings), (SELECT count(*) FROM recsys_store.blocks),
     (SELECT count(*) FROM recsys_store.users)
 """
-OFF = "writing is off: the server was started without RECSYS_API_TOKEN in its environment"
+OFF = "writing is turned off: the server was started without RECSYS_API_TOKEN"
 WRONG = "writing needs the header `Authorization: Bearer TOKEN` with the token of this server"
 
 
@@ -25,11 +25,11 @@ def recommended(http):
     return [row["movie_id"] for row in http.get("/users/1/recommendations?n=60").json()]
 
 
-def test_a_rating_is_kept_and_followed_at_once(writable, refreshed_database):
+def test_a_rating_is_stored_and_counts_at_once(writable, refreshed_database):
     before = recommended(writable)
     [first, *_] = before
-    answer = writable.put(f"/users/1/ratings/{first}", json={"rating": 4.5})
-    assert (answer.status_code, answer.content) == (204, b"")
+    response = writable.put(f"/users/1/ratings/{first}", json={"rating": 4.5})
+    assert (response.status_code, response.content) == (204, b"")
     assert first not in recommended(writable)
     query = f"SELECT rating FROM recsys.ratings WHERE (user_id, movie_id) = (1, {first})"
     assert rows(refreshed_database, query) == [(4.5,)]
@@ -47,14 +47,14 @@ def test_a_rating_adds_a_user(writable):
 def test_a_block_for_good(writable, refreshed_database):
     first = recommended(writable)[:3]
     for movie, body in zip(first, (None, {}, {"until": None}), strict=True):
-        answer = writable.put(f"/users/1/blocks/{movie}", json=body)
-        assert (answer.status_code, answer.content) == (204, b"")
+        response = writable.put(f"/users/1/blocks/{movie}", json=body)
+        assert (response.status_code, response.content) == (204, b"")
     assert not set(first) & set(recommended(writable))
     query = "SELECT user_id, movie_id, until FROM recsys_store.blocks ORDER BY movie_id"
     assert rows(refreshed_database, query) == [(1, movie, None) for movie in sorted(first)]
 
 
-def test_a_block_until_then(writable, refreshed_database):
+def test_a_block_until_a_given_time(writable, refreshed_database):
     [first, *_] = before = recommended(writable)
     until = datetime(2100, 1, 2, 3, 4, 5, tzinfo=UTC)
     path = f"/users/1/blocks/{first}"
@@ -77,27 +77,34 @@ REFUSED = [
     ("/users/-1/ratings/1", {"rating": 4}, 422, None),
     (BLOCK, {"until": "2100-01-02T03:04:05"}, 422, "until: Input should have timezone info"),
     (BLOCK, {"until": "soon"}, 422, None),
-    (BLOCK, {"until": 0}, 422, "until: Value error, a time is written as 2030-01-02T03:04:05Z"),
+    (
+        BLOCK,
+        {"until": 0},
+        422,
+        "until: Value error, write the time as text, such as 2030-01-02T03:04:05Z",
+    ),
 ]
 
 
-def test_what_cannot_be_kept_is_not(writable, refreshed_database):
+def test_invalid_writes_store_nothing(writable, refreshed_database):
     before = rows(refreshed_database, COUNTS)
     for path, body, status, detail in REFUSED:
-        answer = writable.put(path, json=body)
-        assert answer.status_code == status, body
-        assert detail in (None, answer.json()["detail"])
+        response = writable.put(path, json=body)
+        assert response.status_code == status, body
+        assert detail in (None, response.json()["detail"])
     assert rows(refreshed_database, COUNTS) == before
 
 
-def test_what_is_no_number_is_refused(writable, refreshed_database):
+def test_non_finite_numbers_are_rejected(writable, refreshed_database):
     before = rows(refreshed_database, COUNTS)
     for number in ("NaN", "Infinity", "-Infinity", "1e400"):
         content = f'{{"rating": {number}}}'
-        answer = writable.put(RATING, content=content, headers={"Content-Type": "application/json"})
-        assert answer.status_code == 422
+        response = writable.put(
+            RATING, content=content, headers={"Content-Type": "application/json"}
+        )
+        assert response.status_code == 422
         message = "Input should be a finite number"
-        assert answer.json()["errors"] == [{"field": "rating", "message": message}]
+        assert response.json()["errors"] == [{"field": "rating", "message": message}]
     assert rows(refreshed_database, COUNTS) == before
 
 
@@ -119,16 +126,18 @@ def test_what_is_no_number_is_refused(writable, refreshed_database):
     ],
 )
 @pytest.mark.parametrize("path", [RATING, BLOCK])
-def test_nobody_writes_without_the_token(http, contract, path, header):
+def test_writing_needs_the_token(http, contract, path, header):
     headers = {} if header is None else {"Authorization": header.encode("latin-1")}
-    answer = http.put(path, json={"rating": 4}, headers=headers)
-    assert (answer.status_code, answer.json()["detail"]) == (401, WRONG)
-    assert answer.headers["www-authenticate"] == "Bearer"
+    response = http.put(path, json={"rating": 4}, headers=headers)
+    assert (response.status_code, response.json()["detail"]) == (401, WRONG)
+    assert response.headers["www-authenticate"] == "Bearer"
     assert contract("SELECT FROM recsys.ratings WHERE (user_id, movie_id) = (1, 60)") == []
 
 
 @pytest.mark.parametrize("shown", ["only-of-the-tests", "None"])
-def test_without_a_token_on_the_server_writing_is_off(serving, edition_database, shown):
+def test_writing_is_off_without_a_token_on_the_server(serving, edition_database, shown):
     with serving(edition_database, token=None) as http:
-        answer = http.put(RATING, json={"rating": 4}, headers={"Authorization": f"Bearer {shown}"})
-    assert (answer.status_code, answer.json()["detail"]) == (403, OFF)
+        response = http.put(
+            RATING, json={"rating": 4}, headers={"Authorization": f"Bearer {shown}"}
+        )
+    assert (response.status_code, response.json()["detail"]) == (403, OFF)

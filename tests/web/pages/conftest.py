@@ -1,4 +1,4 @@
-"""A database of the pages' own, with metadata, and a way to ask for a page."""
+"""A database with metadata for the pages, and a client for them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _write(path: Path, *rows: list[str]) -> None:
 
 @pytest.fixture(scope="session")
 def metadata(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Metadata of movie 1, all of it, and a poster of movie 2."""
+    """Complete metadata of movie 1, and a poster of movie 2."""
     folder = tmp_path_factory.mktemp("metadata")
     films = [FILM, {"id": "2002", "title": "Film 2", "poster_path": "/second.jpg"}]
     rows = [[film.get(column, "") for column in COLUMNS] for film in films]
@@ -65,7 +65,7 @@ def pages_database(
     run_on_server: Callable[[sql.Composable], None],
     metadata: Path,
 ) -> Iterator[Database]:
-    """The made-up edition, run 1 published, with metadata; tests leave it as it is."""
+    """The made-up edition with metadata and run 1 published, for reading only."""
     name = f"{refreshed_template}_pages"
     copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
     run_on_server(copy.format(sql.Identifier(name), sql.Identifier(refreshed_template)))
@@ -75,7 +75,7 @@ def pages_database(
     run_on_server(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-async def _ask(database: Database, path: str, accept: str) -> httpx.Response:
+async def _request(database: Database, path: str, accept: str) -> httpx.Response:
     async with AsyncRecommender(database) as recommender:
         app = create_app(recommender)
         transport = httpx.ASGITransport(app)
@@ -87,33 +87,35 @@ async def _ask(database: Database, path: str, accept: str) -> httpx.Response:
 
 
 @pytest.fixture
-def ask() -> Callable[..., httpx.Response]:
-    """Ask an app over a database for a page, as a browser does."""
+def request_page() -> Callable[..., httpx.Response]:
+    """Request a page from an app over a database, as a browser does."""
 
-    def ask(database: Database, path: str, accept: str = "text/html") -> httpx.Response:
-        return asyncio.run(_ask(database, path, accept))
+    def request(database: Database, path: str, accept: str = "text/html") -> httpx.Response:
+        return asyncio.run(_request(database, path, accept))
 
-    return ask
+    return request
 
 
 @pytest.fixture
-def get(ask: Callable[..., httpx.Response], pages_database: Database) -> Callable[..., str]:
-    """Return the text of a page that is there."""
+def get(
+    request_page: Callable[..., httpx.Response], pages_database: Database
+) -> Callable[..., str]:
+    """Request a page that exists and return its HTML."""
 
     def get(path: str) -> str:
-        answer = ask(pages_database, path)
-        assert (answer.status_code, answer.headers["content-type"]) == (
+        response = request_page(pages_database, path)
+        assert (response.status_code, response.headers["content-type"]) == (
             200,
             "text/html; charset=utf-8",
         )
-        return answer.text
+        return response.text
 
     return get
 
 
 @pytest.fixture
 def contract(pages_database: Database) -> Callable[..., list[tuple[object, ...]]]:
-    """Ask the contract itself."""
+    """Select rows of the contract."""
 
     def rows(query: str) -> list[tuple[object, ...]]:
         with psycopg.connect(pages_database.url) as connection:

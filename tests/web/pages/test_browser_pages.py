@@ -24,7 +24,7 @@ PATHS = (
 
 @pytest.fixture(scope="module")
 def address(pages_database):
-    """Where `recsys serve` answers, over the database of the pages."""
+    """The address of `recsys serve` over the database of the pages."""
     command = [sys.executable, "-m", "recsys", "serve", "--port", "0"]
     environment = {**os.environ, "RECSYS_DATABASE_URL": pages_database.url}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as server:
@@ -36,7 +36,7 @@ def address(pages_database):
 
 @pytest.fixture(scope="module")
 def browser(chromium):
-    # No longer than the module: while it runs, the thread has a running event loop.
+    # Only for this module: while it runs, the thread has a running event loop.
     with sync_playwright() as play:
         running = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield running
@@ -45,12 +45,12 @@ def browser(chromium):
 
 @pytest.fixture
 def open_page(browser, address):
-    """Open a page in a browser of its own; posters come unless told otherwise."""
+    """Open a page in a browser context of its own, with or without posters."""
     contexts = []
 
     def open_page(path, *, posters=True, **options):
         context = browser.new_context(base_url=address, **options)
-        context.set_default_timeout(5000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         if posters:
             context.route(
@@ -59,9 +59,9 @@ def open_page(browser, address):
         else:
             context.route(POSTERS, lambda route: route.abort())
         page = context.new_page()
-        page.said = []
-        page.on("console", lambda message: page.said.append((message.type, message.text)))
-        page.on("pageerror", lambda error: page.said.append(("error", str(error))))
+        page.messages = []
+        page.on("console", lambda message: page.messages.append((message.type, message.text)))
+        page.on("pageerror", lambda error: page.messages.append(("error", str(error))))
         page.goto(path)
         return page
 
@@ -74,7 +74,7 @@ def listed(page):
     return [int(found.get_attribute("data-movie")) for found in page.locator("#listed li").all()]
 
 
-# Dark differs from light by its colours alone.
+# The dark scheme differs from the light one in its colours only.
 @pytest.mark.parametrize(("scheme", "rules"), [("light", {}), ("dark", {"runOnly": ["cat.color"]})])
 def test_every_page_is_accessible_and_silent(open_page, scheme, rules):
     page = open_page("/", color_scheme=scheme, reduced_motion="reduce")
@@ -84,8 +84,8 @@ def test_every_page_is_accessible_and_silent(open_page, scheme, rules):
         results = Axe().run(page, options=rules).response["violations"]
         found[path] = [(each["id"], each["nodes"][0]["html"][:200]) for each in results]
     assert found == {path: [] for path in PATHS}
-    # The browser itself says that the last one is a 404.
-    assert [text for _, text in page.said if "404" not in text] == []
+    # The browser logs the 404 of the last page.
+    assert [text for _, text in page.messages if "404" not in text] == []
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
@@ -119,7 +119,7 @@ def test_search_as_you_type_by_keyboard(open_page):
     field.press("ArrowDown")
     field.press("Enter")
     page.wait_for_url(f"**/movie/{movie}")
-    assert page.said == []
+    assert page.messages == []
 
 
 def test_search_by_the_form(open_page):
@@ -127,7 +127,7 @@ def test_search_by_the_form(open_page):
     page.get_by_role("combobox", name="Search for a movie").fill("film 12")
     page.keyboard.press("Enter")
     page.wait_for_url("**/search?q=film+12")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Movies like “film 12”")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Movies matching “film 12”")
 
 
 def test_the_list_follows_stars_by_keyboard_only(open_page, contract):
@@ -153,22 +153,24 @@ def test_the_list_follows_stars_by_keyboard_only(open_page, contract):
     ratings = ", ".join(f'"{movie}": {rating}' for movie, rating in given.items())
     rows = contract(f"SELECT movie_id FROM recsys.recommend_for('{{{ratings}}}', 10)")
     assert listed(page) == [row[0] for row in rows] != before
-    assert page.said == []
+    assert page.messages == []
 
 
-def test_what_changed_is_said(open_page):
+def test_changes_of_the_list_are_announced(open_page):
     page = open_page("/try?m2=5")
     before = listed(page)
     page.locator("li.rate .stars:not(:has(:checked)) label").first.click()
-    said = page.get_by_role("status")
-    expect(said).to_contain_text("2 ratings. The list")
+    status = page.get_by_role("status")
+    expect(status).to_contain_text("2 ratings. The list")
     after = listed(page)
     new = len(set(after) - set(before))
     first = page.locator("#listed b").first.inner_text()
-    told = (
-        f"The list changed: {new} new, first is {first}." if after != before else "The list stays."
+    expected = (
+        f"The list changed: {new} new, first is {first}."
+        if after != before
+        else "The list is the same."
     )
-    expect(said).to_have_text(f"2 ratings. {told}")
+    expect(status).to_have_text(f"2 ratings. {expected}")
     assert len(page.locator("#listed .is-new").all()) == new
 
 
@@ -197,7 +199,7 @@ def test_a_movie_that_is_found_can_be_rated(open_page):
     expect(page.locator("#rated li[data-movie='60'] input").first).to_be_focused()
     page.keyboard.press("Space")
     page.wait_for_url("**/try?m60=1")
-    # Nobody has rated it, so nothing follows but the content of it.
+    # It has no ratings, so the list follows from its content only.
     expect(page.locator("#listed [data-ratings]")).to_have_attribute("data-ratings", "1")
 
 
@@ -208,15 +210,15 @@ def test_trying_without_scripts(open_page):
     for movie in first:
         page.locator(f"input[name='m{movie}'][value='5']").check(force=True)
     page.get_by_role("button", name="Show my list").click()
-    asked = page.url.split("?")[1].split("&")
-    assert asked == ["q=", *(f"m{movie}=5" for movie in first)]
-    expect(page.locator("#listed")).to_contain_text("After 5 ratings.")
+    parameters = page.url.split("?")[1].split("&")
+    assert parameters == ["q=", *(f"m{movie}=5" for movie in first)]
+    expect(page.locator("#listed")).to_contain_text("Based on 5 ratings.")
     assert listed(page) != before
     page.get_by_role("button", name=f"Clear the rating of The Film {first[0]}", exact=True).click()
-    expect(page.locator("#listed")).to_contain_text("After 4 ratings")
+    expect(page.locator("#listed")).to_contain_text("Based on 4 ratings")
 
 
-def test_posters_cover_what_is_drawn_and_uncover_it_when_they_fail(open_page):
+def test_a_poster_that_fails_to_load_shows_the_drawn_one(open_page):
     there = open_page("/movie/1").locator(".movie-poster")
     expect(there.locator("img")).to_have_js_property("naturalWidth", 1)
     missing = open_page("/movie/1", posters=False).locator(".movie-poster")
@@ -230,7 +232,7 @@ def test_a_person_and_reasons(open_page, contract):
     page.get_by_label("Person").fill("1")
     page.get_by_role("button", name="Show").click()
     page.wait_for_url("**/person/1")
-    expect(page.locator("text=because you rated")).to_have_count(12)
+    expect(page.locator("text=because of")).to_have_count(12)
     page.get_by_label("Model").select_option("als")
     page.get_by_role("button", name="Show").last.click()
     page.wait_for_url("**/person/1?model=als")
@@ -238,7 +240,7 @@ def test_a_person_and_reasons(open_page, contract):
     expect(page.locator(".lines .line b")).to_have_text([row[0] for row in rows])
     page.get_by_role("link", name=f"Why? {rows[0][0]}", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Why {rows[0][0]}?")
-    assert page.said == []
+    assert page.messages == []
 
 
 def test_the_first_tab_skips_to_the_content(open_page):

@@ -1,4 +1,4 @@
-"""What the pages say, asked as a browser without scripts asks."""
+"""The pages as a browser without scripts gets them."""
 
 import re
 from html import unescape
@@ -45,7 +45,7 @@ def test_every_page_has_a_title_one_heading_and_nothing_inline(get, path):
     assert outside - links <= {"https://image.tmdb.org"}
 
 
-def test_home_has_the_chart_then_what_is_trending_then_genres(get, contract):
+def test_home_shows_the_leading_chart_then_trending_then_genres(get, contract):
     page = get("/")
     chart = dict(contract(TITLES_BY_CHART))
     headings = re.findall(r'<h2 id="shelf-\d+">([^<]+)', page)
@@ -63,10 +63,10 @@ def test_home_has_the_chart_then_what_is_trending_then_genres(get, contract):
     ids = dict(contract("SELECT title, movie_id FROM recsys.movies"))
     for heading, genre in [("Top rated", None), ("Drama", "Drama")]:
         assert movies(section(page, heading)) == [ids[title] for title in chart[genre]]
-    assert "60 movies, and what 81 people thought of them in" in words(page)
+    assert "60 movies, rated " in words(page)
 
 
-def test_home_links_to_the_whole_of_each_chart(get, contract):
+def test_home_links_to_whole_charts(get, contract):
     assert 'href="/top?chart=top_rated&amp;genre=Sci-Fi"' in get("/")
     rows = contract("SELECT movie_id FROM recsys.top_movies(60, 'Sci-Fi', 'most_rated')")
     page = get("/top?chart=most_rated&genre=sci-fi")
@@ -75,11 +75,11 @@ def test_home_links_to_the_whole_of_each_chart(get, contract):
     assert "<option selected>Sci-Fi</option>" in page
 
 
-def test_search_finds_and_says_when_it_does_not(get):
+def test_search_results_and_empty_results(get):
     assert movies(get("/search?q=film+12")) == [12]
-    assert "No title is like that." in get("/search?q=xyzzy")
+    assert "No title matches." in get("/search?q=xyzzy")
     assert movies(get("/search?q=+")) == []
-    assert "Movies like “&lt;b&gt;”" in get("/search?q=%3Cb%3E")
+    assert "Movies matching “&lt;b&gt;”" in get("/search?q=%3Cb%3E")
 
 
 def test_a_movie_with_metadata(get, contract):
@@ -103,7 +103,7 @@ def test_a_movie_with_metadata(get, contract):
 
 def test_a_movie_without_metadata_or_ratings(get):
     page = get("/movie/60")
-    assert "Nobody has rated it yet." in page
+    assert "No ratings yet." in page
     assert "Keywords" not in page
     poster = re.search(r'<div class="movie-poster">(.*?)</div>', page, re.DOTALL)[1]
     assert words(poster) == "The Film 60 2010"
@@ -123,7 +123,7 @@ def test_similar_movies_stand_side_by_side_by_model(get, contract):
     assert "more model" not in everything
 
 
-def test_a_person_is_recommended_something_because_of_something(get, contract):
+def test_a_person_with_recommendations_and_reasons(get, contract):
     page = get("/person/1?reasons=1")
     recommended = [row[0] for row in contract("SELECT movie_id FROM recsys.recommend(1, 12)")]
     lines = re.findall(r'<li class="panel">(.*?)</li>', page, re.DOTALL)
@@ -134,27 +134,27 @@ def test_a_person_is_recommended_something_because_of_something(get, contract):
             "ORDER BY contribution DESC, because_movie_id LIMIT 2"
         )
         assert movies(line)[1:] == [row[0] for row in because]
-        assert "because you rated The Film" in words(line)
+        assert "because of The Film" in words(line)
     liked = [row[0] for row in contract(
         "SELECT movie_id FROM recsys.ratings WHERE user_id = 1 "
         "ORDER BY rating DESC, rated_at DESC NULLS LAST, movie_id LIMIT 12"
     )]  # fmt: skip
     assert movies(section(page, "What they liked")) == liked
-    assert "By the stored list" in page
+    assert "Stored list" in page
     assert "Run 1 stored a list by ease." in page
 
 
-def test_reasons_come_after_the_list_of_a_person(get, contract):
+def test_reasons_are_loaded_after_the_list(get, contract):
     ids = [row[0] for row in contract("SELECT movie_id FROM recsys.recommend(1, 12, 'als')")]
     page = get("/person/1?model=als")
-    assert "because you rated" not in page
+    assert "because of" not in page
     address = unescape(re.search(r'data-because="([^"]+)"', page)[1])
     assert address == "/person/1/because?model=als"
     alone = get(f"{address}&movie={ids[3]}&movie={ids[1]}")
     assert re.findall(r'data-movie="(\d+)"', alone) == [str(ids[1]), str(ids[3])]
-    assert alone.count("because you rated") == 2
+    assert alone.count("because of") == 2
     whole = get("/person/1?model=als&reasons=1")
-    for reason in re.findall(r"because you rated.*?</a>", alone):
+    for reason in re.findall(r"because of.*?</a>", alone):
         assert reason in whole
 
 
@@ -166,15 +166,15 @@ def test_why_has_every_contribution(get, contract):
     )
     text = words(get(f"/person/1/why/{movie_id}"))
     assert f"Why {title} ?" in text
-    assert f"ease gives it {rows[0][4]:.4g}, the sum of what these ratings add." in text
+    assert f"ease gives it a score of {rows[0][4]:.4g}, the sum of these contributions." in text
     for because, rating, contribution, share, _ in rows[:20]:
         assert f"{because} {rating:g} {contribution:.4f} {100 * share:.1f} %" in text
 
 
-def test_going_to_a_person(ask, pages_database, contract):
-    there = ask(pages_database, "/person?id=7")
+def test_going_to_a_person(request_page, pages_database, contract):
+    there = request_page(pages_database, "/person?id=7")
     assert (there.status_code, there.headers["location"]) == (303, "/person/7")
-    anybody = ask(pages_database, "/person/random")
+    anybody = request_page(pages_database, "/person/random")
     users = {f"/person/{row[0]}" for row in contract("SELECT DISTINCT user_id FROM recsys.ratings")}
     assert anybody.status_code == 303
     assert anybody.headers["location"] in users
@@ -183,7 +183,7 @@ def test_going_to_a_person(ask, pages_database, contract):
 
 def test_trying_without_scripts(get, contract):
     first = get("/try")
-    assert "What is popular, until you rate." in first
+    assert "Popular movies, until you rate some." in first
     many = [
         row[0] for row in contract("SELECT movie_id FROM recsys.top_movies(18, NULL, 'most_rated')")
     ]
@@ -191,25 +191,25 @@ def test_trying_without_scripts(get, contract):
     page = get("/try?m2=5&m4=1&q=film+6")
     rated = section(page, "Your ratings")
     assert re.findall(r'name="m(\d+)" value="(\d+)" checked', rated) == [("2", "5"), ("4", "1")]
-    assert re.findall(r'data-movie="(\d+)"', section(page, "Titles like “film 6”"))[0] == "6"
+    assert re.findall(r'data-movie="(\d+)"', section(page, "Titles matching “film 6”"))[0] == "6"
     listed = contract("""SELECT movie_id FROM recsys.recommend_for('{"2": 5, "4": 1}', 10)""")
     assert movies(section(page, "Your list")) == [row[0] for row in listed]
     assert movies(get("/try/list?m2=5&m4=1")) == [row[0] for row in listed]
-    assert "After 2 ratings: 3 more and it knows you better." in page
+    assert "Based on 2 ratings. Rate 3 more for a better list." in page
 
 
-def test_a_rating_is_dropped_and_what_cannot_be_is_passed_over(get):
+def test_dropped_and_invalid_ratings_are_ignored(get):
     page = get("/try?m2=5&m4=1&drop=4&m999999=3&m5=x&m6=nan&m99999999999=1")
     assert re.findall(r'name="m(\d+)" value="\d+" checked', page) == ["2"]
 
 
-def test_a_movie_to_rate_comes_alone(get):
+def test_a_single_movie_to_rate(get):
     alone = get("/try/movie/9")
     assert alone.startswith('<li class="rate" data-movie="9">')
     assert re.findall(r'name="m9" value="(\d+)"', alone) == ["1", "2", "3", "4", "5"]
 
 
-def test_runs_show_figures_stages_and_what_was_published(get, contract):
+def test_runs_show_metrics_stages_and_publications(get, contract):
     page = get("/published")
     text = words(page)
     assert "Run 1 is published" in text
@@ -225,11 +225,11 @@ def test_runs_show_figures_stages_and_what_was_published(get, contract):
     assert "publish run 1 by" in text
 
 
-# --- what cannot be shown ------------------------------------------------------------------------
+# --- errors ------------------------------------------------------------------------
 
 PROBLEMS = {
     "/movie/999": (404, "There is no movie 999. What to do: Search for its title."),
-    "/person/999": (404, "There is no person 999. What to do: Go to somebody at random."),
+    "/person/999": (404, "There is no person 999. What to do: Try a random person."),
     "/nowhere": (404, "There is nothing at /nowhere."),
     "/static/nothing.css": (404, "There is no file nothing.css."),
     "/top?chart=best": (422, "Run 1 has no chart 'best'. What to do: It has: most_rated,"),
@@ -240,51 +240,53 @@ PROBLEMS = {
 
 
 @pytest.mark.parametrize("path", PROBLEMS)
-def test_a_failure_is_a_page_for_people(ask, pages_database, path):
-    status, told = PROBLEMS[path]
-    answer = ask(pages_database, path)
-    assert (answer.status_code, answer.headers["vary"]) == (status, "Accept")
-    assert told in words(answer.text)
+def test_browsers_get_an_error_page(request_page, pages_database, path):
+    status, text = PROBLEMS[path]
+    response = request_page(pages_database, path)
+    assert (response.status_code, response.headers["vary"]) == (status, "Accept")
+    assert text in words(response.text)
 
 
-def test_a_failure_is_a_problem_for_programs(ask, pages_database):
-    answer = ask(pages_database, "/movie/999", accept="*/*")
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["detail"] == "there is no movie 999"
+def test_programs_get_problem_details(request_page, pages_database):
+    response = request_page(pages_database, "/movie/999", accept="*/*")
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["detail"] == "there is no movie 999"
 
 
 @pytest.mark.parametrize("path", ["/", "/top", "/person/1", "/try", "/published"])
-def test_nothing_published_says_so_and_how(ask, filled_database, path):
-    answer = ask(filled_database, path)
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    text = words(answer.text)
+def test_nothing_is_published(request_page, filled_database, path):
+    response = request_page(filled_database, path)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+    text = words(response.text)
     assert "Nothing is published yet. What to do:" in text
     assert "recsys refresh" in text
 
 
-def test_an_empty_database_says_so(ask, empty_database):
-    answer = ask(empty_database, "/")
-    assert answer.status_code == 503
-    assert "The database is empty. What to do: recsys demo" in words(answer.text)
+def test_an_empty_database(request_page, empty_database):
+    response = request_page(empty_database, "/")
+    assert response.status_code == 503
+    assert "The database is empty. What to do: recsys demo" in words(response.text)
 
 
-def test_a_movie_is_shown_before_anything_is_published(ask, filled_database):
-    answer = ask(filled_database, "/movie/1")
-    assert answer.status_code == 200
-    assert "Nothing is published yet: run recsys refresh ." in words(answer.text)
+def test_a_movie_is_shown_before_anything_is_published(request_page, filled_database):
+    response = request_page(filled_database, "/movie/1")
+    assert response.status_code == 200
+    assert "Nothing is published yet. Similar movies appear after the first refresh." in words(
+        response.text
+    )
 
 
 # --- style, scripts, icon ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ASSETS)
-def test_what_pages_name_by_hash_may_be_kept(ask, pages_database, name):
-    answer = ask(pages_database, asset_url(name))
-    assert (answer.status_code, answer.headers["cache-control"]) == (200, FOREVER)
-    assert answer.content == ASSETS[name].content
-    by_another = ask(pages_database, f"/static/{name}?v=0")
-    assert by_another.headers["cache-control"] == "no-cache"
+def test_assets_with_the_right_hash_are_cached_forever(request_page, pages_database, name):
+    response = request_page(pages_database, asset_url(name))
+    assert (response.status_code, response.headers["cache-control"]) == (200, FOREVER)
+    assert response.content == ASSETS[name].content
+    wrong_hash = request_page(pages_database, f"/static/{name}?v=0")
+    assert wrong_hash.headers["cache-control"] == "no-cache"
 
 
-def test_pages_are_asked_for_again_each_time(ask, pages_database):
-    assert ask(pages_database, "/").headers["cache-control"] == "private, no-cache"
+def test_pages_are_not_cached(request_page, pages_database):
+    assert request_page(pages_database, "/").headers["cache-control"] == "private, no-cache"

@@ -1,4 +1,4 @@
-"""Parts of pages that need no database: posters, stars, small charts, words."""
+"""Parts of pages that need no database: posters, stars, sparklines, filters."""
 
 from datetime import UTC, date, datetime
 
@@ -18,7 +18,7 @@ from recsys.web.pages.templating import (
     seconds,
     size,
 )
-from recsys.web.pages.try_it import MOST_RATINGS, given_ratings, star_values
+from recsys.web.pages.try_it import MAX_RATINGS, ratings_in, star_values
 
 POSTERS = {
     (1, "Heat", ("Action", "Crime", "Thriller")): "g-crime h-action v1 t-l",
@@ -34,7 +34,7 @@ POSTERS = {
 
 
 @pytest.mark.parametrize(("movie", "classes"), POSTERS.items())
-def test_a_drawn_poster_has_the_colours_of_its_genres(movie, classes):
+def test_a_drawn_poster_has_the_colors_of_its_genres(movie, classes):
     assert poster_classes(*movie) == classes
 
 
@@ -56,13 +56,13 @@ def test_stars_are_on_the_scale_of_the_data(scale, values):
 
 
 def test_ratings_are_read_from_an_address():
-    asked = [("m1", "5"), ("m2", "x"), ("m3", "inf"), ("x4", "5"), ("m5", "0.5"), ("m6", "1")]
-    assert given_ratings([*asked, ("drop", "6"), ("m1", "4")]) == {1: 4, 5: 0.5}
-    many = [(f"m{n}", "3") for n in range(MOST_RATINGS + 2)]
-    assert list(given_ratings(many)) == list(range(2, MOST_RATINGS + 2))
+    parameters = [("m1", "5"), ("m2", "x"), ("m3", "inf"), ("x4", "5"), ("m5", "0.5"), ("m6", "1")]
+    assert ratings_in([*parameters, ("drop", "6"), ("m1", "4")]) == {1: 4, 5: 0.5}
+    many = [(f"m{n}", "3") for n in range(MAX_RATINGS + 2)]
+    assert list(ratings_in(many)) == list(range(2, MAX_RATINGS + 2))
 
 
-def test_a_line_spans_what_its_values_and_intervals_reach():
+def test_a_sparkline_spans_its_values_and_intervals():
     drawn = sparkline([3, 4, 9], [(0.2, 0.1, 0.3), (0.5, None, None), (0.4, 0.35, 0.45)])
     assert drawn.dots == [
         Dot(8.0, 44.0, 56.0, 32.0, "run 3: 0.2000"),
@@ -73,19 +73,19 @@ def test_a_line_spans_what_its_values_and_intervals_reach():
     assert drawn.change == pytest.approx(-0.1)
 
 
-def test_one_value_stands_in_the_middle():
+def test_a_single_value_is_in_the_middle():
     drawn = sparkline([1], [(0.7, None, None)])
     assert drawn.dots == [Dot(120.0, 32.0, 32.0, 32.0, "run 1: 0.7000")]
     assert drawn.change is None
 
 
-def test_bars_are_shares_of_the_largest():
+def test_bars_are_in_proportion_to_the_largest():
     assert bars([1.0, 4.0, 0.0]) == [25.0, 100.0, 0.0]
     assert bars([0.0]) == [0.0]
     assert bars([]) == []
 
 
-def test_words_for_times_sizes_and_names():
+def test_formatted_times_sizes_and_names():
     assert [ago(s) for s in (0, 1.9, 60, 7199, 86_400, 2_000_000)] == [
         "0 seconds", "1 second", "1 minute", "1 hour", "1 day", "23 days",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Questions about single people: what to recommend to them and why, what they gave."""
+"""Queries about one user: recommendations, explanations, ratings and blocks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 from psycopg.rows import tuple_row
 
 from recsys.errors import NotPublished, UnknownMovie
-from recsys.service.queries.query import FIRST_STEPS, HINTS, Question, Rows, row, rows
-from recsys.service.queries.runs import able
+from recsys.service.queries.query import FIRST_STEPS, HINTS, Query, Rows, row, rows
+from recsys.service.queries.runs import model_check
 from recsys.service.types import (
-    Because,
+    Contribution,
+    Filters,
     Rating,
     RatingScale,
     Reason,
@@ -83,17 +84,17 @@ FROM recsys.explain(
 )
 """
 REASONS = """
-SELECT a.movie_id, e.because_movie_id, e.because_title, e.rating, e.share
-FROM unnest(CAST(%(movie_ids)s AS integer[])) WITH ORDINALITY AS a (movie_id, place)
+SELECT wanted.movie_id, e.because_movie_id, e.because_title, e.rating, e.share
+FROM unnest(CAST(%(movie_ids)s AS integer[])) WITH ORDINALITY AS wanted (movie_id, place)
 CROSS JOIN LATERAL (
     SELECT * FROM recsys.explain(
-        CAST(%(user_id)s AS integer), a.movie_id, CAST(%(model)s AS text)
+        CAST(%(user_id)s AS integer), wanted.movie_id, CAST(%(model)s AS text)
     ) AS x
     WHERE x.because_movie_id IS NOT NULL AND x.contribution > 0
     ORDER BY x.contribution DESC, x.because_movie_id
     LIMIT CAST(%(n)s AS integer)
 ) AS e
-ORDER BY a.place, e.contribution DESC, e.because_movie_id
+ORDER BY wanted.place, e.contribution DESC, e.because_movie_id
 """
 USER_STATUS = """
 SELECT status, ratings, ratings_since_run, run_age, run_id, explanation
@@ -112,98 +113,78 @@ SELECT recsys.block(
 """
 
 
-def recommend(
-    user_id: int,
-    n: int,
-    model: str | None,
-    genres: Sequence[str] | None,
-    year_from: int | None,
-    year_to: int | None,
-) -> Question[Rows[Recommendation]]:
-    values = {"user_id": user_id} | _wanted(n, model, genres, year_from, year_to)
-    return rows(Recommendation, RECOMMEND, values)
+def recommend(user_id: int, filters: Filters) -> Query[Rows[Recommendation]]:
+    params = {"user_id": user_id} | _filter_params(filters)
+    return rows(Recommendation, RECOMMEND, params)
 
 
-def recommend_for(
-    ratings: Mapping[int, float],
-    n: int,
-    model: str | None,
-    genres: Sequence[str] | None,
-    year_from: int | None,
-    year_to: int | None,
-) -> Question[Rows[Recommendation]]:
-    given = json.dumps({str(movie): rating for movie, rating in ratings.items()})
-    values = {"ratings": given} | _wanted(n, model, genres, year_from, year_to)
-    return rows(Recommendation, RECOMMEND_FOR, values)
+def recommend_for(ratings: Mapping[int, float], filters: Filters) -> Query[Rows[Recommendation]]:
+    by_movie = json.dumps({str(movie): rating for movie, rating in ratings.items()})
+    params = {"ratings": by_movie} | _filter_params(filters)
+    return rows(Recommendation, RECOMMEND_FOR, params)
 
 
-def _wanted(
-    n: int,
-    model: str | None,
-    genres: Sequence[str] | None,
-    year_from: int | None,
-    year_to: int | None,
-) -> dict[str, Any]:
-    asked = list(genres) if genres else None
-    years = {"year_from": year_from, "year_to": year_to}
-    return {"n": n, "model": model, "genres": asked, **years}
+def _filter_params(filters: Filters) -> dict[str, Any]:
+    # No genres means all of them, both as None and as an empty list.
+    return vars(filters) | {"genres": list(filters.genres) if filters.genres else None}
 
 
-def similar_users(user_id: int, n: int, model: str | None) -> Question[Rows[SimilarUser]]:
-    values = {"user_id": user_id, "n": n, "model": model}
-    doubt = able(model, "similar users", lambda known: known.prediction == "user_neighbours")
-    return rows(SimilarUser, SIMILAR_USERS, values, if_nothing=doubt)
+def similar_users(user_id: int, n: int, model: str | None) -> Query[Rows[SimilarUser]]:
+    params = {"user_id": user_id, "n": n, "model": model}
+    check = model_check(model, "similar users", lambda known: known.prediction == "user_neighbours")
+    return rows(SimilarUser, SIMILAR_USERS, params, check_if_empty=check)
 
 
-def predict_rating(user_id: int, movie_id: int, model: str | None) -> Question[float | None]:
-    def answer(found: list[list[Any]]) -> float | None:
+def predict_rating(user_id: int, movie_id: int, model: str | None) -> Query[float | None]:
+    def parse(found: list[list[Any]]) -> float | None:
         rating, known = found[0][0]
         if not known:
             raise UnknownMovie(f"there is no movie {movie_id}", hint=HINTS[UnknownMovie])
         return None if rating is None else float(rating)
 
-    values = {"user_id": user_id, "movie_id": movie_id, "model": model}
-    doubt = able(model, "predicted ratings", lambda known: known.prediction is not None)
-    return Question([Statement(PREDICT_RATING, tuple_row)], values, answer, if_nothing=doubt)
+    params = {"user_id": user_id, "movie_id": movie_id, "model": model}
+    check = model_check(model, "predicted ratings", lambda known: known.prediction is not None)
+    statement = Statement(PREDICT_RATING, tuple_row)
+    return Query([statement], params, parse, check_if_empty=check)
 
 
-def ratings(user_id: int, n: int) -> Question[Rows[Rating]]:
+def ratings(user_id: int, n: int) -> Query[Rows[Rating]]:
     return rows(Rating, RATINGS, {"user_id": user_id, "n": n})
 
 
-def a_user(at_random: bool) -> Question[int]:
-    def answer(found: list[list[Any]]) -> int:
+def a_user(at_random: bool) -> Query[int]:
+    def parse(found: list[list[Any]]) -> int:
         if not found[0]:
-            raise NotPublished("nobody has rated anything yet", hint=FIRST_STEPS)
+            raise NotPublished("there are no ratings yet", hint=FIRST_STEPS)
         return int(found[0][0][0])
 
-    return Question([Statement(ANY_USER if at_random else A_USER, tuple_row)], {}, answer)
+    return Query([Statement(ANY_USER if at_random else A_USER, tuple_row)], {}, parse)
 
 
-def rating_scale() -> Question[RatingScale]:
+def rating_scale() -> Query[RatingScale]:
     return row(RatingScale, RATING_SCALE, {})
 
 
-def explain(user_id: int, movie_id: int, model: str | None) -> Question[Rows[Because]]:
-    return rows(Because, EXPLAIN, {"user_id": user_id, "movie_id": movie_id, "model": model})
+def explain(user_id: int, movie_id: int, model: str | None) -> Query[Rows[Contribution]]:
+    return rows(Contribution, EXPLAIN, {"user_id": user_id, "movie_id": movie_id, "model": model})
 
 
 def reasons(
     user_id: int, movie_ids: Sequence[int], n: int, model: str | None
-) -> Question[Rows[Reason]]:
-    values = {"user_id": user_id, "movie_ids": list(movie_ids), "n": n, "model": model}
-    return rows(Reason, REASONS, values)
+) -> Query[Rows[Reason]]:
+    params = {"user_id": user_id, "movie_ids": list(movie_ids), "n": n, "model": model}
+    return rows(Reason, REASONS, params)
 
 
-def user_status(user_id: int) -> Question[UserStatus]:
+def user_status(user_id: int) -> Query[UserStatus]:
     return row(UserStatus, USER_STATUS, {"user_id": user_id})
 
 
-def rate(user_id: int, movie_id: int, rating: float) -> Question[None]:
-    values = {"user_id": user_id, "movie_id": movie_id, "rating": rating}
-    return Question([Statement(RATE, tuple_row)], values, lambda found: None, writes=True)
+def rate(user_id: int, movie_id: int, rating: float) -> Query[None]:
+    params = {"user_id": user_id, "movie_id": movie_id, "rating": rating}
+    return Query([Statement(RATE, tuple_row)], params, lambda found: None, writes=True)
 
 
-def block(user_id: int, movie_id: int, until: datetime | None) -> Question[None]:
-    values = {"user_id": user_id, "movie_id": movie_id, "until": until}
-    return Question([Statement(BLOCK, tuple_row)], values, lambda found: None, writes=True)
+def block(user_id: int, movie_id: int, until: datetime | None) -> Query[None]:
+    params = {"user_id": user_id, "movie_id": movie_id, "until": until}
+    return Query([Statement(BLOCK, tuple_row)], params, lambda found: None, writes=True)
