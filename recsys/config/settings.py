@@ -30,17 +30,6 @@ ENVIRONMENT: Mapping[str, str] = {
     "letters, digits or `-._~+/`. Without it such requests are refused.",
 }
 """The variables that are read, with their meaning."""
-DEFAULT_MODELS = (
-    "top_rated",
-    "most_rated",
-    "popular",
-    "trending",
-    "item_knn",
-    "content_genres",
-    "mf",
-    "ease",
-    "als",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +67,10 @@ class GateSettings(Params):
 class RefreshSettings(_Sourced):
     """The `[refresh]` table: what a refresh computes and keeps."""
 
-    models: tuple[ModelName, ...] = DEFAULT_MODELS
-    """Models that a refresh computes, each named once."""
-    default_model: ModelName = "ease"
-    """Model used if a reader names none."""
+    models: tuple[ModelName, ...] | None = None
+    """Models that a refresh computes, each named once. Without it: the default set."""
+    default_model: ModelName | None = None
+    """Model used if a reader names none. Without it: the preferred one of the models refreshed."""
     cold_start: ModelName | None = None
     """Chart for users without ratings. Without it: the most suitable chart of the run."""
     rating_model: ModelName | None = None
@@ -107,7 +96,8 @@ class RefreshSettings(_Sourced):
     gate: GateSettings = field(default_factory=GateSettings, metadata=NOT_A_KEY)
 
     def check(self) -> None:
-        twice = next((name for name in self.models if self.models.count(name) > 1), None)
+        models = self.models or ()
+        twice = next((name for name in models if models.count(name) > 1), None)
         if twice:
             raise ConfigError(f"models names {twice} twice", key=("models",))
 

@@ -18,13 +18,13 @@ from recsys.evaluation.splits import Split, random_split
 from recsys.jobs.evaluate import fit_options, lists_of, train_of
 from recsys.jobs.plan import Plan
 from recsys.jobs.stages import StageClock
-from recsys.models.registry import MODELS, make_config
+from recsys.models.registry import MODELS, candidates, make_config
 from recsys.storage.runs.lifecycle import PublishedFigures
 
 logger = logging.getLogger(__name__)
 
 PROTOCOL = "gate"
-BASELINE = "most_rated"
+BASELINE = candidates("popularity")[0]
 K = 10
 METRIC = f"ndcg@{K}"
 TEST_SHARE = 0.1
@@ -81,9 +81,9 @@ def _short(
 
     Other models may have nothing to say: genres, texts and times may all be unknown.
     """
-    lists = outputs[chosen.settings.default_model].recommendations
+    lists = outputs[chosen.default_model].recommendations
     if lists is None or len(lists) == 0:
-        yield f"{chosen.settings.default_model} gives no lists"
+        yield f"{chosen.default_model} gives no lists"
         return
     rated = np.diff(data.user_items.indptr)
     known = rated > 0
@@ -93,7 +93,7 @@ def _short(
     served = float((np.diff(lists.indptr) >= wanted)[known].mean())
     if served < rules.min_served:
         yield (
-            f"{chosen.settings.default_model} serves {served:.0%} of the people who have rated "
+            f"{chosen.default_model} serves {served:.0%} of the people who have rated "
             f"with {length} movies, less than {rules.min_served:.0%}"
         )
 
@@ -114,7 +114,7 @@ def _measured(
     chosen: Plan, data: Interactions, published: PublishedFigures | None
 ) -> tuple[tuple[tuple[str, Metric], ...], list[str]]:
     """Return the figures of the default model and of popularity, and what speaks against it."""
-    seed, name = chosen.settings.seed, chosen.settings.default_model
+    seed, name = chosen.settings.seed, chosen.default_model
     try:
         split = random_split(data.user_items, TEST_SHARE, seed)
     except EvaluationError as exc:
@@ -175,13 +175,13 @@ def _default_lists(chosen: Plan, data: Interactions, split: Split) -> TopN:
     """Fit the default model, and first what it is composed of, on the train part."""
     train, options = train_of(data, split), fit_options(chosen.settings, K)
     outputs: dict[str, ModelOutput] = {}
-    needed = _with_parts(chosen, chosen.settings.default_model)
+    needed = _with_parts(chosen, chosen.default_model)
     for spec in chosen.specs:
         if spec.name in needed:
             config = chosen.configs[spec.name]
             parts = {name: outputs[name] for name in spec.parts(config)}
             outputs[spec.name] = spec.fit(replace(train, parts=parts), config, options)
-    name = chosen.settings.default_model
+    name = chosen.default_model
     return lists_of(name, train, outputs[name], options)
 
 

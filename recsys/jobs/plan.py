@@ -10,17 +10,13 @@ from typing import Any
 
 from recsys.config.settings import RefreshSettings
 from recsys.errors import ConfigError
-from recsys.models.registry import MODELS, ModelSpec, make_config
+from recsys.models.base import Role
+from recsys.models.registry import DEFAULT_SET, MODELS, ModelSpec, candidates, make_config
 
-BEST_FOR_STRANGERS = (
-    "popular", "most_rated", "top_rated", "trending", "exploratory", "random",
+STORED_ROLES: tuple[Role, ...] = (
+    "cold_start", "content", "similar", "similar_users", "popularity", "top",
 )  # fmt: skip
-"""Charts, those that more strangers like first."""
-BEST_PREDICTORS = ("bayes_fm", "mf", "svd", "user_knn", "item_knn")
-"""Models that predict ratings, the most accurate on the usual protocols first."""
-
-BEST_LIVE = ("collective_ease", "ease", "item_knn")
-"""Models whose lists can be had for ratings they never saw, the most accurate first."""
+"""Roles that SQL resolves while it serves a run; the others are resolved here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +32,8 @@ class Plan:
     """Whether these are all models of the settings, not some for trying out."""
 
     @property
-    def descriptions(self) -> list[dict[str, str | None]]:
-        """Return what the database is told of each model."""
+    def descriptions(self) -> list[dict[str, Any]]:
+        """Return the columns of `recsys_store.models` for each model."""
         return [
             {
                 "name": spec.name,
@@ -46,28 +42,42 @@ class Plan:
                 "scoring": spec.scoring,
                 "score_meaning": spec.score_meaning,
                 "description": spec.description,
+                "family": spec.family,
+                "display_name": spec.display_name,
+                "labels": [words for _, words in spec.labels] or None,
+                "label_bounds": [bound for bound, _ in spec.labels] or None,
+                "personal_start": spec.personal_start,
+                **{f"{role}_order": spec.roles.get(role) for role in STORED_ROLES},
             }
             for spec in self.specs
         ]
 
     @property
+    def default_model(self) -> str:
+        """Return the model that gives lists when none is named."""
+        # The last resort is not refreshed, which is refused with the line that leaves it out.
+        return self.settings.default_model or self._first("default") or candidates("default")[0]
+
+    @property
     def rating_model(self) -> str | None:
         """Return the model that predicts ratings when none is named."""
-        return self.settings.rating_model or self._first(BEST_PREDICTORS)
+        return self.settings.rating_model or self._first("rating")
 
     @property
     def cold_start(self) -> str | None:
-        """Return the chart that serves people of whom nothing is known."""
-        return self.settings.cold_start or self._first(BEST_FOR_STRANGERS)
+        """Return the chart that serves users without ratings."""
+        return self.settings.cold_start or self._first("cold_start")
 
     @property
     def live_model(self) -> str | None:
-        """Return the model that serves ratings given since the run where the one asked cannot."""
-        default = self.settings.default_model
-        return default if default in BEST_LIVE else self._first(BEST_LIVE)
+        """Return the model that serves ratings newer than the run if the requested one cannot."""
+        if self.default_model in candidates("live"):
+            return self.default_model
+        return self._first("live")
 
-    def _first(self, names: Iterable[str]) -> str | None:
-        return next((name for name in names if name in self.configs), None)
+    def _first(self, role: Role) -> str | None:
+        """Return the preferred model for a role among those refreshed."""
+        return next((name for name in candidates(role) if name in self.configs), None)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -76,7 +86,7 @@ class Plan:
             "models": {spec.name: asdict(self.configs[spec.name]) for spec in self.specs},
             "neighbours": self.settings.neighbours,
             "list_length": self.settings.list_length,
-            "default_model": self.settings.default_model,
+            "default_model": self.default_model,
             "cold_start": self.cold_start,
             "rating_model": self.rating_model,
             "live_model": self.live_model,
@@ -95,7 +105,8 @@ def plan(
     """
     _check_names(settings, models or ())
     configs: dict[str, Any] = {}
-    for name in models or settings.models:
+    configured = DEFAULT_SET if settings.models is None else settings.models
+    for name in models or configured:
         _add(configs, settings, name)
     specs = tuple(spec for name, spec in MODELS.items() if name in configs)
     whole = models is None
@@ -112,7 +123,7 @@ def _check_names(settings: RefreshSettings, models: Sequence[str]) -> None:
     for name in models:
         _check_name(name)
     try:
-        for name in settings.models:
+        for name in settings.models or ():
             _check_name(name)
     except ConfigError as exc:
         raise settings.located(exc, "refresh", "models") from exc
@@ -130,22 +141,29 @@ def _config(settings: RefreshSettings, name: str) -> Any:
     try:
         _check_name(name)
         config = make_config(MODELS[name], settings.parameters.get(name, {}))
-        _check_parts(name, MODELS[name].parts(config))
+        _check_parts(MODELS[name], MODELS[name].parts(config))
     except ConfigError as exc:
         raise settings.located(exc, "models", name) from exc
     return config
 
 
-def _check_parts(model: str, parts: Iterable[str]) -> None:
-    """Raise ConfigError unless the parts come before the model in the registry and give lists."""
+def _check_parts(model: ModelSpec, parts: Iterable[str]) -> None:
+    """Raise ConfigError unless the parts precede the model in the registry and it can use them."""
     names = list(MODELS)
-    before = names[: names.index(model)]
-    allowed = [name for name in before if MODELS[name].kind in ("personal", "chart")]
+    before = names[: names.index(model.name)]
+    allowed = [name for name in before if _can_use(model, MODELS[name])]
     for part in parts:
         if part not in allowed:
             raise ConfigError(
-                f"model {model} cannot be made of {part!r}", hint=f"of: {', '.join(allowed)}"
+                f"model {model.name} cannot be composed of {part!r}",
+                hint=f"possible parts: {', '.join(allowed)}",
             )
+
+
+def _can_use(model: ModelSpec, part: ModelSpec) -> bool:
+    if model.part_scorings is not None:
+        return part.scoring in model.part_scorings
+    return part.kind in ("personal", "chart")
 
 
 def _add(configs: dict[str, Any], settings: RefreshSettings, name: str) -> None:
@@ -175,7 +193,7 @@ def _check_roles(chosen: Plan) -> None:
     charts = [name for name, kind in kinds.items() if kind == "chart"]
     predicting = [spec.name for spec in chosen.specs if spec.prediction]
     roles: tuple[tuple[str, str | None, list[str], str], ...] = (
-        ("default_model", settings.default_model, personal, "gives personal lists"),
+        ("default_model", chosen.default_model, personal, "gives personal lists"),
         ("cold_start", chosen.cold_start or "", charts, "is a chart"),
         ("rating_model", settings.rating_model, predicting, "predicts ratings"),
     )

@@ -185,7 +185,7 @@ def _begin(database: Database, chosen: Plan, started_at: datetime) -> int:
         return lifecycle.begin(
             connection,
             started_at=started_at,
-            default_model_id=ids.get(chosen.settings.default_model),
+            default_model_id=ids.get(chosen.default_model),
             seed=chosen.settings.seed,
             parameters=chosen.parameters,
             versions=code_versions(connection),

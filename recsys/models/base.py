@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, ParamSpec, TypeVar
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, get_args
 
 from recsys.domain import Interactions, ModelOutput
+from recsys.errors import ConfigError
 from recsys.models.params import NOT_A_KEY, Bounds, Params
 
 Arguments = ParamSpec("Arguments")
@@ -17,7 +20,13 @@ Result = TypeVar("Result")
 Kind = Literal["chart", "similarity", "personal"]
 Need = Literal["times", "texts", "votes", "attributes"]
 Prediction = Literal["factors", "user_neighbours", "movie_neighbours"]
-Scoring = Literal["sum", "mean_product"]
+Scoring = Literal["sum", "mean_product", "factors", "profile", "neighbour_ratings", "parts"]
+Role = Literal[
+    "default", "cold_start", "rating", "live", "content", "similar", "similar_users",
+    "popularity", "top",
+]  # fmt: skip
+LIVE_SCORINGS: tuple[Scoring, ...] = ("sum", "mean_product")
+"""Scorings that SQL repeats for ratings a run never saw, from the stored similarities alone."""
 
 
 @dataclass(slots=True)
@@ -85,30 +94,95 @@ class Range:
     """One number for each element of the parameter, which is a tuple."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """A model: its name, its parameters and a pure function from interactions to its output."""
+    """A model: its functions, and as data all that the rest of the code needs to know about it.
+
+    Raises ConfigError for a claim that the model cannot fulfil.
+    """
 
     name: str
+    """Identifies the model everywhere: command line, SQL, Python, `recsys.toml`."""
+    display_name: str
+    """Name that pages and reports show."""
+    family: str
+    """Group of models it is listed with: charts, knn, content, factors, linear, ensembles."""
     kind: Kind
     config: type[Any]
     """A frozen dataclass whose defaults are the model's, checked on construction."""
     fit: Callable[[Interactions, Any, FitOptions], ModelOutput]
     score_meaning: str
     description: str
+    labels: tuple[tuple[float, str], ...] = ()
+    """Bounds and words for scores, highest bound first: a score has the first label whose bound
+    it exceeds. The last bound is minus infinity."""
     needs: Callable[[Any], frozenset[Need]] = lambda config: frozenset()
-    """What `fit` wants of `Interactions` beside ratings, genres and years, by the config; it costs
-    reading, and a change of it makes a published run stale."""
+    """Data that `fit` reads beside ratings, genres and years, by the config. It costs reading
+    time, and a change of it makes a published run stale."""
     parts: Callable[[Any], tuple[str, ...]] = lambda config: ()
     """Names of the models whose outputs `fit` finds in `Interactions.parts`, by the config. They
     come before this one in the registry."""
+    part_scorings: frozenset[Scoring] | None = None
+    """Scorings that its parts may have; None: any model with lists, and charts."""
     prediction: Prediction | None = None
     """How ratings are predicted from the output; see `recsys.numerics.prediction`."""
     scoring: Scoring | None = None
-    """How its lists follow from its neighbours and a person's ratings, so that they can be had for
-    ratings it never saw: `sum` of the similarities of the movies rated that list a movie, or the
-    mean of these times the ratings, `mean_product`. None: they do not."""
+    """How its lists are scored: `sum` of the weights of the rated movies; `mean_product` of
+    weight and rating; products of `factors`; similarity to the content `profile` of the user;
+    `neighbour_ratings`, those of similar users; composed of `parts`. None: otherwise, or no
+    lists."""
     requires: tuple[str, str] | None = None
-    """Package it cannot do without and the extra of ours that brings it."""
+    """Package that it needs and the extra of ours that installs it."""
     search: Mapping[str, Choice | Range] = field(default_factory=dict, hash=False)
-    """Parameters worth a search, and where `recsys tune` searches them."""
+    """Search space of `recsys tune`: parameters and the values worth trying."""
+    default_set: bool = False
+    """Whether it is refreshed unless `[refresh] models` says otherwise."""
+    personal_start: bool = False
+    """Whether each user enters the chart at a place of their own, instead of the top."""
+    roles: Mapping[Role, int] = field(default_factory=dict, hash=False)
+    """Roles it is a candidate for, with its order of preference: the lowest of those refreshed
+    serves. Built-in models are ten apart, so that others fit before and between them.
+
+    `default`: lists when no model is named. `cold_start`: the chart for users without ratings.
+    `rating`: predicted ratings. `live`: lists from ratings newer than the run. `content`: lists
+    that follow those. `similar`: similar movies where the default model knows none.
+    `similar_users`. `popularity`: orders search results and is the baseline of the publish gate.
+    `top`: the chart when none is named.
+    """
+
+    def __post_init__(self) -> None:
+        for wrong in _contradictions(self):
+            raise ConfigError(f"model {self.name!r}: {wrong}")
+
+
+def _contradictions(spec: ModelSpec) -> Iterator[str]:
+    """Tell which claims of a model it cannot fulfil."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", spec.name):
+        yield "its name must be made of small letters, digits and _, a letter first"
+    if spec.scoring is not None and spec.kind != "personal":
+        yield "only a personal model has a scoring"
+    if spec.scoring not in (None, *get_args(Scoring)):
+        yield f"unknown scoring {spec.scoring!r}, known: {', '.join(get_args(Scoring))}"
+    bounds = [bound for bound, _ in spec.labels]
+    if bounds and (bounds != sorted(set(bounds), reverse=True) or bounds[-1] != -math.inf):
+        yield "bounds of labels must descend and end with minus infinity"
+    if spec.personal_start and spec.kind != "chart":
+        yield "only a chart has a personal start"
+    able: dict[str, tuple[bool, str]] = {
+        "default": (spec.kind == "personal", "a personal model"),
+        "cold_start": (spec.kind == "chart", "a chart"),
+        "rating": (spec.prediction is not None, "a model with a prediction"),
+        "live": (spec.scoring in LIVE_SCORINGS, f"scoring {' or '.join(LIVE_SCORINGS)}"),
+        "content": (spec.scoring == "profile", "scoring profile"),
+        "similar": (spec.kind != "chart", "a model with similar movies"),
+        "similar_users": (spec.kind == "personal", "a personal model"),
+        "popularity": (spec.kind == "chart", "a chart"),
+        "top": (spec.kind == "chart", "a chart"),
+    }
+    for role, order in spec.roles.items():
+        if role not in able:
+            yield f"unknown role {role!r}, known: {', '.join(able)}"
+        elif not able[role][0]:
+            yield f"role {role} takes {able[role][1]}"
+        elif not -(2**15) <= order < 2**15:
+            yield f"role {role} has order {order}, which does not fit into 16 bits"

@@ -2,9 +2,8 @@ import pytest
 import typer
 
 from recsys.cli.load import reject_limit
-from recsys.config.settings import DEFAULT_MODELS
 from recsys.jobs.ingest import RejectLimit
-from recsys.models.registry import MODELS
+from recsys.models.registry import DEFAULT_SET, MODELS
 from recsys.sample.files import write_sample
 
 GOOD = [
@@ -241,7 +240,7 @@ def runs(contract_rows, database):
     ]
 
 
-ALL = sorted(DEFAULT_MODELS)
+ALL = sorted(DEFAULT_SET)
 
 
 def test_refresh_publishes_and_only_if_changed(

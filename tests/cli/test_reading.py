@@ -3,8 +3,7 @@ import re
 import pytest
 
 from recsys.cli import show
-from recsys.config.settings import DEFAULT_MODELS
-from recsys.models.registry import MODELS
+from recsys.models.registry import DEFAULT_SET, MODELS
 
 QUESTIONS = [
     (("recommend", "1"), "SELECT * FROM recsys.recommend(1)"),
@@ -247,7 +246,7 @@ def test_status_as_json(reading, contract_rows, published_url):
         (name, 1, False) for name in ("charts", "factors", "recommendations", "similar_movies")
     ]
     age = published.pop("age_seconds")
-    assert published.pop("models") == sorted(DEFAULT_MODELS)
+    assert published.pop("models") == sorted(DEFAULT_SET)
     assert found == status | {"last_ingest_at": status["last_ingest_at"].isoformat()}
     assert published == run | {"published_at": run["published_at"].isoformat()}
     assert 0 < age < 3600
@@ -267,7 +266,7 @@ def test_status_as_text(reading, contract_rows, published_url):
         "movies": "60",
         "last refresh": "run 1, complete",
         "default model": "ease",
-        "models": ", ".join(sorted(DEFAULT_MODELS)),
+        "models": ", ".join(sorted(DEFAULT_SET)),
         "computed from": f"{run['ratings_count']:,} ratings",
         "took": f"{run['seconds']:.1f} s, {run['peak_memory_mb']:,} MiB at most",
     }
@@ -277,12 +276,12 @@ FAILURES = [
     (
         "recommend 1 --model nope",
         "error: run 1 has no model 'nope'",
-        f"hint: It has: {', '.join(sorted(DEFAULT_MODELS))}.",
+        f"hint: It has: {', '.join(sorted(DEFAULT_SET))}.",
     ),
     (
         "recommend 1 --model pearson_average",
         "error: run 1 has no model 'pearson_average'",
-        f"hint: It has: {', '.join(sorted(DEFAULT_MODELS))}.",
+        f"hint: It has: {', '.join(sorted(DEFAULT_SET))}.",
     ),
     (
         "similar 1 --model top_rated",

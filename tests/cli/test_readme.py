@@ -17,7 +17,7 @@ from recsys.config.file import ConfigFile
 from recsys.config.settings import RefreshSettings, load, read_refresh
 from recsys.ingest.movielens.download import EDITIONS
 from recsys.jobs.plan import plan
-from recsys.models.registry import MODELS, make_config
+from recsys.models.registry import MODELS, candidates, make_config
 from recsys.storage.server.engine import Database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,7 +173,7 @@ def test_make_targets_exist(line):
 def test_the_models_are_all_named():
     table = re.search(r"(?ms)^\| family \| models \|\n.*?\n\n", README)[0]
     assert sorted(re.findall(r"`(\w+)`", table)) == sorted(MODELS)
-    assert re.findall(r"`(\w+)` \(the default\)", table) == [RefreshSettings().default_model]
+    assert re.findall(r"`(\w+)` \(the default\)", table) == [candidates("default")[0]]
 
 
 def test_the_variables_are_the_ones_that_are_read():

@@ -6,10 +6,11 @@ import pytest
 from psycopg import sql
 
 from recsys.cli import show
-from recsys.config.settings import DEFAULT_MODELS, RefreshSettings
+from recsys.config.settings import RefreshSettings
 from recsys.domain import Metric
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
+from recsys.models.registry import DEFAULT_SET
 from recsys.storage.runs import lifecycle as stored
 from recsys.storage.server.engine import Database, sqlalchemy_url
 
@@ -87,7 +88,7 @@ def test_list_as_json(ask, told):
     columns = ["run_id", "kind", "scope", "base_run_id", "state", "published", "refused"]
     columns += ["started_at", "seconds", "ratings_count", "models", "run_size", "pruned_at"]
     rows = told("SELECT *, recsys.run_size(run_id) FROM recsys.runs ORDER BY run_id DESC")
-    models = [["als"], ["als"], ["als"], ["als", "mf", "top_rated"], sorted(DEFAULT_MODELS)]
+    models = [["als"], ["als"], ["als"], ["als", "mf", "top_rated"], sorted(DEFAULT_SET)]
     expected = [row | {"models": of} for row, of in zip(rows, models, strict=True)]
     assert (done.code, done.err) == (0, "")
     assert done.json == [as_json({name: row[name] for name in columns}) for row in expected]

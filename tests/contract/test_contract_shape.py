@@ -9,7 +9,8 @@ VIEWS = {
     "similar_movies": "model movie_id title rank similar_movie_id similar_title score run_id",
     "recommendations": "model user_id rank movie_id title score run_id source_model label",
     "charts": "chart genre rank movie_id title score votes mean_rating run_id",
-    "models": "model kind score_meaning description prediction",
+    "models": "model kind score_meaning description prediction family display_name labels "
+    "label_bounds cold_start_order popularity_order top_order",
     "runs": "run_id state published started_at finished_at seconds default_model seed parameters "
     "versions snapshot_at ratings_count users_count movies_count snapshot_checksum output_checksum "
     "peak_memory_mb pruned_at error cold_start rating_model rating_min rating_max "
@@ -37,7 +38,7 @@ ARGUMENTS = {
     "predict_rating": "user_id integer, movie_id integer, model text DEFAULT NULL::text",
     "label": "model text, score double precision",
     "top_movies": "n integer DEFAULT 10, genre text DEFAULT NULL::text, "
-    "chart text DEFAULT 'top_rated'::text",
+    "chart text DEFAULT NULL::text",
     "search_movies": "query text, n integer DEFAULT 10",
     "recommendations_as_of": "user_id integer, at timestamp with time zone, n integer DEFAULT 10",
 }
@@ -112,7 +113,7 @@ def test_what_reads_no_table_is_immutable(connection):
         WHERE pronamespace = 'recsys'::regnamespace AND provolatile = 'i'
     """
     found = set(connection.scalars(sa.text(query)))
-    assert found == {"label", "misspelt", "rating_hash", "require_id", "require_n"}
+    assert found == {"label_of", "misspelt", "rating_hash", "require_id", "require_n"}
 
 
 def test_the_schema_says_its_version(connection):

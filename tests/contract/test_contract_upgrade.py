@@ -12,7 +12,7 @@ HINT = "drop those objects, run `recsys db upgrade`, and create them again"
 READER, OUTSIDER = (f'Recsys test "{name}" {os.getpid()}' for name in ("reader", "outsider"))
 ONE_MORE_ARGUMENT = (
     "top_movies",
-    ("DEFAULT 'top_rated'\n)", "DEFAULT 'top_rated', since integer DEFAULT NULL\n)"),
+    ("chart text DEFAULT NULL\n)", "chart text DEFAULT NULL, since integer DEFAULT NULL\n)"),
     ("top_movies(integer, text, text) IS", "top_movies(integer, text, text, integer) IS"),
 )
 ONE_COLUMN_LESS = (

@@ -9,9 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.domain import ModelOutput
-from recsys.jobs.plan import BEST_PREDICTORS
 from recsys.models.base import ModelSpec
-from recsys.models.registry import MODELS, FitOptions
+from recsys.models.registry import MODELS, FitOptions, candidates
 from recsys.numerics.prediction import predict_ratings
 from recsys.storage.snapshot.matrices import Snapshot, read_snapshot
 
@@ -150,7 +149,7 @@ def test_similar_users_are_those_computed(everything, snapshot, outputs, spec):
     assert len(found) > 0
 
 
-@pytest.mark.parametrize("name", BEST_PREDICTORS)
+@pytest.mark.parametrize("name", candidates("rating"))
 def test_ratings_predicted_in_sql_are_those_of_the_formula(everything, snapshot, outputs, name):
     random = np.random.default_rng(1)
     users = random.integers(0, len(snapshot.users), 400)
@@ -174,7 +173,7 @@ def test_ratings_predicted_in_sql_are_those_of_the_formula(everything, snapshot,
 
 
 def test_every_predictor_is_among_the_best():
-    assert sorted(BEST_PREDICTORS) == sorted(s.name for s in MODELS.values() if s.prediction)
+    assert sorted(candidates("rating")) == sorted(s.name for s in MODELS.values() if s.prediction)
 
 
 def test_metrics_of_fits_are_kept_with_the_run(everything, outputs):

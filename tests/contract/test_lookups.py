@@ -2,7 +2,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from recsys.config.settings import DEFAULT_MODELS
+from recsys.models.registry import DEFAULT_SET
 
 
 def rows_of(connection, query, **values):
@@ -55,7 +55,7 @@ def test_similar_has_no_rows_where_there_is_nothing_to_say(published):
     assert similar(published, n=0) == []
 
 
-ALL_MODELS = f"It has: {', '.join(sorted(DEFAULT_MODELS))}."
+ALL_MODELS = f"It has: {', '.join(sorted(DEFAULT_SET))}."
 N_IS_A_LENGTH = {
     "n": (-1, "22023", "n must be 0 or more, not -1", None),
     "no n": (None, "22004", "n must not be NULL", "Leave it out for the default."),
@@ -90,7 +90,7 @@ def test_similar_refuses_what_cannot_be(published, argument, value, sqlstate, me
         ("similar_users(NULL)", "22004", "user_id must not be NULL", None),
         (
             "similar_users(1)", "22023", "run 1 has compared no users",
-            "Add user_knn to the models that are refreshed.",
+            "Refresh a model that compares users.",
         ),
         ("predict_rating(1, 1, 'nonsense')", *UNKNOWN_MODEL[1:]),
         ("predict_rating(NULL, 1)", "22004", "user_id must not be NULL", None),
@@ -204,12 +204,21 @@ CHARTS = "It has: most_rated, popular, top_rated, trending."
         ("chart", "nonsense", "22023", "run 1 has no chart 'nonsense'", CHARTS),
         ("chart", "ease", "22023", "run 1 has no chart 'ease'", CHARTS),
         ("chart", "random", "22023", "run 1 has no chart 'random'", CHARTS),
-        ("chart", None, "22004", "chart must not be NULL", "Leave it out for the default."),
     ],
 )  # fmt: skip
 def test_top_movies_refuses_what_cannot_be(published, argument, value, sqlstate, message, hint):
     told = refusal(top, published, **{argument: value})
     assert told == (sqlstate, message, hint)
+
+
+def test_without_a_name_the_preferred_chart_is_given(published):
+    assert top(published, chart=None) == top(published, chart="top_rated")
+    for absent, given in (("top_rated", "trending"), ("trending", "popular")):
+        published.execute(
+            sa.text("UPDATE recsys_store.models SET top_order = NULL WHERE name = :name"),
+            {"name": absent},
+        )
+        assert top(published, chart=None) == top(published, chart=given)
 
 
 def test_the_first_none_of_a_chart_are_none(published):

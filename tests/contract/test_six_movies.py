@@ -9,6 +9,7 @@ from recsys.config.settings import RefreshSettings
 from recsys.jobs.ingest import ingest
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
+from recsys.storage.runs import lifecycle
 
 RATINGS = {
     "Terminator": {"Tom": 4, "Jack": 1.5, "Lisa": 3, "Sally": 2},
@@ -131,6 +132,8 @@ def test_labels_come_with_stored_rows(publish):
     ],
 )
 def test_label(connection, model, score, label):
+    described = plan(RefreshSettings(), ["pearson_average", "ease"]).descriptions
+    lifecycle.register_models(connection, described)
     text = sa.text("SELECT recsys.label(CAST(:model AS text), CAST(:score AS float8))")
     assert connection.scalar(text, {"model": model, "score": score}) == label
 

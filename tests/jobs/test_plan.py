@@ -9,8 +9,8 @@ import pytest
 from recsys.config.file import ConfigFile
 from recsys.config.settings import RefreshSettings, read_refresh
 from recsys.errors import ConfigError
-from recsys.jobs.plan import BEST_FOR_STRANGERS, Plan, plan
-from recsys.models.registry import MODELS
+from recsys.jobs.plan import Plan, plan
+from recsys.models.registry import MODELS, candidates
 
 LISTS = "top_rated, most_rated, popular, trending, exploratory, random, pearson_average, item_knn"
 BAD = {
@@ -51,8 +51,18 @@ BAD = {
     ),
     "a chain of nobody": (
         '[models.hybrid_mixed]\nchain = ["ease", "eese"]',
-        "line 1: model hybrid_mixed cannot be made of 'eese'",
-        f"of: {LISTS}",
+        "line 1: model hybrid_mixed cannot be composed of 'eese'",
+        f"possible parts: {LISTS}",
+    ),
+    "a blend with a chart": (
+        '[models.blend]\nmodels = ["ease", "popular"]',
+        "line 1: model blend cannot be composed of 'popular'",
+        "possible parts: item_knn, svd, mf, bayes_fm, ease, als, bpr, collective_ease, collective",
+    ),
+    "a blend of itself": (
+        '[models.blend]\nmodels = ["ease", "blend"]',
+        "line 1: model blend cannot be composed of 'blend'",
+        "possible parts: item_knn, svd,",
     ),
     "default that is a chart": (
         '[refresh]\ndefault_model = "popular"',
@@ -173,7 +183,7 @@ def test_the_fittest_chart_serves_strangers(configured):
     )
     assert configured('[refresh]\ncold_start = "trending"').cold_start == "trending"
     charts = sorted(spec.name for spec in MODELS.values() if spec.kind == "chart")
-    assert sorted(BEST_FOR_STRANGERS) == charts
+    assert sorted(candidates("cold_start")) == charts
 
 
 def test_without_a_file_no_line_is_named():

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from recsys.config.settings import DEFAULT_MODELS, RefreshSettings
+from recsys.config.settings import RefreshSettings
 from recsys.domain import Chart, Factors, Metric, ModelOutput, UserNeighbours
 from recsys.errors import ConfigError, DataError, RefreshBusy, RunError
 from recsys.jobs import plan as plan_job
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
 from recsys.models.base import FitOptions, ModelSpec
-from recsys.models.registry import MODELS, make_config
+from recsys.models.registry import DEFAULT_SET, MODELS, make_config
 from recsys.storage.snapshot.matrices import read_snapshot
 
 HOLDING_STILL = """
@@ -57,7 +57,16 @@ class NoConfig:
 
 
 def model(name, fit):
-    return ModelSpec(name, "personal", NoConfig, fit, "nothing", "for a test")
+    return ModelSpec(
+        name=name,
+        display_name=name,
+        family="tests",
+        kind="personal",
+        config=NoConfig,
+        fit=fit,
+        score_meaning="nothing",
+        description="for a test",
+    )
 
 
 @pytest.fixture
@@ -125,7 +134,7 @@ def test_every_model_has_its_rows(refreshed_database, plan_all):
             expected["user_factors"][name] = 80
             expected["movie_factors"][name] = 58
     assert counted == expected
-    assert set().union(*counted.values()) == set(DEFAULT_MODELS)
+    assert set().union(*counted.values()) == set(DEFAULT_SET)
 
 
 @pytest.mark.parametrize("name", ["item_knn", "content_genres", "mf", "ease", "als"])
@@ -319,7 +328,7 @@ def test_stages_are_recorded_in_order(refreshed_database):
         "SELECT position, stage, rows, seconds >= 0, peak_memory_mb > 0 FROM recsys.run_stages "
         "WHERE run_id = 1 ORDER BY position",
     )
-    names = ["read", *DEFAULT_MODELS, "gate", "write", "index"]
+    names = ["read", *DEFAULT_SET, "gate", "write", "index"]
     assert [stage[:2] for stage in stages] == list(enumerate(names, 1))
     assert stages[0][2] == 1412
     written = sum(
@@ -340,9 +349,13 @@ def test_stages_are_recorded_in_order(refreshed_database):
 def test_models_are_described(refreshed_database):
     described = rows_of(refreshed_database, "SELECT * FROM recsys.models ORDER BY model")
     assert described == sorted(
-        (spec.name, spec.kind, spec.score_meaning, spec.description, spec.prediction)
+        (
+            *(spec.name, spec.kind, spec.score_meaning, spec.description, spec.prediction),
+            *(spec.family, spec.display_name, None, None),
+            *(spec.roles.get(role) for role in ("cold_start", "popularity", "top")),
+        )
         for spec in MODELS.values()
-        if spec.name in DEFAULT_MODELS
+        if spec.name in DEFAULT_SET
     )
 
 

@@ -43,6 +43,11 @@ WHERE schemaname = 'recsys_store'
   AND tablename ~ '^(movie_similarities|user_recommendations|movie_charts)_run_\d+$'
 ORDER BY 1, 2
 """)
+MODEL_FACTS = sa.text("""
+SELECT name, family, display_name, labels, label_bounds, personal_start, cold_start_order,
+    content_order, similar_order, similar_users_order, popularity_order, top_order
+FROM recsys_store.models ORDER BY name
+""")
 UNINDEXED = sa.text("""
 SELECT k.conrelid::regclass::text, k.conname
 FROM pg_constraint AS k
@@ -160,6 +165,7 @@ def test_a_database_with_every_model_goes_down_to_the_first_revision_and_up(
     with make_database(everything_template).transaction() as connection:
         before = structure(connection)
         keys = connection.execute(RUN_KEYS).all()
+        facts = connection.execute(MODEL_FACTS).all()
         lists = connection.execute(sa.text(RECOMMEND.format(1, 30))).all()
         connection.execute(sa.text("DROP SCHEMA recsys CASCADE"))
         command.downgrade(config(connection), "0001")
@@ -168,6 +174,8 @@ def test_a_database_with_every_model_goes_down_to_the_first_revision_and_up(
         assert structure(connection) == before
         assert len(keys) == 4
         assert connection.execute(RUN_KEYS).all() == keys
+        assert connection.execute(MODEL_FACTS).all() == facts
+        assert len(facts) > 20
         command.check(config(connection))
         assert connection.execute(sa.text(RECOMMEND.format(1, 30))).all() == lists
 

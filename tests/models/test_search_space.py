@@ -14,7 +14,15 @@ SEARCHED = [name for name, spec in MODELS.items() if spec.search]
 
 def drawn(space, value, count=400, seed=3):
     spec = ModelSpec(
-        "x", "personal", type("C", (), {}), lambda *_: None, "", "", search={"p": space}
+        name="x",
+        display_name="X",
+        family="tests",
+        kind="personal",
+        config=type("C", (), {}),
+        fit=lambda *_: None,
+        score_meaning="",
+        description="",
+        search={"p": space},
     )
     config = type("Config", (), {"p": value})
     return [each["p"] for each in islice(draws(spec, config, seed), count)]

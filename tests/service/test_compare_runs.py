@@ -6,10 +6,11 @@ import pytest
 import sqlalchemy as sa
 
 from recsys import Recommender
-from recsys.config.settings import DEFAULT_MODELS, RefreshSettings
+from recsys.config.settings import RefreshSettings
 from recsys.errors import ConfigError, NotPublished, RunError
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
+from recsys.models.registry import DEFAULT_SET
 from recsys.service.types import RunMetric, RunPublication, RunStage
 
 OTHER = {"als": {"factors": 2, "iterations": 1}}
@@ -35,7 +36,7 @@ def test_runs_are_those_of_the_contract(service, refreshed_database):
     )
     latest, first = service.runs()
     assert (latest.run_id, latest.published, latest.models) == (2, False, ["als", "top_rated"])
-    assert (first.run_id, first.published, first.models) == (1, True, sorted(DEFAULT_MODELS))
+    assert (first.run_id, first.published, first.models) == (1, True, sorted(DEFAULT_SET))
     assert [latest.run_size, first.run_size] == [sizes[0]["two"], sizes[0]["one"]]
     assert 0 < latest.run_size < first.run_size
     for run in (latest, first):

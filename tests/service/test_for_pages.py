@@ -5,8 +5,8 @@ from dataclasses import asdict
 import pytest
 
 from recsys import Recommender
-from recsys.config.settings import DEFAULT_MODELS
 from recsys.errors import NotPublished, UnknownMovie
+from recsys.models.registry import DEFAULT_SET
 from recsys.service.types import MovieDetails, RatingScale
 
 
@@ -98,7 +98,7 @@ def test_published(service):
 
 def test_models_the_default_one_first(service, contract):
     models = service.models()
-    assert [model.model for model in models] == ["ease", *sorted(set(DEFAULT_MODELS) - {"ease"})]
+    assert [model.model for model in models] == ["ease", *sorted(set(DEFAULT_SET) - {"ease"})]
     assert [model.is_default for model in models] == [True] + [False] * 8
     rows = contract("SELECT model, kind, score_meaning, description, prediction FROM recsys.models")
     found = [{k: v for k, v in row.items() if k != "is_default"} for row in dicts(models)]

@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from recsys import Recommender
-from recsys.config.settings import DEFAULT_MODELS
 from recsys.errors import ConfigError, NotPublished, StorageError, UnknownMovie
+from recsys.models.registry import DEFAULT_SET
 from recsys.service.types import Movie, PublishedRun, Status
 from recsys.storage.server.embedded import EmbeddedServer
 from recsys.storage.server.engine import Database
@@ -250,7 +250,7 @@ def test_status(service, contract):
         movies=60,
         published=PublishedRun(
             **{name: run[name] for name in columns},
-            models=sorted(DEFAULT_MODELS),
+            models=sorted(DEFAULT_SET),
             published_at=publication["published_at"],
             age_seconds=found.published.age_seconds,
         ),
@@ -308,7 +308,7 @@ def test_unknown_movies(service):
         assert caught.value.hint == "find its id with `recsys search TITLE`"
 
 
-ALL = f"It has: {', '.join(sorted(DEFAULT_MODELS))}."
+ALL = f"It has: {', '.join(sorted(DEFAULT_SET))}."
 NEAR = "models: als, content_genres, ease, item_knn, mf"
 CHARTS = "It has: most_rated, popular, top_rated, trending."
 REFRESH = "name one in [refresh] models of recsys.toml, then `recsys refresh`"

@@ -85,9 +85,12 @@ def _turns(worth: Float64, genres: csr_matrix, eras: Int64) -> Int64:
 
 SPEC = ModelSpec(
     name="exploratory",
+    display_name="Off the beaten track",
+    family="charts",
     kind="chart",
     config=ExploratoryConfig,
     fit=fit,
     score_meaning="log(votes) times entropy of the ratings, over its place in genre and decade",
     description="Well known and disputed movies across genres and decades: to learn a taste",
+    roles={"cold_start": 50},
 )

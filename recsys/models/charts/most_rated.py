@@ -26,9 +26,13 @@ def fit(data: Interactions, config: MostRatedConfig, options: FitOptions) -> Mod
 
 SPEC = ModelSpec(
     name="most_rated",
+    display_name="Most rated",
+    family="charts",
     kind="chart",
     config=MostRatedConfig,
     fit=fit,
     score_meaning="number of ratings",
     description="Movies with the most ratings, overall and by genre",
+    default_set=True,
+    roles={"cold_start": 20, "popularity": 10},
 )

@@ -54,9 +54,13 @@ def liked(user_items: csr_matrix) -> np.ndarray:
 
 SPEC = ModelSpec(
     name="popular",
+    display_name="Popular",
+    family="charts",
     kind="chart",
     config=PopularConfig,
     fit=fit,
     score_meaning="share of the people who rated it no lower than their own mean, up to 1",
     description="Movies that most people watched and liked: for someone of whom nothing is known",
+    default_set=True,
+    roles={"cold_start": 10},
 )

@@ -31,9 +31,13 @@ def fit(data: Interactions, config: RandomConfig, options: FitOptions) -> ModelO
 
 SPEC = ModelSpec(
     name="random",
+    display_name="Picked at random",
+    family="charts",
     kind="chart",
     config=RandomConfig,
     fit=fit,
     score_meaning="place in a random order: 1 for the first, near 0 for the last",
     description="All movies in random order, those nobody has rated yet among them",
+    personal_start=True,
+    roles={"cold_start": 60},
 )

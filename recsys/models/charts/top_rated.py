@@ -46,6 +46,8 @@ def _needs(config: TopRatedConfig) -> frozenset[Need]:
 
 SPEC = ModelSpec(
     name="top_rated",
+    display_name="Top rated",
+    family="charts",
     kind="chart",
     config=TopRatedConfig,
     fit=fit,
@@ -53,4 +55,6 @@ SPEC = ModelSpec(
     description="Best movies by the weighted rating of the IMDb Top 250, overall and by genre",
     needs=_needs,
     search={"q": Range(0.5, 0.99)},
+    default_set=True,
+    roles={"cold_start": 30, "top": 10},
 )

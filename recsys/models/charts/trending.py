@@ -46,6 +46,8 @@ def _decayed(rated_at: Float64, half_life_days: float) -> Float64:
 
 SPEC = ModelSpec(
     name="trending",
+    display_name="Trending",
+    family="charts",
     kind="chart",
     config=TrendingConfig,
     fit=fit,
@@ -53,4 +55,6 @@ SPEC = ModelSpec(
     description="Movies rated often of late, overall and by genre",
     needs=lambda config: frozenset({"times"}),
     search={"half_life_days": Range(7, 2000, log=True)},
+    default_set=True,
+    roles={"cold_start": 40, "top": 20},
 )

@@ -43,6 +43,8 @@ def _needs(config: ContentConfig) -> frozenset[Need]:
 
 SPEC = ModelSpec(
     name="content",
+    display_name="Content",
+    family="content",
     kind="personal",
     config=ContentConfig,
     fit=fit,
@@ -50,4 +52,6 @@ SPEC = ModelSpec(
     description="Movies alike in genres and in words, for new people and new movies",
     needs=_needs,
     search={"text_weight": Range(0, 1), "ngrams": Choice((1, 2, 3))},
+    scoring="profile",
+    roles={"content": 10, "similar": 70},
 )

@@ -90,9 +90,14 @@ def _lists_of_items(lists: RankedLists, set_of_item: Int64, k: int) -> Neighbour
 
 SPEC = ModelSpec(
     name="content_genres",
+    display_name="Content: genres",
+    family="content",
     kind="personal",
     config=ContentGenresConfig,
     fit=fit,
     score_meaning="cosine of the TF-IDF weighted genres, up to 1: the same genres",
     description="Movies of the same genres, rare genres counting more; needs no ratings",
+    scoring="profile",
+    default_set=True,
+    roles={"content": 20, "similar": 90},
 )

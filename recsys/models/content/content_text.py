@@ -39,6 +39,8 @@ def item_text_vectors(data: Interactions, ngrams: int) -> csr_matrix:
 
 SPEC = ModelSpec(
     name="content_text",
+    display_name="Content: text",
+    family="content",
     kind="personal",
     config=ContentTextConfig,
     fit=fit,
@@ -46,4 +48,6 @@ SPEC = ModelSpec(
     description="Movies described in the same words: title, plot, keywords, tags, cast",
     needs=lambda config: frozenset({"texts"}),
     search={"ngrams": Choice((1, 2, 3, 4, 5))},
+    scoring="profile",
+    roles={"content": 30, "similar": 80},
 )

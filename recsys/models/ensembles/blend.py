@@ -13,16 +13,14 @@ from threadpoolctl import threadpool_limits
 
 from recsys.domain import Float64, Interactions, ModelOutput, RankedLists, TopN
 from recsys.errors import ConfigError
-from recsys.models.base import FitOptions, ModelSpec, Range, making_lists
+from recsys.models.base import FitOptions, ModelSpec, Range, Scoring, making_lists
 from recsys.models.params import Bounds, ModelName, Params
 from recsys.numerics.scoring import binarised, weight_matrix
 from recsys.numerics.sparse import rated
 from recsys.numerics.topk import joined, over_blocks, ranked_top_k
 
-PARTS = (
-    "item_knn", "svd", "mf", "bayes_fm", "ease", "als", "bpr", "collective_ease", "collective_als",
-)  # fmt: skip
-"""Models whose scores are sums over the movies rated, or products of factors."""
+PART_SCORINGS: frozenset[Scoring] = frozenset({"sum", "factors"})
+"""Scores that a block of users gets by one matrix product, over all movies."""
 _BYTES_A_COLUMN = 72
 """Sparse product, its dense copy, squares, the sum, the copy that is partitioned, masks."""
 _ROUNDING = 1e-6
@@ -40,10 +38,10 @@ class BlendConfig(Params):
     """Weight of each model; only the proportions count."""
 
     def check(self) -> None:
-        if not self.models or len(set(self.models) & set(PARTS)) < len(self.models):
+        if not self.models or len(set(self.models)) < len(self.models):
             raise ConfigError(
                 f"models = {self.models!r} cannot be blended",
-                hint=f"models must name some of these, each once: {', '.join(PARTS)}",
+                hint="models must name one or more models, each once",
                 key=("models",),
             )
         if len(self.weights) != len(self.models) or sum(self.weights) <= 0:
@@ -113,6 +111,8 @@ def standardised(scores: Float64, candidates: NDArray[np.bool_]) -> Float64:
 
 SPEC = ModelSpec(
     name="blend",
+    display_name="Blend",
+    family="ensembles",
     kind="personal",
     config=BlendConfig,
     fit=fit,
@@ -120,4 +120,6 @@ SPEC = ModelSpec(
     description="Several models in one: the mean of their scores, put on one scale for each user",
     parts=lambda config: config.models,
     search={"weights": Range(0.1, 1, each=True)},
+    scoring="parts",
+    part_scorings=PART_SCORINGS,
 )

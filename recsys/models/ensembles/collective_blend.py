@@ -20,6 +20,8 @@ class CollectiveBlendConfig(blend.BlendConfig):
 
 SPEC = ModelSpec(
     name="collective_blend",
+    display_name="Collective blend",
+    family="ensembles",
     kind="personal",
     config=CollectiveBlendConfig,
     fit=blend.fit,
@@ -27,4 +29,6 @@ SPEC = ModelSpec(
     description="The most accurate lists: collective_ease and collective_als, blended",
     parts=lambda config: config.models,
     search={"weights": Range(0.1, 1, each=True)},
+    scoring="parts",
+    part_scorings=blend.PART_SCORINGS,
 )

@@ -44,10 +44,13 @@ def fit(data: Interactions, config: HybridMixedConfig, options: FitOptions) -> M
 
 SPEC = ModelSpec(
     name=NAME,
+    display_name="Mixed hybrid",
+    family="ensembles",
     kind="personal",
     config=HybridMixedConfig,
     fit=fit,
     score_meaning="score of the model the movie came from; only the order compares them",
     description="The lists of several models interleaved: collaborative, content and popular",
     parts=lambda config: config.chain,
+    scoring="parts",
 )

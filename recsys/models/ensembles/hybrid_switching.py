@@ -56,10 +56,13 @@ def fit(data: Interactions, config: HybridSwitchingConfig, options: FitOptions) 
 
 SPEC = ModelSpec(
     name=NAME,
+    display_name="Switching hybrid",
+    family="ensembles",
     kind="personal",
     config=HybridSwitchingConfig,
     fit=fit,
     score_meaning="score of the model that gave the list",
     description="First of several models that can serve a user: collaborative, content, popular",
     parts=lambda config: config.chain,
+    scoring="parts",
 )

@@ -72,6 +72,8 @@ def factorise(user_items: csr_matrix, config: AlsConfig, options: FitOptions) ->
 
 SPEC = ModelSpec(
     name="als",
+    display_name="ALS",
+    family="factors",
     kind="personal",
     config=AlsConfig,
     fit=fit,
@@ -83,4 +85,7 @@ SPEC = ModelSpec(
         "alpha": Range(0.5, 40, log=True),
         "iterations": Range(5, 30, whole=True),
     },
+    scoring="factors",
+    default_set=True,
+    roles={"similar": 40},
 )

@@ -144,6 +144,8 @@ def _train_error(data: Interactions, output: ModelOutput) -> tuple[Metric, ...]:
 
 SPEC = ModelSpec(
     name="bayes_fm",
+    display_name="Bayesian factorization machine",
+    family="factors",
     kind="personal",
     config=BayesFmConfig,
     fit=fit,
@@ -153,4 +155,6 @@ SPEC = ModelSpec(
     prediction="factors",
     requires=("myfm", "bayes"),
     search={"rank": Range(4, 24, whole=True)},
+    scoring="factors",
+    roles={"rating": 10},
 )

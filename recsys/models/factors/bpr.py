@@ -93,6 +93,8 @@ def _buffers(user_items: csr_matrix) -> csr_matrix:
 
 SPEC = ModelSpec(
     name="bpr",
+    display_name="BPR",
+    family="factors",
     kind="personal",
     config=BprConfig,
     fit=fit,
@@ -104,4 +106,6 @@ SPEC = ModelSpec(
         "regularization": Range(0.001, 0.1, log=True),
         "iterations": Range(20, 150, whole=True),
     },
+    scoring="factors",
+    roles={"similar": 60},
 )

@@ -82,6 +82,8 @@ def confidences(data: Interactions, config: CollectiveAlsConfig) -> csr_matrix:
 
 SPEC = ModelSpec(
     name="collective_als",
+    display_name="Collective ALS",
+    family="factors",
     kind="personal",
     config=CollectiveAlsConfig,
     fit=fit,
@@ -95,4 +97,6 @@ SPEC = ModelSpec(
         "genre_weight": Range(0, 5),
         "iterations": Range(5, 25, whole=True),
     },
+    scoring="factors",
+    roles={"similar": 50},
 )

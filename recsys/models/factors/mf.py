@@ -253,6 +253,8 @@ def neighbours_by_difference(
 
 SPEC = ModelSpec(
     name="mf",
+    display_name="Matrix factorization",
+    family="factors",
     kind="personal",
     config=MfConfig,
     fit=fit,
@@ -265,4 +267,7 @@ SPEC = ModelSpec(
         "bias_regularization": Range(0.5, 20, log=True),
         "iterations": Range(5, 30, whole=True),
     },
+    scoring="factors",
+    default_set=True,
+    roles={"rating": 20},
 )

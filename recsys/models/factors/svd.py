@@ -109,6 +109,8 @@ def _decomposed(matrix: csr_matrix, rank: int, seed: int) -> tuple[Float64, Floa
 
 SPEC = ModelSpec(
     name="svd",
+    display_name="SVD",
+    family="factors",
     kind="personal",
     config=SvdConfig,
     fit=fit,
@@ -116,4 +118,6 @@ SPEC = ModelSpec(
     description="Truncated singular value decomposition of the ratings less each user's mean",
     prediction="factors",
     search={"rank": Range(4, 200, log=True, whole=True)},
+    scoring="factors",
+    roles={"rating": 30},
 )

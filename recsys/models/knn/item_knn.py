@@ -37,6 +37,8 @@ def fit(data: Interactions, config: ItemKnnConfig, options: FitOptions) -> Model
 
 SPEC = ModelSpec(
     name="item_knn",
+    display_name="Item kNN",
+    family="knn",
     kind="personal",
     config=ItemKnnConfig,
     fit=fit,
@@ -49,4 +51,6 @@ SPEC = ModelSpec(
         "min_support": Range(1, 20, log=True, whole=True),
         "shrinkage": Range(0, 200),
     },
+    default_set=True,
+    roles={"live": 30, "rating": 50, "similar": 30},
 )

@@ -69,11 +69,14 @@ def label(score: float) -> str:
 
 SPEC = ModelSpec(
     name="pearson_average",
+    display_name="Pearson average",
+    family="knn",
     kind="personal",
     config=PearsonAverageConfig,
     fit=fit,
     score_meaning="mean of correlation times rating: above 3 strongly, above 0 recommended",
     description="Movies rated like those you rated highly: average of Pearson correlations",
+    labels=LABELS,
     scoring="mean_product",
     search={"min_support": Range(2, 50, log=True, whole=True)},
 )

@@ -114,6 +114,8 @@ def _with(matrix: csr_matrix, data: Float64) -> csr_matrix:
 
 SPEC = ModelSpec(
     name="user_knn",
+    display_name="User kNN",
+    family="knn",
     kind="personal",
     config=UserKnnConfig,
     fit=fit,
@@ -126,4 +128,6 @@ SPEC = ModelSpec(
         "shrinkage": Range(0, 300),
         "min_neighbours": Range(1, 10, whole=True),
     },
+    scoring="neighbour_ratings",
+    roles={"rating": 40, "similar_users": 10},
 )

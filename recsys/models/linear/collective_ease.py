@@ -101,6 +101,8 @@ def _regrouped(ratings: csr_matrix, rows: Int64) -> csr_matrix:
 
 SPEC = ModelSpec(
     name="collective_ease",
+    display_name="Collective EASE",
+    family="linear",
     kind="personal",
     config=CollectiveEaseConfig,
     fit=fit,
@@ -115,4 +117,5 @@ SPEC = ModelSpec(
         "session_share": Range(0.05, 0.95),
         "session_seconds": Range(30, 3600, log=True),
     },
+    roles={"live": 10, "similar": 20},
 )

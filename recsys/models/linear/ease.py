@@ -169,6 +169,8 @@ def _rows(lower: Float32, start: int, stop: int) -> Float32:
 
 SPEC = ModelSpec(
     name="ease",
+    display_name="EASE",
+    family="linear",
     kind="personal",
     config=EaseConfig,
     fit=fit,
@@ -176,4 +178,6 @@ SPEC = ModelSpec(
     description="Linear item-item model in closed form (EASE)",
     scoring="sum",
     search={"regularization": Range(50, 5000, log=True)},
+    default_set=True,
+    roles={"default": 10, "live": 20, "similar": 10},
 )

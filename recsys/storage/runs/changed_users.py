@@ -42,7 +42,7 @@ SELECT :run_id, m.model_id, l.rank, c.user_id, l.movie_id, l.score
 FROM changed_users AS c
 CROSS JOIN recsys_store.models AS m
 CROSS JOIN LATERAL recsys.list_anew(:base, m.model_id, m.scoring, c.user_id, :length) AS l
-WHERE m.scoring IS NOT NULL AND m.name = ANY (:models)
+WHERE m.scoring IN ('sum', 'mean_product') AND m.name = ANY (:models)
 """
 USERS = """
 INSERT INTO {child} (run_id, user_id, ratings_count, ratings_hash)

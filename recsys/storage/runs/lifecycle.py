@@ -130,10 +130,8 @@ def fail_orphans(connection: sa.Connection) -> list[int]:
     return orphans
 
 
-def register_models(
-    connection: sa.Connection, described: list[dict[str, str | None]]
-) -> dict[str, int]:
-    """Write name, kind, prediction, score_meaning and description of models; return their ids."""
+def register_models(connection: sa.Connection, described: list[dict[str, Any]]) -> dict[str, int]:
+    """Write the columns given for each model, its name among them; return their ids by name."""
     names = [model["name"] for model in described]
     known = set(connection.scalars(sa.select(tables.models.c.name)))
     # Only a model that is new may draw a number.

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION recsys.top_movies(
-    n integer DEFAULT 10, genre text DEFAULT NULL, chart text DEFAULT 'top_rated'
+    n integer DEFAULT 10, genre text DEFAULT NULL, chart text DEFAULT NULL
 )
 RETURNS TABLE (
     rank integer, movie_id integer, title text, score double precision, votes bigint,
@@ -50,4 +50,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.top_movies(integer, text, text) IS
-'The first n movies of a chart of the published run: top_rated, most_rated, popular, trending, exploratory or random, of all movies or of one genre (in any case). An unknown chart or genre: error 22023';
+'The first n movies of a chart of the published run: of all movies or of one genre (in any case). chart is the name of a chart''s model, as most_rated; without one it is the first of the run by top_order of recsys.models. An unknown chart or genre: error 22023';

@@ -4,14 +4,14 @@ RETURNS TABLE (
     model_id smallint, name text, kind text,
     live_id smallint, live text, scoring text,
     content_id smallint, content text,
-    chart_id smallint, chart text
+    chart_id smallint, chart text, personal_start boolean
 )
 -- Inlined where it is called: neither SECURITY DEFINER nor SET.
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT
         r.run_id, m.model_id, m.name, m.kind, l.model_id, l.name, l.scoring,
-        d.model_id, d.name, c.model_id, c.name
+        d.model_id, d.name, c.model_id, c.name, c.personal_start
     FROM recsys_store.published AS p
     JOIN recsys_store.runs AS r ON r.run_id = p.run_id
     JOIN recsys_store.models AS m ON CASE
@@ -21,16 +21,16 @@ AS $$
     LEFT JOIN LATERAL (
         SELECT o.model_id, o.name
         FROM recsys_store.models AS o
-        WHERE o.name IN ('content', 'content_text', 'content_genres')
+        WHERE o.content_order IS NOT NULL
           AND m.kind <> 'chart'
           AND r.parameters -> 'models' ? o.name
-        ORDER BY o.model_id = m.model_id DESC, o.name
+        ORDER BY o.model_id = m.model_id DESC, o.content_order, o.model_id
         LIMIT 1
     ) AS d ON true
     -- A content model follows new ratings by itself.
     LEFT JOIN recsys_store.models AS l
         ON l.model_id = CASE
-            WHEN m.scoring IS NOT NULL THEN m.model_id
+            WHEN m.scoring IN ('sum', 'mean_product') THEN m.model_id
             WHEN m.kind <> 'chart' AND m.model_id IS DISTINCT FROM d.model_id THEN r.live_model_id
         END
     -- A chart that is asked for takes the place of the one for people nothing is known of.

@@ -52,10 +52,14 @@ BEGIN
         SELECT
             'stored' AS source, m.name AS model, u.score,
             CASE
-                WHEN m.scoring IS NOT NULL OR n.own THEN m.model_id
+                WHEN m.scoring IN ('sum', 'mean_product') OR n.own THEN m.model_id
                 WHEN m.kind <> 'chart' THEN asked.live_id
             END AS via,
-            CASE WHEN m.kind = 'chart' THEN 'none' ELSE coalesce(m.scoring, 'divided') END AS form
+            CASE
+                WHEN m.kind = 'chart' THEN 'none'
+                WHEN m.scoring IN ('sum', 'mean_product') THEN m.scoring
+                ELSE 'divided'
+            END AS form
         FROM recsys_store.user_recommendations AS u
         JOIN recsys_store.models AS m ON m.model_id = coalesce(u.source_model_id, u.model_id)
         CROSS JOIN LATERAL (

@@ -197,8 +197,8 @@ BEGIN
         shown := shown || ids;
     END LOOP;
 
-    -- The chart. Each person enters the random one at a place of their own.
-    IF asked.chart = 'random' THEN
+    -- The chart; each user enters some at a place of their own.
+    IF asked.personal_start THEN
         SELECT (coalesce(asked_user_id, 0) * 2654435761 % max(c.rank))::integer INTO entry
         FROM recsys_store.movie_charts AS c
         WHERE c.run_id = asked.run_id AND c.model_id = asked.chart_id AND c.genre_id IS NULL;

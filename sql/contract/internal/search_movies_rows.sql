@@ -31,7 +31,11 @@ BEGIN
     FROM string_to_table(recsys_store.folded(written), ' ') WITH ORDINALITY AS w (word, place);
     SELECT p.run_id, d.model_id INTO asked_run_id, votes_id
     FROM recsys_store.published AS p
-    JOIN recsys_store.models AS d ON d.name = 'most_rated';
+    JOIN recsys_store.runs AS r ON r.run_id = p.run_id
+    JOIN recsys_store.models AS d
+        ON d.popularity_order IS NOT NULL AND r.parameters -> 'models' ? d.name
+    ORDER BY d.popularity_order, d.model_id
+    LIMIT 1;
 
     -- Folded words hold neither quotes nor backslashes, and so need no more than quotes.
     SELECT string_agg(format('''%s'':*', w.word), ' & ')::tsquery INTO wanted

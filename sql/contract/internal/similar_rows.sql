@@ -33,9 +33,7 @@ BEGIN
                     AND s.movie_id = asked_movie_id AND s.score > 0
               )
             -- Those that go by ratings before those that go by content.
-            ORDER BY
-                array_position(ARRAY['ease', 'collective_ease', 'item_knn', 'als', 'collective_als', 'bpr', 'content', 'content_text', 'content_genres'], d.name),
-                d.model_id
+            ORDER BY d.similar_order, d.model_id
             LIMIT 1
         );
     END IF;

@@ -23,11 +23,13 @@ BEGIN
         SELECT m.model_id INTO asked_model_id
         FROM recsys_store.runs AS r
         JOIN recsys_store.models AS m
-            ON m.name = 'user_knn' AND r.parameters -> 'models' ? m.name
-        WHERE r.run_id = asked_run_id;
+            ON m.similar_users_order IS NOT NULL AND r.parameters -> 'models' ? m.name
+        WHERE r.run_id = asked_run_id
+        ORDER BY m.similar_users_order, m.model_id
+        LIMIT 1;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'run % has compared no users', asked_run_id
-                USING ERRCODE = '22023', HINT = 'Add user_knn to the models that are refreshed.';
+                USING ERRCODE = '22023', HINT = 'Refresh a model that compares users.';
         END IF;
     END IF;
 

@@ -31,7 +31,7 @@ BEGIN
     END IF;
     FOR one IN
         SELECT m.model_id, m.name, m.scoring FROM recsys_store.models AS m
-        WHERE m.scoring IS NOT NULL AND run.parameters -> 'models' ? m.name
+        WHERE m.scoring IN ('sum', 'mean_product') AND run.parameters -> 'models' ? m.name
         ORDER BY m.name
     LOOP
         RETURN QUERY

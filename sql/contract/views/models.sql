@@ -1,5 +1,7 @@
 CREATE OR REPLACE VIEW recsys.models AS
-SELECT name AS model, kind, score_meaning, description, prediction
+SELECT
+    name AS model, kind, score_meaning, description, prediction, family, display_name, labels,
+    label_bounds, cold_start_order, popularity_order, top_order
 FROM recsys_store.models;
 
 COMMENT ON VIEW recsys.models IS 'The models that have been refreshed here';
@@ -8,3 +10,10 @@ COMMENT ON COLUMN recsys.models.kind IS 'chart: the same for all; similarity: mo
 COMMENT ON COLUMN recsys.models.score_meaning IS 'What its score says';
 COMMENT ON COLUMN recsys.models.description IS 'What it does, in short';
 COMMENT ON COLUMN recsys.models.prediction IS 'From what predict_rating computes: factors, user_neighbours, movie_neighbours; NULL: it predicts no ratings';
+COMMENT ON COLUMN recsys.models.family IS 'Group of models it belongs to: charts, knn, content, factors, linear, ensembles';
+COMMENT ON COLUMN recsys.models.display_name IS 'Name for people to read';
+COMMENT ON COLUMN recsys.models.labels IS 'Words for its scores, best first, as recsys.label gives them; NULL: none';
+COMMENT ON COLUMN recsys.models.label_bounds IS 'For each of the labels the score that is exceeded; minus infinity for the last';
+COMMENT ON COLUMN recsys.models.cold_start_order IS 'Order of preference among charts for users without ratings, lowest first; NULL: none';
+COMMENT ON COLUMN recsys.models.popularity_order IS 'Order of preference among charts by number of ratings, lowest first; NULL: none';
+COMMENT ON COLUMN recsys.models.top_order IS 'Order of preference among charts when none is named, lowest first; NULL: none';

@@ -1,7 +1,11 @@
 CREATE OR REPLACE VIEW recsys.recommendations AS
 SELECT d.name AS model, r.user_id, r.rank, r.movie_id, m.title, r.score, r.run_id,
     coalesce(s.name, d.name) AS source_model,
-    recsys.label(coalesce(s.name, d.name), r.score) AS label
+    recsys.label_of(
+        CASE WHEN s.model_id IS NULL THEN d.labels ELSE s.labels END,
+        CASE WHEN s.model_id IS NULL THEN d.label_bounds ELSE s.label_bounds END,
+        r.score
+    ) AS label
 FROM recsys_store.user_recommendations AS r
 JOIN recsys_store.models AS d ON d.model_id = r.model_id
 JOIN recsys_store.movies AS m ON m.movie_id = r.movie_id
@@ -17,4 +21,4 @@ COMMENT ON COLUMN recsys.recommendations.title IS 'Its title';
 COMMENT ON COLUMN recsys.recommendations.score IS 'Higher is better; recsys.models says of source_model what it means';
 COMMENT ON COLUMN recsys.recommendations.run_id IS 'The run that wrote it';
 COMMENT ON COLUMN recsys.recommendations.source_model IS 'For a hybrid the model the row came from, whose score it is; else the model itself';
-COMMENT ON COLUMN recsys.recommendations.label IS 'The score of pearson_average in words; NULL for other models';
+COMMENT ON COLUMN recsys.recommendations.label IS 'The score in words; NULL for models without labels';

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, INTERVAL, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, INTERVAL, JSONB
 
 from recsys.storage.schema.tables.base import metadata, reference, text_column, timestamp
+
+ROLES = {
+    "cold_start": "not a chart for users without ratings",
+    "content": "lists do not follow what movies are",
+    "similar": "similar movies only after all others",
+    "similar_users": "compares no users",
+    "popularity": "does not order search results",
+    "top": "top_movies shows it only after all others",
+}
+"""Roles that models are candidates for, and what it means not to be one."""
 
 models = sa.Table(
     "models",
@@ -28,11 +38,40 @@ models = sa.Table(
     ),
     text_column(
         "scoring",
-        "How its lists follow from its similarities: sum, mean_product; NULL: they do not",
+        "How its lists are scored: sum, mean_product, factors, profile, neighbour_ratings, parts",
         nullable=True,
     ),
+    sa.Column(
+        "family", sa.Text, nullable=False, server_default="", comment="Group it is listed with"
+    ),
+    sa.Column(
+        "display_name", sa.Text, nullable=False, server_default="", comment="Name that pages show"
+    ),
+    sa.Column("labels", ARRAY(sa.Text), comment="Words for scores, highest first; NULL: none"),
+    sa.Column(
+        "label_bounds",
+        ARRAY(DOUBLE_PRECISION),
+        comment="The bound that a score exceeds to have the label of the same position",
+    ),
+    sa.Column(
+        "personal_start",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="Whether each user enters the chart at a place of their own",
+    ),
+    *(
+        sa.Column(f"{role}_order", sa.SmallInteger, comment=f"Lowest first; NULL: {otherwise}")
+        for role, otherwise in ROLES.items()
+    ),
     sa.UniqueConstraint("name"),
-    sa.CheckConstraint("scoring IN ('sum', 'mean_product')", name="scoring"),
+    sa.CheckConstraint(
+        "scoring IN ('sum', 'mean_product', 'factors', 'profile', 'neighbour_ratings', 'parts')",
+        name="scoring",
+    ),
+    sa.CheckConstraint(
+        "cardinality(labels) IS NOT DISTINCT FROM cardinality(label_bounds)", name="labels"
+    ),
     sa.CheckConstraint(
         "prediction IN ('factors', 'user_neighbours', 'movie_neighbours')", name="prediction"
     ),
