@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
 # Each worker has an embedded server of its own; a server that is given knows roles only once.
-SIDE_BY_SIDE := $(if $(RECSYS_DATABASE_URL),,-n auto --maxprocesses 4)
+SIDE_BY_SIDE := $(if $(RECSYS_DATABASE_URL),,-n auto --maxprocesses 4 --dist worksteal)
 
 .PHONY: help demo test check format bench clean
 

@@ -45,8 +45,10 @@ def test_services_and_their_order(services):
 
 def test_the_database(services):
     db = services["db"]
-    assert db["image"] == "postgres:18"
-    # The image of 18 keeps its data in a folder of the major version below this one.
+    image, _, major = db["image"].partition(":")
+    assert image == "postgres"
+    # Images from 18 on keep the data in a folder of the major version below this one.
+    assert int(major) >= 18
     assert db["volumes"] == ["database:/var/lib/postgresql"]
     assert with_defaults(db["ports"][0]) == "127.0.0.1:5432:5432"
     assert db["healthcheck"]["test"] == ["CMD-SHELL", "pg_isready -U recsys -d recsys"]
@@ -92,7 +94,6 @@ def test_the_image_is_built_from_files_that_exist(compose):
     assert [name for name in copied if not (ROOT / name).exists()] == []
     extras = re.search(r'pip install --no-cache-dir "\.\[(.*?)\]"', build["dockerfile_inline"])[1]
     assert extras == "report,web"
-    assert lines[0] == "FROM python:3.13-slim"
     assert lines[-1] == 'ENTRYPOINT ["recsys"]'
 
 
