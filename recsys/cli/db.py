@@ -28,7 +28,7 @@ def start() -> None:
     """Start the embedded server and leave it running, for psql and BI tools."""
     server = embedded_server(settings.load())
     word = "started" if server.start() else "was running already"
-    show.say(f"PostgreSQL {word} and stays until `recsys db stop`; its data is {server.place.data}")
+    show.say(f"PostgreSQL {word} and stays until `recsys db stop`; its data is {server.paths.data}")
     show.out(server.url)
 
 

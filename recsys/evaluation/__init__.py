@@ -1,1 +1,1 @@
-"""How good a model is: splits, metrics, protocols. Arrays in, figures out; no database, no ids."""
+"""Evaluate models: splits, protocols and metrics, on arrays of positions without a database."""

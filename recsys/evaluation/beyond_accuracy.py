@@ -1,4 +1,4 @@
-"""What lists are like beside being right: how wide, how new, how varied, how mainstream."""
+"""Beyond-accuracy metrics of lists: coverage, novelty, diversity and popularity share."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from recsys.evaluation.ranking import first_entries
 from recsys.evaluation.splits import Bool
 
 POPULAR_SHARE = 0.1
-"""Of the rated items, those that count as popular: the most rated tenth."""
+"""Popular items are the most rated tenth of the rated items."""
 
 
 def coverage(lists: TopN, items: int, k: int) -> float:
-    """Return the share of all `items` of the catalogue that are among anybody's first k."""
+    """Return the share of the catalogue of `items` that appears in the first k of any list."""
     return len(np.unique(first_entries(lists, k)[1])) / items if items else math.nan
 
 
 def novelty(lists: TopN, train: csr_matrix, k: int) -> Float64:
-    """Return for each list the mean self-information `-log2 p(i)` in bits; NaN of an empty one.
+    """Return the mean self-information `-log2 p(i)` of each list, in bits; NaN if it is empty.
 
-    `p(i)` is the share of users with train ratings who rated the item (Zhou et al. 2010); an item
-    nobody rated counts as if one had.
+    `p(i)` is the share of users with train ratings who rated the item (Zhou et al. 2010); an
+    unrated item counts as rated once.
     """
     raters = max(1, int((np.diff(train.indptr) > 0).sum()))
     counts = np.bincount(train.indices, minlength=train.shape[1])
@@ -33,7 +33,7 @@ def novelty(lists: TopN, train: csr_matrix, k: int) -> Float64:
 
 
 def popularity_share(lists: TopN, train: csr_matrix, k: int) -> Float64:
-    """Return for each list the share of entries that are popular items; NaN of an empty one."""
+    """Return the share of popular items in each list; NaN if it is empty."""
     popular = popular_items(np.bincount(train.indices, minlength=train.shape[1]))
     return _mean_over_lists(lists, k, popular.astype(np.float64))
 
@@ -47,9 +47,9 @@ def popular_items(counts: Int64, share: float = POPULAR_SHARE) -> Bool:
 
 
 def diversity(lists: TopN, vectors: csr_matrix, k: int) -> Float64:
-    """Return for each list 1 - the mean cosine of its pairs of items; NaN of fewer than two.
+    """Return 1 - the mean cosine of all pairs of items of each list; NaN below two items.
 
-    `vectors` is items x features, as genres are; an item without any is unlike every other.
+    `vectors` is items x features, such as genres; an item without features has cosine 0.
     """
     users, items, _ = first_entries(lists, k)
     squares = np.asarray(vectors.multiply(vectors).sum(axis=1), np.float64).ravel()
@@ -57,7 +57,7 @@ def diversity(lists: TopN, vectors: csr_matrix, k: int) -> Float64:
     scales = np.divide(1.0, norms, out=np.zeros(len(norms)), where=norms > 0)
     shape = (lists.rows, vectors.shape[0])
     sums = csr_matrix((scales[items], (users, items)), shape=shape) @ vectors
-    # The square of a sum of unit vectors is their number and twice the cosines of the pairs.
+    # |sum of unit vectors|^2 = their number + 2 * sum of the cosines of all pairs.
     total = np.asarray(sums.multiply(sums).sum(axis=1), np.float64).ravel()
     own = np.bincount(users, norms[items] > 0, lists.rows)
     lengths = np.bincount(users, minlength=lists.rows)

@@ -1,4 +1,4 @@
-"""From lists and predictions to figures ready to be stored: name, segment, value, interval, n."""
+"""Compute metrics of lists and predictions with segments and confidence intervals."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from recsys.evaluation.splits import Bool, Split, divided, rows_of
 def measure_ranking(
     protocol: Protocol, lists: TopN, split: Split, item_vectors: csr_matrix, seed: int
 ) -> tuple[Metric, ...]:
-    """Measure lists on all users, on each segment of users, and recall on each of movies.
+    """Compute ranking metrics for all users and user segments, and recall for movie segments.
 
-    `item_vectors` (items x features, as genres) tell what is alike. What nobody can be measured
-    on is left out. Of movie segments only recall is told: the share found of the relevant ones.
+    `item_vectors` (items x features, such as genres) define the diversity. Metrics without any
+    measurable user are left out. Movie segments have recall only, the share of their relevant
+    items that is found: the other metrics depend on the whole list.
     """
     k, threshold = protocol.k, protocol.threshold
     figures = ranking_figures(lists, split.test, split.train, k, threshold)
@@ -43,9 +44,9 @@ def measure_ranking(
 def measure_ratings(
     protocol: Protocol, predicted: Float64, fallback: Float64, split: Split, seed: int
 ) -> tuple[Metric, ...]:
-    """Measure predictions of the entries of `split.test`, in its order, on all and on segments.
+    """Compute rating metrics of the entries of `split.test`, in its order, and by segment.
 
-    `fallback` answers where `predicted` is NaN; `known_share` tells how often it need not.
+    `fallback` replaces `predicted` where it is NaN; `known_share` is the share predicted.
     """
     compared = rating_errors(predicted, split.test.data, fallback)
     users, items = rows_of(split.test), split.test.indices
@@ -62,10 +63,10 @@ def measure_ratings(
 
 
 def averaged(parts: Sequence[Sequence[Metric]]) -> tuple[Metric, ...]:
-    """Average the figures of several splits of one protocol; n is their sum.
+    """Average the metrics of several splits of one protocol; n is their sum.
 
-    A figure counts over the splits that have it. The ends of its interval are averaged too, as if
-    the splits erred alike: the interval is rather too wide than too narrow.
+    A metric is averaged over the splits that have it. Averaging the bounds of the intervals assumes
+    fully correlated errors, so the interval is conservative.
     """
     if len(parts) == 1:
         return tuple(parts[0])

@@ -1,4 +1,4 @@
-"""Ways to measure, by name: who quotes one says how the figure came about."""
+"""Evaluation protocols by name: how ratings are split and what is measured."""
 
 from __future__ import annotations
 
@@ -33,41 +33,41 @@ Pairs = tuple[NDArray[np.integer], NDArray[np.integer]]
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a protocol divides."""
+    """The input of a protocol."""
 
     ratings: csr_matrix
     """Users x items, float64, canonical."""
     rated_at: Float64 | None = None
     """Unix seconds of each stored entry; NaN where unknown."""
     pairs: Pairs | None = None
-    """Positions of the users and of the items of the test ratings that a data set comes with."""
+    """Positions (users, items) of the official test ratings of a data set."""
     order: Pairs | None = None
-    """Positions of the users and of the items of all ratings, in the order of the lines of the
-    file they came from: a protocol that shuffles then draws what others drew from that file."""
+    """Positions (users, items) of all ratings in the order of the lines of their file. A shuffle
+    in this order reproduces the split of other libraries on that file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """One way to measure a model; train movies are never on the lists it measures."""
+    """One evaluation protocol; the measured lists never contain train movies."""
 
     name: str
     description: str
     kind: Literal["ranking", "rating", "both"]
-    """Which metrics it is meant for."""
+    """The metrics it is meant for."""
     divide: Callable[[Material, int], Iterator[Split]]
-    """From what is known and a seed to the splits; call `splits` instead, which checks both."""
+    """Yield the splits of the material for a seed; call `splits`, which validates both."""
     needs: frozenset[Need] = frozenset()
     uses: frozenset[Need] = frozenset()
-    """What it can do without and divides by where it is given."""
+    """Optional material, used if given."""
     k: int = 10
     """Length of the lists measured."""
     threshold: float | None = None
-    """Lowest test rating that counts as relevant; None: every one does."""
+    """Lowest relevant test rating; None: all are relevant."""
 
     def splits(self, material: Material, seed: int = DEFAULT_SEED) -> Iterator[Split]:
-        """Divide the ratings, one split or several; every one is checked to share no rating.
+        """Yield the splits; each is checked to have no rating on both sides.
 
-        Raises EvaluationError where what the protocol needs is missing or nothing could be tested.
+        Raises EvaluationError if required material is missing or a side of a split is empty.
         """
         missing = self.needs - _given(material)
         if missing:
@@ -165,7 +165,7 @@ PROTOCOLS = {protocol.name: protocol for protocol in _ALL}
 
 
 def protocol_named(name: str) -> Protocol:
-    """Return the protocol; raises EvaluationError naming those there are."""
+    """Return the protocol; raise EvaluationError with the known names if there is none."""
     if name not in PROTOCOLS:
         raise EvaluationError(
             f"there is no protocol {name!r}", hint=f"There are: {', '.join(PROTOCOLS)}."

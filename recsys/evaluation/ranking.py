@@ -1,8 +1,8 @@
-"""How well ranked lists find what users went on to rate, user by user.
+"""Ranking metrics of lists against test ratings, user by user.
 
-Relevance is binary: a test rating counts or it does not. The lists are over all unseen items;
-nothing is sampled. With `r` the relevant items of a user, `h` those among the first k, `rank`
-from 1, and `hits(rank)` the relevant ones up to that rank:
+Relevance is binary. The lists rank all unseen items; candidates are not sampled. With
+`r` the relevant items of a user, `h` those among the first k, `rank` from 1, and `hits(rank)` the
+relevant ones up to that rank:
 
 - precision `h / k`, also where the list is shorter than k; recall `h / r`
 - nDCG `sum over hits of 1 / log2(rank + 1)`, divided by that sum over the ranks 1..min(k, r)
@@ -30,7 +30,7 @@ RANKING_METRICS = ("precision", "recall", "ndcg", "map", "mrr", "hit_rate")
 
 @dataclass(frozen=True, slots=True)
 class UserFigures:
-    """Figures of single users: each array of `values` has one for each of `users`."""
+    """Metrics per user: each array of `values` is aligned with `users`."""
 
     users: Int64
     """Positions, ascending."""
@@ -40,10 +40,10 @@ class UserFigures:
 def ranking_figures(
     lists: TopN, test: csr_matrix, train: csr_matrix, k: int, threshold: float | None = None
 ) -> UserFigures:
-    """Measure the first k of each list against the test ratings of at least `threshold`.
+    """Compute the metrics of the first k of each list; relevant are ratings >= `threshold`.
 
-    None: all test ratings are relevant. Only users with a relevant one count; those without a
-    list count as 0. Raises EvaluationError where a list holds a train item.
+    Without a threshold all test ratings are relevant. Users without a relevant rating are left out;
+    users without a list count as 0. Raises EvaluationError if a list contains a train item.
     """
     check_unseen(lists, train)
     relevant = relevant_ratings(test, threshold)
@@ -73,9 +73,9 @@ def first_entries(lists: TopN, k: int) -> tuple[Int64, Int64, Int64]:
 
 
 def _figures(rows: Int64, ranks: Int64, counts: Int64, k: int) -> dict[str, Float64]:
-    """Compute every metric of every user from the hits, which ascend by user and rank.
+    """Compute all metrics of all users from the hits, sorted by user and rank.
 
-    `counts` are the relevant items of each user; where there are none the figures mean nothing.
+    `counts` are the relevant items of each user; results of users without any are undefined.
     """
     total = len(counts)
     hits = np.bincount(rows, minlength=total)
@@ -83,7 +83,7 @@ def _figures(rows: Int64, ranks: Int64, counts: Int64, k: int) -> dict[str, Floa
     divisor = np.maximum(1, counts)
     discounts = 1 / np.log2(np.arange(k) + 2)
     ideal = np.cumsum(discounts)[np.minimum(divisor, k) - 1]
-    # Of no hits numpy counts whole numbers, whatever their weights.
+    # Without any hit, bincount returns integers in spite of the weights.
     gain = np.bincount(rows, discounts[ranks - 1], total).astype(np.float64)
     precisions = np.bincount(rows, hits_so_far / ranks, total)
     first = hits_so_far == 1

@@ -1,4 +1,4 @@
-"""How far predicted ratings are from those given."""
+"""Errors of predicted ratings: RMSE and MAE."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class RatingErrors:
     """Errors of single predictions, on the scale of the ratings."""
 
     errors: Float64
-    """Predicted minus given."""
+    """Predicted minus actual rating."""
     known: Bool
-    """Where the model itself predicted; elsewhere the fallback did."""
+    """True where the model predicted, False where the fallback did."""
 
 
 def rating_errors(predicted: Float64, given: Float64, fallback: Float64) -> RatingErrors:
-    """Compare predictions with ratings, all of one length; NaN is replaced by the fallback's.
+    """Compare predictions with ratings; the fallback replaces NaN.
 
-    Every model then answers for the same pairs. Raises EvaluationError on infinite predictions, a
-    fallback that does not know either, or arrays that do not fit.
+    All models are thus measured on the same pairs. Raises EvaluationError for infinite predictions,
+    NaN in the fallback, or arrays of different lengths.
     """
     if not len(predicted) == len(given) == len(fallback):
         raise EvaluationError(
@@ -42,17 +42,17 @@ def rating_errors(predicted: Float64, given: Float64, fallback: Float64) -> Rati
 
 
 def rmse(errors: Float64) -> float:
-    """Return the root of the mean square; NaN of nothing."""
+    """Return the root mean square error; NaN without errors."""
     return float(np.sqrt(np.mean(errors**2))) if len(errors) else float("nan")
 
 
 def mae(errors: Float64) -> float:
-    """Return the mean distance; NaN of nothing."""
+    """Return the mean absolute error; NaN without errors."""
     return float(np.mean(np.abs(errors))) if len(errors) else float("nan")
 
 
 def user_mean_fallback(train: csr_matrix, users: NDArray[np.integer]) -> Float64:
-    """Predict the user's mean train rating, of a user without any the mean of all; 0 of nothing."""
+    """Predict the user's mean train rating, else the overall mean, else 0."""
     counts = np.diff(train.indptr)
     overall = train.data.mean() if train.nnz else 0.0
     sums = np.bincount(np.repeat(np.arange(len(counts)), counts), train.data, len(counts))

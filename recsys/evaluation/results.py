@@ -1,4 +1,4 @@
-"""What an evaluation measured, model by model."""
+"""Results of an evaluation, model by model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from recsys.evaluation.protocols import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What one model came to, over all splits of the protocol."""
+    """The metrics of one model over all splits of the protocol."""
 
     model: str
     metrics: tuple[Metric, ...]
@@ -20,7 +20,7 @@ class Evaluated:
     """Highest resident memory of the process while this model was fitted and measured."""
 
     def figure(self, name: str, segment: str = "all") -> float | None:
-        """Return one figure over a segment, None where it was not measured."""
+        """Return one metric of a segment; None if it was not measured."""
         found = (m.value for m in self.metrics if (m.name, m.segment) == (name, segment))
         return next(found, None)
 
@@ -31,7 +31,7 @@ class EvaluationReport:
     protocol: Protocol
     seed: int
     evaluated: tuple[Evaluated, ...]
-    """The best first."""
+    """Best model first."""
     left_out: tuple[str, ...]
-    """Models that give nothing this protocol measures."""
+    """Models without output that the protocol measures."""
     seconds: float

@@ -1,4 +1,4 @@
-"""Users and movies that a model may serve unequally well, told apart by their train ratings."""
+"""Segments of users and movies by their number of train ratings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from recsys.domain import Int64
 from recsys.evaluation.splits import Bool
 
 NEW_AT_MOST = 20
-"""The MovieLens editions leave out users with fewer than 20 ratings, as too new to tell of."""
+"""MovieLens editions leave out users with fewer than 20 ratings."""
 LIGHT_AT_MOST = 100
 """Between the median of MovieLens users (65 to 70 ratings) and their mean (106 to 165); the two
 fifths above it hold three quarters of all ratings and would drown the others in any mean."""

@@ -1,4 +1,4 @@
-"""Ratings divided into those a model learns from and those it is measured on."""
+"""Split ratings into a train and a test side."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Group = Literal["user", "item"]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Two matrices of the shape of the source; each of its entries is stored in one of them."""
+    """Two matrices of the shape of the source; each entry is stored in exactly one."""
 
     train: csr_matrix
     """Users x items, float64, canonical."""
@@ -30,9 +30,9 @@ class Split:
 
 
 def divided(ratings: csr_matrix, tested: Bool) -> Split:
-    """Send the stored entries that `tested` marks to the test side; explicit zeros stay stored.
+    """Split the stored entries: those marked in `tested` are tested; explicit zeros stay stored.
 
-    Raises EvaluationError where `ratings` is not canonical or `tested` is not of its length.
+    Raises EvaluationError if `ratings` is not canonical or `tested` has another length.
     """
     if not ratings.has_canonical_format:
         raise EvaluationError("the ratings are not sorted by user and item, or hold a pair twice")
@@ -44,7 +44,7 @@ def divided(ratings: csr_matrix, tested: Bool) -> Split:
 
 
 def random_split(ratings: csr_matrix, test_share: float, seed: int) -> Split:
-    """Test `round(test_share * n)` of all n ratings, drawn without regard to anything."""
+    """Test `round(test_share * n)` of all n ratings, drawn uniformly."""
     _check_share("test_share", test_share)
     size = round(test_share * ratings.nnz)
     tested = np.zeros(ratings.nnz, bool)
@@ -62,7 +62,7 @@ def stratified_split(
     """Shuffle each user's (item's) n ratings and train on the first `round(train_share * n)`.
 
     The rule of `python_stratified_split` of the recommenders library; halves round to even. With
-    `order`, the entries in the order of the lines of a file, its very draw from that file.
+    `order` (the entries in the order of the lines of a file) it reproduces its split of that file.
     """
     _check_share("train_share", train_share)
     if by not in ("user", "item"):
@@ -79,7 +79,7 @@ def stratified_split(
 
 
 def _shuffled(length: int, seed: int, order: NDArray[np.integer] | None) -> NDArray[np.integer]:
-    """Return for each entry its place in a random order."""
+    """Return the position of each entry in a random order."""
     if order is None:
         return np.random.default_rng(seed).permutation(length)
     if len(order) != length or len(np.unique(order)) != length:
@@ -88,16 +88,16 @@ def _shuffled(length: int, seed: int, order: NDArray[np.integer] | None) -> NDAr
             hint="give the file of ratings that was ingested",
         )
     places = np.empty(length, np.int64)
-    # The legacy generator is the one that pandas shuffles with.
+    # pandas shuffles with the legacy generator, and its draw has to be reproduced.
     places[order[np.random.RandomState(seed).permutation(length)]] = np.arange(length)
     return places
 
 
 def temporal_split(ratings: csr_matrix, rated_at: Float64, test_share: float) -> Split:
-    """Test the newest ratings, at most that share of those with a known time.
+    """Test the newest ratings, at most `test_share` of those with a known time.
 
-    One moment divides all users. Ratings of the same time stay together, on the train side where
-    they would exceed the share; those of unknown time (NaN) are trained on.
+    One point in time splits all users. Ratings of the same time stay together, on the train side if
+    they would exceed the share; ratings of unknown time (NaN) are trained on.
     """
     _check_share("test_share", test_share)
     _check_times(ratings, rated_at)
@@ -109,9 +109,9 @@ def temporal_split(ratings: csr_matrix, rated_at: Float64, test_share: float) ->
 
 
 def leave_last_out(ratings: csr_matrix, rated_at: Float64, seed: int) -> Split:
-    """Test the last rating of every user who has at least two.
+    """Test the last rating of every user with at least two.
 
-    Of ratings of the same time one is drawn; an unknown time (NaN) is older than any other.
+    Ties are broken at random; an unknown time (NaN) is older than any other.
     """
     _check_times(ratings, rated_at)
     drawn = np.random.default_rng(seed).permutation(ratings.nnz)
@@ -152,7 +152,7 @@ def given_split(
     return divided(ratings, _marked(ratings.nnz, entries))
 
 
-# --- places in a matrix ---------------------------------------------------------------------------
+# --- entries of a matrix --------------------------------------------------------------------------
 
 
 def rows_of(matrix: csr_matrix) -> Int64:
@@ -161,14 +161,14 @@ def rows_of(matrix: csr_matrix) -> Int64:
 
 
 def keys_of(matrix: csr_matrix) -> Int64:
-    """Return one number for each stored (row, column), ascending in a canonical matrix."""
+    """Return one integer per stored (row, column), ascending in a canonical matrix."""
     return rows_of(matrix) * matrix.shape[1] + matrix.indices
 
 
 def entries_of(
     matrix: csr_matrix, rows: NDArray[np.integer], columns: NDArray[np.integer]
 ) -> Int64:
-    """Return where in `data` of a canonical matrix each pair is stored; -1 where it is not."""
+    """Return the index of each pair in `data` of a canonical matrix; -1 if not stored."""
     rows, columns = np.asarray(rows, np.int64), np.asarray(columns, np.int64)
     inside = (columns >= 0) & (columns < matrix.shape[1])
     keys = keys_of(matrix)

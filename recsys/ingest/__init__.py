@@ -1,4 +1,4 @@
-"""Files to typed, checked batches, with no database in sight."""
+"""Read files into typed, validated batches; no database is involved."""
 
 from recsys.ingest.dataset import read_dataset as read_dataset
 

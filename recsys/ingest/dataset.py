@@ -1,4 +1,4 @@
-"""One data set from files: every row typed and checked, or rejected with its reason."""
+"""Read one data set from files; each row is validated, or rejected with a reason."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from recsys.domain import (
 )
 from recsys.errors import DataError
 from recsys.ingest.duplicates import OnDuplicate, pair_keys, resolve
-from recsys.ingest.editions import edition_of, find_plan
+from recsys.ingest.editions import edition_of, find_layout
 from recsys.ingest.movielens import rows
-from recsys.ingest.movielens.dialects import Plan, RatingsFile
+from recsys.ingest.movielens.dialects import DatasetLayout, RatingsFile
 from recsys.ingest.movielens.tables import Table, read_movies, read_tag_names, read_tags, read_users
 from recsys.ingest.movielens.tables import with_links as add_links
-from recsys.ingest.reading.blocks import NumericFile, Rows, read_numeric
+from recsys.ingest.reading.blocks import NumericFile, NumericTable, read_numeric
 from recsys.ingest.reading.intake import Intake
-from recsys.ingest.reading.numbers import Column, IdColumn, TimeColumn, ValueColumn
+from recsys.ingest.reading.numbers import IdField, NumericField, TimeField, ValueField
 from recsys.ingest.reading.sources import open_folders
 
 _DAY = 86_400
@@ -49,44 +49,47 @@ def read_dataset(
 ) -> Dataset:
     """Read a folder, a zip or a single ratings CSV.
 
-    `format` forces one of `ml-100k`, `ml-1m`, `ml-10m`, `ml-csv`, `csv`. Movies may be rated that
-    the files describe or that are known already; where there is neither a movies file nor any
-    known movie, the rated ones are made up from their ids. `progress` is called for each
-    file with the bytes read and its size. Raises `DataError` where nothing can be loaded.
+    `format` forces one of `ml-100k`, `ml-1m`, `ml-10m`, `ml-csv`, `csv`. Rated movies
+    must be in the movies file or among `known_movie_ids`. Without both, movies are created from the
+    rated ids. `progress` is called for each
+    file with the bytes read and its size. Raises `DataError` if nothing can be loaded.
     """
     intake = Intake(progress)
     with open_folders(path) as folders:
-        folder, plan = find_plan(folders, path, format)
-        name = edition or edition_of(plan, folder, path, intake)
-        return _read(plan, name, np.unique(known_movie_ids).astype(np.int32), on_duplicate, intake)
+        folder, layout = find_layout(folders, path, format)
+        name = edition or edition_of(layout, folder, path, intake)
+        return _read(
+            layout, name, np.unique(known_movie_ids).astype(np.int32), on_duplicate, intake
+        )
 
 
 def _read(
-    plan: Plan, edition: str, known: Int32, on_duplicate: OnDuplicate, intake: Intake
+    layout: DatasetLayout, edition: str, known: Int32, on_duplicate: OnDuplicate, intake: Intake
 ) -> Dataset:
+    # A day of tolerance for clocks and time zones of the systems that wrote the file.
     latest = int(time.time()) + _DAY
-    movies = {} if plan.movies is None else read_movies(intake, plan.movies)
+    movies = {} if layout.movies is None else read_movies(intake, layout.movies)
     described = np.array(sorted(movies), np.int32)
     catalogue = np.union1d(described, known)
-    if plan.links is not None:
-        movies = add_links(intake, plan.links, movies, known)
-    users = {} if plan.users is None else read_users(intake, plan.users)
-    open_catalogue = plan.movies is None and not len(known)
+    if layout.links is not None:
+        movies = add_links(intake, layout.links, movies, known)
+    users = {} if layout.users is None else read_users(intake, layout.users)
+    open_catalogue = layout.movies is None and not len(known)
     ratings, duplicates = _ratings(
-        plan, None if open_catalogue else catalogue, latest, on_duplicate, intake
+        layout, None if open_catalogue else catalogue, latest, on_duplicate, intake
     )
     if open_catalogue:
         catalogue = np.unique(ratings.movie_ids)
         movies = {id_: _unnamed(id_) for id_ in catalogue.tolist()}
     return Dataset(
         edition=edition,
-        dialect=plan.dialect,
-        scale=plan.scale,
+        dialect=layout.dialect,
+        scale=layout.scale,
         movies=[movies[id_] for id_ in sorted(movies)],
         users=[users[id_] for id_ in sorted(users)],
         ratings=ratings,
-        tags=_tags(plan, catalogue, latest, intake),
-        genome=_genome(plan, catalogue, intake),
+        tags=_tags(layout, catalogue, latest, intake),
+        genome=_genome(layout, catalogue, intake),
         rejected=intake.rejected,
         rows_read=intake.rows_read,
         duplicates=duplicates,
@@ -99,13 +102,18 @@ def _unnamed(movie_id: int) -> Movie:
 
 
 def _ratings(
-    plan: Plan, catalogue: Int32 | None, latest: int, on_duplicate: OnDuplicate, intake: Intake
+    layout: DatasetLayout,
+    catalogue: Int32 | None,
+    latest: int,
+    on_duplicate: OnDuplicate,
+    intake: Intake,
 ) -> tuple[Ratings, int]:
-    file, before, rejected = plan.ratings, intake.rows_read, len(intake.rejected)
-    columns = rating_columns(file, plan.scale, catalogue, latest)
+    file, before, rejected = layout.ratings, intake.rows_read, len(intake.rejected)
+    columns = rating_columns(file, layout.scale, catalogue, latest)
     table = read_numeric(intake, NumericFile(file.entry, file.grammar, file.header, columns))
     if not len(table):
         raise _no_ratings(file, intake, intake.rows_read - before, rejected)
+    # Without `del` the table would keep a second copy of the columns while they are sorted.
     lines, ratings = table.lines, _as_ratings(table)
     del table
     return resolve(ratings, lines, on_duplicate, file.entry.name)
@@ -113,19 +121,19 @@ def _ratings(
 
 def rating_columns(
     file: RatingsFile, scale: RatingScale | None, catalogue: Int32 | None, latest: int
-) -> tuple[Column, ...]:
-    """Return what the columns of a ratings file must hold; the time comes last, if at all."""
-    columns: tuple[Column, ...] = (
-        IdColumn(file.user, "user"),
-        IdColumn(file.movie, "movie", catalogue),
-        ValueColumn(file.rating, "rating", scale),
+) -> tuple[NumericField, ...]:
+    """Return the fields of a ratings file; the time, if there is one, comes last."""
+    columns: tuple[NumericField, ...] = (
+        IdField(file.user, "user"),
+        IdField(file.movie, "movie", catalogue),
+        ValueField(file.rating, "rating", scale),
     )
     if file.time is None:
         return columns
-    return (*columns, TimeColumn(file.time, latest, file.flexible_time))
+    return (*columns, TimeField(file.time, latest, file.flexible_time))
 
 
-def _as_ratings(table: Rows) -> Ratings:
+def _as_ratings(table: NumericTable) -> Ratings:
     users, movies, values, *times = table.columns
     rated_at: Int64 = times[0] if times else np.full(len(users), NO_TIME, np.int64)
     return Ratings(users, movies, values, rated_at)
@@ -143,25 +151,25 @@ def _no_ratings(file: RatingsFile, intake: Intake, rows_read: int, rejected: int
     )
 
 
-def _tags(plan: Plan, catalogue: Int32, latest: int, intake: Intake) -> Tags | None:
-    file = plan.tags
+def _tags(layout: DatasetLayout, catalogue: Int32, latest: int, intake: Intake) -> Tags | None:
+    file = layout.tags
     if file is None:
         return None
-    parse = rows.tag(frozenset(catalogue.tolist()), TimeColumn(3, latest))
+    parse = rows.tag(frozenset(catalogue.tolist()), TimeField(3, latest))
     return read_tags(intake, Table(file.entry, file.grammar, file.header, parse))
 
 
-def _genome(plan: Plan, catalogue: Int32, intake: Intake) -> Genome | None:
-    """Read the tag genome where both of its files are there."""
-    file = plan.genome_scores
-    if plan.genome_tags is None or file is None:
+def _genome(layout: DatasetLayout, catalogue: Int32, intake: Intake) -> Genome | None:
+    """Read the tag genome if both of its files are present."""
+    file = layout.genome_scores
+    if layout.genome_tags is None or file is None:
         return None
-    names = read_tag_names(intake, plan.genome_tags)
+    names = read_tag_names(intake, layout.genome_tags)
     tag_ids = np.array(sorted(names), np.int32)
     columns = (
-        IdColumn(0, "movie", catalogue),
-        IdColumn(1, "tag", tag_ids),
-        ValueColumn(2, "relevance", _RELEVANCE),
+        IdField(0, "movie", catalogue),
+        IdField(1, "tag", tag_ids),
+        ValueField(2, "relevance", _RELEVANCE),
     )
     numeric = NumericFile(file.entry, file.grammar, file.header, columns)
     table = read_numeric(intake, numeric)
@@ -173,8 +181,8 @@ def _genome(plan: Plan, catalogue: Int32, intake: Intake) -> Genome | None:
     )
 
 
-def _first_scores(table: Rows, file: str, intake: Intake) -> slice | Int64:
-    """Return which rows to keep, in the order of (movie, tag); a pair's first score counts."""
+def _first_scores(table: NumericTable, file: str, intake: Intake) -> slice | Int64:
+    """Return the rows to keep, ordered by (movie, tag); the first score of a pair counts."""
     movie_ids, tag_ids, relevance = table.columns
     keys = pair_keys(movie_ids, tag_ids)
     if bool((keys[1:] > keys[:-1]).all()):

@@ -1,4 +1,4 @@
-"""One rating for each (user, movie) pair: which of several counts."""
+"""Reduce duplicate ratings to one per (user, movie) pair."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OnDuplicate = Literal["latest", "max", "mean", "error"]
 
 
 def pair_keys(left: Int32, right: Int32) -> Int64:
-    """Return one integer a pair, ordered as the pairs are; both parts are >= 0."""
+    """Return one integer per pair, in the order of the pairs; both parts are >= 0."""
     keys: Int64 = left.astype(np.int64)
     keys <<= 32
     keys |= right
@@ -21,13 +21,15 @@ def pair_keys(left: Int32, right: Int32) -> Int64:
 
 
 def resolve(ratings: Ratings, lines: Int32, policy: OnDuplicate, file: str) -> tuple[Ratings, int]:
-    """Return the ratings ordered by (user, movie), each pair once, and how many were merged away.
+    """Return the ratings ordered by (user, movie), each pair once, and the number merged.
 
-    The rows come in the order of their `lines`. Raises `DataError` under the policy `error`.
+    The rows are ordered by `lines`. Raises `DataError` under the policy `error`.
     """
     keys = pair_keys(ratings.user_ids, ratings.movie_ids)
+    # Most published editions are sorted and unique: sorting 32 million keys takes seconds.
     if len(keys) < 2 or bool((keys[1:] > keys[:-1]).all()):
         return ratings, 0
+    # Stable: rows of one pair stay in the order of the file, which decides ties.
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
     first = np.concatenate([[True], keys[1:] != keys[:-1]])
@@ -47,9 +49,9 @@ def resolve(ratings: Ratings, lines: Int32, policy: OnDuplicate, file: str) -> t
 
 
 def _latest(values: Float64, times: Int64, starts: Int64, *, highest: bool) -> Int64:
-    """Return of each group the row with the latest time, of equal ones the last.
+    """Return the row with the latest time of each group; the last row wins a tie.
 
-    Under `highest` only the rows with the group's highest value take part.
+    With `highest`, only rows with the highest value of their group are candidates.
     """
     sizes = np.diff(starts, append=len(values))
     takes_part = np.ones(len(values), bool)

@@ -1,4 +1,4 @@
-"""Find the data set in what was given, and the name its edition goes by."""
+"""Detect the format of a data set and the name of its edition."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recsys.errors import DataError
 from recsys.ingest.csv.headers import detect_csv
-from recsys.ingest.movielens.dialects import MOVIELENS, Detector, Plan
+from recsys.ingest.movielens.dialects import MOVIELENS, DatasetLayout, Detector
 from recsys.ingest.reading.intake import Intake
 from recsys.ingest.reading.sources import Folder
 
@@ -18,51 +18,53 @@ _NAMED_IN_README = re.compile(r"\((ml-[a-z0-9]+(?:-[a-z0-9]+)*)\)")
 _NAMED_LIKE_MOVIELENS = re.compile(r"ml-[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
-def find_plan(folders: list[Folder], path: Path, format: str | None) -> tuple[Folder, Plan]:
-    """Return the folder with the data set and how to read it; the shallowest one counts.
+def find_layout(
+    folders: list[Folder], path: Path, format: str | None
+) -> tuple[Folder, DatasetLayout]:
+    """Return the shallowest folder with a data set, and its layout.
 
-    Raises `DataError` where there is none, or several at the same depth.
+    Raises `DataError` if there is none, or several at the same depth.
     """
     if format is not None and format not in DETECTORS:
         raise DataError(
             f"there is no format {format!r}", hint=f"Choose one of {', '.join(DETECTORS)}."
         )
     for _, level in groupby(folders, key=lambda folder: folder.depth):
-        plans = [(folder, plan) for folder in level if (plan := _detect(folder, format))]
-        if len(plans) > 1:
-            names = ", ".join(folder.name for folder, _ in plans)
+        layouts = [(folder, layout) for folder in level if (layout := _detect(folder, format))]
+        if len(layouts) > 1:
+            names = ", ".join(folder.name for folder, _ in layouts)
             raise DataError(f"{path} holds several data sets: {names}", hint="Give one of them.")
-        if plans:
-            return plans[0]
+        if layouts:
+            return layouts[0]
     raise _nothing(folders, path, format)
 
 
-def edition_of(plan: Plan, folder: Folder, path: Path, intake: Intake) -> str:
-    """Return the name by which the data set is told apart from others."""
-    if plan.dialect == "csv":
+def edition_of(layout: DatasetLayout, folder: Folder, path: Path, intake: Intake) -> str:
+    """Return the name that identifies the data set."""
+    if layout.dialect == "csv":
         return f"csv:{given_name(path)}"
-    if plan.dialect != "ml-csv":
-        return plan.dialect
-    if plan.readme is not None:
-        named = _NAMED_IN_README.search(intake.read_text(plan.readme, "utf-8"))
+    if layout.dialect != "ml-csv":
+        return layout.dialect
+    if layout.readme is not None:
+        named = _NAMED_IN_README.search(intake.read_text(layout.readme, "utf-8"))
         if named:
             return named[1]
     for name in (folder.name, given_name(path)):
         if _NAMED_LIKE_MOVIELENS.fullmatch(name.lower()):
             return name.lower()
-    return plan.dialect
+    return layout.dialect
 
 
 def given_name(path: Path) -> str:
-    """Return the name of a folder, or of a file without its ending."""
+    """Return the name of a folder, or of a file without its suffix."""
     full = path.resolve()
     return full.name if full.is_dir() else full.stem
 
 
-def _detect(folder: Folder, format: str | None) -> Plan | None:
+def _detect(folder: Folder, format: str | None) -> DatasetLayout | None:
     if format is not None:
         return DETECTORS[format](folder)
-    return next((plan for detect in DETECTORS.values() if (plan := detect(folder))), None)
+    return next((layout for detect in DETECTORS.values() if (layout := detect(folder))), None)
 
 
 def _nothing(folders: list[Folder], path: Path, format: str | None) -> DataError:
@@ -71,10 +73,10 @@ def _nothing(folders: list[Folder], path: Path, format: str | None) -> DataError
     if format is not None:
         return DataError(
             f"{path} is not of the format {format}; it holds {seen}",
-            hint="Leave out --format to have the files looked at.",
+            hint="Leave out --format to detect the format.",
         )
     return DataError(
         f"no ratings found in {path}; it holds {seen}",
-        hint="A MovieLens edition as it is shipped will do, or a CSV file whose header names "
+        hint="Give a MovieLens edition as published, or a CSV file whose header names "
         "a user, a movie and a rating column.",
     )

@@ -148,12 +148,12 @@ def _read(database: Database, chosen: Plan, clock: StageClock) -> Snapshot:
         snapshot = matrices.read_snapshot(connection, needs, progress=clock.advance)
         done(snapshot.interactions.user_items.nnz, "ratings")
         counts = np.diff(snapshot.interactions.user_items.indptr).astype(np.int64)
-        unrecorded = rating_changes.missing(
+        unrecorded = rating_changes.find_missing(
             connection, snapshot.users, counts, snapshot.ratings_hashes
         )
     with database.transaction() as connection:
         rating_changes.record(connection, unrecorded)
-        rating_changes.add_up(connection)
+        rating_changes.compact(connection)
     return snapshot
 
 

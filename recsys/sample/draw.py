@@ -1,4 +1,4 @@
-"""Choices that come out the same everywhere, and the word files they are made from."""
+"""Reproducible random choices, and the word files they choose from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Draw:
-    """Choices made from nothing but uniform doubles, the one stream numpy keeps stable."""
+    """Random choices from uniform doubles only, the one stream that numpy keeps stable."""
 
     def __init__(self, *seed: int) -> None:
         self._generator = Generator(PCG64(list(seed)))
@@ -32,7 +32,7 @@ class Draw:
         return float(self.bells(1)[0])
 
     def bells(self, *shape: int) -> Float64:
-        """Return sums of six uniforms, near enough to standard normal (Irwin-Hall)."""
+        """Return sums of six uniforms, approximately standard normal (Irwin-Hall)."""
         total: Float64 = (self._generator.random((6, *shape)).sum(axis=0) - 3.0) * np.sqrt(2.0)
         return total
 

@@ -1,4 +1,4 @@
-"""The built-in sample: fictional movies and people, written as MovieLens and TMDB files are."""
+"""Write the built-in sample as MovieLens and TMDB files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from recsys.sample.movies import SampleMovie, sample_movies
 from recsys.sample.ratings import sample_ratings
 
 FIRST_FOREIGN_ID = 9_000_001
-"""Ids of IMDb and TMDB that nobody uses: the sample must not be taken for real movies."""
+"""Unused ids of IMDb and TMDB: the sample must not be matched to real movies."""
 TAGGERS = 0.35
 OPINIONS = (
     "slow burn", "great ending", "rewatchable", "underrated", "overrated", "beautiful pictures",
@@ -140,7 +140,7 @@ def _link_rows(count: int) -> Iterable[Row]:
 
 
 def _tags(movies: Sequence[SampleMovie], ratings: Ratings, seed: int) -> Iterable[Row]:
-    """Yield what some people note down about a few movies, minutes after rating them."""
+    """Yield tags that some users give a few movies, minutes after rating them."""
     draw = Draw(seed, 4)
     tagging = draw.uniforms(int(ratings.user_ids.max()) + 1) < TAGGERS
     noted = tagging[ratings.user_ids] & (draw.uniforms(len(ratings)) < 0.05)

@@ -53,13 +53,13 @@ PLOT_FORMS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Who a movie is about."""
+class Protagonist:
+    """The main character of a movie."""
 
     first: str
     surname: str
     role: str
-    """What this person is: `a retired safecracker`."""
+    """Description, such as `a retired safecracker`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +69,18 @@ class SampleMovie:
     title: str
     year: int
     themes: tuple[str, ...]
-    """What it is about, and at times a second theme."""
+    """One theme, sometimes a second."""
     genres: tuple[str, ...]
-    person: Person
+    person: Protagonist
     overview: str
     tagline: str
     keywords: tuple[str, ...]
     runtime: int
     """Minutes."""
     quality: float
-    """How good people find it, about standard normal."""
+    """Quality, approximately standard normal."""
     fame: float
-    """How likely people come upon it: in the end the logarithm of a weight."""
+    """Popularity; finally the logarithm of a sampling weight."""
     series: str | None = None
     language: str = "en"
     title_at_home: str | None = None
@@ -111,7 +111,7 @@ def _with_fame(movies: list[SampleMovie], leads: int) -> list[SampleMovie]:
 
 
 class _Catalogue:
-    """Makes movies one after the other, never two of one title."""
+    """Generate movies with unique titles."""
 
     def __init__(self, seed: int) -> None:
         self._draw = Draw(seed, 1)
@@ -125,7 +125,9 @@ class _Catalogue:
         """Return the movies written by hand."""
         return [
             replace(
-                self._movie((lead["theme"],), lead["title"], Person(*lead["person"]), lead["year"]),
+                self._movie(
+                    (lead["theme"],), lead["title"], Protagonist(*lead["person"]), lead["year"]
+                ),
                 overview=lead["overview"],
                 tagline=lead["tagline"],
                 genres=tuple(lead["genres"].split("|")),
@@ -138,7 +140,7 @@ class _Catalogue:
 
     def sequels_of(self, leads: list[SampleMovie]) -> list[SampleMovie]:
         parts = [lead["parts"] for lead in self._words["leads"]]
-        # What follows a movie everybody knows is itself well known.
+        # Sequels of well-known movies are well known.
         known = [replace(lead, fame=3.5) for lead in leads]
         return [part for lead, n in zip(known, parts, strict=True) for part in self._parts(lead, n)]
 
@@ -167,7 +169,7 @@ class _Catalogue:
             yield self._movie(self._two_themes(name), self._new_title(name, person), person)
 
     def series_of(self, movie: SampleMovie) -> list[SampleMovie]:
-        """Return what follows the movie: for most of them nothing."""
+        """Return the sequels of the movie; most movies have none."""
         if self._draw.uniform() > SERIES_SHARE or movie.year > LAST_YEAR - 12:
             return []
         return self._parts(movie, self._draw.whole(2, 4))
@@ -191,7 +193,7 @@ class _Catalogue:
     # --- one movie -------------------------------------------------------------------------------
 
     def _movie(
-        self, themes: tuple[str, ...], title: str, person: Person, year: int | None = None
+        self, themes: tuple[str, ...], title: str, person: Protagonist, year: int | None = None
     ) -> SampleMovie:
         theme, draw = self._themes[themes[0]], self._draw
         if year is None:
@@ -262,18 +264,18 @@ class _Catalogue:
             chosen += self._draw.some(self._themes[themes[1]]["keywords"], 2)
         return tuple(dict.fromkeys(chosen))
 
-    def _person(self, theme: str) -> Person:
+    def _person(self, theme: str) -> Protagonist:
         """Return a person of the theme; `f:` and `m:` mark roles of a woman or a man."""
         role = self._draw.pick(self._themes[theme]["heroes"])
         women, men = self._words["women"], self._words["men"]
         first_names = {"f:": women, "m:": men}.get(role[:2], women + men)
-        return Person(
+        return Protagonist(
             self._draw.pick(first_names),
             self._draw.pick(self._words["surnames"]),
             role.removeprefix("f:").removeprefix("m:"),
         )
 
-    def _overview(self, themes: tuple[str, ...], person: Person) -> str:
+    def _overview(self, themes: tuple[str, ...], person: Protagonist) -> str:
         draw, theme = self._draw, self._themes[themes[0]]
         filling = {
             "first": person.first,
@@ -290,14 +292,14 @@ class _Catalogue:
     def _subtitle(self, movie: SampleMovie) -> str:
         return self._new_title(movie.themes[0], movie.person, SUBTITLE_FORMS)
 
-    def _new_title(self, theme: str, person: Person, forms: Forms = TITLE_FORMS) -> str:
-        """Return a title nobody has yet."""
+    def _new_title(self, theme: str, person: Protagonist, forms: Forms = TITLE_FORMS) -> str:
+        """Return an unused title."""
         while (title := self._title(self._themes[theme], person, forms)) in self._titles:
             pass
         self._titles.add(title)
         return title
 
-    def _title(self, theme: dict[str, Any], person: Person, forms: Forms) -> str:
+    def _title(self, theme: dict[str, Any], person: Protagonist, forms: Forms) -> str:
         draw = self._draw
         noun, other = draw.some(theme["nouns"], 2)
         title = draw.weighted(forms).format(

@@ -1,8 +1,8 @@
-"""The fictional people of the sample: what they like, and hence what they watch and how they rate.
+"""Generate the ratings of the sample from fictional users' preferences.
 
-A person belongs to circles of taste, which like themes; likes or avoids certain genres, decades
-and series; and has leanings no description shows, common to people who watch the same movies.
-People come upon well-known movies more often, and watch mostly what they will like.
+A user belongs to circles of taste, which like themes; likes or avoids certain genres, decades and
+series; and has latent preferences that no metadata shows. Users see well-known movies more often,
+and mostly watch movies that they will like.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DAY = 86_400
 # How strongly each trait moves the liking, whose spread over the movies is then made 1.
 THEME, GENRE, LEANING, SERIES, DECADE = 1.0, 0.3, 0.4, 0.6, 0.3
 CHOOSINESS = 3.0
-"""How much liking, against fame and luck, decides what people watch."""
+"""Weight of the liking, against fame and chance, in the choice of movies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ class _Traits:
 def sample_ratings(movies: Sequence[SampleMovie], released: Int64, seed: int) -> Ratings:
     """Return exactly `RATINGS` ratings, by user and time; movie ids are positions plus one.
 
-    `released` holds Unix seconds: nobody rates a movie before it came out.
+    `released` is in Unix seconds: no movie is rated before its release.
     """
     draw = Draw(seed, 3)
     liking = _liking(_traits(movies), draw)
     counts = _activity(draw)
     luck = -np.log(-np.log(draw.uniforms(PEOPLE, len(movies))))
-    # The largest sums of log weight and Gumbel noise are a sample without replacement.
+    # Gumbel-top-k: the largest sums of log weight and noise are a sample without replacement.
     appeal = np.array([movie.fame for movie in movies]) + CHOOSINESS * liking + luck
     values = _values(liking, np.array([movie.quality for movie in movies]), draw)
     users, items, times = [], [], []

@@ -17,7 +17,7 @@ def test_the_life_of_the_embedded_server(recsys, first_demo, demo_home):
         return recsys("db", *arguments, RECSYS_HOME=str(demo_home))
 
     server = EmbeddedServer(demo_home)
-    where = {"data": str(server.place.data), "log": str(server.place.log)}
+    where = {"data": str(server.paths.data), "log": str(server.paths.log)}
     stopped = {"server": "embedded", "running": False, "kept": False, "in_use": False, **where}
     assert first_demo.code == 0
     assert run("status", "--json").json == stopped
@@ -25,7 +25,7 @@ def test_the_life_of_the_embedded_server(recsys, first_demo, demo_home):
     started = run("start")
     assert (started.code, started.out) == (0, f"{server.url}\n")
     assert started.errors == [
-        f"PostgreSQL started and stays until `recsys db stop`; its data is {server.place.data}"
+        f"PostgreSQL started and stays until `recsys db stop`; its data is {server.paths.data}"
     ]
     again = run("start")
     assert (again.code, again.out) == (0, f"{server.url}\n")
@@ -197,5 +197,5 @@ def test_a_home_that_cannot_be_made(recsys, tmp_path):
 
 
 def test_the_server_does_not_run_as_root(first_demo, demo_home):
-    owner = pwd.getpwuid(EmbeddedServer(demo_home).place.data.stat().st_uid).pw_name
+    owner = pwd.getpwuid(EmbeddedServer(demo_home).paths.data.stat().st_uid).pw_name
     assert owner == ("recsys" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name)

@@ -10,7 +10,6 @@ from scipy.sparse import csr_matrix
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from recsys.errors import EvaluationError
-from recsys.evaluation import intervals
 from recsys.evaluation.intervals import (
     Interval,
     bootstrap_interval,
@@ -118,14 +117,13 @@ def test_interval_is_near_the_normal_one() -> None:
     assert high == pytest.approx(values.mean() + margin, abs=margin / 8)
 
 
-def test_same_seed_same_interval_in_any_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_same_seed_same_interval_in_any_blocks() -> None:
     values = np.random.default_rng(3).random(37)
     whole = bootstrap_interval(values, 8)
     assert bootstrap_interval(values, 8) == whole
     assert bootstrap_interval(values, 9) != whole
     for cells in (1, 100, 4096):
-        monkeypatch.setattr(intervals, "_CELLS_AT_ONCE", cells)
-        assert bootstrap_interval(values, 8) == pytest.approx(whole, rel=1e-12)
+        assert bootstrap_interval(values, 8, block_cells=cells) == pytest.approx(whole, rel=1e-12)
 
 
 def test_interval_of_what_does_not_vary() -> None:

@@ -9,7 +9,7 @@ from recsys.domain import NO_TIME, RatingScale
 from recsys.ingest.reading import numbers
 from recsys.ingest.reading.blocks import NumericFile, read_numeric
 from recsys.ingest.reading.intake import Intake
-from recsys.ingest.reading.numbers import BadField, Column, IdColumn, TimeColumn, ValueColumn
+from recsys.ingest.reading.numbers import BadField, IdField, NumericField, TimeField, ValueField
 from recsys.ingest.reading.records import Grammar, read_records
 from recsys.ingest.reading.sources import Entry
 
@@ -17,25 +17,25 @@ NOW = 1_700_000_000
 HALF_STARS = RatingScale(0.5, 5.0, 0.5)
 KNOWN = np.arange(1, 60, dtype=np.int32)
 MOVIELENS = Grammar(",", 4, quoted=True)
-STRICT: tuple[Column, ...] = (
-    IdColumn(0, "user"),
-    IdColumn(1, "movie", KNOWN),
-    ValueColumn(2, "rating", HALF_STARS),
-    TimeColumn(3, NOW),
+STRICT: tuple[NumericField, ...] = (
+    IdField(0, "user"),
+    IdField(1, "movie", KNOWN),
+    ValueField(2, "rating", HALF_STARS),
+    TimeField(3, NOW),
 )
 FREE = Grammar(";", 5, quoted=True, multiline=True)
-FREE_COLUMNS: tuple[Column, ...] = (
-    IdColumn(1, "user"),
-    IdColumn(0, "movie"),
-    ValueColumn(4, "rating"),
-    TimeColumn(2, NOW, flexible=True),
+FREE_COLUMNS: tuple[NumericField, ...] = (
+    IdField(1, "user"),
+    IdField(0, "movie"),
+    ValueField(4, "rating"),
+    TimeField(2, NOW, flexible=True),
 )
 
 Outcome = tuple[list[tuple[float, ...]], list[tuple[int, str]]]
 
 
 def numeric_file(
-    path: Path, data: bytes, grammar: Grammar, columns: tuple[Column, ...]
+    path: Path, data: bytes, grammar: Grammar, columns: tuple[NumericField, ...]
 ) -> NumericFile:
     path.write_bytes(data)
     entry = Entry(path.name, len(data), lambda: path.open("rb"))
@@ -189,7 +189,7 @@ def test_double_colons_are_not_mistaken_for_tabs(tmp_path: Path) -> None:
 
 
 def test_times_are_read_in_all_their_forms() -> None:
-    column = TimeColumn(0, NOW, flexible=True)
+    column = TimeField(0, NOW, flexible=True)
     forms = {
         "964982703": 964982703,
         "964982703.9": 964982703,

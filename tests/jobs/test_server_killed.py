@@ -53,7 +53,7 @@ def home(edition):
     yield folder
     server = EmbeddedServer(folder)
     server.stop(force=True)
-    shutil.rmtree(server.place.socket_dir, ignore_errors=True)
+    shutil.rmtree(server.paths.socket_dir, ignore_errors=True)
     shutil.rmtree(folder)
 
 
@@ -82,7 +82,7 @@ def test_a_server_that_is_killed_under_a_refresh(home):
         while rows_of(database, WAITING) != [(1,)]:
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.05)
-        server._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", server.place.data)
+        server._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", server.paths.data)
     out, told = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
     *_, error, hint = told.splitlines()

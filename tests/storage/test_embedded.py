@@ -44,8 +44,8 @@ def remove(home: Path) -> None:
     if home.exists():
         server = EmbeddedServer(home)
         server.stop(force=True)
-        shutil.rmtree(server.place.root, ignore_errors=True)
-        shutil.rmtree(server.place.socket_dir, ignore_errors=True)
+        shutil.rmtree(server.paths.root, ignore_errors=True)
+        shutil.rmtree(server.paths.socket_dir, ignore_errors=True)
     shutil.rmtree(home, ignore_errors=True)
 
 
@@ -149,7 +149,7 @@ def test_a_killed_server_comes_back(home):
     server.start()
     with psycopg.connect(server.url) as connection:
         connection.execute("CREATE TABLE t AS SELECT 42 AS x")
-    postmaster = int((server.place.data / "postmaster.pid").read_text().split()[0])
+    postmaster = int((server.paths.data / "postmaster.pid").read_text().split()[0])
     os.kill(postmaster, signal.SIGKILL)
     wait_until_gone(server, postmaster)
     assert server.start() is True
@@ -187,15 +187,15 @@ def test_a_missing_socket_folder_is_made_again(home):
     server = EmbeddedServer(home)
     with server.running():
         pass
-    shutil.rmtree(server.place.socket_dir)
+    shutil.rmtree(server.paths.socket_dir)
     with server.running() as url:
         assert answers(url)
 
 
 def test_a_socket_folder_of_somebody_else_is_refused(home):
     server = EmbeddedServer(home)
-    server.place.socket_dir.mkdir()
-    server.place.socket_dir.chmod(0o777)
+    server.paths.socket_dir.mkdir()
+    server.paths.socket_dir.chmod(0o777)
     with pytest.raises(ConfigError, match="is not a private folder"), server.running():
         pytest.fail("started in a folder open to all")
 
@@ -204,8 +204,8 @@ def test_a_long_path_works(home):
     deep = home / ("x" * 60) / ("y" * 60)
     server = EmbeddedServer(deep)
     try:
-        assert len(str(server.place.root)) > 100
-        assert server.place.socket_dir.parent == Path("/tmp")
+        assert len(str(server.paths.root)) > 100
+        assert server.paths.socket_dir.parent == Path("/tmp")
         with server.running() as url:
             assert answers(url)
     finally:
@@ -235,7 +235,7 @@ def test_two_homes_have_two_servers(home):
 
 def test_an_interrupted_initdb_leaves_no_cluster(home):
     server = EmbeddedServer(home)
-    unfinished = server.place.data.with_name("data.new")
+    unfinished = server.paths.data.with_name("data.new")
     unfinished.mkdir()
     (unfinished / "PG_VERSION").write_text("18\n")
     with server.running() as url:
@@ -247,11 +247,11 @@ def test_a_cluster_that_will_not_start_says_where_its_log_is(home):
     server = EmbeddedServer(home)
     with server.running():
         pass
-    with open(server.place.data / "postgresql.conf", "a") as conf:
+    with open(server.paths.data / "postgresql.conf", "a") as conf:
         conf.write("shared_buffers = 'nonsense'\n")
     with pytest.raises(StorageError, match="the embedded PostgreSQL failed: pg_ctl") as caught:
         server.start()
-    assert caught.value.hint == f"its log is {server.place.log}"
+    assert caught.value.hint == f"its log is {server.paths.log}"
 
 
 def test_a_home_that_cannot_be_made_is_a_config_error(home):
@@ -281,18 +281,18 @@ def test_an_ordinary_users_folders_are_theirs_alone(home, monkeypatch):
     closed = home / "mine"
     server = EmbeddedServer(closed)
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
-    assert stat.S_IMODE(server.place.root.stat().st_mode) == 0o700
-    assert server.place.user is None
+    assert stat.S_IMODE(server.paths.root.stat().st_mode) == 0o700
+    assert server.paths.user is None
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="about root")
 def test_roots_server_runs_as_the_system_user(home):
     server = EmbeddedServer(home)
     with server.running():
-        postmaster = (server.place.data / "postmaster.pid").read_text().split()[0]
+        postmaster = (server.paths.data / "postmaster.pid").read_text().split()[0]
         owner = Path(f"/proc/{postmaster}").stat().st_uid
     assert owner == pwd.getpwnam("recsys").pw_uid
-    assert server.place.data.stat().st_uid == owner
+    assert server.paths.data.stat().st_uid == owner
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="about root")
@@ -307,7 +307,7 @@ def test_a_closed_home_of_roots_works_and_no_folder_is_loosened(home):
             assert answers(url)
         after = {folder: (folder.stat().st_mode, folder.stat().st_uid) for folder in folders}
         assert after == before
-        place = EmbeddedServer(closed / "deep").place
+        place = EmbeddedServer(closed / "deep").paths
         assert (closed / "deep" / "postgresql").resolve() == place.root
         assert place.root.parent == server_paths.ROOT_HOME / "clusters"
         assert (place.root.stat().st_uid, stat.S_IMODE(place.root.stat().st_mode)) == (0, 0o710)

@@ -4,7 +4,6 @@ import sqlalchemy as sa
 
 from recsys.domain import IdMap
 from recsys.errors import DataError
-from recsys.storage.snapshot import matrices
 from recsys.storage.snapshot.matrices import positions_of, read_snapshot
 
 LARGEST = 2**31 - 1
@@ -199,10 +198,9 @@ def test_the_checksum_without_times_does_not_see_them(published):
 
 
 @pytest.mark.parametrize("limit", [0, 1 << 24], ids=["search", "table"])
-def test_positions_are_the_same_by_table_and_by_search(monkeypatch, limit):
-    monkeypatch.setattr(matrices, "DIRECT_TABLE_LIMIT", limit)
+def test_positions_are_the_same_by_table_and_by_search(limit):
     ids = IdMap(np.array([3, 5, 8, 1000], np.int32))
-    found = positions_of(ids, np.array([1000, 3, 8, 8, 5], np.int32))
+    found = positions_of(ids, np.array([1000, 3, 8, 8, 5], np.int32), limit)
     assert (found.tolist(), found.dtype) == ([3, 0, 2, 2, 1], np.int32)
 
 

@@ -118,7 +118,7 @@ def test_what_is_undone_is_not_recorded(filled_database):
 
 def test_many_rows_are_added_up_beside_people_who_rate(filled_database):
     other_way_round = "UPDATE recsys_store.ratings SET rating = 5.5 - rating WHERE user_id"
-    for _ in range(rating_changes.SOME // 2):
+    for _ in range(rating_changes.MAX_ROWS_PER_USER // 2):
         do(filled_database, f"{other_way_round} = 1", f"{other_way_round} IN (1, 2)")
     assert asked(filled_database, ROWS)[:2] == [(1, 9), (2, 5)]
     with filled_database.engine.connect() as other:
@@ -126,7 +126,7 @@ def test_many_rows_are_added_up_beside_people_who_rate(filled_database):
             sa.text("DELETE FROM recsys_store.ratings WHERE user_id = 1 AND movie_id < 20")
         )
         with filled_database.transaction() as connection:
-            rating_changes.add_up(connection)
+            rating_changes.compact(connection)
         other.commit()
     assert asked(filled_database, ROWS)[:2] == [(1, 2), (2, 5)]
     assert asked(filled_database, OUT_OF_STEP) == []
@@ -148,7 +148,7 @@ def test_a_refresh_records_what_passed_the_triggers_by(filled_database):
 
 def test_a_user_who_is_gone_is_not_missed(filled_database):
     with filled_database.transaction() as connection:
-        found = rating_changes.missing(
+        found = rating_changes.find_missing(
             connection, IdMap(np.array([1], np.int32)), np.zeros(1, np.int64), np.zeros(1, np.int64)
         )
         rows = connection.execute(

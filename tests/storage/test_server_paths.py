@@ -42,7 +42,7 @@ def long_home(home):
 
 
 def remove(home: Path) -> None:
-    place = EmbeddedServer(home).place
+    place = EmbeddedServer(home).paths
     if is_owned(place.socket_dir, place.owner):
         EmbeddedServer(home).stop(force=True)
     for folder in (place.socket_dir, place.root, home):
@@ -93,13 +93,13 @@ def was_called(listening: socket.socket) -> bool:
 )
 def test_who_listens_in_a_folder_that_is_not_ours_is_never_talked_to(long_home, owner, mode):
     server = EmbeddedServer(long_home)
-    folder = server.place.socket_dir
+    folder = server.paths.socket_dir
     assert folder.parent == Path("/tmp")
     assert folder.name.startswith(f"recsys-{os.geteuid()}-")
     folder.mkdir(mode=0o700)
     try:
         with listen(folder) as listening:
-            os.chown(folder, server.place.owner if owner is None else owner, -1)
+            os.chown(folder, server.paths.owner if owner is None else owner, -1)
             folder.chmod(mode)
             before = owner_and_mode(folder)
             assert not server.status().running
@@ -113,7 +113,7 @@ def test_who_listens_in_a_folder_that_is_not_ours_is_never_talked_to(long_home, 
         assert owner_and_mode(folder) == before
         status = server.status()
         assert (status.running, status.kept, status.in_use) == (False, False, False)
-        assert not server.place.data.exists()
+        assert not server.paths.data.exists()
     finally:
         shutil.rmtree(folder)
 
@@ -122,9 +122,9 @@ def test_a_link_in_place_of_the_socket_folder_is_refused(home, long_home):
     server = EmbeddedServer(long_home)
     elsewhere = home / "elsewhere"
     elsewhere.mkdir(mode=0o700)
-    os.chown(elsewhere, server.place.owner, -1)
+    os.chown(elsewhere, server.paths.owner, -1)
     before = owner_and_mode(elsewhere)
-    server.place.socket_dir.symlink_to(elsewhere)
+    server.paths.socket_dir.symlink_to(elsewhere)
     try:
         with listen(elsewhere) as listening:
             assert not server.status().running
@@ -133,14 +133,14 @@ def test_a_link_in_place_of_the_socket_folder_is_refused(home, long_home):
             assert not was_called(listening)
         assert owner_and_mode(elsewhere) == before
     finally:
-        server.place.socket_dir.unlink()
+        server.paths.socket_dir.unlink()
 
 
 def test_a_home_with_a_long_name_works(long_home):
     server = EmbeddedServer(long_home)
     with server.running() as url:
         assert one(url) == (1,)
-        assert owner_and_mode(server.place.socket_dir) == (server.place.owner, "0o700")
+        assert owner_and_mode(server.paths.socket_dir) == (server.paths.owner, "0o700")
         assert server.status().running
     assert not server.status().running
 
@@ -152,7 +152,7 @@ def test_a_home_with_a_long_name_works(long_home):
 def test_of_roots_cluster_the_servers_user_owns_three_folders(home):
     server = EmbeddedServer(home)
     assert server.start()
-    place, recsys = server.place, pwd.getpwnam("recsys").pw_uid
+    place, recsys = server.paths, pwd.getpwnam("recsys").pw_uid
     owners = {path.name: path.lstat().st_uid for path in place.root.iterdir()}
     theirs = {name for name, uid in owners.items() if uid == recsys}
     assert theirs == {"data", "run", "log"}
@@ -174,7 +174,7 @@ def test_the_settings_of_the_server_are_those_written(home):
     with server.running() as url, psycopg.connect(url) as connection:
         query = "SELECT sourcefile, setting FROM pg_settings WHERE name = 'wal_level'"
         source, setting = connection.execute(query).fetchone()
-        assert (Path(source).resolve(), setting) == (server.place.settings.resolve(), "minimal")
+        assert (Path(source).resolve(), setting) == (server.paths.settings.resolve(), "minimal")
 
 
 @pytest.mark.parametrize("umask", [0o077, 0o000], ids=oct)
@@ -185,7 +185,7 @@ def test_whatever_our_umask_is_the_server_can_read_its_settings(home, umask):
         for _ in range(2):
             with server.running() as url:
                 assert one(url) == (1,)
-        assert stat.S_IMODE(server.place.settings.stat().st_mode) == 0o644
+        assert stat.S_IMODE(server.paths.settings.stat().st_mode) == 0o644
     finally:
         os.umask(before)
 
@@ -201,7 +201,7 @@ def test_a_link_planted_among_the_data_is_not_written_through(home):
     precious = home / "precious"
     precious.write_text("mine")
     precious.chmod(0o600)
-    planted = server.place.data / "recsys.conf"
+    planted = server.paths.data / "recsys.conf"
     planted.unlink(missing_ok=True)
     planted.symlink_to(precious)
     with server.running() as url:
@@ -217,15 +217,15 @@ def test_a_link_in_place_of_a_folder_of_the_servers_is_not_followed(home, name):
     precious = home / "precious"
     precious.mkdir(mode=0o755)
     (precious / "postgresql.log").write_text("mine")
-    (server.place.root / name).symlink_to(precious)
+    (server.paths.root / name).symlink_to(precious)
     try:
         with server.running() as url:
             assert one(url) == (1,)
     except (ConfigError, StorageError):
         pass
     finally:
-        if (server.place.root / name).is_symlink():
-            (server.place.root / name).unlink()
+        if (server.paths.root / name).is_symlink():
+            (server.paths.root / name).unlink()
     assert owner_and_mode(precious) == (0, "0o755")
     assert [path.name for path in precious.iterdir()] == ["postgresql.log"]
     assert (precious / "postgresql.log").read_text() == "mine"
@@ -252,7 +252,7 @@ def test_a_server_that_did_not_start_is_not_marked_as_kept(home):
     server = EmbeddedServer(home)
     with server.running():
         pass
-    with open(server.place.data / "postgresql.conf", "a") as conf:
+    with open(server.paths.data / "postgresql.conf", "a") as conf:
         conf.write("shared_buffers = 'nonsense'\n")
     with pytest.raises(StorageError):
         server.start()

@@ -1,4 +1,4 @@
-"""Ratings CSV of any origin: which column holds what, by its name."""
+"""Detect ratings and movies files in CSV form by the names of their columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from recsys.domain import Movie
 from recsys.errors import DataError
-from recsys.ingest.movielens.dialects import Plan, RatingsFile
+from recsys.ingest.movielens.dialects import DatasetLayout, RatingsFile
 from recsys.ingest.movielens.rows import MovieColumns
 from recsys.ingest.movielens.tables import Table
 from recsys.ingest.reading.records import Grammar
@@ -17,7 +17,7 @@ from recsys.ingest.reading.sources import Entry, Folder
 
 SEPARATORS = (",", ";", "\t")
 
-# Of several columns that fit, the name that comes first here is taken.
+# If several columns match, the name listed first is taken.
 USER = (
     "userid",
     "user",
@@ -85,9 +85,9 @@ _CATALOGUES = ("movies", "movie", "films", "items", "products")
 Header = dict[str, int]
 
 
-def detect_csv(folder: Folder) -> Plan | None:
-    """Recognise one file with a user, a movie and a rating column, and the movies beside it."""
-    # A file given by itself may be called anything.
+def detect_csv(folder: Folder) -> DatasetLayout | None:
+    """Detect a file with user, movie and rating columns, and a movies file beside it."""
+    # A single file may have any name.
     names = [name for name in folder.files if len(folder.files) == 1 or name.endswith(_TEXT_FILES)]
     ratings = {
         name: found for name in sorted(names) if (found := _ratings(folder.files[name])) is not None
@@ -102,7 +102,7 @@ def detect_csv(folder: Folder) -> Plan | None:
         if other not in ratings and (table := _movies(folder.files[other])) is not None
     }
     chosen = movies and movies[_preferred(movies, _CATALOGUES, folder.name, "movies")]
-    return Plan("csv", None, ratings[name], movies=chosen or None)
+    return DatasetLayout("csv", None, ratings[name], movies=chosen or None)
 
 
 def _refuse_empty(folder: Folder) -> None:
@@ -112,7 +112,7 @@ def _refuse_empty(folder: Folder) -> None:
 
 
 def _preferred(found: Mapping[str, object], stems: tuple[str, ...], folder: str, what: str) -> str:
-    """Return the only name, or the only one called like the first of `stems` that occurs."""
+    """Return the only name, or the only match of the first of `stems` that matches any."""
     if len(found) == 1:
         return next(iter(found))
     for stem in stems:
@@ -141,7 +141,7 @@ def _ratings(entry: Entry) -> RatingsFile | None:
 
 def _movies(entry: Entry) -> Table[Movie] | None:
     catalogue = PurePath(entry.name).stem.lower() in _CATALOGUES
-    # A bare `id` may be anybody's: TMDB's metadata has one that is not the raters' movie id.
+    # A column `id` is ambiguous: in TMDB's metadata it is not the movie id of the ratings.
     ids = (*MOVIE, "id") if catalogue else MOVIE
     separator, columns, header = _header(entry, (ids, TITLE))
     movie, title = _find(header, ids), _find(header, TITLE)
@@ -155,7 +155,7 @@ def _movies(entry: Entry) -> Table[Movie] | None:
 
 
 def _header(entry: Entry, needed: tuple[tuple[str, ...], ...]) -> tuple[str, int, Header]:
-    """Return separator, number of columns and positions by name; no positions if any lacks."""
+    """Return separator, number of columns and positions by name; no positions if one is missing."""
     line = entry.first_line()
     for separator in SEPARATORS:
         fields = next(csv.reader([line], delimiter=separator), [])

@@ -1,4 +1,4 @@
-"""User and movie of every rating of one file, in the order of its lines."""
+"""Read the (user, movie) pairs of a ratings file in the order of its lines."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SEPARATORS = ("\t", "::", ",", ";")
 
 
 def read_pairs(path: Path) -> tuple[Int32, Int32]:
-    """Read user and movie ids, the first two columns, with a header line or without.
+    """Read user and movie ids, the first two columns; the header is optional.
 
-    The form is that of the official test ratings of ml-100k (`u1.test`), and of the ratings files
-    of all MovieLens editions. Raises DataError for any other file.
+    Reads the official test ratings of ml-100k (`u1.test`) and the ratings files of all MovieLens
+    editions. Raises DataError for any other file.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -41,7 +41,7 @@ def read_pairs(path: Path) -> tuple[Int32, Int32]:
         or min(users.min(), movies.min()) < 0
         or max(users.max(), movies.max()) >= 2**31
     ):
-        raise DataError(f"{path}: there are no ids, or they are none that can be in the database")
+        raise DataError(f"{path}: no ids, or ids outside 0 to {2**31 - 1}")
     return users.astype(np.int32), movies.astype(np.int32)
 
 

@@ -1,4 +1,4 @@
-"""Any table of ids and texts: one CSV file, two of its columns."""
+"""Read ids and texts from two columns of a CSV file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recsys.ingest.reading.sources import Entry, open_folders
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
-    """Texts in the order of the file; each has an id of its own, which may be any text."""
+    """Texts in the order of the file, with unique ids; an id may be any text."""
 
     name: str
     ids: tuple[str, ...]
@@ -26,8 +26,8 @@ class TextTable:
 def read_texts(path: Path, id_column: str | None, text_column: str | None) -> TextTable:
     """Read two columns of a CSV file with a header, or of the only file in a zip.
 
-    Without names the id is the column `id`, or the first of two, and the text the other one of
-    two. Raises DataError on anything that would leave a row out.
+    By default the id is the column `id`, or the first of two, and the text the other of two.
+    Raises DataError for any row that cannot be read: rows are never skipped.
     """
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
@@ -62,7 +62,7 @@ def _read(entry: Entry, id_column: str | None, text_column: str | None) -> TextT
 
 
 def _header(entry: Entry, wanted: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the separator that yields most of the columns wanted, and then most columns."""
+    """Return the separator with the most requested columns; ties go to the most columns."""
     line = entry.first_line()
     if not line:
         raise DataError(f"{entry.name} is empty", hint="Check how the file was made.")
@@ -91,7 +91,7 @@ def _columns(
 
 
 def _position(names: list[str], name: str | None, other: str | None) -> int | None:
-    """Return where the column is; unnamed it is `id`, or the only one besides the other."""
+    """Return the position of the column; by default `id`, or the only one besides the other."""
     if name is not None:
         return names.index(name)
     rest = [position for position, column in enumerate(names) if column != other]
@@ -104,7 +104,7 @@ def _position(names: list[str], name: str | None, other: str | None) -> int | No
 
 
 def _records(entry: Entry, grammar: Grammar) -> Iterator[tuple[int, Record]]:
-    """Yield each row with its line; raise on the first one that cannot be read."""
+    """Yield each row with its line; raise DataError at the first invalid one."""
     for block in Intake().blocks(entry, header=True, multiline=True):
         for record in read_records(block.data.split(b"\n")[:-1], grammar):
             line = block.first_line + record.index

@@ -1,4 +1,4 @@
-"""The five forms rating data comes in, told apart by looking at the files."""
+"""Detect the MovieLens formats by the names and the contents of the files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HALF_STAR = re.compile(r"::\d\.5::")
 
 @dataclass(frozen=True, slots=True)
 class RatingsFile:
-    """Where the ratings are: positions of the columns, `time` being None where there is none."""
+    """A ratings file and the positions of its columns; `time` is None without a time column."""
 
     entry: Entry
     grammar: Grammar
@@ -37,7 +37,7 @@ class RatingsFile:
 
 @dataclass(frozen=True, slots=True)
 class PlainFile:
-    """A file whose columns are fixed by its dialect."""
+    """A file whose columns are fixed by its format."""
 
     entry: Entry
     grammar: Grammar
@@ -45,8 +45,8 @@ class PlainFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to read from which file."""
+class DatasetLayout:
+    """The files of a data set and how to read them."""
 
     dialect: str
     scale: RatingScale | None
@@ -60,15 +60,15 @@ class Plan:
     readme: Entry | None = None
 
 
-def ml_100k(folder: Folder) -> Plan | None:
-    """Recognise the edition of 1998: `u.data` between tabs, `u.item` and `u.user` between bars."""
+def ml_100k(folder: Folder) -> DatasetLayout | None:
+    """Detect ml-100k (1998): `u.data` with tabs, `u.item` and `u.user` with bars."""
     ratings = folder.files.get("u.data")
     if ratings is None or not _holds(ratings, _TAB_LINE):
         return None
     items, users = folder.files.get("u.item"), folder.files.get("u.user")
     genres = rows.GENRES_100K
     bars = Grammar("|", 5 + len(genres), "latin-1")
-    return Plan(
+    return DatasetLayout(
         "ml-100k",
         WHOLE_STARS,
         RatingsFile(ratings, Grammar("\t", 4, "latin-1"), header=False),
@@ -77,13 +77,13 @@ def ml_100k(folder: Folder) -> Plan | None:
     )
 
 
-def ml_1m(folder: Folder) -> Plan | None:
-    """Recognise the edition of 2003: double colons, latin-1, whole stars, users described."""
+def ml_1m(folder: Folder) -> DatasetLayout | None:
+    """Detect ml-1m (2003): double colons, latin-1, whole stars, a users file."""
     ratings = folder.files.get("ratings.dat")
     if ratings is None or not _holds(ratings, _COLON_LINE) or _is_10m(folder, ratings):
         return None
     movies, users = folder.files.get("movies.dat"), folder.files.get("users.dat")
-    return Plan(
+    return DatasetLayout(
         "ml-1m",
         WHOLE_STARS,
         RatingsFile(ratings, Grammar("::", 4, "latin-1"), header=False),
@@ -92,17 +92,17 @@ def ml_1m(folder: Folder) -> Plan | None:
     )
 
 
-def ml_10m(folder: Folder) -> Plan | None:
-    """Recognise the edition of 2009: double colons, UTF-8, half stars, tags."""
+def ml_10m(folder: Folder) -> DatasetLayout | None:
+    """Detect ml-10m (2009): double colons, UTF-8, half stars, tags."""
     ratings = folder.files.get("ratings.dat")
     if ratings is None or not _holds(ratings, _COLON_LINE) or not _is_10m(folder, ratings):
         return None
-    return _plan_10m(folder, ratings)
+    return _layout_10m(folder, ratings)
 
 
-def _plan_10m(folder: Folder, ratings: Entry) -> Plan:
+def _layout_10m(folder: Folder, ratings: Entry) -> DatasetLayout:
     movies, tags = folder.files.get("movies.dat"), folder.files.get("tags.dat")
-    return Plan(
+    return DatasetLayout(
         "ml-10m",
         HALF_STARS,
         RatingsFile(ratings, Grammar("::", 4), header=False),
@@ -112,13 +112,14 @@ def _plan_10m(folder: Folder, ratings: Entry) -> Plan:
 
 
 def _is_10m(folder: Folder, ratings: Entry) -> bool:
+    # ml-1m and ml-10m share the form of the ratings; only the files beside them differ.
     if "users.dat" in folder.files:
         return False
     return "tags.dat" in folder.files or bool(_HALF_STAR.search(_text(ratings)))
 
 
-def ml_csv(folder: Folder) -> Plan | None:
-    """Recognise the editions since 2015: CSV with the headers of MovieLens."""
+def ml_csv(folder: Folder) -> DatasetLayout | None:
+    """Detect the editions since 2015: CSV with the MovieLens headers."""
     ratings = _with_header(folder, "ratings.csv", "userId,movieId,rating,timestamp")
     movies = _with_header(folder, "movies.csv", "movieId,title,genres")
     if ratings is None or movies is None:
@@ -128,7 +129,7 @@ def ml_csv(folder: Folder) -> Plan | None:
     names = _expected(folder, "genome-tags.csv", "tagId,tag")
     scores = _expected(folder, "genome-scores.csv", "movieId,tagId,relevance")
     readmes = [entry for name, entry in folder.files.items() if name.startswith("readme")]
-    return Plan(
+    return DatasetLayout(
         "ml-csv",
         HALF_STARS,
         RatingsFile(ratings, _csv(4), header=True),
@@ -153,7 +154,7 @@ def _with_header(folder: Folder, name: str, header: str) -> Entry | None:
 
 
 def _expected(folder: Folder, name: str, header: str) -> Entry | None:
-    """Return the file if it is there; raise where its header is not what it should be."""
+    """Return the file if present; raise DataError if its header is wrong."""
     entry = folder.files.get(name)
     if entry is not None and _with_header(folder, name, header) is None:
         raise DataError(
@@ -164,16 +165,17 @@ def _expected(folder: Folder, name: str, header: str) -> Entry | None:
 
 
 def _holds(entry: Entry, line: re.Pattern[str]) -> bool:
-    """Tell whether a line of this form occurs near the beginning; an empty file may become one."""
+    """Tell whether the start of the file has such a line; an empty file counts as a match."""
     text = _text(entry)
     return not text.strip() or line.search(text) is not None
 
 
 def _text(entry: Entry) -> str:
+    # Every byte is valid in latin-1, so a file of unknown encoding can be searched.
     return entry.head().removeprefix(b"\xef\xbb\xbf").decode("latin-1")
 
 
-Detector = Callable[[Folder], Plan | None]
+Detector = Callable[[Folder], DatasetLayout | None]
 MOVIELENS: dict[str, Detector] = {
     "ml-100k": ml_100k,
     "ml-1m": ml_1m,

@@ -1,4 +1,4 @@
-"""MovieLens editions from GroupLens: fetched once, resumed after a break, verified, then cached."""
+"""Download MovieLens editions from GroupLens: resumed if interrupted, verified and cached."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CHUNK = 1 << 18
 class Edition:
     file: str
     md5: str | None
-    """As GroupLens publishes it in `<file>.md5`; None where the edition changes over time."""
+    """As published in `<file>.md5`; None if the edition changes over time."""
 
 
 EDITIONS: Mapping[str, Edition] = MappingProxyType(
@@ -65,12 +65,12 @@ def fetch(
     progress: Progress | None = None,
     timeout: float = 10.0,
 ) -> Path:
-    """Return the verified zip of the edition `name`, downloaded into `cache` where it is not yet.
+    """Return the verified zip of the edition `name`; download it into `cache` if needed.
 
     `progress` is called with the bytes so far and the total; where the server does not send a
     total, the bytes so far stand for it.
-    `timeout` is in seconds and holds for the answer (name resolution included) and for each read.
-    Raises DownloadFailed where the network is at fault, DataError where the file or the disk is.
+    `timeout` is in seconds, for the response (name resolution included) and for each read. Raises
+    DownloadFailed for network errors, DataError for errors of the file or the disk.
     """
     edition = EDITIONS.get(name)
     if edition is None:
@@ -98,7 +98,7 @@ def _silent(done: int, total: int) -> None:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on `path`: whoever comes second waits, then finds the file ready."""
+    """Hold an exclusive lock on `path`; a second process waits and then finds the file."""
     with path.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -109,7 +109,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Partial:
-    """A download under way, and beside it which version of the file its bytes are of."""
+    """A partial download and a note beside it with the version of the file (its validator)."""
 
     path: Path
 
@@ -118,7 +118,7 @@ class _Partial:
         return self.path.with_name(f"{self.path.name}.json")
 
     def resumable(self) -> tuple[int, str] | None:
-        """Return the bytes present and their validator, or None: nothing to resume."""
+        """Return the size and the validator; None if there is nothing to resume."""
         try:
             size = self.path.stat().st_size
             validator = json.loads(self.note.read_text(encoding="utf-8"))["validator"]
@@ -127,7 +127,7 @@ class _Partial:
         return (size, validator) if size and isinstance(validator, str) else None
 
     def begin(self, validator: str | None) -> None:
-        """Start from zero; the bytes go first, so that the note never describes older ones."""
+        """Start from zero; the bytes go first so that the note never describes old ones."""
         self.path.write_bytes(b"")
         self.note.write_text(json.dumps({"validator": validator}) + "\n", encoding="utf-8")
 
@@ -140,7 +140,7 @@ class _Partial:
 
 
 def _complete(partial: _Partial, url: str, progress: Progress, timeout: float) -> None:
-    """Bring `partial` to its full length, from where it stands or, if that cannot be, from zero."""
+    """Complete `partial`, resuming if the server allows it and starting over if not."""
     if not _transfer(partial, url, progress, timeout):
         partial.discard()
         if not _transfer(partial, url, progress, timeout):
@@ -148,7 +148,7 @@ def _complete(partial: _Partial, url: str, progress: Progress, timeout: float) -
 
 
 def _transfer(partial: _Partial, url: str, progress: Progress, timeout: float) -> bool:
-    """Fetch what is missing; False where the server's file does not continue the partial one."""
+    """Fetch the missing bytes; False if the server's file is not the one begun."""
     have, headers = 0, {"User-Agent": "recsys"}
     if resumable := partial.resumable():
         have, validator = resumable
@@ -175,7 +175,7 @@ def _transfer(partial: _Partial, url: str, progress: Progress, timeout: float) -
 
 
 def _open(request: Request, timeout: float) -> Any:
-    """Open the URL in a thread of its own: urllib's timeout does not cover name resolution."""
+    """Open the URL in a separate thread: urllib's timeout does not cover name resolution."""
     answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def connect() -> None:
@@ -196,7 +196,7 @@ def _open(request: Request, timeout: float) -> Any:
 
 
 def _chunks(response: IO[bytes], url: str) -> Iterator[bytes]:
-    """Yield the body; a failure while reading is the network's, not the disk's."""
+    """Yield the body; errors while reading are network errors, not disk errors."""
     while True:
         try:
             chunk = response.read(CHUNK)
@@ -226,7 +226,7 @@ def _append(
 
 
 def _validator(headers: Mapping[str, str]) -> str | None:
-    """Return what If-Range may carry: a strong ETag, else the date (RFC 9110, 13.1.5)."""
+    """Return the validator for If-Range: a strong ETag, else the date (RFC 9110, 13.1.5)."""
     etag = headers.get("ETag")
     return etag if etag and not etag.startswith("W/") else headers.get("Last-Modified")
 
@@ -253,7 +253,7 @@ def _failed(url: str, reason: str) -> DownloadFailed:
 
 
 def _publish(partial: _Partial, target: Path, edition: Edition, url: str) -> None:
-    """Move the finished download to its name in one step, or delete it where it is damaged."""
+    """Rename the finished download atomically, or delete it if it is damaged."""
     fault = _fault(partial.path, edition)
     if fault is not None:
         partial.discard()
@@ -266,7 +266,7 @@ def _publish(partial: _Partial, target: Path, edition: Edition, url: str) -> Non
 
 
 def _fault(path: Path, edition: Edition) -> str | None:
-    """Return what is wrong with the file, or None."""
+    """Return why the file is damaged, or None."""
     if edition.md5 is None:
         return _zip_fault(path)
     with path.open("rb") as file:

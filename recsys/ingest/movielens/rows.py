@@ -1,4 +1,4 @@
-"""What a row of each kind of table holds: columns of text to values."""
+"""Parse rows of the MovieLens tables into typed values."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from recsys.ingest.movielens.tables import Link, Tag, TagName
 from recsys.ingest.movielens.titles import split_title
 from recsys.ingest.reading.numbers import (
     BadField,
-    TimeColumn,
+    TimeField,
     parse_id,
     parse_integer,
     shown,
 )
 
 LONGEST_KEY = 2000
-"""Bytes of a tag or genre; a longer one does not fit into an index of PostgreSQL."""
+"""Bytes of a tag or genre; a B-tree entry of PostgreSQL holds at most about 2,700."""
 
 Fields = Sequence[str]
 
@@ -77,7 +77,7 @@ _OLDEST = 150
 
 
 def movie_from(movie_id: int, original: str, genres: Sequence[str], year: int | None) -> Movie:
-    """Return a movie; the year given counts before that of the title."""
+    """Return a movie; `year` takes precedence over the year in the title."""
     original = original.strip()
     title, title_year = split_title(original)
     if not title:
@@ -90,7 +90,7 @@ def movie_from(movie_id: int, original: str, genres: Sequence[str], year: int | 
 
 
 def movie_100k(genres: Sequence[str]) -> Callable[[Fields], Movie]:
-    """Return the reader of `u.item`, whose last columns are flags for these genres."""
+    """Return a parser of `u.item`, whose last columns are flags for these genres."""
 
     def parse(fields: Fields) -> Movie:
         flags = fields[5:]
@@ -106,7 +106,7 @@ def movie_100k(genres: Sequence[str]) -> Callable[[Fields], Movie]:
 
 
 def _release_year(date: str) -> int | None:
-    """Return the year of `01-Jan-1995`, the column being empty for some."""
+    """Return the year of a date such as `01-Jan-1995`; the column may be empty."""
     year = date.strip()[-4:]
     if not (year.isascii() and year.isdecimal() and len(year) == 4):
         return None
@@ -114,13 +114,13 @@ def _release_year(date: str) -> int | None:
 
 
 def movie_piped(fields: Fields) -> Movie:
-    """Read id, title and genres between bars, as ml-1m and all later editions have them."""
+    """Parse id, title and genres separated by bars (ml-1m and later editions)."""
     return movie_from(parse_id(fields[0], "movie id"), fields[1], fields[2].split("|"), None)
 
 
 @dataclass(frozen=True, slots=True)
 class MovieColumns:
-    """Where a movies file of no fixed form has what."""
+    """Parse rows of a movies file by the positions of its columns."""
 
     movie_id: int
     title: int
@@ -138,7 +138,7 @@ class MovieColumns:
 
 
 def link(fields: Fields) -> Link:
-    """Read movieId, imdbId and tmdbId, of which the last two may be empty."""
+    """Parse movieId, imdbId and tmdbId; the last two may be empty."""
     imdb, tmdb = fields[1].strip().removeprefix("tt"), fields[2].strip()
     return (
         parse_id(fields[0], "movie id"),
@@ -148,7 +148,7 @@ def link(fields: Fields) -> Link:
 
 
 def user_100k(fields: Fields) -> User:
-    """Read id, age, gender, occupation and zip code."""
+    """Parse id, age, gender, occupation and zip code."""
     age = parse_integer(fields[1], "age")
     if not 0 <= age <= _OLDEST:
         raise BadField(f"age {age} is outside 0 to {_OLDEST}")
@@ -157,7 +157,7 @@ def user_100k(fields: Fields) -> User:
 
 
 def user_1m(fields: Fields) -> User:
-    """Read id, gender, age group, occupation code and zip code."""
+    """Parse id, gender, age group, occupation code and zip code."""
     user_id = parse_id(fields[0], "user id")
     age = parse_integer(fields[2], "age")
     if age not in AGES_1M:
@@ -179,8 +179,8 @@ def _text(text: str) -> str | None:
     return text.strip() or None
 
 
-def tag(known: Container[int], times: TimeColumn) -> Callable[[Fields], Tag]:
-    """Return the reader of user, movie, tag and time."""
+def tag(known: Container[int], times: TimeField) -> Callable[[Fields], Tag]:
+    """Return a parser of user, movie, tag and time."""
 
     def parse(fields: Fields) -> Tag:
         user_id, movie_id = parse_id(fields[0], "user id"), parse_id(fields[1], "movie id")
@@ -197,7 +197,7 @@ def tag(known: Container[int], times: TimeColumn) -> Callable[[Fields], Tag]:
 
 
 def tag_name(fields: Fields) -> TagName:
-    """Read tagId and tag."""
+    """Parse tagId and tag."""
     tag_id, name = parse_id(fields[0], "tag id"), fields[1].strip()
     if not name:
         raise BadField("tag is empty")

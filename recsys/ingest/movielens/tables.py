@@ -1,4 +1,4 @@
-"""The small tables beside the ratings: movies, links, users, tags, names of genome tags."""
+"""Read the small tables: movies, links, users, tags and names of genome tags."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recsys.ingest.reading.sources import Entry
 
 T = TypeVar("T")
 Link = tuple[int, int | None, int | None]
-"""Movie, the number behind `tt` at IMDb, TMDB's number."""
+"""Movie id, IMDb id (the number after `tt`), TMDB id."""
 Tag = tuple[int, int, str, int]
 """User, movie, tag, unix seconds."""
 TagName = tuple[int, str]
@@ -24,7 +24,7 @@ TagName = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Table(Generic[T]):
-    """A file of which `parse` makes one value a row, or raises `BadField`."""
+    """A file and its row parser, which returns one value or raises `BadField`."""
 
     entry: Entry
     grammar: Grammar
@@ -33,17 +33,17 @@ class Table(Generic[T]):
 
 
 def read_movies(intake: Intake, table: Table[Movie]) -> dict[int, Movie]:
-    """Return the movies by id; of two that share an id the first counts."""
+    """Return the movies by id; the first of two with the same id counts."""
     return _first_of_each(intake, table, lambda movie: movie.movie_id, "movie")
 
 
 def read_users(intake: Intake, table: Table[User]) -> dict[int, User]:
-    """Return the users by id; of two that share an id the first counts."""
+    """Return the users by id; the first of two with the same id counts."""
     return _first_of_each(intake, table, lambda user: user.user_id, "user")
 
 
 def read_tag_names(intake: Intake, table: Table[TagName]) -> dict[int, str]:
-    """Return the genome's tags by id; of two that share an id the first counts."""
+    """Return the genome tags by id; the first of two with the same id counts."""
     named = _first_of_each(intake, table, lambda row: row[0], "tag")
     return {tag_id: name for tag_id, name in named.values()}
 
@@ -51,15 +51,15 @@ def read_tag_names(intake: Intake, table: Table[TagName]) -> dict[int, str]:
 def with_links(
     intake: Intake, table: Table[Link], movies: dict[int, Movie], known: Int32
 ) -> dict[int, Movie]:
-    """Return the movies with the ids of the links file; a link to no movie is rejected.
+    """Return the movies with the ids of the links file; links of unknown movies are rejected.
 
-    Links of movies that are known already, but not among `movies`, have nowhere to go.
+    Links of `known` movies that are not in `movies` are ignored.
     """
-    strangers = frozenset(known.tolist()) - movies.keys()
+    only_known = frozenset(known.tolist()) - movies.keys()
 
     def parse(fields: Sequence[str]) -> Link:
         link = table.parse(fields)
-        if link[0] not in movies and link[0] not in strangers:
+        if link[0] not in movies and link[0] not in only_known:
             raise BadField(f"movie {link[0]} is unknown")
         return link
 
@@ -74,7 +74,7 @@ def with_links(
 
 
 def read_tags(intake: Intake, table: Table[Tag]) -> Tags:
-    """Return the tags as columns, in the order of the file; rows that are the same become one."""
+    """Return the tags as columns in the order of the file; equal rows are merged."""
     tags: dict[Tag, None] = {}
     for _, tag in _rows(intake, table):
         tags.setdefault(tag)

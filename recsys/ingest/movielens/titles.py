@@ -1,4 +1,4 @@
-"""MovieLens titles: the article back in front, the year split off."""
+"""Split the year off MovieLens titles and move the article to the front."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _GROUPS_AT_END = re.compile(r"(?:\s*\([^()]*\))*\s*$")
 
 
 def split_title(original: str) -> tuple[str, int | None]:
-    """Return the title as one says it, and its year.
+    """Return the title in natural word order, and its year.
 
     `City of Lost Children, The (Cité des enfants perdus, La) (1995)` gives
-    `The City of Lost Children (La Cité des enfants perdus)` and 1995. Of a range of years the
-    first counts. What is not an article at the end of a name stays where it is.
+    `The City of Lost Children (La Cité des enfants perdus)` and 1995. The first
+    year of a range counts. Only known articles are moved.
     """
     title = " ".join(original.split())
     year = _YEAR.search(title)

@@ -1,9 +1,8 @@
-"""Blocks of lines to numeric columns: fast where lines are plain, careful where they are not.
+"""Parse blocks of lines into numeric columns.
 
-Three steps, each for what the one before left over, all three agreeing on what is a good row:
-lines of nothing but digits and the right separators go through the C parser together; others
-are matched against one pattern; what does not match is taken apart by `records`, which gives
-every bad row its reason.
+Three parsers accept the same rows and differ in speed. Lines of digits and the expected separators
+go to the C parser of pandas as one block. Other lines are matched against one regular expression.
+Lines that do not match go to `records`, which gives a reason for every rejected row.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import pandas as pd
 
 from recsys.domain import Int32, Int64
 from recsys.ingest.reading.intake import Block, Intake
-from recsys.ingest.reading.numbers import Array, BadField, Column
+from recsys.ingest.reading.numbers import Array, BadField, NumericField
 from recsys.ingest.reading.records import Grammar, Record, read_record
 from recsys.ingest.reading.sources import Entry
 
@@ -28,17 +27,17 @@ _NUMERIC = b"0123456789-"
 
 @dataclass(frozen=True, slots=True)
 class NumericFile:
-    """A file of numeric columns; columns of the grammar that are not named are passed over."""
+    """A file with numeric fields; columns without a field are skipped."""
 
     entry: Entry
     grammar: Grammar
     header: bool
-    columns: tuple[Column, ...]
+    columns: tuple[NumericField, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """The good rows of a file: one array a column, and the line each row began on."""
+class NumericTable:
+    """The valid rows of a file: one array per field, and the first line of each row."""
 
     columns: tuple[Array, ...]
     lines: Int32
@@ -48,16 +47,16 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sifted:
-    """Rows of one block: columns and positions of those read in bulk, and the rest."""
+class _ParsedBlock:
+    """NumericTable of one block: columns and positions of those read in bulk, and the rest."""
 
     columns: list[Array]
     indices: Int64
     odd: list[Record] = field(default_factory=list)
 
 
-def read_numeric(intake: Intake, file: NumericFile) -> Rows:
-    """Read and check the whole file; bad rows go to `intake.rejected`."""
+def read_numeric(intake: Intake, file: NumericFile) -> NumericTable:
+    """Read and validate the whole file; invalid rows go to `intake.rejected`."""
     parser = _BlockParser(file)
     parts: list[list[Array]] = [[] for _ in range(len(file.columns) + 1)]
     grammar = file.grammar
@@ -67,11 +66,11 @@ def read_numeric(intake: Intake, file: NumericFile) -> Rows:
             part.append(array)
     kinds = [column.final for column in file.columns] + ["int32"]
     joined = [_join(part, kind) for part, kind in zip(parts, kinds, strict=True)]
-    return Rows(tuple(joined[:-1]), joined[-1])
+    return NumericTable(tuple(joined[:-1]), joined[-1])
 
 
 def _join(parts: list[Array], kind: str) -> Array:
-    """Concatenate, letting go of the parts: of all columns only one is ever held twice."""
+    """Concatenate and free the parts, so that at most one column is in memory twice."""
     whole = np.concatenate([np.empty(0, kind), *parts])
     parts.clear()
     return whole
@@ -81,35 +80,35 @@ class _BlockParser:
     def __init__(self, file: NumericFile) -> None:
         self.entry, self.grammar, self.columns = file.entry, file.grammar, file.columns
         self.in_order = sorted(file.columns, key=lambda column: column.position)
-        # pandas wants one character; a tab takes the place of `::` where no tab is about.
+        # The C parser of pandas needs one character: `::` becomes a tab in blocks without tabs.
         self.separator = file.grammar.separator.encode()
         self.single = b"\t" if len(self.separator) > 1 else self.separator
         self.good_line = self.single * (self.grammar.columns - 1) + b"\n"
         self.line, self.groups = _line_pattern(file)
 
     def read(self, block: Block, intake: Intake) -> list[Array]:
-        """Return the columns and the line numbers of the good rows of a block."""
-        sifted = self._sift(block.data)
-        intake.rows_read += len(sifted.indices) + len(sifted.odd)
-        pairs = list(zip(self.columns, sifted.columns, strict=True))
+        """Return the fields and the line numbers of the valid rows of a block."""
+        parsed = self._parse_block(block.data)
+        intake.rows_read += len(parsed.indices) + len(parsed.odd)
+        pairs = list(zip(self.columns, parsed.columns, strict=True))
         good = np.logical_and.reduce([column.good(values) for column, values in pairs])
-        odd = sifted.odd
+        odd = parsed.odd
         if not good.all():
             lines = block.data.split(b"\n")
-            bad = sifted.indices[~good].tolist()
+            bad = parsed.indices[~good].tolist()
             odd = odd + [read_record(lines, index, self.grammar) for index in bad]
-        numbers = (sifted.indices + block.first_line).astype(np.int32)
+        numbers = (parsed.indices + block.first_line).astype(np.int32)
         kept = [values.astype(column.final, copy=False) for column, values in pairs]
         rows = [values if good.all() else values[good] for values in (*kept, numbers)]
         return self._with_odd(rows, odd, block.first_line, intake) if odd else _in_order(rows)
 
-    def _sift(self, data: bytes) -> _Sifted:
-        """Read in bulk what can be, line by line what is left."""
+    def _parse_block(self, data: bytes) -> _ParsedBlock:
+        """Parse the plain lines in bulk and the others one by one."""
         plain = self._plain(data)
-        sifted = None if plain is None else self._read_plain(plain, data)
-        return sifted or self._read_lines(data.split(b"\n")[:-1])
+        parsed = None if plain is None else self._read_plain(plain, data)
+        return parsed or self._read_lines(data.split(b"\n")[:-1])
 
-    def _read_plain(self, plain: bytes, data: bytes) -> _Sifted | None:
+    def _read_plain(self, plain: bytes, data: bytes) -> _ParsedBlock | None:
         signature = self._signature(plain)
         if signature == self.good_line * plain.count(b"\n"):
             return self._read_grid(plain)
@@ -120,7 +119,7 @@ class _BlockParser:
         return self._read_around(plain, data.split(b"\n")[:-1], odd)
 
     def _plain(self, data: bytes) -> bytes | None:
-        """Return the block with one byte for the separator and none for quotes, where it can be."""
+        """Return the block with a one-byte separator and without quotes; None if it has neither."""
         if len(self.separator) > 1:
             return None if self.single in data else data.replace(self.separator, self.single)
         return self._unquoted(data) if self.grammar.quoted and b'"' in data else data
@@ -128,8 +127,8 @@ class _BlockParser:
     def _unquoted(self, data: bytes) -> bytes:
         """Return the block without quotes if each quoted field is a number and nothing else.
 
-        Every quote must touch a delimiter outside, and but for numbers the two of a field must
-        touch each other.
+        Every quote must touch a delimiter on its outer side. With the digits removed, the two
+        quotes of a field must touch each other or enclose a decimal point.
         """
         single = self.single
         touching = (single + b'"', b'"' + single, b'\n"', b'"\n')
@@ -140,7 +139,7 @@ class _BlockParser:
         return data.replace(b'"', b"")
 
     def _signature(self, data: bytes) -> bytes:
-        """Return all bytes that are no part of a number; a decimal point is, where it may be."""
+        """Return the bytes that are not part of a number; decimal points are where allowed."""
         left = data.translate(None, _NUMERIC)
         for column in self.columns:
             if column.decimal and b"." in left:
@@ -149,8 +148,8 @@ class _BlockParser:
                 left = left.replace(before + b"." + after, self.good_line)
         return left
 
-    def _read_grid(self, data: bytes) -> _Sifted | None:
-        """Read lines which all have the good signature; return None if a number is none."""
+    def _read_grid(self, data: bytes) -> _ParsedBlock | None:
+        """Parse lines that all have the expected signature; None if a number is malformed."""
         try:
             table = pd.read_csv(
                 io.BytesIO(data),
@@ -167,12 +166,12 @@ class _BlockParser:
         except (ValueError, OverflowError):
             return None
         columns = [column.adjust(table[column.position].to_numpy()) for column in self.columns]
-        return _Sifted(columns, np.arange(len(table), dtype=np.int64))
+        return _ParsedBlock(columns, np.arange(len(table), dtype=np.int64))
 
     def _read_around(
         self, plain: bytes, lines: Sequence[bytes], odd: Sequence[int]
-    ) -> _Sifted | None:
-        """Read the grid that is left without the odd lines, and those one by one."""
+    ) -> _ParsedBlock | None:
+        """Parse the odd lines one by one and the others as a grid."""
         smooth = np.delete(np.arange(len(lines)), odd)
         smooth_lines = plain.split(b"\n")
         grid = self._read_grid(b"\n".join([smooth_lines[index] for index in smooth.tolist()]))
@@ -185,14 +184,15 @@ class _BlockParser:
             for values, more in zip(grid.columns, rest.columns, strict=True)
         ]
         indices = np.concatenate([smooth, places[rest.indices]])
-        return _Sifted(columns, indices, [replace(r, index=odd[r.index]) for r in rest.odd])
+        return _ParsedBlock(columns, indices, [replace(r, index=odd[r.index]) for r in rest.odd])
 
-    def _read_lines(self, lines: Sequence[bytes]) -> _Sifted:
-        """Read all lines that match the pattern, and set the others apart."""
+    def _read_lines(self, lines: Sequence[bytes]) -> _ParsedBlock:
+        """Parse the lines that match the pattern and collect the others as records."""
         matched, indices, odd, index = [], [], [], 0
         fullmatch, groups, grammar = self.line.fullmatch, self.groups, self.grammar
         while index < len(lines):
             match = fullmatch(lines[index])
+            # The pattern works on bytes, so a text column may still be invalid in the encoding.
             if match and _decodes(lines[index], grammar.encoding):
                 matched.append(match.group(*groups))
                 indices.append(index)
@@ -204,12 +204,12 @@ class _BlockParser:
                 odd.append(record)
         texts = zip(*matched, strict=True) if matched else [()] * len(self.columns)
         columns = [column.convert(text) for column, text in zip(self.columns, texts, strict=True)]
-        return _Sifted(columns, np.array(indices, np.int64), odd)
+        return _ParsedBlock(columns, np.array(indices, np.int64), odd)
 
     def _with_odd(
         self, bulk: list[Array], odd: list[Record], first_line: int, intake: Intake
     ) -> list[Array]:
-        """Add the odd rows that turn out good, reject the others."""
+        """Parse the odd rows field by field; add the valid ones and reject the others."""
         good: list[tuple[float, ...]] = []
         for record in sorted(odd, key=lambda record: record.index):
             line = first_line + record.index
@@ -233,7 +233,7 @@ class _BlockParser:
 
 
 def _in_order(rows: list[Array]) -> list[Array]:
-    """Order the rows by the line they stand on, which is the last array."""
+    """Sort the rows by line number, the last array."""
     lines = rows[-1]
     if bool((lines[1:] > lines[:-1]).all()):
         return rows
@@ -249,7 +249,7 @@ def _decodes(data: bytes, encoding: str) -> bool:
 
 
 def _line_pattern(file: NumericFile) -> tuple[re.Pattern[bytes], Sequence[int]]:
-    """Compile what a good line looks like; return it with the group of each column."""
+    """Compile the pattern of a valid line; return it with the group of each field."""
     quoted, separator = file.grammar.quoted, re.escape(file.grammar.separator.encode())
     patterns = {column.position: column.pattern for column in file.columns}
     pieces, groups = [], {}
@@ -262,6 +262,7 @@ def _line_pattern(file: NumericFile) -> tuple[re.Pattern[bytes], Sequence[int]]:
         number = rb" *(" + patterns[position] + rb") *"
         if quoted:
             count += 1
+            # A conditional group: the closing quote is required only after an opening one.
             number = rb'(")?' + number + rb'(?(%d)")' % count
         count += 1
         groups[position] = count

@@ -1,4 +1,4 @@
-"""Files as newline-aligned blocks of bytes, and the account kept while they are read."""
+"""Read files as newline-aligned blocks and record files, row counts and rejected rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Block:
 
 @dataclass(slots=True)
 class Intake:
-    """What one reading leaves behind besides the data: files, counts, rejected rows."""
+    """The record of reading one data set: files, row count and rejected rows."""
 
     progress: Progress | None = None
     block_size: int = BLOCK
@@ -39,10 +39,10 @@ class Intake:
     rows_read: int = 0
 
     def blocks(self, entry: Entry, *, header: bool, multiline: bool = False) -> Iterator[Block]:
-        """Yield the file in blocks; once at its end, enter it among the files read.
+        """Yield the file in blocks and record it in `files` at its end.
 
-        `header` drops the first line that is not blank. With `multiline`, a block ends outside of
-        quoted fields wherever that is possible.
+        `header` drops the first line that is not blank. With `multiline`, a block ends outside
+        quoted fields if possible.
         """
         line = 1
         for data in _whole_lines(self._chunks(entry), entry.name, multiline):
@@ -68,12 +68,13 @@ class Intake:
         self.files.append(SourceFile(entry.name, done, digest.hexdigest()))
 
     def read_text(self, entry: Entry, encoding: str) -> str:
-        """Return the whole of a small file."""
+        """Return the text of a small file."""
         data = b"".join(block.data for block in self.blocks(entry, header=False))
         return data.decode(encoding, "replace")
 
     def reject(self, entry: Entry, line: int, raw: bytes, encoding: str, reason: str) -> None:
-        """Keep a row that cannot be loaded, in a form that any text column takes."""
+        """Record a rejected row; its text is escaped and shortened to fit a text column."""
+        # Decode a bounded prefix: a stray quote may have joined megabytes into one row.
         text = raw[: 4 * CONTENT].decode(encoding, "backslashreplace").replace("\0", "\\x00")
         self.rejected.append(RejectedRow(entry.name, line, text[:CONTENT], reason))
 
@@ -84,7 +85,7 @@ def _read(stream: IO[bytes], size: int, name: str) -> bytes:
 
 
 def _whole_lines(chunks: Iterator[bytes], name: str, multiline: bool) -> Iterator[bytes]:
-    """Cut the stream after newlines; CRLF becomes LF, a byte order mark goes, the end is ended."""
+    """Yield whole lines: without byte order mark, with LF for CRLF and a final newline."""
     rest, first = b"", True
     for chunk in chunks:
         data = rest + chunk
@@ -92,6 +93,7 @@ def _whole_lines(chunks: Iterator[bytes], name: str, multiline: bool) -> Iterato
             data, first = data.removeprefix(_BOM), False
         cut = _last_cut(data) if multiline else data.rfind(b"\n") + 1
         rest = data[cut:]
+        # Without this limit a binary file would be collected in memory as one line.
         if len(rest) > LONGEST_LINE:
             raise DataError(
                 f"{name} has a line of more than {LONGEST_LINE >> 20} MB",
@@ -104,10 +106,10 @@ def _whole_lines(chunks: Iterator[bytes], name: str, multiline: bool) -> Iterato
 
 
 def _last_cut(data: bytes) -> int:
-    """Return the end of the last line, or its beginning where it opens a quoted field.
+    """Return the end of the last line, or its start if it opens a quoted field.
 
-    An odd number of quotes says that a field is open, or that a stray quote came before: then
-    the last line that is odd by itself only counts if it looks like one that opens a field.
+    An odd number of quotes means an open field or an earlier stray quote. The last line with an
+    odd number of quotes decides: the field is open if that line looks like one that opens it.
     """
     last = end = data.rfind(b"\n") + 1
     if data.count(b'"', 0, last) % 2 == 0:

@@ -1,4 +1,9 @@
-"""Kinds of numeric columns: each says what it takes, for one text and for a whole array."""
+"""Parse and validate numeric fields: ids, ratings and times.
+
+Each kind of field has two readers that accept the same values. `parse` reads one text and raises
+`BadField` with the reason; `convert` and `good` read and check whole arrays. The array readers are
+fast and reject without a reason, so rejected rows are parsed once more by `parse`.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +23,9 @@ Array = NDArray[Any]
 
 MAX_ID = 2**31 - 1
 MILLISECONDS_FROM = 10**11
-"""As seconds this is the year 5138, as milliseconds 1973."""
+"""Larger timestamps are milliseconds: as seconds this is the year 5138, as milliseconds 1973."""
 
+# `[0-9]` and not `\d`: `int` and `float` also accept the digits of other scripts.
 _INTEGER = re.compile(r"-?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
@@ -28,19 +34,20 @@ _DATE = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?) ?(Z|UTC|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
+# Looser than `parse_moment`, which checks each match; the lengths bound the work per line.
 _MOMENT_BYTES = rb"(?:[0-9]{1,18}(?:\.[0-9]*)?|[0-9]{4}-[0-9]{2}-[0-9]{2}[ T0-9:.Z+-]{0,40})"
 
 
 class BadField(ValueError):
-    """The text of a column cannot be taken; the message is the plain reason."""
+    """A field is invalid; the message gives the reason."""
 
 
-class Column(Protocol):
-    """One numeric column of a file, `position` counted from 0.
+class NumericField(Protocol):
+    """One numeric field of a row; `position` is its column, from 0.
 
-    `parse` reads one text or says why not. For bulk, `dtype` is what the C parser is told,
-    `adjust` follows it; `convert` reads texts that `pattern` matches. `good` marks the values of
-    either that `parse` gives too. `final` is the type of what is kept.
+    `parse` reads one text and raises `BadField` if it is invalid. In bulk, the C parser reads the
+    column as `dtype` and `adjust` corrects its values; `convert` reads texts that match `pattern`.
+    `good` marks the values that `parse` accepts. Values are stored as `final`.
     """
 
     @property
@@ -59,8 +66,8 @@ class Column(Protocol):
     def good(self, values: Array) -> Array: ...
 
 
-class _Bulk:
-    """A column whose bulk values need no second look."""
+class _ExactField:
+    """A field whose bulk values need no correction."""
 
     __slots__ = ()
 
@@ -69,8 +76,8 @@ class _Bulk:
 
 
 @dataclass(frozen=True, slots=True)
-class IdColumn(_Bulk):
-    """Ids from 0 to 2^31-1, and only `known` ones (ascending) where those are given."""
+class IdField(_ExactField):
+    """Ids from 0 to 2^31-1; with `known` (ascending), only these ids."""
 
     position: int
     name: str
@@ -78,7 +85,7 @@ class IdColumn(_Bulk):
     decimal: bool = False
     dtype: str = "int64"
     final: str = "int32"
-    pattern: bytes = rb"[0-9]{1,18}"
+    pattern: bytes = rb"[0-9]{1,18}"  # 18 digits always fit into int64
 
     def parse(self, text: str) -> int:
         value = parse_id(text, f"{self.name} id")
@@ -97,8 +104,8 @@ class IdColumn(_Bulk):
 
 
 @dataclass(frozen=True, slots=True)
-class ValueColumn(_Bulk):
-    """Finite numbers, on the `scale` where there is one; its step 0 allows all between."""
+class ValueField(_ExactField):
+    """Finite numbers; with a `scale`, on its steps. Step 0 allows every value in its range."""
 
     position: int
     name: str
@@ -127,17 +134,17 @@ class ValueColumn(_Bulk):
             return np.isfinite(values)
         good = (values >= scale.minimum) & (values <= scale.maximum)
         if scale.step:
-            # A value that fails the range may be infinite: its step is not worth a warning.
+            # Values out of range may be infinite, and infinity divided by the step warns.
             steps = (np.where(good, values, scale.minimum) - scale.minimum) / scale.step
             good &= steps == np.floor(steps)
         return good
 
 
 @dataclass(frozen=True, slots=True)
-class TimeColumn:
-    """Moments from 1970 to `latest`, in unix seconds.
+class TimeField:
+    """Unix seconds from 1970 to `latest`.
 
-    A `flexible` column takes milliseconds, fractions, ISO 8601 and nothing at all as well.
+    A `flexible` field also accepts milliseconds, fractions, ISO 8601 and an empty text.
     """
 
     position: int
@@ -168,6 +175,7 @@ class TimeColumn:
     def adjust(self, values: Array) -> Array:
         if not self.flexible:
             return values
+        # The C parser reads plain integers only, so milliseconds still have to be scaled.
         return np.where(values >= MILLISECONDS_FROM, values // 1000, values)
 
     def good(self, values: Array) -> Array:
@@ -176,19 +184,20 @@ class TimeColumn:
 
 
 def contains(ids: Int32, value: int) -> bool:
-    """Tell whether the ascending `ids` hold the value."""
+    """Tell whether the ascending `ids` contain the value."""
     place = int(np.searchsorted(ids, value))
     return place < len(ids) and int(ids[place]) == value
 
 
 def parse_integer(text: str, name: str) -> int:
-    """Return a whole number in decimal digits, blanks around it allowed."""
+    """Parse a whole number; surrounding blanks are allowed."""
     digits = text.strip()
     if not digits:
         raise BadField(f"{name} is empty")
     if not _INTEGER.fullmatch(digits):
         raise BadField(f"{name} {shown(digits)} is not a whole number")
     magnitude = digits.lstrip("-").lstrip("0")
+    # Python refuses to convert more than 4,300 digits, with an error of its own.
     if len(magnitude) > 100:
         raise BadField(f"{name} {shown(digits)} has too many digits")
     value = int(magnitude or "0")
@@ -196,7 +205,7 @@ def parse_integer(text: str, name: str) -> int:
 
 
 def parse_id(text: str, name: str) -> int:
-    """Return an id from 0 to 2^31-1."""
+    """Parse an id from 0 to 2^31-1."""
     value = parse_integer(text, name)
     if value < 0:
         raise BadField(f"{name} {shown(text.strip(), '')} is negative")
@@ -206,7 +215,7 @@ def parse_id(text: str, name: str) -> int:
 
 
 def parse_number(text: str, name: str) -> float:
-    """Return a finite number."""
+    """Parse a finite number."""
     digits = text.strip()
     if not digits:
         raise BadField(f"{name} is empty")
@@ -214,14 +223,14 @@ def parse_number(text: str, name: str) -> float:
         raise BadField(f"{name} {shown(digits)} is not a finite number")
     if not _NUMBER.fullmatch(digits):
         raise BadField(f"{name} {shown(digits)} is not a number")
-    value = float(digits)
+    value = float(digits)  # 1e999 matches the pattern and becomes infinite
     if not math.isfinite(value):
         raise BadField(f"{name} {shown(digits)} is not a finite number")
     return value
 
 
 def parse_moment(text: str) -> int:
-    """Return unix seconds from seconds, milliseconds or ISO 8601 (UTC where it names no zone)."""
+    """Parse seconds, milliseconds or ISO 8601 (UTC without a zone) into unix seconds."""
     moment = text.strip()
     if date := _DATE.fullmatch(moment):
         return _date_seconds(date)
@@ -242,7 +251,7 @@ def _date_seconds(date: re.Match[str]) -> int:
 
 
 def _moment_or_bad(text: bytes) -> int:
-    """Return what `parse_moment` gives, and -1, which no column takes, where it gives nothing."""
+    """Return the result of `parse_moment`, or -1, which `good` rejects, for an invalid text."""
     try:
         return max(parse_moment(text.decode()), -1)
     except BadField:
@@ -250,7 +259,7 @@ def _moment_or_bad(text: bytes) -> int:
 
 
 def shown(text: str, quote: str = '"') -> str:
-    """Return the text short and printable, for a reason."""
+    """Quote a text in a message, shortened and with unprintable characters escaped."""
     kept = text if len(text) <= 40 else text[:40] + "…"
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in kept)
     return f"{quote}{safe}{quote}"

@@ -1,4 +1,4 @@
-"""Lines to columns, one line at a time: the careful way, which can say what is wrong."""
+"""Split lines into columns one record at a time, with the reason for every bad record."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _TALLEST = 1000
+"""Lines that one record may span; a stray quote must not make the search quadratic."""
 _OPEN = "a quoted field is not closed"
 
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """How a line of a file falls into columns.
+    """The column format of a file.
 
-    `quoted` means CSV quoting; with `multiline` a quoted field may hold line breaks.
+    `quoted` means CSV quoting; with `multiline` a quoted field may contain line breaks.
     """
 
     separator: str
@@ -26,9 +27,9 @@ class Grammar:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row: `fields` where it has the right columns, else `problem`.
+    """One row: its `fields`, or the `problem` if the number of columns is wrong.
 
-    `index` is its first line's position in the lines given, `height` the number of its lines.
+    `index` is the position of its first line, `height` the number of its lines.
     """
 
     index: int
@@ -43,7 +44,7 @@ class Record:
 
 
 def read_records(lines: Sequence[bytes], grammar: Grammar) -> Iterator[Record]:
-    """Yield every row that is not blank."""
+    """Yield the rows that are not blank."""
     index = 0
     while index < len(lines):
         record = read_record(lines, index, grammar)
@@ -65,7 +66,7 @@ def read_record(lines: Sequence[bytes], index: int, grammar: Grammar) -> Record:
 
 
 def _quoted(lines: Sequence[bytes], index: int, grammar: Grammar) -> Record:
-    """Read a row with quotes, over as many lines as it takes to close them."""
+    """Read a quoted row, up to the line that closes its last quote."""
     height = _height(lines, index) if grammar.multiline else 1
     raw = b"\n".join(lines[index : index + height])
     try:

@@ -1,4 +1,4 @@
-"""A folder, a zip or one file, as folders of files that can be opened and nothing more."""
+"""Open a folder, a zip or a single file as folders of readable entries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DEEPEST = 3
 @final
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file, wherever it lies."""
+    """One file, on disk or in a zip."""
 
     name: str
     size: int
@@ -42,7 +42,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """Files that lie side by side, by lower-case name; `depth` counts from the given path."""
+    """The files of one folder by lower-case name; `depth` counts from the given path."""
 
     name: str
     depth: int
@@ -51,7 +51,7 @@ class Folder:
 
 @contextmanager
 def readable(name: str) -> Iterator[None]:
-    """Turn whatever goes wrong while bytes are read into a `DataError` naming the file."""
+    """Turn any error while reading into a `DataError` that names the file."""
     try:
         yield
     except (
@@ -59,8 +59,8 @@ def readable(name: str) -> Iterator[None]:
         EOFError,
         zipfile.BadZipFile,
         zlib.error,
-        RuntimeError,
-        NotImplementedError,
+        RuntimeError,  # zipfile: the member is encrypted
+        NotImplementedError,  # zipfile: an unknown compression
     ) as exc:
         hint = "Check the permissions, or get the file again: it may be damaged or encrypted."
         raise DataError(f"{name} cannot be read: {exc}", hint=hint) from exc
@@ -105,7 +105,10 @@ def _walk(path: Path, name: str, depth: int) -> list[Folder]:
 
 
 def _members(archive: zipfile.ZipFile, name: str) -> list[Folder]:
-    """Group the members by folder. They are read as streams: no name of theirs becomes a path."""
+    """Group the members by folder.
+
+    Members are read as streams: a name such as `../x` never becomes a path on disk.
+    """
     folders: dict[PurePosixPath, dict[str, Entry]] = {}
     for info in archive.infolist():
         member = PurePosixPath(info.filename.replace("\\", "/"))

@@ -19,15 +19,15 @@ from recsys.ingest.tmdb.files import MetadataFile, metadata_files, row_reader
 
 
 def read_metadata(path: Path, *, progress: Progress | None = None) -> MetadataSet:
-    """Read movies_metadata.csv, keywords.csv and credits.csv, as many of them as are there.
+    """Read movies_metadata.csv, keywords.csv and credits.csv, those that are present.
 
     `path` is a folder, a zip with the files at any depth, or one of the files. `progress` is
     called for each file with the bytes read and its size.
 
-    Of several rows of one movie the one with the most votes counts, the first if there is a tie;
-    their keywords and credits are united. A row that cannot be used is rejected, never the load.
+    Of several rows of one movie, the row with the most votes counts, and the first of a tie;
+    their keywords and credits are merged. An invalid row is rejected and does not fail the load.
 
-    Raises `DataError` if nothing recognisable is there, a file cannot be read, or lacks columns.
+    Raises `DataError` if none of the files is found, cannot be read, or lacks columns.
     """
     collected = _Collected()
     with metadata_files(path) as files:
@@ -41,7 +41,7 @@ def _silent(done: int, total: int) -> None:
 
 
 class _Collected:
-    """What the rows have said so far."""
+    """The values collected from the rows read so far."""
 
     def __init__(self) -> None:
         self._movies: dict[int, MovieMetadata] = {}
@@ -116,7 +116,7 @@ def _votes(movie: MovieMetadata) -> int:
 
 
 def _cast_credits(tmdb_id: int, cast: list[fields.CastMember]) -> Iterator[Credit]:
-    """Give each person one credit, at the person's order or, where that is taken, after it."""
+    """Yield one credit per person, at the person's order or the next free position."""
     characters: dict[int, dict[str, None]] = {}
     orders: dict[int, int] = {}
     for member in sorted(cast, key=lambda member: member.order):

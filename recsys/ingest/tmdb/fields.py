@@ -1,4 +1,4 @@
-"""Turn the cells of The Movies Dataset into typed values."""
+"""Parse the cells of The Movies Dataset into typed values."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ _NO_OVERVIEW = frozenset(
 
 class CastMember(NamedTuple):
     order: int
-    """From 0, the billing as the file has it, not necessarily unique within a movie."""
+    """The billing in the file, from 0; not necessarily unique within a movie."""
     person: Person
     character: str | None
 
 
 def movie(row: Mapping[str, str]) -> MovieMetadata:
-    """Type one row of movies_metadata.csv; an optional cell that makes no sense gives None.
+    """Parse one row of movies_metadata.csv; invalid optional cells become None.
 
-    Raises `BadRow` without a usable id, or without both title and original title.
+    Raises `BadRow` if the id is invalid or if both titles are empty.
     """
     title = text(row["title"]) or text(row["original_title"])
     tmdb_id = movie_id(row["id"])
@@ -80,9 +80,9 @@ def movie(row: Mapping[str, str]) -> MovieMetadata:
 
 
 def keywords(row: Mapping[str, str]) -> tuple[int, dict[int, str]]:
-    """Type one row of keywords.csv: the movie, and its keywords by id.
+    """Parse one row of keywords.csv: the movie id and its keywords by id.
 
-    Raises `BadRow` without a usable id or list; a keyword of nothing but space is left out.
+    Raises `BadRow` if the id or the list is invalid; blank keywords are left out.
     """
     tmdb_id = movie_id(row["id"])
     found: dict[int, str] = {}
@@ -94,9 +94,9 @@ def keywords(row: Mapping[str, str]) -> tuple[int, dict[int, str]]:
 
 
 def credits_of(row: Mapping[str, str]) -> tuple[int, list[CastMember], list[Person]]:
-    """Type one row of credits.csv: the movie, its leading cast by order, its directors.
+    """Parse one row of credits.csv: the movie id, its leading cast by order, its directors.
 
-    Raises `BadRow` without a usable id or lists; people without a name are left out.
+    Raises `BadRow` if the id or a list is invalid; people without a name are left out.
     """
     tmdb_id = movie_id(row["id"])
     directors = [
@@ -120,7 +120,7 @@ def _leading_cast(found: list[dict[object, object]]) -> list[CastMember]:
 
 
 def entries(row: Mapping[str, str], column: str) -> list[dict[object, object]]:
-    """Read a cell that is a stringified list of dicts, or raise `BadRow`."""
+    """Parse a cell that holds a stringified list of dicts; raise `BadRow` for any other."""
     try:
         found = parse_literal(row[column])
     except ValueError as exc:
@@ -141,7 +141,7 @@ def entry_text(entry: Mapping[object, object], column: str, key: str) -> str | N
     found = entry.get(key)
     if not isinstance(found, str):
         return None
-    # An escape can say what the bytes of the file could not.
+    # An escape sequence can produce characters that are invalid in the bytes of the file.
     if not found.isascii() and any("\ud800" <= c <= "\udfff" for c in found):
         raise BadRow(f"{column}: half a character in {key}")
     if "\0" in found:
@@ -161,16 +161,16 @@ def text(cell: str) -> str | None:
 
 
 def whole(cell: str, most: int = _INT64) -> int | None:
-    """Read a count, also one that went through a float column and became `160.0`."""
+    """Parse a count; `160.0`, from a float column, is accepted."""
     match = _WHOLE.fullmatch(cell)
     found = int(match[1]) if match else None
     return found if found is not None and found <= most else None
 
 
 def number(cell: str, most: float = math.inf) -> float | None:
-    """Read a finite number in [0, most]."""
+    """Parse a finite number in [0, most]."""
     try:
-        found = float(cell.replace("_", "?"))  # 1_000 is for Python's eyes only
+        found = float(cell.replace("_", "?"))  # float() would accept 1_000
     except ValueError:
         return None
     return found if 0 <= found <= most and math.isfinite(found) else None
@@ -185,7 +185,7 @@ def imdb_id(cell: str) -> int | None:
 def iso_date(cell: str) -> str | None:
     cell = cell.strip()
     if len(cell) != 10 or cell[4] != "-" or cell[7] != "-":
-        return None  # `fromisoformat` also takes 19951030 and 1995-W44-1
+        return None  # fromisoformat() would accept 19951030 and 1995-W44-1
     try:
         return date.fromisoformat(cell).isoformat()
     except ValueError:
@@ -193,7 +193,7 @@ def iso_date(cell: str) -> str | None:
 
 
 def overview(cell: str) -> str | None:
-    """Read a summary; TMDB's words for having none would make strangers look alike."""
+    """Parse a summary; placeholders are dropped, as they would make unrelated movies similar."""
     found = text(cell)
     return None if found and found.rstrip(".").lower() in _NO_OVERVIEW else found
 
@@ -203,7 +203,7 @@ def poster_path(cell: str) -> str | None:
 
 
 def collection(cell: str) -> str | None:
-    """Read the name of the series a movie belongs to."""
+    """Parse the name of the series that the movie belongs to."""
     try:
         found = parse_literal(cell) if cell else None
         if isinstance(found, dict):

@@ -1,4 +1,4 @@
-"""Find the files of The Movies Dataset in a folder, a zip or alone, and read them row by row."""
+"""Find the files of The Movies Dataset in a folder or a zip and read them row by row."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _READ_FAILURES = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeErro
 
 
 class BadRow(Exception):
-    """A row that cannot be used; the message is the reason to reject it with."""
+    """An invalid row; the message is the reason for its rejection."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetadataFile:
-    """One of `FILE_NAMES`, found; `label` also says where."""
+    """One of `FILE_NAMES`; `label` includes its location."""
 
     name: str
     label: str
@@ -40,9 +40,10 @@ class MetadataFile:
 
 @contextmanager
 def metadata_files(path: Path) -> Iterator[list[MetadataFile]]:
-    """Find what is there of `FILE_NAMES`, in their order, open for as long as the context.
+    """Yield the files of `FILE_NAMES` that exist, in this order.
 
-    Nothing of a zip is ever unpacked to disk. Raises `DataError` if there is nothing.
+    A zip stays open inside the context and is never unpacked to disk. Raises `DataError` if no
+    file is found.
     """
     if not path.exists():
         raise DataError(f"{path} does not exist", hint=_HINT)
@@ -78,7 +79,7 @@ def _opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _in_zip(path: Path, archive: zipfile.ZipFile) -> list[MetadataFile]:
-    """Take the least deep member of each name, whatever folder it claims to be in."""
+    """Return the shallowest member with each name, in any folder of the zip."""
     found: dict[str, tuple[int, str, zipfile.ZipInfo]] = {}
     for member in archive.infolist():
         place = PurePosixPath(member.filename.replace("\\", "/"))
@@ -97,9 +98,9 @@ def _zipped(
 
 
 class RowReader:
-    """The rows of one CSV file, with the place and the text of the one being read.
+    """Read the rows of one CSV file; keep line and raw text of the current row for rejections.
 
-    A row is a dict from column to text; what a row is too short for is empty text.
+    A row is a dict from column to text; columns missing at the end of a row are empty.
     """
 
     def __init__(self, file: MetadataFile, columns: tuple[str, ...], stream: IO[bytes]) -> None:
@@ -117,11 +118,11 @@ class RowReader:
 
     @property
     def source(self) -> SourceFile:
-        """What was read, in bytes and checksum; whole once `read` is through."""
+        """Size and checksum of the bytes read so far; complete after `read`."""
         return SourceFile(self._file.name, self._bytes, self._digest.hexdigest())
 
     def read(self, take: Callable[[dict[str, str]], None], progress: Progress) -> None:
-        """Hand every row to `take`; one on which it raises `BadRow` is rejected."""
+        """Pass every row to `take`; reject the row if it raises `BadRow`."""
         while True:
             self._record.clear()
             try:
@@ -150,8 +151,8 @@ class RowReader:
         if "\0" in raw:
             raise BadRow("broken encoding: a NUL byte")
         missing = len(self._header) - len(record)
-        # A row broken off at a line end still says what it says. One that is short although it
-        # spans lines has an open quote that swallowed its successors.
+        # A short row on one line was truncated and is usable. A short row on several lines has an
+        # open quote that swallowed the rows after it.
         if missing < 0 or (missing > 0 and len(self._record) > 1):
             raise BadRow(f"{len(record)} fields where the header has {len(self._header)}")
         record += [""] * missing
@@ -218,7 +219,7 @@ def _long_fields() -> Iterator[None]:
 
 
 def _encodable(text: str) -> bool:
-    """Whether text is without lone surrogates, which neither UTF-8 nor PostgreSQL can hold."""
+    """Tell whether the text has no lone surrogates, which UTF-8 and PostgreSQL cannot store."""
     try:
         text.encode()
     except UnicodeEncodeError:

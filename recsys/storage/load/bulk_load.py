@@ -1,4 +1,4 @@
-"""Fill an empty table at the speed of COPY: keys and indexes come off before and on again after."""
+"""Fill an empty table by COPY without keys and indexes, and build them afterwards."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def fill(
     columns: Mapping[str, Column],
     progress: Progress | None = None,
 ) -> int:
-    """Fill an empty table and analyse it; whoever reads it meanwhile waits. Return the rows.
+    """Fill an empty table, analyze it and return the row count; readers wait until the commit.
 
-    The rows are frozen, so that index-only scans need no vacuum first. Triggers see none of them.
+    The rows are frozen, so index-only scans need no vacuum. Triggers do not fire.
     """
     constraints = introspection.constraints(connection, table)
     name, run = identifier(table), driver(connection).execute
@@ -37,6 +37,7 @@ def fill(
     with without_indexes(connection, table):
         for constraint in constraints:
             run(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(name, _quoted(constraint)))
+        # COPY FREEZE requires a table truncated in this transaction, even if it is empty.
         run(sql.SQL("TRUNCATE {}").format(name))
         rows = copy_arrays(connection, table, columns, freeze=True, progress=progress)
         for constraint in constraints:
@@ -57,9 +58,9 @@ def fill(
 
 @contextmanager
 def without_indexes(connection: sa.Connection, table: str) -> Iterator[None]:
-    """Take the indexes that are no constraint's off a table, and build them anew after.
+    """Drop the indexes of a table that belong to no constraint, and rebuild them afterwards.
 
-    Whoever reads the table waits until the transaction ends.
+    Readers of the table wait until the transaction ends.
     """
     indexes = introspection.indexes(connection, table)
     schema, run = sql.Identifier(table.split(".")[0]), driver(connection).execute

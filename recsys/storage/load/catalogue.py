@@ -1,7 +1,7 @@
-"""What ingest writes: movies, users, ratings, tags and the tag genome of one edition.
+"""Merge movies, users, ratings, tags and the tag genome of one edition into the store.
 
-Everything goes into a temporary table first and is merged from there, so that loading the same
-files again changes nothing; only ratings and genome scores of an empty database go straight in.
+Rows are copied into a temporary table and merged from there, so that loading the same files again
+changes nothing. Ratings and genome scores of an empty database are copied directly.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ WHERE g.relevance <> excluded.relevance
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a merge did with the rows it was given."""
+    """Row counts of a merge."""
 
     inserted: int = 0
     updated: int = 0
@@ -146,9 +146,9 @@ class Counts:
 
 
 def lock_for_ingest(connection: sa.Connection) -> None:
-    """Take the lock that one ingest holds until its transaction ends.
+    """Take the ingest lock until the transaction ends.
 
-    Raises StorageError while another ingest holds it.
+    Raises StorageError if another ingest holds it.
     """
     if not connection.scalar(ONE_INGEST_AT_A_TIME):
         raise StorageError(
@@ -157,30 +157,30 @@ def lock_for_ingest(connection: sa.Connection) -> None:
 
 
 def loaded_edition(connection: sa.Connection) -> str | None:
-    """Return the edition the database holds, None if it holds none."""
+    """Return the loaded edition, None if there is none."""
     edition: str | None = connection.scalar(sa.text(LOADED_EDITION))
     return edition
 
 
 def described_movie_ids(connection: sa.Connection) -> Int32:
-    """Return the movies that files have described, not those made up for a bare ratings file."""
+    """Return the movies from movies files, without those created from the ids of ratings."""
     found = connection.scalars(sa.text(DESCRIBED_MOVIES))
     return np.fromiter(found, np.int32)
 
 
 def genre_ids(connection: sa.Connection) -> dict[str, int]:
-    """Return the number of each genre by its name."""
+    """Return the genre ids by name."""
     rows = connection.execute(sa.text("SELECT name, genre_id FROM recsys_store.genres"))
     return {name: genre_id for name, genre_id in rows}
 
 
 def merge_movies(connection: sa.Connection, movies: Sequence[Movie]) -> Counts:
-    """Add and correct movies with their genres and links; others stay as they are."""
+    """Insert and update movies with their genres and links; other movies do not change."""
     with _staged(connection, "staged_movies", MOVIES):
         columns = ("movie_id", "title", "original_title", "year", "imdb_id", "tmdb_id")
         rows = ([getattr(movie, column) for column in columns] for movie in movies)
         copy_rows(connection, "staged_movies", columns, rows)
-        # What search reads is built in a third of the time it takes to grow.
+        # Building the search index once takes a third of the time of extending it row by row.
         first = bulk_load.is_empty(connection, MOVIES)
         with bulk_load.without_indexes(connection, MOVIES) if first else nullcontext():
             counts = _upsert(connection, MERGE_MOVIES, len(movies))
@@ -190,7 +190,7 @@ def merge_movies(connection: sa.Connection, movies: Sequence[Movie]) -> Counts:
 
 
 def merge_users(connection: sa.Connection, ids: Int32, described: Sequence[User]) -> Counts:
-    """Add users by id and fill in what is known of some of them."""
+    """Insert users by id and update the attributes of those described."""
     with _staged(connection, "staged_users", "recsys_store.users"):
         columns = ("user_id", "age", "gender", "occupation", "zip_code")
         rows = ([getattr(user, column) for column in columns] for user in described)
@@ -206,7 +206,7 @@ def merge_users(connection: sa.Connection, ids: Int32, described: Sequence[User]
 def merge_ratings(
     connection: sa.Connection, ratings: Ratings, progress: Progress | None = None
 ) -> Counts:
-    """Add ratings and correct those that are here, except where the one here is newer."""
+    """Insert and update ratings; a stored rating that is newer stays."""
     columns: dict[str, Column] = {
         "user_id": ratings.user_ids,
         "movie_id": ratings.movie_ids,
@@ -219,6 +219,7 @@ def merge_ratings(
         return Counts(inserted=rows)
     with _staged(connection, "staged_ratings", "recsys_store.ratings"):
         copy_arrays(connection, "staged_ratings", columns, progress=progress)
+        # Autovacuum never analyzes temporary tables, and the joins need statistics.
         connection.execute(sa.text("ANALYZE staged_ratings"))
         updated = connection.execute(sa.text(UPDATE_RATINGS)).rowcount
         inserted = connection.execute(sa.text(INSERT_RATINGS)).rowcount
@@ -227,7 +228,7 @@ def merge_ratings(
 
 
 def merge_tags(connection: sa.Connection, tags: Tags) -> Counts:
-    """Add tags; a tag that a user gave a movie twice is kept once, with its first time."""
+    """Insert tags; of equal tags by one user on one movie, the earliest is kept."""
     connection.execute(sa.text(STAGED_TAGS))
     times = (None if at == NO_TIME else at for at in tags.tagged_at.tolist())
     rows = zip(tags.user_ids.tolist(), tags.movie_ids.tolist(), tags.tags, times, strict=True)
@@ -239,7 +240,7 @@ def merge_tags(connection: sa.Connection, tags: Tags) -> Counts:
 
 
 def merge_genome(connection: sa.Connection, genome: Genome) -> Counts:
-    """Add and correct the tags and scores of the tag genome."""
+    """Insert and update the tags and scores of the tag genome."""
     with _staged(connection, "staged_genome_tags", "recsys_store.genome_tags"):
         names = zip(genome.tag_ids.tolist(), genome.names, strict=True)
         copy_rows(connection, "staged_genome_tags", ("tag_id", "tag"), names)
@@ -258,7 +259,7 @@ def merge_genome(connection: sa.Connection, genome: Genome) -> Counts:
 
 
 def _merge_genres(connection: sa.Connection, movies: Sequence[Movie]) -> None:
-    """Make the genres of these movies exactly what the files say."""
+    """Replace the genres of these movies."""
     pairs = ((movie.movie_id, genre) for movie in movies for genre in movie.genres)
     connection.execute(
         sa.text(

@@ -1,7 +1,8 @@
-"""Bulk data in, by binary COPY: whole numpy columns at a time, never row by row.
+"""Write numpy columns by binary COPY, in blocks of rows instead of row by row.
 
-The format is that of https://www.postgresql.org/docs/current/sql-copy.html: a header, for each row
-the number of fields and for each field its length and its bytes in network order, a trailer.
+The format is described in https://www.postgresql.org/docs/current/sql-copy.html: a header, then for
+each row the number of fields and for each field its length and its bytes in network order, then a
+trailer. Rows of fixed-length fields share one layout: a block of rows is a structured array.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from recsys.domain import NO_TIME, Progress
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 CHUNK_ROWS = 1 << 18
+"""Rows encoded at a time: memory for the encoded copy stays at some 10 MB."""
 FLOAT4_OID = 700
-POSTGRES_EPOCH_S = 946_684_800
+POSTGRES_EPOCH_S = 946_684_800  # timestamptz counts microseconds from 2000-01-01
 
 
 class Timestamps:
-    """A column of unix seconds to be written as `timestamptz`; `NO_TIME` becomes NULL."""
+    """A column of unix seconds, written as `timestamptz`; `NO_TIME` becomes NULL."""
 
     def __init__(self, seconds: NDArray[np.int64]) -> None:
         self.seconds = seconds
@@ -35,7 +37,7 @@ Column = NDArray[Any] | Timestamps
 
 
 def driver(connection: sa.Connection) -> psycopg.Connection[Any]:
-    """Return the psycopg connection under a SQLAlchemy one."""
+    """Return the psycopg connection of a SQLAlchemy connection."""
     raw = connection.connection.driver_connection
     assert isinstance(raw, psycopg.Connection)
     return raw
@@ -50,11 +52,11 @@ def copy_arrays(
     progress: Progress | None = None,
     chunk_rows: int = CHUNK_ROWS,
 ) -> int:
-    """Append columns of one length to `schema.table` or to a temporary table; return the rows.
+    """Append columns of one length to `schema.table` or a temporary table; return the row count.
 
-    Columns are int16, int32, int64, float32 or float64, as the table's are; a float32 matrix
-    (rows x f) becomes a `real[]` column. `freeze` needs a table made or emptied in this
-    transaction; its rows are then visible to index-only scans from the start.
+    The dtypes (int16, int32, int64, float32, float64) must match the table; a float32 matrix
+    (rows x f) becomes a `real[]` column. `freeze` requires a table created or truncated in this
+    transaction; index-only scans then need no vacuum.
     """
     rows = len(_first(columns))
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary{})").format(
@@ -77,7 +79,7 @@ def copy_arrays(
 def copy_rows(
     connection: sa.Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> None:
-    """Append rows of mixed types, text among them."""
+    """Append rows of any types, including text."""
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
@@ -91,7 +93,10 @@ def identifier(table: str) -> sql.Identifier:
 
 
 def encode(columns: Sequence[Column]) -> Iterable[bytes]:
-    """Yield the rows in binary; those with an unknown time come last, as they are shorter."""
+    """Yield the rows in binary; rows without a time come last.
+
+    A NULL has no bytes, so these rows have a layout of their own and need a second array.
+    """
     missing = _missing(columns)
     if missing is None or not missing.any():
         yield _encode(columns, null_times=False)
@@ -112,7 +117,7 @@ def _encode(columns: Sequence[Column], *, null_times: bool) -> bytes:
     block["fields"] = len(columns)
     for position, column in enumerate(columns):
         if null_times and isinstance(column, Timestamps):
-            block[f"length{position}"] = -1
+            block[f"length{position}"] = -1  # NULL
             continue
         value = block[f"value{position}"]
         block[f"length{position}"] = value.dtype.itemsize
@@ -125,6 +130,7 @@ def _wire_type(column: Column) -> np.dtype[Any]:
         return np.dtype(">i8")
     if column.ndim == 1:
         return column.dtype.newbyteorder(">")
+    # The binary form of a one-dimensional array: header, then length and value of each element.
     element = np.dtype([("length", ">i4"), ("value", ">f4")])
     header = [(name, ">i4") for name in ("dimensions", "nulls", "oid", "size", "from")]
     return np.dtype([*header, ("elements", element, (column.shape[1],))])
@@ -144,7 +150,7 @@ def _fill(value: NDArray[Any], column: Column) -> None:
 
 def _missing(columns: Sequence[Column]) -> NDArray[np.bool_] | None:
     times = [column.seconds for column in columns if isinstance(column, Timestamps)]
-    assert len(times) < 2, "one nullable column is all that was needed so far"
+    assert len(times) < 2, "at most one column of times is supported"
     return times[0] == NO_TIME if times else None
 
 

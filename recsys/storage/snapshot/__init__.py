@@ -1,1 +1,1 @@
-"""Reads for training: matrices and features of one state of the database."""
+"""Read matrices and features for training from one snapshot of the database."""

@@ -1,4 +1,4 @@
-"""What the database tells of movies and people beside ratings and genres, by position."""
+"""Read features of movies and users (years, texts, votes, attributes) by position."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from scipy.sparse import csr_matrix
 from recsys.domain import IdMap, Int32, Votes
 
 YEARS = "SELECT coalesce(year, 0) FROM recsys_store.movies ORDER BY movie_id"
-# Every subquery walks along a key. What is known of a movie comes in the order of its weight for
-# a reader: the title, then what the film itself says, then what people say of it. Neighbouring
-# words are terms to a model, so their order must not depend on the server's locale.
+# Every subquery scans along a key. Adjacent words form terms of the text models, so the order of
+# keywords and tags must not depend on the locale of the server: hence COLLATE "C".
 TEXTS = """
 SELECT m.movie_id, concat_ws(E'\\n',
     m.title,
@@ -55,16 +54,16 @@ SELECT user_id, 'occupation ' || occupation FROM recsys_store.users WHERE occupa
 
 
 def years(connection: sa.Connection, movies: IdMap) -> Int32:
-    """Return the year of release of each movie; 0 where unknown."""
+    """Return the release year of each movie; 0 if unknown."""
     found = np.array(connection.scalars(sa.text(YEARS)).all(), np.int32)
     assert len(found) == len(movies)
     return found
 
 
 def texts(connection: sa.Connection, movies: IdMap, *, tags: bool = True) -> tuple[str, ...]:
-    """Return what is written about each movie, a line for each thing.
+    """Return one text per movie, one line per item.
 
-    Title, tagline, overview, keywords, people's tags, the directors and the five leading actors.
+    Title, tagline, overview, keywords, users' tags, directors and the five leading actors.
     """
     rows = connection.execute(sa.text(TEXTS), {"tags": tags}).all()
     assert [row[0] for row in rows] == movies.ids.tolist()
@@ -72,7 +71,7 @@ def texts(connection: sa.Connection, movies: IdMap, *, tags: bool = True) -> tup
 
 
 def votes(connection: sa.Connection, movies: IdMap) -> Votes:
-    """Return TMDB's votes on each movie; mean NaN where nothing is known."""
+    """Return the TMDB votes of each movie; the mean is NaN if there are none."""
     rows = connection.execute(sa.text(VOTES)).all()
     assert len(rows) == len(movies)
     counts = np.array([count for count, _ in rows], np.int64)
@@ -81,7 +80,7 @@ def votes(connection: sa.Connection, movies: IdMap) -> Votes:
 
 
 def attributes(connection: sa.Connection, users: IdMap) -> csr_matrix:
-    """Return users x attributes, 1 where a user has one: age by decades, gender, occupation."""
+    """Return users x attributes, binary: age by decade, gender, occupation."""
     rows = connection.execute(sa.text(ATTRIBUTES)).all()
     names = sorted({name for _, name in rows})
     column = {name: position for position, name in enumerate(names)}

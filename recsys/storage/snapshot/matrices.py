@@ -1,7 +1,7 @@
-"""The snapshot a refresh learns from: all ratings as one CSR matrix, read by binary COPY.
+"""Read the training snapshot: all ratings as one CSR matrix, by binary COPY.
 
-PostgreSQL groups the ratings by user along the primary key; each message of the COPY then holds
-one user's movies and ratings as two arrays, and numpy takes them over without touching a number.
+PostgreSQL groups the ratings by user along the primary key. Each COPY message holds the movies and
+ratings of one user as two arrays, which numpy reads without a Python loop over their elements.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from recsys.errors import DataError
 from recsys.storage.load.copy import HEADER, TRAILER, driver
 from recsys.storage.snapshot import item_features
 
-# Before the first query, which takes the snapshot: rows that an ingest froze are visible to every
-# snapshot, those it wrote beside them only to later ones.
+# This must precede the first query, which takes the snapshot. Rows frozen by an ingest are visible
+# to every snapshot, the other rows of that ingest only to later ones: without the lock a snapshot
+# could see half of an ingest.
 WAIT_FOR_INGEST = """
 LOCK TABLE recsys_store.movies, recsys_store.genres, recsys_store.movie_genres,
     recsys_store.users, recsys_store.ratings, recsys_store.tags IN ACCESS SHARE MODE
@@ -43,7 +44,7 @@ COPY (
     ORDER BY user_id
 ) TO STDOUT (FORMAT binary)
 """
-# A time as float8, so that an unknown one is NaN and every array is free of NULLs.
+# As float8 an unknown time is NaN, so arrays contain no NULL and have a fixed layout.
 PLAIN_TIMES = ", COALESCE(date_part('epoch', rated_at), 'NaN') AS at"
 GENRES = """
 SELECT mg.movie_id, g.name
@@ -57,20 +58,21 @@ SELECT min(rating_min), max(rating_max) FROM recsys_store.ingests WHERE ingest_i
 )
 """
 DIRECT_TABLE_LIMIT = 1 << 24
+"""Largest id for which positions come from a lookup table (64 MB) instead of a search."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One state of the database: what models learn from and which ids the positions stand for."""
+    """Training data from one state of the database, and the ids of its positions."""
 
     users: IdMap
     movies: IdMap
     interactions: Interactions
     ratings_hashes: Int64
-    """Of each user's ratings, by which a later change of them is known; 0 without any."""
+    """Hash of each user's ratings, to detect later changes; 0 without ratings."""
     taken_at: datetime
     checksum: str
-    """sha256 over ids and all that was read."""
+    """sha256 over the ids and all data read."""
 
 
 def read_snapshot(
@@ -79,11 +81,10 @@ def read_snapshot(
     *,
     progress: Progress | None = None,
 ) -> Snapshot:
-    """Read everything models learn from; the connection's transaction gives the one state.
+    """Read the training data; the transaction of the connection must be a snapshot.
 
-    Ratings, genres and years are always read, the rest where `needs` names it: times, texts
-    (untagged_texts: without people's tags), votes, attributes. Raises DataError where there is no
-    rating.
+    Ratings, genres and years are always read; `needs` selects times, texts (untagged_texts: without
+    users' tags), votes and attributes. Raises DataError if there are no ratings.
     """
     connection.execute(sa.text(WAIT_FOR_INGEST))
     users, movies = _ids(connection, "users", "user_id"), _ids(connection, "movies", "movie_id")
@@ -116,7 +117,7 @@ def read_snapshot(
 
 
 def _ids(connection: sa.Connection, table: str, column: str) -> IdMap:
-    # In one row: 2 fields, their length, then 4-byte ids each behind their own length.
+    # A row is: int16 number of fields, int32 length of the id, int32 id.
     with driver(connection).cursor().copy(IDS.format(table=table, column=column)) as copy:
         raw = b"".join(bytes(part) for part in copy)
     row = np.dtype([("fields", ">i2"), ("length", ">i4"), ("id", ">i4")])
@@ -196,9 +197,9 @@ def _grouped_rows(parts: Any) -> Iterator[tuple[int, int, list[NDArray[Any]]]]:
         yield user_id, hashed, arrays
 
 
-def positions_of(ids: IdMap, values: Int32) -> Int32:
-    """Return the positions of ids that are all in the map."""
-    if not len(ids) or ids.ids[-1] > DIRECT_TABLE_LIMIT:
+def positions_of(ids: IdMap, values: Int32, table_limit: int = DIRECT_TABLE_LIMIT) -> Int32:
+    """Return the positions of ids, all of which must be in the map."""
+    if not len(ids) or ids.ids[-1] > table_limit:
         return np.searchsorted(ids.ids, values).astype(np.int32)
     table = np.zeros(int(ids.ids[-1]) + 1, np.int32)
     table[ids.ids] = np.arange(len(ids), dtype=np.int32)
@@ -226,7 +227,7 @@ def _texts(
 
 
 def _rating_range(connection: sa.Connection, ratings: csr_matrix) -> tuple[float, float]:
-    """Return the scale the edition promises, widened to the ratings there are."""
+    """Return the rating scale of the edition, widened to the stored ratings."""
     promised = connection.execute(sa.text(SCALE)).one()
     lows = [float(ratings.data.min()), *(low for low in promised[:1] if low is not None)]
     highs = [float(ratings.data.max()), *(high for high in promised[1:] if high is not None)]

@@ -1,8 +1,8 @@
-"""What each user's ratings hash to, kept in `rating_changes` by triggers on `ratings`.
+"""Maintain the hash of each user's ratings in `rating_changes`, which triggers on `ratings` fill.
 
-bit_xor over a user's rows is bit_xor of `recsys.rating_hash` over the ratings, so that one lookup
-tells whether a run has read them as they are. Rows are only added, whoever rates at the same time,
-and added up here now and then.
+bit_xor over the rows of a user equals bit_xor of `recsys.rating_hash` over the user's ratings, so
+one lookup tells whether a run has read the current ratings. Triggers only insert rows, so that
+concurrent writers never wait for each other; `compact` merges the rows later.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from recsys.domain import IdMap, Int64
 from recsys.storage.load.copy import copy_arrays
 
-SOME = 8
-"""Rows a user may have before they are added up."""
+MAX_ROWS_PER_USER = 8
+"""A user with more rows than this has them merged into one."""
 RECORD_ALL = """
 INSERT INTO recsys_store.rating_changes (user_id, ratings_count, ratings_hash)
 SELECT r.user_id, count(*), bit_xor(recsys.rating_hash(r.movie_id, r.rating))
@@ -27,9 +27,9 @@ SELECT user_id, sum(ratings_count), bit_xor(ratings_hash)
 FROM recsys_store.rating_changes
 GROUP BY user_id
 """
-ADD_UP = """
+COMPACT = """
 WITH many AS (
-    SELECT user_id FROM recsys_store.rating_changes GROUP BY user_id HAVING count(*) > :some
+    SELECT user_id FROM recsys_store.rating_changes GROUP BY user_id HAVING count(*) > :max_rows
 ), parts AS (
     DELETE FROM recsys_store.rating_changes AS c USING many AS m WHERE c.user_id = m.user_id
     RETURNING c.user_id, c.ratings_count, c.ratings_hash
@@ -40,18 +40,18 @@ SELECT user_id, sum(ratings_count), bit_xor(ratings_hash) FROM parts GROUP BY us
 
 
 def record_all(connection: sa.Connection) -> None:
-    """Record ratings that were loaded past the triggers into an empty table."""
+    """Record all ratings after a bulk load, during which the triggers were disabled."""
     connection.execute(sa.text("DELETE FROM recsys_store.rating_changes"))
     connection.execute(sa.text(RECORD_ALL))
     connection.execute(sa.text("ANALYZE recsys_store.rating_changes"))
 
 
-def missing(
+def find_missing(
     connection: sa.Connection, users: IdMap, counts: Int64, hashes: Int64
 ) -> dict[str, Int64]:
-    """Return the changes that were not recorded, as where triggers were off, as columns.
+    """Return unrecorded changes (made while triggers were disabled) as columns.
 
-    `counts` and `hashes`, (users,), are of the ratings as the same state of the database has them.
+    `counts` and `hashes`, (users,), must come from the same snapshot as the recorded rows.
     """
     rows = connection.execute(sa.text(RECORDED)).all()
     owners = np.array([row[0] for row in rows], np.int64)
@@ -69,10 +69,10 @@ def missing(
 
 
 def record(connection: sa.Connection, changes: dict[str, Int64]) -> None:
-    """Add changes, whatever was recorded since they were found missing."""
+    """Insert the changes; those recorded meanwhile stay valid, as sums and xor commute."""
     copy_arrays(connection, "recsys_store.rating_changes", changes)
 
 
-def add_up(connection: sa.Connection) -> None:
-    """Put one row in the place of many of the same user; nobody waits."""
-    connection.execute(sa.text(ADD_UP), {"some": SOME})
+def compact(connection: sa.Connection) -> None:
+    """Merge the rows of users with many rows into one each; no writer waits."""
+    connection.execute(sa.text(COMPACT), {"max_rows": MAX_ROWS_PER_USER})
