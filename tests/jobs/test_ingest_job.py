@@ -2,6 +2,7 @@ import hashlib
 
 import pytest
 import sqlalchemy as sa
+from store import rows_of
 
 from recsys.domain import RejectedRow
 from recsys.errors import DataError, StorageError
@@ -53,11 +54,6 @@ class During:
 @pytest.fixture
 def folder(tmp_path, write_edition):
     return write_edition(tmp_path / "ml-tiny", RATINGS, MOVIES, ["10,60196,429", "20,113277,949"])
-
-
-def rows_of(database, query):
-    with database.transaction() as connection:
-        return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
 def counts(database):

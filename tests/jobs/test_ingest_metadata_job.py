@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
+from store import rows_of
 
 from recsys.errors import DataError
 from recsys.jobs.ingest import ingest, ingest_metadata
@@ -27,11 +27,6 @@ def files(folder: Path, *films: str) -> Path:
     (folder / "movies_metadata.csv").write_text("\n".join([HEADER, *films, ""]))
     (folder / "keywords.csv").write_text("id,keywords\n2001,\"[{'id': 7, 'name': 'toy'}]\"\n")
     return folder
-
-
-def rows_of(database, query):
-    with database.transaction() as connection:
-        return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
 def test_films_are_joined_by_tmdb_id_and_by_imdb_id(filled_database, tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
+from store import rows_of
 
 from recsys.config.settings import GateSettings, RefreshSettings
 from recsys.errors import GateRefused, RunError
@@ -20,11 +21,6 @@ SELECT DISTINCT CAST(substring(relname FROM '_run_(\d+)$') AS integer) FROM pg_c
 WHERE relkind = 'r' AND relname ~ '_run_\d+$' ORDER BY 1
 """
 SEEN = "SELECT DISTINCT run_id FROM recsys.recommendations"
-
-
-def rows_of(database, query):
-    with database.transaction() as connection:
-        return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
 @pytest.fixture(scope="module")

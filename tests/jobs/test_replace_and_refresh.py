@@ -2,6 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
+from store import rows_of
 
 from recsys.errors import RefreshBusy, StorageError
 from recsys.jobs.ingest import ingest
@@ -11,11 +12,6 @@ from recsys.storage.load import ingests
 from recsys.storage.runs import lifecycle
 
 RUNS = "SELECT run_id, state, pruned_at IS NULL FROM recsys_store.runs ORDER BY run_id"
-
-
-def rows_of(database, query):
-    with database.transaction() as connection:
-        return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
 @pytest.fixture

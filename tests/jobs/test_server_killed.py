@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from store import rows_of
 
 from recsys.config.settings import RefreshSettings
 from recsys.errors import StorageError
@@ -55,11 +56,6 @@ def home(edition):
     server.stop(force=True)
     shutil.rmtree(server.paths.socket_dir, ignore_errors=True)
     shutil.rmtree(folder)
-
-
-def rows_of(database, query):
-    with database.transaction() as connection:
-        return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
 def start_refresh(home):

@@ -1,7 +1,7 @@
 """Results that cannot be written, for the disk is full or it takes too long: nothing is left."""
 
 import pytest
-import sqlalchemy as sa
+from store import rows_of
 
 from recsys.errors import StorageError
 from recsys.jobs.refresh import refresh
@@ -41,11 +41,6 @@ LEFT = r"""
 SELECT count(*) FROM pg_class WHERE relnamespace = 'recsys_store'::regnamespace
   AND relname ~ '_run_2$'
 """
-
-
-def rows_of(database, query):
-    with database.transaction() as connection:
-        return [tuple(row) for row in connection.execute(sa.text(query.replace("::", r"\:\:")))]
 
 
 def change(database, *statements):
