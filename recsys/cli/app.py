@@ -1,4 +1,4 @@
-"""The command line: parse, call a job or the service, show, exit."""
+"""The command line: parse arguments, call a job or the service, print, exit."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from recsys.cli import (
     db,
     demo,
     evaluate,
-    load,
-    people,
-    read,
+    ingest,
+    output,
+    recommend,
+    refresh,
     report,
     runs,
-    schedule,
     serve,
-    show,
-    text,
+    similar_text,
+    status,
     tune,
+    users,
 )
 from recsys.errors import ConfigError, RecsysError
 
@@ -37,22 +38,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (
-    demo.app,
-    load.app,
-    evaluate.app,
-    tune.app,
-    read.app,
-    people.app,
-    report.app,
-    runs.verify_app,
-    schedule.app,
-    serve.app,
-    text.app,
-):
-    app.registered_commands += part.registered_commands
-app.add_typer(db.app, name="db")
-app.add_typer(runs.app, name="runs")
+PANELS: dict[str, tuple[typer.Typer, ...]] = {
+    "Data": (demo.app, ingest.app),
+    "Models and runs": (refresh.app, evaluate.app, tune.app, runs.verify_app),
+    "Recommendations": (recommend.app, similar_text.app),
+    "Users": (users.app,),
+    "Operation": (status.app, report.app, serve.app),
+}
+for panel, groups in PANELS.items():
+    for group in groups:
+        for command in group.registered_commands:
+            command.rich_help_panel = panel
+            app.registered_commands.append(command)
+app.add_typer(runs.app, name="runs", rich_help_panel="Models and runs")
+app.add_typer(db.app, name="db", rich_help_panel="Operation")
 
 
 class LogFormat(StrEnum):
@@ -60,33 +59,33 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
-        show.out(f"recsys {version('recsys')}")
+        output.write_line(f"recsys {version('recsys')}")
         raise typer.Exit
 
 
 @app.callback()
 def options(
     verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Log what is done; show tracebacks.")
+        bool, typer.Option("-v", "--verbose", help="Log debug messages and tracebacks.")
     ] = False,
     log_format: Annotated[
-        LogFormat, typer.Option(help="json: what is done and what fails, an object a line.")
+        LogFormat, typer.Option(help="Log to stderr as text or as one JSON object per line.")
     ] = LogFormat.TEXT,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """A movie recommender whose whole state lives in PostgreSQL."""
-    logs.set_up(show.stderr, verbose=verbose, form=log_format.value)
-    show.as_log_lines = log_format is LogFormat.JSON
+    logs.set_up(output.stderr, verbose=verbose, form=log_format.value)
+    output.as_log_lines = log_format is LogFormat.JSON
 
 
 def main() -> None:
-    """Run a command and leave, without waiting for computing that was interrupted."""
+    """Run a command and exit, without waiting for an interrupted computation."""
     try:
         _run()
     except SystemExit as leaving:
@@ -101,17 +100,17 @@ def main() -> None:
 
 
 def _run() -> None:
-    """Run a command; a failure we know is told in two lines, with its exit code."""
+    """Run a command; print a RecsysError as message and hint, and exit with its code."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
         _refuse_broken_text(sys.argv)
         app()
     except RecsysError as error:
-        _tell(error, str(error), error.hint)
+        _report(error, str(error), error.hint)
         sys.exit(error.exit_code)
     except Exception as error:
         message = f"unexpected {type(error).__name__}: {error}"
-        _tell(error, message, "`recsys -v` before the command shows where")
+        _report(error, message, "`recsys -v` before the command shows where")
         sys.exit(1)
 
 
@@ -121,18 +120,18 @@ def _refuse_broken_text(arguments: list[str]) -> None:
             raise ConfigError(f"{argument!a} is not text in the encoding of this terminal")
 
 
-def _tell(error: Exception, message: str, hint: str | None) -> None:
+def _report(error: Exception, message: str, hint: str | None) -> None:
     if logging.getLogger("recsys").isEnabledFor(logging.DEBUG):
         logging.getLogger(__name__).debug("traceback", exc_info=error)
-    if show.as_log_lines:
+    if output.as_log_lines:
         facts = {"hint": hint, "exit_code": getattr(error, "exit_code", 1)}
         logging.getLogger(__name__).error(message, extra={"facts": facts})
         return
-    show.say(f"error: {message}")
+    output.message(f"error: {message}")
     if hint:
-        show.say(f"hint: {hint}")
+        output.message(f"hint: {hint}")
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    # Unwinds as Ctrl-C does: a run is marked as failed, the server let go.
+    # Unwinds the stack as Ctrl-C does: the run is marked as failed, the server is released.
     raise SystemExit(128 + number)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys.cli import show
+from recsys.cli import output
 from recsys.cli.options import Json, database
 from recsys.config import settings
-from recsys.jobs.server import configured_database, embedded_server, embedded_status, run_psql
+from recsys.errors import ConfigError
 
 if TYPE_CHECKING:
-    from recsys.jobs.schema import SchemaState
+    from recsys.storage.schema.versions import SchemaState
+    from recsys.storage.server.embedded import EmbeddedServer
 
 ROLES = {
     "recsys_job": "to load, refresh, evaluate, publish and prune",
@@ -20,52 +27,55 @@ ROLES = {
     "recsys_reader": "to read",
 }
 
-app = typer.Typer(no_args_is_help=True, help="The database: server, schema, psql.")
+app = typer.Typer(no_args_is_help=True, help="Manage the server and the schema; run psql.")
 
 
 @app.command()
 def start() -> None:
     """Start the embedded server and leave it running, for psql and BI tools."""
-    server = embedded_server(settings.load())
+    server = _embedded_server(settings.load())
     word = "started" if server.start() else "was running already"
-    show.say(f"PostgreSQL {word} and stays until `recsys db stop`; its data is {server.paths.data}")
-    show.out(server.url)
+    output.message(
+        f"PostgreSQL {word} and stays until `recsys db stop`; its data is {server.paths.data}"
+    )
+    output.write_line(server.url)
 
 
 @app.command()
 def stop(
     force: Annotated[
-        bool, typer.Option("--force", help="Also while other commands use it.")
+        bool, typer.Option("--force", help="Stop it even while other commands use it.")
     ] = False,
 ) -> None:
     """Stop the embedded server."""
-    stopped = embedded_server(settings.load()).stop(force=force)
-    show.say("PostgreSQL stopped." if stopped else "PostgreSQL was not running.")
+    stopped = _embedded_server(settings.load()).stop(force=force)
+    output.message("PostgreSQL stopped." if stopped else "PostgreSQL was not running.")
 
 
 @app.command()
 def url() -> None:
-    """Print the URL for other programs; the embedded server is started and left running."""
+    """Print the URL of the database; starts the embedded server if necessary."""
     current = settings.load()
     if current.database_url:
-        show.out(current.database_url)
+        output.write_line(current.database_url)
         return
-    server = embedded_server(current)
+    server = _embedded_server(current)
     if server.start():
-        show.say("PostgreSQL started; it stays until `recsys db stop`.")
-    show.out(server.url)
+        output.message("PostgreSQL started; it stays until `recsys db stop`.")
+    output.write_line(server.url)
 
 
 @app.command()
 def status(json: Json = False) -> None:
-    """Show whether the server runs, where, and how old the schema is."""
-    from recsys.jobs.schema import schema_state
+    """Show whether the server runs, its location, and the state of the schema."""
+    from recsys.storage.schema import versions
+    from recsys.storage.server.engine import database_bytes, open_database, server_version
 
     current = settings.load()
-    facts: dict[str, object] = {}
-    server = embedded_status(current)
-    if server is not None:
-        facts = {
+    found: dict[str, object] = {}
+    if not current.database_url:
+        server = _embedded_server(current).status()
+        found = {
             "server": "embedded",
             "running": server.running,
             "kept": server.kept,
@@ -74,63 +84,109 @@ def status(json: Json = False) -> None:
             "log": str(server.log),
         }
         if not server.running:
-            _show_status(facts, json=json)
+            _show_status(found, json=json)
             return
-    with configured_database(current) as opened:
-        state = schema_state(opened)
-        facts |= {"url": opened.label, "version": state.server_version}
-        facts |= {"schema": _schema_word(state), "bytes": state.bytes}
-    _show_status(facts, json=json)
+    with (
+        open_database(current.home, current.database_url, reuse_connections=True) as opened,
+        opened.transaction() as connection,
+    ):
+        found |= {
+            "url": opened.label,
+            "version": server_version(connection),
+            "schema": _schema_word(versions.state(connection)),
+            "bytes": database_bytes(connection),
+        }
+    _show_status(found, json=json)
 
 
 def _schema_word(state: SchemaState) -> str:
-    if state.empty:
-        return "none yet"
-    return "current" if state.current else "of another version: run `recsys db upgrade`"
+    words: dict[SchemaState, str] = {
+        "empty": "none yet",
+        "current": "current",
+        "other": "of another version: run `recsys db upgrade`",
+    }
+    return words[state]
 
 
-def _show_status(facts: dict[str, object], *, json: bool) -> None:
+def _show_status(found: dict[str, object], *, json: bool) -> None:
     if json:
-        show.as_json(facts)
+        output.write_json(found)
     else:
-        show.facts("Database", facts)
+        output.properties("Database", found)
 
 
 @app.command()
 def upgrade() -> None:
-    """Bring tables and contract to this version of recsys."""
-    from recsys.jobs.schema import upgrade_schema
+    """Upgrade tables and SQL contract to this version of recsys."""
+    from recsys.storage.schema import versions
 
     with database() as opened:
-        upgrade_schema(opened)
-        show.say(f"The schema of {opened.label} is current.")
+        with opened.transaction() as connection:
+            versions.upgrade(connection)
+        output.message(f"The schema of {opened.label} is current.")
 
 
 @app.command("dictionary")
 def dictionary() -> None:
-    """Print what views, columns and functions there are and what they mean, as Markdown."""
-    from recsys.jobs.schema import data_dictionary
+    """Print the data dictionary: views, columns and functions, as Markdown."""
+    from recsys.storage.schema import dictionary, versions
 
-    with database() as opened:
-        show.out(data_dictionary(opened).rstrip("\n"))
+    with database() as opened, opened.transaction() as connection:
+        versions.ensure(connection)
+        text = dictionary.markdown(connection)
+    output.write_line(text.rstrip("\n"))
 
 
 @app.command()
 def roles() -> None:
-    """Set up the roles recsys_job, recsys_app and recsys_reader, and give each what it may do."""
-    from recsys.jobs.schema import set_up_roles
+    """Create the roles recsys_job, recsys_app and recsys_reader, and grant their rights."""
+    from recsys.storage.schema import roles, versions
 
     with database() as opened:
-        set_up_roles(opened)
-        show.say(f"The roles of {opened.label} are set up. Connect as")
-        for role, what in ROLES.items():
-            show.say(f"  {role:<14}{what}")
-        show.say(
+        with opened.transaction() as connection:
+            versions.ensure(connection)
+            roles.apply(connection)
+        output.message(f"The roles of {opened.label} are set up. Connect as")
+        for role, purpose in ROLES.items():
+            output.message(f"  {role:<14}{purpose}")
+        output.message(
             "They have no password until you set one: recsys db psql -c '\\password recsys_reader'"
         )
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
-    """Open psql on the database; further arguments are psql's, as -c "SELECT 1"."""
-    raise typer.Exit(run_psql(settings.load(), context.args))
+    """Run psql on the database, with the given arguments: recsys db psql -c "SELECT 1"."""
+    raise typer.Exit(_run_psql(settings.load(), context.args))
+
+
+def _embedded_server(current: settings.Settings) -> EmbeddedServer:
+    """Return the embedded server; raises ConfigError if a URL is set."""
+    from recsys.storage.server.embedded import EmbeddedServer
+
+    if current.database_url:
+        raise ConfigError(
+            "RECSYS_DATABASE_URL is set, and that server is not ours to start or stop",
+            hint="unset it to use the embedded PostgreSQL",
+        )
+    return EmbeddedServer(current.home)
+
+
+def _run_psql(current: settings.Settings, arguments: Sequence[str]) -> int:
+    """Run psql on this terminal and return its exit code."""
+    from recsys.storage.server.engine import split_password
+
+    server = None if current.database_url else _embedded_server(current)
+    program = str(server.program("psql")) if server else shutil.which("psql")
+    if program is None:
+        raise ConfigError("psql is not on PATH", hint="install PostgreSQL's client programs")
+    with server.running() if server else nullcontext(current.database_url) as address:
+        # Other users of the machine can read the arguments of a process, not its environment.
+        public, password = split_password(str(address))
+        environment = {**os.environ, "PGPASSWORD": password} if password else None
+        # psql shares our process group and handles Ctrl-C itself: it cancels a query.
+        before = signal.signal(signal.SIGINT, lambda number, frame: None)
+        try:
+            return subprocess.run([program, public, *arguments], env=environment).returncode
+        finally:
+            signal.signal(signal.SIGINT, before)

@@ -1,18 +1,19 @@
-"""`recsys demo`: the main job, and a look at what came out."""
+"""`recsys demo`: load, refresh, and show recommendations."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys.cli import show
+from recsys.cli import output
 from recsys.cli.options import database
 from recsys.config import settings
 from recsys.errors import DataError
-from recsys.service import Recommender
-from recsys.storage.server.pool import PoolOptions
+
+if TYPE_CHECKING:
+    from recsys.service import Recommender
 
 app = typer.Typer()
 
@@ -27,50 +28,51 @@ Next:
 @app.command()
 def demo(
     data: Annotated[
-        Path | None, typer.Option(help="Folder, .zip or ratings file; else RECSYS_MOVIELENS.")
+        Path | None, typer.Option(help="Folder, .zip or ratings file. Default: RECSYS_MOVIELENS.")
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Drop another data set that is here.")
+        bool, typer.Option("--replace", help="Drop the present data set, if it is another one.")
     ] = False,
 ) -> None:
-    """Load MovieLens, compute, publish, and show recommendations."""
-    # Late, as in the other commands that write.
+    """Load MovieLens, refresh, publish, and show recommendations."""
     from recsys.jobs.demo import run_demo
+    from recsys.service import Recommender
+    from recsys.storage.server.pool import PoolOptions
 
     current = settings.load()
     given = data or current.movielens
     if given is not None and not given.expanduser().exists():
         raise DataError(f"{given} does not exist", hint="give a folder, a .zip or a CSV file")
     with database() as opened:
-        with show.reporting() as reporter:
+        with output.reporting() as reporter:
             report = run_demo(
-                opened, current, data=given, replace=replace, reporter=reporter, say=show.say
+                opened, current, data=given, replace=replace, reporter=reporter, say=output.message
             )
         run = report.refresh
         word = f"published in {run.seconds:.1f} s" if run.changed else "published and still true"
-        show.say(f"\n{report.edition}: run {run.run_id} is {word}.\n")
+        output.message(f"\n{report.edition}: run {run.run_id} is {word}.\n")
         with Recommender(opened, options=PoolOptions(size=1)) as service:
-            _show_what_came_out(service)
+            _show_results(service)
 
 
-def _show_what_came_out(service: Recommender) -> None:
+def _show_results(service: Recommender) -> None:
     top = service.top_movies(10)
     columns = ("rank", "title", "score", "votes", "mean_rating")
-    show.rows(top, columns, title="The top chart, by weighted rating")
+    output.table(top, columns, title="The top chart, by weighted rating")
     known = service.top_movies(1, chart="most_rated")[0]
     similar = service.similar(known.movie_id, 8)
     caption = f"model {similar[0].model}" if similar else None
-    show.rows(
+    output.table(
         similar, ("rank", "title", "score"), title=f"Similar to {known.title}", caption=caption
     )
     user = service.a_user()
-    liked = show.table_of(
+    liked = output.make_table(
         service.ratings(user, 10), ("rating", "title"), title=f"What user {user} liked"
     )
-    recommended = show.table_of(
+    recommended = output.make_table(
         service.recommend(user, 10),
         ("rank", "title", "score", "source"),
         title=f"Recommended to user {user}",
     )
-    show.side_by_side(liked, recommended)
-    show.say(NEXT_STEPS.format(user=user, word=known.title))
+    output.side_by_side(liked, recommended)
+    output.message(NEXT_STEPS.format(user=user, word=known.title))

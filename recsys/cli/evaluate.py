@@ -1,4 +1,4 @@
-"""`evaluate`: which model is best for these ratings, measured."""
+"""`recsys evaluate`: measure models on held-out ratings."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli import show
-from recsys.cli.options import database, model_names
+from recsys.cli import output
+from recsys.cli.options import Json, database, model_names
 from recsys.config import settings
 from recsys.report import pictures
 
@@ -27,25 +27,28 @@ COST = ("train_s", "lists_s", "peak_mb")
 @app.command()
 def evaluate(
     protocol: Annotated[
-        str, typer.Option(help="How to divide and measure; `list` names them all.")
+        str, typer.Option(help="Evaluation protocol; `list` prints all of them.")
     ] = "random-90-10",
     models: Annotated[
-        str | None, typer.Option(help="Only these, as a,b; without it those of recsys.toml.")
+        str | None, typer.Option(help="Models, as a,b. Default: those of recsys.toml.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of the split.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of the split.")] = 42,
     split_file: Annotated[
         Path | None,
         typer.Option(
-            help="Ratings the protocol divides by, as ml-100k's u1.test for ml100k-u1 or its "
-            "u.data, whose order recommenders-ml100k shuffles."
+            help="File that defines the split: ml-100k's u1.test for ml100k-u1, its u.data for "
+            "recommenders-ml100k."
         ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Also draw the figures into this file, .png or .svg.")
+        Path | None, typer.Option(help="Also plot the figures to this file, .png or .svg.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    json: Json = False,
 ) -> None:
-    """Measure models on ratings held out; the figures are kept in recsys.run_metrics."""
+    """Measure models on held-out ratings.
+
+    The view recsys.run_metrics keeps the figures.
+    """
     from recsys.evaluation.protocols import PROTOCOLS, protocol_named
     from recsys.jobs.evaluate import evaluate as evaluate_job
     from recsys.jobs.plan import plan
@@ -53,28 +56,28 @@ def evaluate(
 
     if protocol == "list":
         for known in PROTOCOLS.values():
-            show.out(f"{known.name:<22}{known.description}")
+            output.write_line(f"{known.name:<22}{known.description}")
         return
     chosen = protocol_named(protocol)
     if plot is not None:
         pictures.check_target(plot)
     todo = plan(settings.load().refresh, model_names(models), publish=False)
-    with show.reporting() as reporter, database() as opened:
+    with output.reporting() as reporter, database() as opened:
         report = evaluate_job(
             opened, todo, chosen, seed=seed, split_file=split_file, reporter=reporter
         )
     if json:
-        show.as_json(_document(report))
+        output.write_json(_document(report))
     else:
         _tables(report)
     if plot is not None:
         evaluation_plot.plot_evaluation(report, plot)
-        show.say(f"Drawn: {plot}")
+        output.message(f"Plot written: {plot}")
 
 
 @dataclass(frozen=True)
 class _Row:
-    """One line of a table; figures are attributes by their short names."""
+    """A table row; its figures are attributes with short names."""
 
     rank: int
     model: str
@@ -93,19 +96,21 @@ def _tables(report: EvaluationReport) -> None:
         _rows(report, {"rmse": "rmse", "mae": "mae", "known": "known_share"}),
     )
     if ranking:
-        show.rows(ranking, ("rank", "model", *RANKING), title=f"{title}: lists of {k}")
-        show.rows(ranking, ("rank", "model", *BEYOND, *COST), title="What they cost and reach")
+        output.table(ranking, ("rank", "model", *RANKING), title=f"{title}: lists of {k}")
+        output.table(
+            ranking, ("rank", "model", *BEYOND, *COST), title="Beyond-accuracy metrics and cost"
+        )
     if rating:
-        show.rows(rating, ("rank", "model", *RATING, *COST), title=f"{title}: predicted ratings")
+        output.table(rating, ("rank", "model", *RATING, *COST), title=f"{title}: predicted ratings")
     if report.left_out:
-        show.say(f"Not measured by this protocol: {', '.join(report.left_out)}")
-    show.say(
+        output.message(f"Not measured by this protocol: {', '.join(report.left_out)}")
+    output.message(
         f"Run {report.run_id}: SELECT * FROM recsys.run_metrics WHERE run_id = {report.run_id}"
     )
 
 
 def _rows(report: EvaluationReport, names: dict[str, str]) -> list[_Row]:
-    """Return the models that have the first figure, the best first."""
+    """Return a row for each model that has the first figure, best first."""
     leading = next(iter(names.values()))
     measured = [one for one in report.evaluated if one.figure(leading) is not None]
     if leading == "rmse":
@@ -114,8 +119,8 @@ def _rows(report: EvaluationReport, names: dict[str, str]) -> list[_Row]:
         _Row(rank, one.model).with_figures(
             {
                 **{short: _written(one.figure(name)) for short, name in names.items()},
-                "train_s": show.Figure(f"{one.train_seconds:.1f}"),
-                "lists_s": show.Figure(f"{one.recommend_seconds:.1f}"),
+                "train_s": output.Figure(f"{one.train_seconds:.1f}"),
+                "lists_s": output.Figure(f"{one.recommend_seconds:.1f}"),
                 "peak_mb": one.peak_memory_mb,
             }
         )
@@ -123,8 +128,8 @@ def _rows(report: EvaluationReport, names: dict[str, str]) -> list[_Row]:
     ]
 
 
-def _written(value: float | None) -> show.Figure:
-    return show.Figure("-" if value is None else f"{value:.4f}")
+def _written(value: float | None) -> output.Figure:
+    return output.Figure("-" if value is None else f"{value:.4f}")
 
 
 def _document(report: EvaluationReport) -> dict[str, Any]:

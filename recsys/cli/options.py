@@ -1,28 +1,36 @@
-"""Arguments and options that several commands share, and the way to the database."""
+"""Arguments and options that several commands share, and the connection to the database.
+
+SQLAlchemy, psycopg and the jobs are imported inside functions here and in the commands: together
+they take longer to import than `recsys --help` takes to run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recsys.config import settings
-from recsys.jobs.server import Database, configured_database
-from recsys.service import Recommender
+
+if TYPE_CHECKING:
+    from recsys.service import Recommender
+    from recsys.storage.server.engine import Database
 
 LARGEST_ID = 2**31 - 1
-User = Annotated[int, typer.Argument(min=0, max=LARGEST_ID, metavar="USER", help="Id of the user.")]
-Count = Annotated[int, typer.Option("-n", min=0, max=100_000, help="How many rows.")]
+User = Annotated[int, typer.Argument(min=0, max=LARGEST_ID, metavar="USER", help="User id.")]
+Movie = Annotated[str, typer.Argument(metavar="MOVIE", help="Id or title of the movie.")]
+Count = Annotated[int, typer.Option("-n", min=0, max=100_000, help="Number of rows.")]
 Model = Annotated[
-    str | None, typer.Option("--model", help="Model to ask; the published default without it.")
+    str | None,
+    typer.Option("--model", help="Name of the model. Default: the published default model."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
 
 
 def model_names(text: str | None) -> list[str] | None:
-    """Read `a,b`; raises BadParameter where nothing is named."""
+    """Split `a,b`; raises BadParameter if it holds no name."""
     if text is None:
         return None
     names = [name.strip() for name in text.split(",") if name.strip()]
@@ -33,14 +41,20 @@ def model_names(text: str | None) -> list[str] | None:
 
 @contextmanager
 def database() -> Iterator[Database]:
+    """Yield the configured database, after marking abandoned runs as failed."""
     from recsys.jobs.orphans import clear_orphans
+    from recsys.storage.server.engine import open_database
 
-    with configured_database(settings.load()) as opened:
+    current = settings.load()
+    with open_database(current.home, current.database_url, reuse_connections=True) as opened:
         clear_orphans(opened)
         yield opened
 
 
 @contextmanager
 def recommender() -> Iterator[Recommender]:
+    """Yield a recommender on the configured database."""
+    from recsys.service import Recommender
+
     with database() as opened:
         yield Recommender(opened)

@@ -1,4 +1,4 @@
-"""`report`: what the database holds and how it recommends, as a page or as pictures."""
+"""`recsys report`: the HTML report and its plots."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli import show
+from recsys.cli import output
 from recsys.cli.options import database
 from recsys.report.targets import check_targets
 
@@ -18,22 +18,22 @@ app = typer.Typer()
 def report(
     page: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="OUT.html", help="The page; it needs no other file. Replaced if it is there."
-        ),
+        typer.Argument(metavar="OUT.html", help="Target file; an existing file is replaced."),
     ] = None,
     png: Annotated[
         Path | None,
         typer.Option(
             "--png",
             metavar="FOLDER",
-            help="Its plots as PNG files into this folder, made if need be; without OUT.html "
-            "nothing else.",
+            help="Write the plots as PNG files to this folder, which is created if missing.",
         ),
     ] = None,
-    title: Annotated[str | None, typer.Option(help="Heading of the page.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
 ) -> None:
-    """Write a report: the data in plots, models compared, and what the last run changed."""
+    """Write a report: plots of the data, metrics of the models, changes of the last run.
+
+    Without OUT.html only the plots of --png are written.
+    """
     if page is None and png is None:
         raise typer.BadParameter("name a page to write, as report.html, or a folder by --png")
     check_targets(page, png)
@@ -42,6 +42,6 @@ def report(
     with database() as opened:
         files = write_report(opened, page, png, title)
     if page is not None:
-        show.say(f"Written: {page}")
+        output.message(f"Written: {page}")
     if png is not None:
-        show.say(f"Drawn: {len(files) - (page is not None)} pictures in {png}")
+        output.message(f"Drawn: {len(files) - (page is not None)} pictures in {png}")

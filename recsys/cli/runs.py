@@ -1,4 +1,4 @@
-"""`runs`: what was computed, from what, with which result, and how two runs differ."""
+"""`recsys runs`: list, compare, publish and prune runs; `recsys verify`: check stored lists."""
 
 from __future__ import annotations
 
@@ -8,46 +8,46 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli import show
+from recsys.cli import output
 from recsys.cli.options import LARGEST_ID, Count, Json, database, recommender
 from recsys.config import settings
 from recsys.errors import RunError
-from recsys.service.types import Run, RunDifference, RunRecord
 
 if TYPE_CHECKING:
     from recsys.jobs.publish import Publication
+    from recsys.service.types import Run, RunDifference, RunRecord
 
-app = typer.Typer(no_args_is_help=True, help="See past runs, compare, publish and drop them.")
+app = typer.Typer(no_args_is_help=True, help="List, compare, publish and prune runs.")
 
 
 def _run_argument(name: str) -> Any:
-    return typer.Argument(min=0, max=LARGEST_ID, metavar=name, help="Number of the run.")
+    return typer.Argument(min=0, max=LARGEST_ID, metavar=name, help="Run id.")
 
 
 @app.command("list")
 def list_(n: Count = 20, json: Json = False) -> None:
-    """Show the latest refreshes and evaluations."""
+    """List the latest refreshes and evaluations."""
     with recommender() as service:
         found = service.runs(n)
     if json:
-        show.json_rows(found)
+        output.json_rows(found)
         return
     columns = ("run", "state", "scope", "started_at", "took", "ratings", "size")
     caption = None if found else "there is no run yet"
-    show.rows([_run_line(run) for run in found], columns, title="Runs", caption=caption)
+    output.table([_run_line(run) for run in found], columns, title="Runs", caption=caption)
 
 
 @app.command("show")
 def show_(run: Annotated[int, _run_argument("RUN")], json: Json = False) -> None:
-    """Show all that is known of a run."""
+    """Show the details of a run: inputs, models, stages and metrics."""
     with recommender() as service:
         found = service.run(run)
     if json:
-        show.json_one(found)
+        output.json_row(found)
         return
-    show.facts(f"Run {run}", _facts(found))
-    show.facts("Models", _models(found))
-    show.rows(found.stages, ("stage", "seconds", "rows", "peak_memory_mb"), title="Stages")
+    output.properties(f"Run {run}", _facts(found))
+    output.properties("Models", _models(found))
+    output.table(found.stages, ("stage", "seconds", "rows", "peak_memory_mb"), title="Stages")
     _show_metrics(found)
 
 
@@ -55,14 +55,16 @@ def show_(run: Annotated[int, _run_argument("RUN")], json: Json = False) -> None
 def compare(
     a: Annotated[int, _run_argument("A")],
     b: Annotated[int, _run_argument("B")],
-    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="First places of lists.")] = 10,
+    k: Annotated[
+        int, typer.Option("-k", min=1, max=1000, help="Compare the first K of each list.")
+    ] = 10,
     json: Json = False,
 ) -> None:
     """Show how run B differs from run A."""
     with recommender() as service:
         found = service.compare_runs(a, b, k)
     if json:
-        show.json_rows(found)
+        output.json_rows(found)
         return
     runs = f"a: run {a}, b: run {b}"
     _show_lists([row for row in found if row.part == "lists"], k, runs)
@@ -71,7 +73,8 @@ def compare(
 
 
 Reason = Annotated[
-    str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in recsys.publications.")
+    str | None,
+    typer.Option("--reason", metavar="TEXT", help="Reason, kept in recsys.publications."),
 ]
 
 
@@ -81,42 +84,45 @@ def publish(
     reason: Reason = None,
     force: Annotated[
         str | None,
-        typer.Option("--force", metavar="REASON", help="Publish even what the gate refused."),
+        typer.Option(
+            "--force", metavar="REASON", help="Publish even if the publish gate refused the run."
+        ),
     ] = None,
 ) -> None:
-    """Let readers see a run whose results are here."""
+    """Publish a complete run whose results are stored."""
     from recsys.jobs.publish import publish as publish_job
 
     if force is not None and not force.strip():
         raise typer.BadParameter("--force wants the reason in words: it is kept in the log")
     with database() as opened:
         done = publish_job(opened, run, reason=force or reason, force=force is not None)
-    show.say(_replaced(done))
+    output.message(_replaced(done))
 
 
 @app.command()
 def rollback(reason: Reason = None) -> None:
-    """Go back to the run that was published before; twice goes two back."""
+    """Publish the previously published run; repeat it to go back further."""
     from recsys.jobs.publish import rollback as rollback_job
 
     with database() as opened:
         done = rollback_job(opened, reason=reason)
-    show.say(_replaced(done))
+    output.message(_replaced(done))
 
 
 @app.command()
 def prune(
     keep: Annotated[
-        int | None, typer.Option(min=1, max=10_000, help="Runs; without it as recsys.toml says.")
+        int | None,
+        typer.Option(min=1, max=10_000, help="Runs to keep. Default: keep_runs of recsys.toml."),
     ] = None,
 ) -> None:
-    """Drop the results of all but the newest runs and the published one."""
+    """Drop the results of old runs; the newest runs and the published run stay."""
     from recsys.jobs.prune import prune as prune_job
 
     with database() as opened:
         pruned = prune_job(opened, keep or settings.load().refresh.keep_runs)
     what = f"runs {', '.join(map(str, pruned))}" if pruned else "nothing"
-    show.say(f"Dropped: {what}.")
+    output.message(f"Dropped: {what}.")
 
 
 verify_app = typer.Typer()
@@ -125,22 +131,25 @@ verify_app = typer.Typer()
 @verify_app.command()
 def verify(
     run: Annotated[
-        int | None, typer.Argument(min=0, max=LARGEST_ID, metavar="[RUN]", help="Else published.")
+        int | None,
+        typer.Argument(
+            min=0, max=LARGEST_ID, metavar="[RUN]", help="Run id. Default: the published run."
+        ),
     ] = None,
-    users: Annotated[int, typer.Option(min=1, help="How many users are checked.")] = 1000,
-    every: Annotated[bool, typer.Option("--all", help="Check all of them.")] = False,
+    users: Annotated[int, typer.Option(min=1, help="Number of users to check.")] = 1000,
+    every: Annotated[bool, typer.Option("--all", help="Check all users.")] = False,
     json: Json = False,
 ) -> None:
-    """Prove that stored lists are what the run's similarities lead to."""
+    """Recompute stored lists from the similarities of the run and compare them."""
     with recommender() as service:
         found = service.verify_lists(run, None if every else users)
     if json:
-        show.json_rows(found)
+        output.json_rows(found)
     else:
         columns = ("model", "users", "stored", "recomputed", "missing", "extra")
         caption = None if found else "no model of the run has lists that follow from similarities"
         number = f"run {found[0].run_id}" if found else "the run"
-        show.rows(found, columns, title=f"Lists of {number}, computed anew", caption=caption)
+        output.table(found, columns, title=f"Lists of {number}, computed anew", caption=caption)
     wrong = sum(row.missing + row.extra for row in found)
     if wrong:
         raise RunError(f"{wrong:,} rows are not what they should be", hint="`recsys refresh`")
@@ -156,29 +165,29 @@ def _replaced(done: Publication) -> str:
 
 @dataclass(frozen=True)
 class _RunLine:
-    run: show.Figure
+    run: output.Figure
     state: str
     scope: str
     started_at: str
-    took: show.Figure
-    ratings: show.Figure
-    size: show.Figure
+    took: output.Figure
+    ratings: output.Figure
+    size: output.Figure
 
 
 def _run_line(run: Run) -> _RunLine:
     return _RunLine(
-        show.Figure(run.run_id),
+        output.Figure(run.run_id),
         _state(run),
         _scope_in_short(run),
         f"{run.started_at.astimezone():%Y-%m-%d %H:%M}",
-        show.Figure("-" if run.seconds is None else show.age(run.seconds)),
+        output.Figure("-" if run.seconds is None else output.duration(run.seconds)),
         _count(run.ratings_count),
         _size(run.run_size),
     )
 
 
 def _state(run: Run | RunRecord) -> str:
-    """Return the most that can be said in a word."""
+    """Return the state of a run in one word."""
     if run.published:
         return "published"
     if run.kind == "evaluation":
@@ -195,14 +204,14 @@ def _scope_in_short(run: Run) -> str:
 
 
 def _scope(run: RunRecord) -> str | None:
-    """Return which part of all there is a run computed."""
+    """Return what a run computed: everything, some models or some users."""
     if run.scope == "users":
         return f"users: lists of those whose ratings changed; all else of run {run.base_run_id}"
     return "models: some, for trying out" if run.scope == "models" else run.scope
 
 
 def _facts(run: RunRecord) -> dict[str, object]:
-    """Return what became of a run and what it read; what it has not is left out."""
+    """Return the properties of a run that have a value."""
     facts = {
         "state": _state(run),
         "scope": _scope(run),
@@ -233,7 +242,7 @@ def _read(run: RunRecord) -> str:
 
 def _publications(run: RunRecord) -> dict[str, object]:
     return {
-        f"{entry.action} {entry.publication_id}": show.cell(entry.published_at)
+        f"{entry.action} {entry.publication_id}": output.cell(entry.published_at)
         + (f": {entry.reason}" if entry.reason else "")
         for entry in run.publications
     }
@@ -263,13 +272,13 @@ def _show_metrics(run: RunRecord) -> None:
     columns = ("model", "metric", "value", "ci_low", "ci_high", "n")
     for protocol in dict.fromkeys(metric.protocol for metric in shown):
         of_protocol = [metric for metric in shown if metric.protocol == protocol]
-        show.rows(of_protocol, columns, title=f"Metrics: {protocol}")
+        output.table(of_protocol, columns, title=f"Metrics: {protocol}")
     _tell_of_segments(len(run.metrics) - len(shown))
 
 
 def _tell_of_segments(more: int) -> None:
     if more:
-        show.say(f"Figures by segment are left out ({more:,}): --json shows them.")
+        output.message(f"Figures by segment are left out ({more:,}): --json shows them.")
 
 
 # --- two runs ---
@@ -278,23 +287,23 @@ def _tell_of_segments(more: int) -> None:
 @dataclass(frozen=True)
 class _ListsLine:
     model: str
-    users: show.Figure
-    overlap: show.Figure
-    rbo: show.Figure
-    changed: show.Figure
-    gained: show.Figure
-    lost: show.Figure
+    users: output.Figure
+    overlap: output.Figure
+    rbo: output.Figure
+    changed: output.Figure
+    gained: output.Figure
+    lost: output.Figure
 
 
 @dataclass(frozen=True)
 class _BothLine:
-    """A figure that each of two runs has; a table shows of these fields what it needs."""
+    """A figure of two runs; each table shows some of the fields."""
 
     model: str
     metric: str
-    a: show.Figure
-    b: show.Figure
-    change: show.Figure
+    a: output.Figure
+    b: output.Figure
+    change: output.Figure
 
     @property
     def table(self) -> str:
@@ -308,7 +317,7 @@ def _show_lists(rows: Sequence[RunDifference], k: int, runs: str) -> None:
     ]
     columns = ("model", "users", "overlap", "rbo", "changed", "gained", "lost")
     caption = None if lines else "no model has lists in both"
-    show.rows(lines, columns, title=f"First {k} of the lists, {runs}", caption=caption)
+    output.table(lines, columns, title=f"First {k} of the lists, {runs}", caption=caption)
 
 
 def _lists_line(model: str, found: dict[str, RunDifference], k: int) -> _ListsLine:
@@ -318,7 +327,7 @@ def _lists_line(model: str, found: dict[str, RunDifference], k: int) -> _ListsLi
         _count(changed.n),
         _figure(found[f"overlap@{k}"].value),
         _figure(found[f"rbo@{k}"].value),
-        show.Figure(f"{changed.value:,.0f} ({found['users_changed_share'].value:.0%})"),
+        output.Figure(f"{changed.value:,.0f} ({found['users_changed_share'].value:.0%})"),
         _count(found["users_gained"].value),
         _count(found["users_lost"].value),
     )
@@ -331,11 +340,11 @@ def _show_rows(rows: Sequence[RunDifference], runs: str) -> None:
             row.metric,
             _count(row.value_a),
             _count(row.value_b),
-            show.Figure(f"{row.value:+,.0f}"),
+            output.Figure(f"{row.value:+,.0f}"),
         )
         for row in rows
     ]
-    show.rows(lines, ("model", "table", "a", "b", "change"), title=f"Rows, {runs}")
+    output.table(lines, ("model", "table", "a", "b", "change"), title=f"Rows, {runs}")
 
 
 def _show_metrics_of_both(rows: Sequence[RunDifference], runs: str) -> None:
@@ -347,29 +356,29 @@ def _show_metrics_of_both(rows: Sequence[RunDifference], runs: str) -> None:
                 row.metric,
                 _figure(row.value_a),
                 _figure(row.value_b),
-                show.Figure(f"{row.value:+,.4f}"),
+                output.Figure(f"{row.value:+,.4f}"),
             )
             for row in shown
             if row.protocol == protocol
         ]
         columns = ("model", "metric", "a", "b", "change")
-        show.rows(lines, columns, title=f"Metrics: {protocol}, {runs}")
+        output.table(lines, columns, title=f"Metrics: {protocol}, {runs}")
     _tell_of_segments(len(rows) - len(shown))
 
 
 # --- how figures are written ---
 
 
-def _count(value: float | None) -> show.Figure:
-    return show.Figure("-" if value is None else f"{value:,.0f}")
+def _count(value: float | None) -> output.Figure:
+    return output.Figure("-" if value is None else f"{value:,.0f}")
 
 
-def _figure(value: float | None) -> show.Figure:
-    return show.Figure("-" if value is None else f"{value:,.4f}")
+def _figure(value: float | None) -> output.Figure:
+    return output.Figure("-" if value is None else f"{value:,.4f}")
 
 
-def _size(size: int) -> show.Figure:
-    return show.Figure(f"{size / 2**20:,.1f} MiB" if size else "-")
+def _size(size: int) -> output.Figure:
+    return output.Figure(f"{size / 2**20:,.1f} MiB" if size else "-")
 
 
 def _shortened(checksum: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""`serve`: the recommender by HTTP."""
+"""`recsys serve`: the HTTP API and the pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli import show
+from recsys.cli import output
 from recsys.config import settings
 from recsys.errors import ConfigError, RecsysError
 
@@ -29,17 +29,18 @@ PARTS_OF_WEB = ("fastapi", "httptools", "jinja2", "prometheus_client", "uvicorn"
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = 8000,
 ) -> None:
-    """Answer by HTTP, JSON for programs and pages for people, until stopped.
+    """Serve the HTTP API and the pages, until stopped.
 
-    Reading is open to whoever can connect. Writing needs RECSYS_API_TOKEN, here and in the request.
+    Reading is open to every client that can connect.
+    Writing requires RECSYS_API_TOKEN, in the environment and in the request.
     """
     _require_web()
     token = settings.load().api_token
     with _listening(host, port) as listening:
         if host not in LOCAL:
-            show.say(PUBLIC.format(host))
+            output.message(PUBLIC.format(host))
         import uvloop
 
         uvloop.run(_serve(listening, host, token))
@@ -77,7 +78,7 @@ async def _serve(listening: socket.socket, host: str, token: str | None) -> None
         config = uvicorn.Config(
             create_app(recommender, token=token),
             log_config=None,
-            # Who asked for what is nobody's business, but for who looks for a fault.
+            # Access logs hold user ids: they are written for debugging only.
             access_log=logging.getLogger("recsys").isEnabledFor(logging.DEBUG),
             server_header=False,
             timeout_graceful_shutdown=SECONDS_TO_END,
@@ -87,12 +88,12 @@ async def _serve(listening: socket.socket, host: str, token: str | None) -> None
         def end(number: int, frame: FrameType | None) -> None:
             server.should_exit = True
 
-        # It listens to these itself while it serves, and raises them again when it has ended.
+        # uvicorn installs its own handlers while it serves, and raises the signal again at its end.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, end)
         name = f"[{host}]" if ":" in host else host
-        # What is loaded stays: looking through it for garbage would stop all requests meanwhile.
+        # Loaded modules stay in memory: scanning them for garbage would pause all requests.
         gc.collect()
         gc.freeze()
-        show.say(f"Serving on http://{name}:{listening.getsockname()[1]} - Ctrl-C ends it.")
+        output.message(f"Serving on http://{name}:{listening.getsockname()[1]} - Ctrl-C ends it.")
         await server.serve([listening])

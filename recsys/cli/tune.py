@@ -1,4 +1,4 @@
-"""`tune`: better parameters for a model on these ratings, searched honestly."""
+"""`recsys tune`: search the parameters of a model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli import show
+from recsys.cli import output
 from recsys.cli.options import Json, database
 from recsys.config import settings
 
@@ -20,27 +20,32 @@ app = typer.Typer()
 
 @app.command()
 def tune(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Whose parameters are searched.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model to tune.")],
     protocol: Annotated[
-        str, typer.Option(help="Whose train part is divided once more; `evaluate` lists them.")
+        str, typer.Option(help="Protocol whose training part is split again for the search.")
     ] = "random-90-10",
     metric: Annotated[
         str | None,
-        typer.Option(help="What to compare by: ndcg, map, recall, ..., or rmse, mae."),
+        typer.Option(help="Metric to optimize: ndcg, map, recall, ... or rmse, mae."),
     ] = None,
     trials: Annotated[
-        int, typer.Option(min=1, max=10_000, help="How many fits; the first as configured.")
+        int,
+        typer.Option(
+            min=1, max=10_000, help="Number of fits; the first uses the configured parameters."
+        ),
     ] = 20,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 2, help="Of splits and search.")] = 42,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 2, help="Seed of the splits and the search.")
+    ] = 42,
     split_file: Annotated[
-        Path | None, typer.Option(help="As for `evaluate`: the test ratings, which are left out.")
+        Path | None, typer.Option(help="As for `evaluate`; its test ratings are not used.")
     ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Put what is found into recsys.toml, if it is better.")
+        bool, typer.Option("--write", help="Write better parameters to recsys.toml.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Search better parameters for a model, never looking at the test ratings of the protocol."""
+    """Search better parameters for a model, without using the test ratings."""
     from recsys.evaluation.protocols import protocol_named
     from recsys.jobs.plan import plan
     from recsys.jobs.tune import tune as tune_job
@@ -48,13 +53,13 @@ def tune(
     current = settings.load()
     chosen = plan(current.refresh, [model], publish=False)
     divided = protocol_named(protocol)
-    with show.reporting() as reporter, database() as opened:
+    with output.reporting() as reporter, database() as opened:
         report = tune_job(
             opened, chosen, model, divided,
             metric=metric, trials=trials, seed=seed, split_file=split_file, reporter=reporter,
         )  # fmt: skip
     if json:
-        show.as_json(_document(report))
+        output.write_json(_document(report))
     else:
         _tables(report)
     if write:
@@ -68,27 +73,27 @@ class _Line:
     rank: int
     trial: str
     parameters: str
-    figure: show.Figure
-    train_s: show.Figure
+    figure: output.Figure
+    train_s: output.Figure
 
 
 def _tables(report: TuneReport) -> None:
-    from recsys.domain import RATING_METRICS  # brings SciPy, which other commands do without
+    from recsys.domain import RATING_METRICS  # imports SciPy, which other commands do not need
 
     lines = [_line(rank, trial) for rank, trial in enumerate(report.trials, 1)]
     title = f"{report.model} by {report.metric}, inside the train part of {report.protocol}"
     unit = "ratings" if report.metric in RATING_METRICS else "users"
     columns = ("rank", "trial", "parameters", "figure", "train_s")
-    show.rows(lines, columns, title=title, caption=f"on {report.n:,} {unit}")
+    output.table(lines, columns, title=title, caption=f"on {report.n:,} {unit}")
     for trial in report.trials:
         if trial.error:
-            show.say(f"trial {trial.number} failed: {trial.error}")
-    show.say(_verdict(report))
+            output.message(f"trial {trial.number} failed: {trial.error}")
+    output.message(_verdict(report))
     if report.best.number > 1:
         from recsys.jobs.tune import settings_lines
 
         for line in settings_lines(report.model, report.best.parameters):
-            show.out(line)
+            output.write_line(line)
 
 
 def _line(rank: int, trial: Trial) -> _Line:
@@ -96,7 +101,7 @@ def _line(rank: int, trial: Trial) -> _Line:
     figure = "failed" if trial.value is None else f"{trial.value:.4f}"
     name = "configured" if trial.number == 1 else str(trial.number)
     return _Line(
-        rank, name, written, show.Figure(figure), show.Figure(f"{trial.train_seconds:.1f}")
+        rank, name, written, output.Figure(figure), output.Figure(f"{trial.train_seconds:.1f}")
     )
 
 
@@ -118,10 +123,10 @@ def _verdict(report: TuneReport) -> str:
 
 def _write(report: TuneReport, current: settings.Settings) -> None:
     if report.best.number == 1:
-        show.say("recsys.toml stays as it is.")
+        output.message("recsys.toml stays as it is.")
         return
     path = settings.write_parameters(current, report.model, report.best.parameters)
-    show.say(f"Written to {path}: the next refresh uses it.")
+    output.message(f"Written to {path}: the next refresh uses it.")
 
 
 def _document(report: TuneReport) -> dict[str, Any]:

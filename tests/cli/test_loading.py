@@ -1,7 +1,7 @@
 import pytest
 import typer
 
-from recsys.cli.load import reject_limit
+from recsys.cli.ingest import reject_limit
 from recsys.jobs.ingest import RejectLimit
 from recsys.models.registry import DEFAULT_SET, MODELS
 from recsys.sample.files import write_sample

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from recsys.cli import show
+from recsys.cli import output
 from recsys.models.registry import DEFAULT_SET, MODELS
 
 QUESTIONS = [
@@ -77,7 +77,7 @@ def test_the_table_shows_the_same(reading, contract_rows, published_url, argumen
     assert done.code == 0
     columns = SHOWN[arguments[0]]
     rows = contract_rows(published_url, query)
-    expected = [[show.cell(row[column]) for column in columns] for row in rows]
+    expected = [[output.cell(row[column]) for column in columns] for row in rows]
     assert cells_of(done.out) == (list(columns), expected)
 
 
@@ -129,7 +129,7 @@ def test_labels_are_shown_where_a_model_has_them(reading_all, contract_rows, eve
     assert (done.code, done.err, done.json) == (0, "", expected)
     assert [list(row) for row in done.json] == [list(row) for row in expected]
     columns = ["rank", "movie_id", "title", "score", "source", "label"]
-    cells = [[show.cell(row[column]) for column in columns] for row in expected]
+    cells = [[output.cell(row[column]) for column in columns] for row in expected]
     shown = reading_all(*asked).out
     assert cells_of(shown) == (columns, cells)
     assert shown.rstrip().splitlines()[-1].strip() == "labels of pearson_average, run 1"
@@ -164,7 +164,7 @@ def test_similar_users(reading_all, contract_rows, everything_database, argument
     assert bool(expected) is (arguments[0] in ("1", "7") and "0" not in arguments)
     shown = reading_all("similar-users", *arguments)
     columns = ["rank", "user_id", "score", "common_ratings"]
-    cells = [[show.cell(row[column]) for column in columns] for row in expected]
+    cells = [[output.cell(row[column]) for column in columns] for row in expected]
     assert (shown.code, shown.err, cells_of(shown.out)) == (0, "", (columns, cells))
     lines = [line.strip() for line in shown.out.splitlines()]
     assert lines[0] == f"Of similar taste as user {arguments[0]}"

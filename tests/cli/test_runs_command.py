@@ -5,7 +5,7 @@ import re
 import pytest
 from psycopg import sql
 
-from recsys.cli import show
+from recsys.cli import output
 from recsys.config.settings import RefreshSettings
 from recsys.domain import Metric
 from recsys.jobs.plan import plan
@@ -109,7 +109,7 @@ def test_list_as_a_table(ask, told):
             state,
             scope,
             f"{row['started_at'].astimezone():%Y-%m-%d %H:%M}",
-            show.age(row["seconds"]),
+            output.duration(row["seconds"]),
             "-" if row["ratings_count"] is None else f"{row['ratings_count']:,}",
             f"{row['size'] / 2**20:,.1f} MiB" if row["size"] else "-",
         ]
@@ -160,15 +160,15 @@ def test_show_as_text(ask, told):
     wanted = {
         "state": "published",
         "scope": "full",
-        "started": show.cell(run["started_at"]),
+        "started": output.cell(run["started_at"]),
         "took": f"{run['seconds']:.1f} s",
         "memory": f"{run['peak_memory_mb']:,} MiB at most",
         "read": f"{run['ratings_count']:,} ratings from 0.5 to 5, 81 users, 60 movies",
-        "snapshot": show.cell(run["snapshot_at"]),
+        "snapshot": output.cell(run["snapshot_at"]),
         "its checksum": f"{run['snapshot_checksum'][:16]}...",
         "output checksum": f"{run['output_checksum'][:16]}...",
         "size on disk": f"{run['size'] / 2**20:,.1f} MiB",
-        "publish 1": show.cell(entry["published_at"]),
+        "publish 1": output.cell(entry["published_at"]),
         "seed": "42",
         "neighbours": "100",
         "list length": "100",
@@ -185,7 +185,7 @@ def test_show_as_text(ask, told):
     tables = tables_of(done.out)
     stages = told("SELECT * FROM recsys.run_stages WHERE run_id = 1 ORDER BY position")
     names = ["stage", "seconds", "rows", "peak_memory_mb"]
-    assert tables["Stages"] == (names, [[show.cell(row[n]) for n in names] for row in stages])
+    assert tables["Stages"] == (names, [[output.cell(row[n]) for n in names] for row in stages])
     metrics = told(
         "SELECT * FROM recsys.run_metrics WHERE run_id = 1 AND segment = 'all' "
         "ORDER BY model, protocol, metric"
@@ -193,7 +193,7 @@ def test_show_as_text(ask, told):
     names = ["model", "metric", "value", "ci_low", "ci_high", "n"]
     for protocol in {row["protocol"] for row in metrics}:
         rows = [row for row in metrics if row["protocol"] == protocol]
-        cells = [[show.cell(row[name]) for name in names] for row in rows]
+        cells = [[output.cell(row[name]) for name in names] for row in rows]
         assert tables[f"Metrics: {protocol}"] == (names, cells)
     assert (done.code, done.errors) == (0, [LEFT_OUT])
     assert max(map(len, done.out.splitlines())) <= 80

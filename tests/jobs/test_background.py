@@ -42,7 +42,7 @@ def test_work_has_a_thread_of_its_own_that_nobody_waits_for():
 LONG_KERNEL = """
 import signal, sys, numpy as np
 from recsys.numerics import blas
-from recsys.cli import app, show
+from recsys.cli import app, output
 from recsys.jobs.background import interruptibly
 def invert():
     matrix = np.asfortranarray(np.eye(9000, dtype=np.float32))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from typing import Literal
 
 import sqlalchemy as sa
 from alembic import command
@@ -16,6 +17,8 @@ from recsys.errors import StorageError
 from recsys.storage.schema import resources, roles
 from recsys.storage.schema.contract import CONTRACT, apply_script
 from recsys.storage.schema.tables import STORE
+
+SchemaState = Literal["empty", "current", "other"]
 
 
 def alembic_config(connection: sa.Connection) -> Config:
@@ -49,6 +52,17 @@ def ensure(connection: sa.Connection) -> None:
             "the schema of the database belongs to another version of recsys",
             hint="run `recsys db upgrade`",
         )
+
+
+def state(connection: sa.Connection) -> SchemaState:
+    """Return whether the schema is missing, of this version or of another one."""
+    contract, has_store = contract_version(connection), sees_store(connection)
+    migrated = revision(connection) if has_store else None
+    if (migrated, contract) == (None, None):
+        return "empty"
+    # A role that may only read the contract cannot see the migration.
+    current = contract == contract_digest() and (not has_store or migrated == head())
+    return "current" if current else "other"
 
 
 def revision(connection: sa.Connection) -> str | None:

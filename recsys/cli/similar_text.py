@@ -1,4 +1,4 @@
-"""`recsys similar-text`: similar rows of any table of texts, without a database."""
+"""`recsys similar-text`: similar rows of a CSV file of texts, without a database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys.cli import show
+from recsys.cli import output
 from recsys.cli.options import Count, Json
 
 if TYPE_CHECKING:
@@ -24,38 +24,43 @@ TEXT_WIDTH = 48
 
 @app.command("similar-text")
 def similar_text(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a header.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV file with a header.")],
     id_column: Annotated[
-        str | None, typer.Option("--id", help="Column of the ids; `id` without it.")
+        str | None, typer.Option("--id", help="Column of the ids. Default: id.")
     ] = None,
     text_column: Annotated[
-        str | None, typer.Option("--text", help="Column of the texts; the other one of two.")
+        str | None,
+        typer.Option("--text", help="Column of the texts. Default: the other of two columns."),
     ] = None,
     n: Count = 10,
-    of: Annotated[str | None, typer.Option("--of", help="Id of the one row to compare.")] = None,
+    of: Annotated[
+        str | None, typer.Option("--of", help="Only find the rows similar to the row with this id.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Find the rows of a file whose texts are most similar; as CSV, or of one row as a table."""
-    # Late: scikit-learn would cost every command a second.
+    """Find the rows of a CSV file whose texts are most similar.
+
+    The result is CSV, or a table if --of names one row.
+    """
     from recsys.jobs.similar_text import similar_pairs, similar_to
 
     if of is None:
         pairs = similar_pairs(file, n, id_column=id_column, text_column=text_column)
         if json:
-            show.json_rows(list(pairs))
+            output.json_rows(list(pairs))
         else:
             _csv(pairs)
         return
     found = similar_to(file, of, n, id_column=id_column, text_column=text_column)
     if json:
-        show.json_rows(found)
+        output.json_rows(found)
     else:
         _table(found, of)
 
 
 def _csv(pairs: Iterable[SimilarPair]) -> None:
-    # The terminator says what is quoted, before it makes way for that of `show.out`.
-    stdout = SimpleNamespace(write=lambda line: show.out(line.removesuffix("\r\n")))
+    # csv quotes fields that contain its line terminator; write_line adds a newline of its own.
+    stdout = SimpleNamespace(write=lambda line: output.write_line(line.removesuffix("\r\n")))
     lines = csv.writer(stdout, lineterminator="\r\n")
     lines.writerow(("id", "rank", "similar_id", "score"))
     for pair in pairs:
@@ -65,7 +70,7 @@ def _csv(pairs: Iterable[SimilarPair]) -> None:
 def _table(found: list[SimilarText], of: str) -> None:
     short = [replace(row, text=_beginning(row.text)) for row in found]
     caption = None if found else "no other text is like it"
-    show.rows(short, ("rank", "id", "text", "score"), title=f"Similar to {of}", caption=caption)
+    output.table(short, ("rank", "id", "text", "score"), title=f"Similar to {of}", caption=caption)
 
 
 def _beginning(text: str) -> str:

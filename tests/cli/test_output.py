@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.cli import show
+from recsys.cli import output
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 891_000, tzinfo=UTC)
 
@@ -50,14 +50,14 @@ CELLS = [
 
 @pytest.mark.parametrize(("value", "text"), CELLS)
 def test_cell(value, text):
-    assert show.cell(value) == text
+    assert output.cell(value) == text
 
 
 def test_a_time_is_shown_in_the_local_zone():
     expected = MOMENT.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    assert show.cell(MOMENT) == expected
+    assert output.cell(MOMENT) == expected
     elsewhere = MOMENT.astimezone(timezone(timedelta(hours=5, minutes=30)))
-    assert show.cell(elsewhere) == expected
+    assert output.cell(elsewhere) == expected
 
 
 AGES = [
@@ -76,11 +76,11 @@ AGES = [
 
 @pytest.mark.parametrize(("seconds", "words"), AGES)
 def test_age(seconds, words):
-    assert show.age(seconds) == words
+    assert output.duration(seconds) == words
 
 
 def test_json_of_rows(capsys):
-    show.json_rows(ROWS)
+    output.json_rows(ROWS)
     text = capsys.readouterr().out
     assert json.loads(text) == [
         {"rank": 1, "title": "[red]Amélie[/red]", "score": 0.25},
@@ -88,12 +88,12 @@ def test_json_of_rows(capsys):
         {"rank": 3, "title": "Third", "score": None},
     ]
     assert "七人の侍" in text
-    show.json_rows([])
+    output.json_rows([])
     assert capsys.readouterr().out == "[]\n"
 
 
 def test_json_of_times_and_paths(capsys):
-    show.as_json({"at": MOMENT, "path": Path("/a b"), "none": None})
+    output.write_json({"at": MOMENT, "path": Path("/a b"), "none": None})
     assert json.loads(capsys.readouterr().out) == {
         "at": "2026-03-04T05:06:07.891000+00:00",
         "path": "/a b",
@@ -102,7 +102,7 @@ def test_json_of_times_and_paths(capsys):
 
 
 def test_a_table(capsys):
-    show.rows(ROWS, ("rank", "title", "score"), title="The [best]", caption="run 1")
+    output.table(ROWS, ("rank", "title", "score"), title="The [best]", caption="run 1")
     captured = capsys.readouterr()
     assert [line.rstrip() for line in captured.out.splitlines()] == [
         "The [best]",
@@ -119,25 +119,25 @@ def test_a_table(capsys):
 
 
 def test_a_table_without_rows(capsys):
-    show.rows([], ("rank", "title"), title="None", caption="nothing fits")
+    output.table([], ("rank", "title"), title="None", caption="nothing fits")
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert [line for line in lines if line] == ["None", "rank   title", "─" * 25, "nothing fits"]
 
 
 def test_facts(capsys):
-    show.facts("A title", {"edition": None, "[x]": "[y]", "score": 0.25})
+    output.properties("A title", {"edition": None, "[x]": "[y]", "score": 0.25})
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines == ["A title", " edition  -", " [x]      [y]", " score    0.2500"]
 
 
 def test_messages_are_not_data(capsys):
-    show.say("[bold] a message that is long " + "x" * 200)
+    output.message("[bold] a message that is long " + "x" * 200)
     captured = capsys.readouterr()
     assert captured == ("", "[bold] a message that is long " + "x" * 200 + "\n")
 
 
 def test_a_line_a_stage_where_there_is_no_terminal(capsys):
-    with show.reporting() as reporter:
+    with output.reporting() as reporter:
         reporter.begin("read [files]")
         reporter.advance(1, 2)
         reporter.end("10 rows")
@@ -147,9 +147,9 @@ def test_a_line_a_stage_where_there_is_no_terminal(capsys):
 
 def test_a_bar_a_stage_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(
-        show, "stderr", show.Console(file=sys.stderr, force_terminal=True, width=90)
+        output, "stderr", output.Console(file=sys.stderr, force_terminal=True, width=90)
     )
-    with show.reporting() as reporter:
+    with output.reporting() as reporter:
         reporter.end("before any stage")
         reporter.begin("read [files]")
         reporter.advance(1, 4)

@@ -1,4 +1,4 @@
-"""What people see: tables and JSON on stdout, progress and messages on stderr."""
+"""Output of the commands: tables and JSON on stdout, progress and messages on stderr."""
 
 from __future__ import annotations
 
@@ -24,55 +24,56 @@ from recsys.jobs.progress import Reporter, Silent
 logger = logging.getLogger(__name__)
 
 as_log_lines = False
-"""Whether everything beside the data is told by the log, an object a line."""
+"""Whether messages and progress go to the log, as one JSON object per line."""
 stdout = Console(highlight=False)
 TITLE_WIDTH = 16
 stderr = Console(stderr=True, highlight=False)
 
 
 class Figure(str):
-    """A number that is written already: it stands to the right of its column."""
+    """A formatted number: a table aligns it to the right."""
 
 
-def say(message: str) -> None:
-    """Tell something that is not data."""
+def message(text: str) -> None:
+    """Write a message to stderr, or to the log with `--log-format json`."""
     if as_log_lines:
-        logger.info(message)
+        logger.info(text)
     else:
-        stderr.print(escape(message), soft_wrap=True)
+        stderr.print(escape(text), soft_wrap=True)
 
 
-def out(line: str) -> None:
-    """Write one line of data, as it is."""
-    if sys.stdout is not None:  # closed by whoever called us
-        sys.stdout.write(line + "\n")
+def write_line(text: str) -> None:
+    """Write one line of data to stdout, unformatted."""
+    if sys.stdout is not None:  # None where the parent process closed the descriptor
+        sys.stdout.write(text + "\n")
 
 
-def as_json(value: Any) -> None:
-    """Write one JSON document; times become ISO 8601."""
-    out(json.dumps(value, ensure_ascii=False, indent=2, default=_jsonable))
+def write_json(value: Any) -> None:
+    """Write one JSON document; times as ISO 8601."""
+    write_line(json.dumps(value, ensure_ascii=False, indent=2, default=_jsonable))
 
 
 def _jsonable(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def rows(
+def table(
     items: Sequence[Any], columns: Sequence[str], *, title: str, caption: str | None = None
 ) -> None:
-    """Show dataclass instances as a table of some of their fields."""
-    stdout.print(table_of(items, columns, title=title, caption=caption))
+    """Print dataclass instances as a table of some of their fields."""
+    stdout.print(make_table(items, columns, title=title, caption=caption))
 
 
 def side_by_side(*tables: Table) -> None:
-    """Show tables beside one another, or one below the other where the terminal is narrow."""
+    """Print tables side by side, or one below the other on a narrow terminal."""
     stdout.print(Columns(tables, padding=(0, 4)))
 
 
-def table_of(
+def make_table(
     items: Sequence[Any], columns: Sequence[str], *, title: str, caption: str | None = None
 ) -> Table:
-    table = Table(
+    """Return the table that `table` prints; numeric columns are aligned to the right."""
+    made = Table(
         title=escape(title),
         caption=escape(caption) if caption else None,
         title_justify="left",
@@ -81,46 +82,49 @@ def table_of(
     )
     for column in columns:
         numeric = bool(items) and isinstance(getattr(items[0], column), int | float | Figure)
-        # A title may wrap, but not vanish where the terminal is narrow.
+        # Rich would shrink titles to nothing on a narrow terminal; this way they wrap.
         width = TITLE_WIDTH if column == "title" else None
-        table.add_column(column, justify="right" if numeric else "left", min_width=width)
+        made.add_column(column, justify="right" if numeric else "left", min_width=width)
     for item in items:
-        table.add_row(*(escape(cell(getattr(item, column))) for column in columns))
-    return table
+        made.add_row(*(escape(cell(getattr(item, column))) for column in columns))
+    return made
 
 
 def json_rows(items: Sequence[Any], *, omit: Sequence[str] = ()) -> None:
+    """Write dataclass instances as a JSON array, without the fields in `omit`."""
     names = [field.name for field in fields(items[0]) if field.name not in omit] if items else []
-    as_json([{name: getattr(item, name) for name in names} for item in items])
+    write_json([{name: getattr(item, name) for name in names} for item in items])
 
 
-def json_one(item: Any) -> None:
-    as_json(asdict(item))
+def json_row(item: Any) -> None:
+    """Write one dataclass instance as a JSON object."""
+    write_json(asdict(item))
 
 
-def facts(title: str, values: Mapping[str, Any]) -> None:
-    """Show names and values, one a line."""
-    table = Table(title=escape(title), title_justify="left", box=None, show_header=False)
-    table.add_column(style="dim")
-    table.add_column()
+def properties(title: str, values: Mapping[str, Any]) -> None:
+    """Print names and values, one pair per line."""
+    grid = Table(title=escape(title), title_justify="left", box=None, show_header=False)
+    grid.add_column(style="dim")
+    grid.add_column()
     for name, value in values.items():
-        table.add_row(escape(name), escape(cell(value)))
-    stdout.print(table)
+        grid.add_row(escape(name), escape(cell(value)))
+    stdout.print(grid)
 
 
 def cell(value: Any) -> str:
+    """Return a value as the text of a table cell."""
     if value is None:
         return "-"
     if isinstance(value, float):
-        # Stars and counts are halves and wholes; scores are anything.
+        # Ratings and counts are multiples of a half; scores need four decimals.
         return f"{value:,.1f}" if (2 * value).is_integer() else f"{value:,.4f}"
     if isinstance(value, datetime):
         return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
     return str(value)
 
 
-def age(seconds: float) -> str:
-    """Return a duration in words, as `3 h`."""
+def duration(seconds: float) -> str:
+    """Return a duration in its largest unit, for example `3 h`."""
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"
@@ -129,12 +133,12 @@ def age(seconds: float) -> str:
 
 @contextmanager
 def reporting() -> Iterator[Reporter]:
-    """Yield a reporter: a bar a stage on a terminal, a line a stage elsewhere."""
+    """Yield a reporter: one progress bar per stage on a terminal, otherwise one line per stage."""
     if as_log_lines:
         yield Silent()
         return
     if not stderr.is_terminal:
-        yield _Lines(say)
+        yield _Lines(message)
         return
     columns = (
         TextColumn("{task.description:<22}"),

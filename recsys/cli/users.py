@@ -1,4 +1,4 @@
-"""Commands that change what is kept of a person: rate, block, forget."""
+"""Commands that change the data of a user: rate, block, forget."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli import show
-from recsys.cli.options import Json, User, database, recommender
-from recsys.cli.read import find_movie
+from recsys.cli import output
+from recsys.cli.options import Json, Movie, User, database, recommender
+from recsys.cli.recommend import find_movie
 from recsys.errors import RecsysError
 
 app = typer.Typer()
-
-
-Movie = Annotated[str, typer.Argument(metavar="MOVIE", help="Id or title of the movie.")]
 
 
 @app.command()
 def rate(
     user: User,
     movie: Movie,
-    rating: Annotated[float, typer.Argument(metavar="RATING", help="On the scale of the data.")],
+    rating: Annotated[
+        float, typer.Argument(metavar="RATING", help="Rating, on the scale of the data set.")
+    ],
 ) -> None:
-    """Keep a user's rating of a movie; recommendations follow it at once."""
+    """Store a user's rating of a movie; the next recommendations take it into account."""
     with recommender() as service:
         known = find_movie(service, movie)
         service.rate(user, known.movie_id, rating)
-    show.say(f"User {user} gives {rating:g} to {known.title} ({known.year or 'year unknown'}).")
+    output.message(
+        f"User {user} gives {rating:g} to {known.title} ({known.year or 'year unknown'})."
+    )
 
 
 @app.command()
@@ -37,15 +38,16 @@ def block(
     user: User,
     movie: Movie,
     until: Annotated[
-        datetime | None, typer.Option(help="End of the block; for good without it. Past: lifted.")
+        datetime | None,
+        typer.Option(help="End of the block; a past time lifts it. Default: no end."),
     ] = None,
 ) -> None:
-    """Keep a movie out of a user's recommendations."""
+    """Exclude a movie from a user's recommendations."""
     with recommender() as service:
         known = find_movie(service, movie)
         service.block(user, known.movie_id, until and until.astimezone())
     end = f"until {until:%Y-%m-%d %H:%M}" if until else "for good"
-    show.say(f"{known.title} is kept from user {user} {end}.")
+    output.message(f"{known.title} is kept from user {user} {end}.")
 
 
 @dataclass(frozen=True)
@@ -59,22 +61,22 @@ class _Line:
 def forget(
     user: User,
     check: Annotated[
-        bool, typer.Option("--check", help="Remove nothing; fail if any row is about the person.")
+        bool, typer.Option("--check", help="Remove nothing; fail if any row refers to the user.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Remove a person from every table, in every run that is kept."""
+    """Remove a user from every table and every stored run."""
     from recsys.jobs import forget as job
 
     with database() as opened:
         removed = {} if check else job.forget(opened, user)
         left = job.remembered(opened, user)
     if json:
-        show.as_json({"user_id": user, "removed": removed, "left": left})
+        output.write_json({"user_id": user, "removed": removed, "left": left})
     else:
         lines = [_Line(name, removed.get(name, 0), count) for name, count in left.items()]
         total = f"{sum(removed.values()):,} rows removed, {sum(left.values()):,} left"
-        show.rows(lines, ("rows_of", "removed", "left"), title=f"User {user}", caption=total)
+        output.table(lines, ("rows_of", "removed", "left"), title=f"User {user}", caption=total)
     if any(left.values()):
         raise RecsysError(
             f"{sum(left.values()):,} rows are about user {user}",

@@ -1,0 +1,154 @@
+"""`recsys ingest` and `recsys ingest-metadata`: load data sets."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recsys.cli import output
+from recsys.cli.options import Json, database
+from recsys.config import settings
+from recsys.errors import DataError
+
+if TYPE_CHECKING:
+    from recsys.jobs.ingest import IngestReport, RejectLimit
+
+app = typer.Typer()
+
+
+class Format(StrEnum):
+    ML_100K = "ml-100k"
+    ML_1M = "ml-1m"
+    ML_10M = "ml-10m"
+    ML_CSV = "ml-csv"
+    CSV = "csv"
+
+
+class OnDuplicate(StrEnum):
+    LATEST = "latest"
+    MAX = "max"
+    MEAN = "mean"
+    ERROR = "error"
+
+
+@app.command()
+def ingest(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH_OR_NAME",
+            help="Folder, .zip, ratings file or MovieLens edition, for example ml-latest-small.",
+        ),
+    ],
+    format: Annotated[
+        Format | None, typer.Option("--format", help="File format. Default: detected.")
+    ] = None,
+    on_duplicate: Annotated[
+        OnDuplicate, typer.Option(help="Rating to keep if a user rated a movie several times.")
+    ] = OnDuplicate.LATEST,
+    max_rejects: Annotated[
+        str, typer.Option(help="Rejected rows allowed: a share such as 1%, or a number.")
+    ] = "1%",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Drop the present data set and all its results first.")
+    ] = False,
+    edition: Annotated[
+        str | None, typer.Option(help="Name of the data set, if the files do not contain it.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Load ratings, movies, links, tags and tag genome.
+
+    recsys.rejected_rows keeps the rejected rows with file, line and reason.
+    Loading the same files again changes nothing.
+    """
+    from recsys.jobs.ingest import ingest as ingest_job
+    from recsys.jobs.names import find_source
+
+    limit = reject_limit(max_rejects)
+    with output.reporting() as reporter:
+        path = find_source(source, settings.load().cache, reporter)
+        with database() as opened:
+            report = ingest_job(
+                opened,
+                path,
+                source=source,
+                format=format.value if format else None,
+                edition=edition,
+                on_duplicate=on_duplicate.value,
+                max_rejects=limit,
+                replace=replace,
+                reporter=reporter,
+            )
+    _show_report(report, json=json)
+
+
+def reject_limit(text: str) -> RejectLimit:
+    """Parse `1%` or `200`; raises BadParameter for any other text."""
+    from recsys.jobs.ingest import RejectLimit
+
+    number = text.strip().removesuffix("%")
+    try:
+        if text.strip().endswith("%"):
+            share = float(number) / 100
+            if 0 <= share <= 1:
+                return RejectLimit(share=share)
+        elif int(number) >= 0:
+            return RejectLimit(rows=int(number))
+    except ValueError:
+        pass
+    raise typer.BadParameter(f"--max-rejects cannot be {text!r}: a share, as 1%, or a number")
+
+
+def _show_report(report: IngestReport, *, json: bool) -> None:
+    counts = report.counts
+    if json:
+        output.write_json(
+            {
+                "ingest_id": report.ingest_id,
+                "edition": report.edition,
+                "dialect": report.dialect,
+                "rows_read": report.rows_read,
+                "inserted": counts.inserted,
+                "updated": counts.updated,
+                "unchanged": counts.unchanged,
+                "duplicates": report.duplicates,
+                "rejected": len(report.rejected),
+            }
+        )
+    if report.replaced:
+        output.message(f"{report.replaced} was dropped.")
+    word = "No change" if report.no_change else "Loaded"
+    output.message(
+        f"{word}: {report.edition} ({report.dialect}), {counts.inserted:,} inserted, "
+        f"{counts.updated:,} updated, {counts.unchanged:,} unchanged, "
+        f"{report.duplicates:,} duplicates merged, {len(report.rejected):,} rejected, "
+        f"{report.seconds:.1f} s"
+    )
+    for row in report.rejected[:3]:
+        output.message(f"  rejected {row.file} line {row.line}: {row.reason}")
+    if report.rejected:
+        output.message(
+            f"  all of them: SELECT * FROM recsys.rejected_rows "
+            f"WHERE ingest_id = {report.ingest_id}"
+        )
+
+
+@app.command("ingest-metadata")
+def metadata(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="Folder, .zip or one of the CSV files.")
+    ],
+) -> None:
+    """Load The Movies Dataset: plots, keywords, posters and cast of the loaded movies."""
+    from recsys.jobs.ingest import ingest_metadata
+
+    if not path.exists():
+        raise DataError(f"{path} does not exist")
+    with output.reporting() as reporter, database() as opened:
+        report = ingest_metadata(opened, path, reporter=reporter)
+    _show_report(report.ingest, json=False)
+    output.message(f"{report.matched:,} movies described, {report.unmatched:,} films are not here.")

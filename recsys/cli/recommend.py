@@ -1,0 +1,206 @@
+"""Commands that read recommendations: recommend, similar, explain, predict, top, search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recsys.cli import output
+from recsys.cli.options import LARGEST_ID, Count, Json, Model, Movie, User, recommender
+from recsys.errors import UnknownMovie
+
+if TYPE_CHECKING:
+    from recsys.service import Recommender
+    from recsys.service.types import Contribution, FoundMovie
+    from recsys.service.types import Movie as KnownMovie
+
+app = typer.Typer()
+
+
+@app.command()
+def recommend(
+    user: User,
+    n: Count = 10,
+    model: Model = None,
+    genre: Annotated[
+        list[str] | None,
+        typer.Option("--genre", help="Only movies of this genre; may be repeated."),
+    ] = None,
+    year_from: Annotated[
+        int | None, typer.Option(min=0, max=9999, help="Only movies of this year or later.")
+    ] = None,
+    year_to: Annotated[
+        int | None, typer.Option(min=0, max=9999, help="Only movies of this year or earlier.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show the recommendations for a user."""
+    with recommender() as service:
+        found = service.recommend(
+            user, n, model=model, genres=genre, year_from=year_from, year_to=year_to
+        )
+    labelled = any(row.label for row in found)
+    if json:
+        output.json_rows(found, omit=() if labelled else ("label",))
+        return
+    columns = ("rank", "movie_id", "title", "score", "source", "label" if labelled else "model")
+    nothing = "no movie fits" if n else None
+    named = next((f"labels of {row.model}, " for row in found if row.label), "")
+    caption = f"{named}run {found[0].run_id}" if found else nothing
+    output.table(found, columns, title=f"Recommended to user {user}", caption=caption)
+    if found and not any(row.source == "stored" for row in found):
+        output.message("No stored row fits: shown is what serves people of whom little is known.")
+
+
+@app.command()
+def similar(
+    movie: Movie,
+    n: Count = 10,
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """Show the movies most similar to a movie."""
+    with recommender() as service:
+        known = find_movie(service, movie)
+        found = service.similar(known.movie_id, n, model=model)
+    if json:
+        output.json_rows(found)
+        return
+    columns = ("rank", "movie_id", "title", "score")
+    caption = f"model {found[0].model}, run {found[0].run_id}" if found else "none is known"
+    title = f"Similar to {known.title} ({known.year or 'year unknown'}), movie {known.movie_id}"
+    output.table(found, columns, title=title, caption=caption)
+
+
+@app.command("similar-users")
+def similar_users(user: User, n: Count = 10, model: Model = None, json: Json = False) -> None:
+    """Show the users most similar to a user."""
+    with recommender() as service:
+        found = service.similar_users(user, n, model=model)
+    if json:
+        output.json_rows(found)
+        return
+    caption = f"model {found[0].model}, run {found[0].run_id}" if found else "nobody is near"
+    columns = ("rank", "user_id", "score", "common_ratings")
+    output.table(found, columns, title=f"Of similar taste as user {user}", caption=caption)
+
+
+@app.command()
+def explain(
+    user: User,
+    movie: Movie,
+    n: Count = 10,
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """Show which rated movies lead to a recommendation."""
+    with recommender() as service:
+        known = find_movie(service, movie)
+        found = service.explain(user, known.movie_id, model=model)
+    if json:
+        output.json_rows(found)
+        return
+    first = found[0]
+    if first.because_movie_id is None:
+        output.message(f"No movie user {user} rated leads to {known.title}: it is {first.source}.")
+        return
+    columns = ("because_title", "rating", "contribution", "share", "shared_genres", "shared_tags")
+    more = f"; {len(found) - n} more" if len(found) > n else ""
+    how = "their sum" if first.exact else "divided among them, an account of the closest"
+    caption = f"score {first.score:.4f} by {first.model} ({first.source}), {how}{more}"
+    title = f"Why {known.title} for user {user}"
+    output.table([_reason(row) for row in found[:n]], columns, title=title, caption=caption)
+
+
+@dataclass(frozen=True)
+class _Reason:
+    because_title: str | None
+    rating: float | None
+    contribution: float | None
+    share: float | None
+    shared_genres: str
+    shared_tags: str
+
+
+def _reason(row: Contribution) -> _Reason:
+    return _Reason(
+        row.because_title, row.rating, row.contribution, row.share,
+        ", ".join(row.shared_genres), ", ".join(row.shared_tags),
+    )  # fmt: skip
+
+
+@app.command()
+def predict(
+    user: User,
+    movie: Movie,
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """Predict the rating that a user would give a movie."""
+    with recommender() as service:
+        known = find_movie(service, movie)
+        rating = service.predict_rating(user, known.movie_id, model=model)
+    if json:
+        output.write_json({"user_id": user, "movie_id": known.movie_id, "rating": rating})
+        return
+    unknown = "cannot be known: it takes ratings of the user and of the movie"
+    shown = {known.title: unknown if rating is None else f"{rating:.2f}"}
+    output.properties(f"Predicted rating of user {user}", shown)
+
+
+def find_movie(service: Recommender, text: str) -> KnownMovie | FoundMovie:
+    """Return the movie with this id, else the one whose title matches best."""
+    if text.isdecimal() and int(text) <= LARGEST_ID:
+        try:
+            return service.movie(int(text))
+        except UnknownMovie:
+            # The title of a movie can be a number, for example 1917.
+            if not service.search(text, 1):
+                raise
+    found = service.search(text, 1)
+    if not found:
+        raise UnknownMovie(f"no title matches {text!r}", hint="try fewer words: recsys search WORD")
+    return found[0]
+
+
+@app.command()
+def top(
+    n: Count = 10,
+    genre: Annotated[str | None, typer.Option("--genre", help="Chart of one genre.")] = None,
+    chart: Annotated[
+        str, typer.Option("--chart", "--model", help="top_rated, most_rated, popular or trending.")
+    ] = "top_rated",
+    json: Json = False,
+) -> None:
+    """Show a chart: the best, most rated or trending movies."""
+    with recommender() as service:
+        found = service.top_movies(n, genre=genre, chart=chart)
+    if json:
+        output.json_rows(found)
+        return
+    columns = ("rank", "movie_id", "title", "score", "votes", "mean_rating")
+    of = f" of {genre}" if genre else ""
+    caption = None if found else "no movie is in it"
+    output.table(found, columns, title=f"Chart {chart}{of}", caption=caption)
+
+
+@app.command()
+def search(
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="Words of the title, or their beginnings.")
+    ],
+    n: Count = 10,
+    json: Json = False,
+) -> None:
+    """Search movies by title."""
+    with recommender() as service:
+        found = service.search(text, n)
+    if json:
+        output.json_rows(found)
+        return
+    caption = None if found else "no title matches"
+    output.table(
+        found, ("movie_id", "title", "year"), title=f"Movies for {text!r}", caption=caption
+    )
