@@ -72,7 +72,7 @@ def evaluate(
         _tables(report)
     if plot is not None:
         evaluation_plot.plot_evaluation(report, plot)
-        output.message(f"Plot written: {plot}")
+        output.message(f"Written: {plot}")
 
 
 @dataclass(frozen=True)

@@ -44,4 +44,4 @@ def report(
     if page is not None:
         output.message(f"Written: {page}")
     if png is not None:
-        output.message(f"Drawn: {len(files) - (page is not None)} pictures in {png}")
+        output.message(f"Written: {len(files) - (page is not None)} plots in {png}")

@@ -88,7 +88,7 @@ def test_the_gate_exits_with_3_and_yields_to_a_reason(on_filled, filled_database
 def test_a_picture(on_filled, tmp_path):
     path = tmp_path / "figures.svg"
     found = on_filled("evaluate", "--models", "ease,most_rated", "--plot", str(path))
-    assert (found.code, f"Drawn: {path}" in found.err) == (0, True)
+    assert (found.code, f"Written: {path}" in found.err) == (0, True)
     assert "most_rated" in path.read_text()
 
 

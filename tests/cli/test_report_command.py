@@ -14,7 +14,7 @@ def test_a_page_and_its_plots(reporting, contract_rows, published_url, tmp_path)
     page, plots = tmp_path / "out.html", tmp_path / "plots"
     found = reporting(page, "--png", plots, "--title", "Ours & theirs")
     assert (found.code, found.out) == (0, "")
-    assert found.errors == [f"Written: {page}", f"Drawn: 10 pictures in {plots}"]
+    assert found.errors == [f"Written: {page}", f"Written: 10 plots in {plots}"]
     text = page.read_text(encoding="utf-8")
     [row] = contract_rows(published_url, "SELECT count(*) AS ratings FROM recsys.ratings")
     assert f"<dt>ratings</dt><dd>{row['ratings']:,}</dd>" in text
@@ -25,7 +25,7 @@ def test_a_page_and_its_plots(reporting, contract_rows, published_url, tmp_path)
 
 def test_plots_alone(reporting, tmp_path):
     found = reporting("--png", tmp_path)
-    assert (found.code, found.errors) == (0, [f"Drawn: 10 pictures in {tmp_path}"])
+    assert (found.code, found.errors) == (0, [f"Written: 10 plots in {tmp_path}"])
     assert {each.suffix for each in tmp_path.iterdir() if each.is_file()} == {".png"}
 
 
