@@ -1,1 +1,1 @@
-"""A report on what the database holds and how it recommends: a page, its plots as pictures."""
+"""Reports about the data, the published results and the models, as a page and as plots."""

@@ -1,4 +1,4 @@
-"""Word clouds: the words of titles and the names of genres, the frequent ones large."""
+"""Word clouds of title words and genres, sized by frequency."""
 
 from __future__ import annotations
 
@@ -19,65 +19,67 @@ from recsys.report.figures import short
 FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 WIDTH, HEIGHT, SCALE = 520, 300, 2
 WORDS, SEED = 80, 42
-COLOURS = ("#2a7ab8", "#c2590f", "#0f8a6a", "#a3598c", "#6f7780")
-"""Each can be read on white and on black."""
-LITTLE = {
+COLORS = ("#2a7ab8", "#c2590f", "#0f8a6a", "#a3598c", "#6f7780")
+"""Each is readable on white and on black."""
+EXTRA_STOPWORDS = {
     "ii", "iii", "iv", "vi", "vii", "part", "vol", "aka", "la", "le", "les", "un", "une", "des",
     "du", "de", "et", "il", "lo", "una", "el", "los", "las", "der", "das", "dem", "den", "ein",
     "eine", "und",
 }  # fmt: skip
-"""Words that say nothing of what a movie is about, beside the English ones of the library."""
+"""Words without meaning in titles, in addition to the English ones of the library."""
 
 
 @dataclass(frozen=True)
 class Cloud:
     image: Image.Image
-    """On a transparent ground."""
+    """With a transparent background."""
     alt: str
     words: Mapping[str, int]
-    """The most frequent words that could be drawn, most frequent first."""
+    """The drawn words with their counts, most frequent first."""
     left_out: int
-    """Words in letters that the picture's font lacks, or that run from right to left."""
+    """Number of words that cannot be drawn: missing glyphs or right-to-left text."""
 
     def png(self, *, transparent: bool) -> bytes:
-        """Return the picture, on white if not transparent."""
+        """Return the picture as PNG, with a white or a transparent background."""
         image = self.image
         if not transparent:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         buffer = BytesIO()
-        image.quantize(64).save(buffer, format="PNG")  # a third of the size, and much faster
+        image.quantize(64).save(
+            buffer, format="PNG"
+        )  # a third of the size, and much faster to encode
         return buffer.getvalue()
 
 
 def cloud_of_titles(titles: Sequence[str]) -> Cloud | None:
-    """Return the words of titles, each title counted as often as it says them."""
-    words = WordCloud(stopwords=STOPWORDS | LITTLE, collocations=False, min_word_length=2)
+    """Draw the words of titles by how often they occur; None if no word can be drawn."""
+    words = WordCloud(stopwords=STOPWORDS | EXTRA_STOPWORDS, collocations=False, min_word_length=2)
     return cloud("words of the titles", words.process_text("\n".join(titles)))
 
 
 def cloud(what: str, counts: Mapping[str, int]) -> Cloud | None:
-    """Return a cloud of words by how often they occur, None where none can be drawn."""
+    """Draw words by their counts; None if no word can be drawn."""
     letters = FT2Font(str(FONT)).get_charmap()
-    named = {short(word): count for word, count in counts.items() if short(word) and count > 0}
+    labels = {short(word): count for word, count in counts.items() if short(word) and count > 0}
     fit = {
         word: count
-        for word, count in named.items()
-        if all(ord(c) in letters and _runs_rightwards(c) for c in word)
+        for word, count in labels.items()
+        if all(ord(c) in letters and _is_left_to_right(c) for c in word)
     }
     if not fit:
         return None
     words = dict(sorted(fit.items(), key=lambda item: (-item[1], item[0]))[:WORDS])
-    drawn = _drawing().generate_from_frequencies(words)
+    drawn = _word_cloud().generate_from_frequencies(words)
     first = ", ".join(f"{word} ({count:,})" for word, count in list(words.items())[:5])
     alt = f"Word cloud of the {what}; most frequent: {first}."
-    return Cloud(drawn.to_image(), alt, words, len(named) - len(fit))
+    return Cloud(drawn.to_image(), alt, words, len(labels) - len(fit))
 
 
-def _runs_rightwards(character: str) -> bool:
+def _is_left_to_right(character: str) -> bool:
     return unicodedata.bidirectional(character) not in ("R", "AL")
 
 
-def _drawing() -> Any:
+def _word_cloud() -> Any:
     return WordCloud(
         font_path=str(FONT),
         width=WIDTH,
@@ -86,6 +88,6 @@ def _drawing() -> Any:
         mode="RGBA",
         background_color=None,
         prefer_horizontal=1.0,
-        color_func=lambda *_, random_state, **__: random_state.choice(COLOURS),
+        color_func=lambda *_, random_state, **__: random_state.choice(COLORS),
         random_state=SEED,
     )

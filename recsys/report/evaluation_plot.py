@@ -1,4 +1,4 @@
-"""Figures as pictures: bar charts of an evaluation, as PNG or SVG."""
+"""Bar charts of an evaluation as PNG or SVG."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH_IN, BAR_IN, REST_IN = 7.5, 0.3, 1.3
-"""Size of a chart in inches: its width, a bar's height, and the title and axis of each panel."""
+"""Sizes in inches: width of the chart, height per bar, height of title and axis of a panel."""
 
 
 def plot_evaluation(report: EvaluationReport, path: Path) -> None:
-    """Write the leading figures of an evaluation, with their 95 % intervals, to a picture."""
+    """Write the main metrics of an evaluation with their 95 % intervals as a picture."""
     save(evaluation_figure(report), path)
 
 
 def evaluation_figure(report: EvaluationReport) -> Figure:
-    """Draw one panel for lists and one for predicted ratings, of those that were measured."""
+    """Draw a panel for lists and one for predicted ratings, if they were measured."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -43,7 +43,7 @@ def evaluation_figure(report: EvaluationReport) -> Figure:
 
 
 def _measured(report: EvaluationReport, name: str) -> list[Evaluated]:
-    """Return the models that have a figure, the best first."""
+    """Return the models that have a metric, best first."""
     found = [one for one in report.evaluated if one.figure(name) is not None]
     sign = 1 if name in RATING_METRICS else -1
     return sorted(found, key=lambda one: (sign * (one.figure(name) or 0), one.model))

@@ -1,4 +1,4 @@
-"""The plots of a report: what is drawn of its findings, and what is said of it in words."""
+"""The plots of a report, each with a description in words."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
 from recsys.domain import RATING_METRICS
 from recsys.report.findings import (
+    CountBin,
     Findings,
-    Having,
     Measured,
     concentration,
     gini,
@@ -25,30 +25,30 @@ from recsys.report.pictures import BAR, STYLE, WHISKER, bars
 
 ACCENT = "#d55e00"
 WIDTH_IN, HEIGHT_IN = 4.8, 3.0
-"""Small, so that the letters can be read on a phone."""
+"""Small, so that text stays readable on a phone."""
 BAR_IN, REST_IN = 0.26, 0.75
 GENRES, VALUES, TIME_LABELS, LABEL = 20, 24, 6, 26
-"""Genres drawn; rating values told apart; dates written on an axis; characters of a name."""
+"""Limits: genres in a plot, bars of rating values, dates on an axis, characters of a name."""
 STEPS = (1, 2, 5, 10)
 LEADING = {"ndcg@10": "nDCG@10, more is better", "rmse": "RMSE, less is better"}
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing, and in words what can be seen in it."""
+    """A figure and its alternative text."""
 
     figure: Figure
     alt: str
 
 
 def short(name: str) -> str:
-    """Return a name that fits beside an axis: one line of characters that can be drawn."""
+    """Shorten a name to one line of printable characters that fits beside an axis."""
     line = " ".join("".join(c if c.isprintable() else " " for c in name).split())
     return line if len(line) <= LABEL else line[: LABEL - 1] + "…"
 
 
 def draw(findings: Findings) -> dict[str, Plot]:
-    """Draw every plot there are figures for, by name."""
+    """Draw every plot that has data, by name."""
     plots: dict[str, Plot] = {}
     if findings.ratings_count:
         plots["ratings"] = _ratings(findings)
@@ -66,21 +66,21 @@ def draw(findings: Findings) -> dict[str, Plot]:
 
 
 def leading_metrics(measured: Sequence[Measured]) -> list[tuple[str, str]]:
-    """Return the protocols, each with those of its metrics that are drawn."""
+    """Return pairs of protocol and metric that have a plot."""
     found = {(m.protocol, m.metric): None for m in measured}
     protocols = dict.fromkeys(m.protocol for m in measured)
     return [(p, metric) for p in protocols for metric in LEADING if (p, metric) in found]
 
 
 def ranked(measured: Sequence[Measured], protocol: str, metric: str) -> list[Measured]:
-    """Return the figures of the models by a metric, the best first."""
+    """Return the models measured by a metric, best first."""
     sign = 1 if metric in RATING_METRICS else -1
     found = [m for m in measured if (m.protocol, m.metric) == (protocol, metric)]
     return sorted(found, key=lambda m: (sign * m.value, m.model))
 
 
 def plot_name(protocol: str, metric: str) -> str:
-    """Return the name of the plot of a metric, fit for a file."""
+    """Return the name of the plot of a metric, usable as a file name."""
     return re.sub(r"[^a-z0-9]+", "_", f"models {protocol} {metric.partition('@')[0]}")
 
 
@@ -103,7 +103,7 @@ def _ratings(findings: Findings) -> Plot:
         if len(values) > VALUES:
             axes.hist(values, bins=VALUES, weights=counts, color=BAR, rwidth=0.9)
         else:
-            # As far apart as the scale has them.
+            # Bars are as wide as the step of the rating scale.
             step = float(np.diff(values).min()) if len(values) > 1 else 1.0
             axes.bar(values, counts, width=0.8 * step, color=BAR)
             axes.set_xticks(values, [f"{value:g}" for value in values])
@@ -173,7 +173,7 @@ def _long_tail(findings: Findings) -> Plot:
         axes.plot([0.2], [fifth], color=ACCENT, marker="o")
         words = f"20 % of the movies have\n{100 * fifth:.1f} % of the ratings"
         axes.text(0.97, 0.06, words, ha="right", va="bottom", fontsize=9)
-        _in_shares(axes)
+        _percent_axes(axes)
         axes.set_xlabel("movies, the most rated first")
         axes.set_ylabel("ratings")
 
@@ -184,7 +184,7 @@ def _long_tail(findings: Findings) -> Plot:
     return _drawn("The long tail", alt, draw_on)
 
 
-def _in_shares(axes: Axes) -> None:
+def _percent_axes(axes: Axes) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     axes.grid()
     for axis in (axes.xaxis, axes.yaxis):
@@ -201,7 +201,7 @@ def _people(findings: Findings) -> Plot:
         labels = [str(low) for low in edges[:-1]]
         axes.set_xticks(range(len(counts)), labels, rotation=30 if len(counts) > 10 else 0)
         _count_upwards(axes, "people")
-        axes.set_xlabel("ratings given: from so many to less than twice as many")
+        axes.set_xlabel("ratings per person, in bins that double")
 
     most = int(np.argmax(counts))
     alt = (
@@ -211,8 +211,8 @@ def _people(findings: Findings) -> Plot:
     return _drawn("How much people rate", alt, draw_on)
 
 
-def activity(people: Sequence[Having]) -> tuple[list[int], list[int]]:
-    """Return the ends of bins of ratings given, each twice the one before, and people in them."""
+def activity(people: Sequence[CountBin]) -> tuple[list[int], list[int]]:
+    """Count people in bins of ratings given; each bin edge is twice the one before."""
     most = max(group.ratings for group in people)
     least = min(group.ratings for group in people)
     edges = [2**power for power in range(least.bit_length() - 1, most.bit_length() + 1)]
@@ -259,8 +259,8 @@ def _coverage(findings: Findings) -> Plot:
 
     first = findings.reach[0]
     alt = (
-        f"Bar chart of the share of all movies in anybody's first ten, for {len(shares)} models; "
-        f"most {first.model}: {100 * shares[0]:.1f} %."
+        f"Bar chart of the share of all movies in the top ten of any user, "
+        f"for {len(shares)} models; most {first.model}: {100 * shares[0]:.1f} %."
     )
-    title = "Movies in anybody's first ten"
+    title = "Movies in the top ten of any user"
     return _drawn(title, alt, draw_on, REST_IN + BAR_IN * len(shares))

@@ -1,4 +1,4 @@
-"""What a report tells: the rows it is made of, and the figures that follow from them."""
+"""The data of a report: rows of the contract, and figures derived from them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from recsys.domain import Float64
 from recsys.service.types import RunDifference
 
 YEARLY_FROM_MONTHS = 60
-"""Ratings of more months than these are told by the year."""
+"""From this span on, ratings are grouped by year instead of month."""
 
 
 @dataclass(frozen=True, slots=True)
 class RatingGroup:
-    """Ratings of one value given in one month."""
+    """Ratings of one value in one month."""
 
     rating: float
     month: datetime | None
-    """None: nobody knows when."""
+    """None if the time is unknown."""
     ratings: int
     first_at: datetime | None
     last_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class Having:
-    """How many movies, or people, have so many ratings."""
+class CountBin:
+    """How many movies, or people, have this number of ratings."""
 
     ratings: int
     members: int
@@ -43,19 +43,19 @@ class Genre:
     movies: int
     ratings: int
     mean: float | None
-    """None: none of its movies is rated."""
+    """None if none of its movies is rated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edition:
     edition: str | None
     as_of: datetime | None
-    """When the last ingest, run or publication ended."""
+    """End of the latest ingest, run or publication."""
 
 
 @dataclass(frozen=True, slots=True)
-class KnownRun:
-    """A run as it was published."""
+class ReportedRun:
+    """A run and its latest publication."""
 
     run_id: int
     default_model: str
@@ -70,9 +70,9 @@ class KnownRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class Staleness:
     stale_from: datetime | None
-    """None: it never is, or nothing is published."""
+    """None if it has no maximum age, or if nothing is published."""
     ratings_since: int | None
     consecutive_failures: int
     last_error: str | None
@@ -80,7 +80,7 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What the stored lists of a model reach: their first ten movies, and whom."""
+    """Coverage of the stored lists of a model: movies in any top ten, and users with a list."""
 
     model: str
     movies: int
@@ -89,12 +89,12 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One figure of the latest run that measured by a protocol."""
+    """One metric of the latest run that used a protocol."""
 
     protocol: str
     run_id: int
     kind: str
-    """evaluation, or refresh, whose default model is measured before it is published."""
+    """evaluation, or refresh, which measures its default model before publication."""
     seed: int
     model: str
     metric: str
@@ -111,25 +111,25 @@ class Period:
     start: datetime
     ratings: int
     mean: float | None
-    """None: there is none."""
+    """None without ratings."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """All that was read, in one state of the database."""
+    """All data of a report, read from one snapshot of the database."""
 
     edition: Edition
     groups: Sequence[RatingGroup]
-    people: Sequence[Having]
-    """Those who have rated."""
-    movies: Sequence[Having]
-    """All of the catalogue, those without ratings too."""
+    people: Sequence[CountBin]
+    """People with ratings, by number of ratings."""
+    movies: Sequence[CountBin]
+    """All movies of the catalogue, by number of ratings."""
     genres: Sequence[Genre]
     titles: Sequence[str]
-    fresh: Fresh
-    published: KnownRun | None
-    previous: KnownRun | None
-    """The run that was published before."""
+    fresh: Staleness
+    published: ReportedRun | None
+    previous: ReportedRun | None
+    """The run published before."""
     reach: Sequence[Reach]
     measured: Sequence[Measured]
     changes: Sequence[RunDifference]
@@ -152,7 +152,7 @@ class Findings:
 
     @property
     def density(self) -> float | None:
-        """Share of all pairs of a person who rated and a movie that hold a rating."""
+        """Fraction of all pairs of a movie and a person with ratings that have a rating."""
         pairs = self.users_count * self.movies_count
         return self.ratings_count / pairs if pairs else None
 
@@ -170,12 +170,12 @@ class Findings:
 
     @property
     def undated(self) -> int:
-        """Ratings of which nobody knows when."""
+        """Number of ratings without a time."""
         return sum(group.ratings for group in self.groups if group.month is None)
 
     @cached_property
     def by_value(self) -> list[tuple[float, int]]:
-        """Rating and how often it was given, ascending."""
+        """Counts of each rating value, ascending by value."""
         counts: Counter[float] = Counter()
         for group in self.groups:
             counts[group.rating] += group.ratings
@@ -183,7 +183,7 @@ class Findings:
 
     @cached_property
     def periods(self) -> list[Period]:
-        """Ratings by month, or by year where there are many months; without a gap."""
+        """Ratings by month, or by year for a long span, including empty periods."""
         dated = [(_months(group.month), group) for group in self.groups if group.month]
         if not dated:
             return []
@@ -217,38 +217,38 @@ def _mean(groups: Sequence[RatingGroup]) -> float | None:
     return sum(group.rating * group.ratings for group in groups) / count if count else None
 
 
-# --- how unevenly ratings are spread ---
+# --- how evenly ratings are distributed ---
 
 
-def concentration(groups: Sequence[Having]) -> tuple[Float64, Float64]:
-    """Return shares of the members, those with most ratings first, and of all their ratings.
+def concentration(groups: Sequence[CountBin]) -> tuple[Float64, Float64]:
+    """Return the Lorenz curve: cumulative shares of members, most ratings first, and of ratings.
 
-    Both begin with 0 and end with 1; between two points members have equally many.
+    Both start at 0 and end at 1. Members between two points have the same number of ratings.
     """
     ordered = sorted(groups, key=lambda group: -group.ratings)
     members = np.array([group.members for group in ordered], dtype=np.float64)
     ratings = members * np.array([group.ratings for group in ordered], dtype=np.float64)
-    return _cumulated(members), _cumulated(ratings)
+    return _cumulative_share(members), _cumulative_share(ratings)
 
 
-def _cumulated(parts: Float64) -> Float64:
+def _cumulative_share(parts: Float64) -> Float64:
     return np.concatenate([[0.0], np.cumsum(parts) / parts.sum()])
 
 
-def top_share(groups: Sequence[Having], share: float) -> float:
-    """Return the share of the ratings that this share of the members has, the most rated."""
+def top_share(groups: Sequence[CountBin], share: float) -> float:
+    """Return the share of ratings that belongs to this share of members with the most ratings."""
     members, ratings = concentration(groups)
     return float(np.interp(share, members, ratings))
 
 
-def gini(groups: Sequence[Having]) -> float:
-    """Return 0 where all have equally many ratings, near 1 where few have all."""
+def gini(groups: Sequence[CountBin]) -> float:
+    """Return the Gini coefficient: 0 for an even distribution, near 1 if few have all ratings."""
     members, ratings = concentration(groups)
     return float(2 * np.trapezoid(ratings, members) - 1)
 
 
-def median(groups: Sequence[Having]) -> float:
-    """Return the middle number of ratings, the mean of the middle two."""
+def median(groups: Sequence[CountBin]) -> float:
+    """Return the median number of ratings."""
     ordered = sorted(groups, key=lambda group: group.ratings)
     ends = np.cumsum([group.members for group in ordered])
     middle = np.searchsorted(ends, [(ends[-1] - 1) // 2, ends[-1] // 2], side="right")

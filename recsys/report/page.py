@@ -1,4 +1,4 @@
-"""The page of a report: one HTML file that needs nothing beside it."""
+"""The page of a report: a single HTML file without external resources."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from recsys.report.findings import (
     median,
     top_share,
 )
-from recsys.report.pictures import BAR, DPI, GRID, INK, WHISKER, quietly_drawing
+from recsys.report.pictures import BAR, DPI, GRID, INK, WHISKER, plot_style
 
 COLUMNS = (
     "ndcg", "map", "recall", "precision", "hit_rate", "coverage", "novelty", "rmse", "mae",
 )  # fmt: skip
-NEITHER = ("coverage", "novelty")
-"""Metrics that are shown, without their depth; of coverage and novelty no value is the best."""
+UNRANKED = ("coverage", "novelty")
+"""Metrics in the order of their columns, without @k; coverage and novelty have no best value."""
 THEME = {INK: "var(--ink)", BAR: "var(--bar)", ACCENT: "var(--accent)"} | {
     WHISKER: "var(--soft)", GRID: "var(--line)"
 }  # fmt: skip
-"""What the colours of a plot are in a page, where they follow light and dark."""
+"""Colors of a plot and the CSS variables that replace them, for light and dark schemes."""
 
 
 @dataclass(frozen=True)
 class ModelTable:
-    """Figures of the models by one protocol, the best model first."""
+    """Metrics of the models by one protocol, best model first."""
 
     protocol: str
     run_id: int
@@ -48,11 +48,11 @@ class ModelTable:
     metrics: list[str]
     rows: list[tuple[str, list[Measured | None]]]
     plots: list[str]
-    """Names of what is drawn of it."""
+    """Names of its plots."""
 
     def best(self, metric: str) -> float | None:
-        """Return the best figure there is, None where more is as good as less."""
-        if metric.partition("@")[0] in NEITHER:
+        """Return the best value of a metric; None if the metric has no direction."""
+        if metric.partition("@")[0] in UNRANKED:
             return None
         place = self.metrics.index(metric)
         values = [cell.value for _, cells in self.rows if (cell := cells[place]) is not None]
@@ -62,7 +62,7 @@ class ModelTable:
 def render(
     findings: Findings, plots: Mapping[str, Plot], clouds: Mapping[str, Cloud], title: str | None
 ) -> str:
-    """Return the page; whatever comes from the database is escaped."""
+    """Render the page; values from the database are escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -85,31 +85,31 @@ def render(
 
 
 def inline_svg(name: str, figure: Figure) -> Markup:
-    """Return a plot as an element of a page, its colours those of the page."""
+    """Return a plot as an SVG element with the colors of the page."""
     text = StringIO()
-    # Ids of their own: all plots of a page share one name space.
-    with quietly_drawing({"svg.hashsalt": f"recsys {name}"}):
+    # All plots of a page share one namespace of ids, so each needs a salt of its own.
+    with plot_style({"svg.hashsalt": f"recsys {name}"}):
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(text, format="svg", metadata=nothing, transparent=True)
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)  # HTML knows them
-    meant = set(re.findall(r'(?:href="|url\()#(\w+)', svg))
-    svg = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in meant else "", svg)
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)  # not needed inside HTML
+    referenced = set(re.findall(r'(?:href="|url\()#(\w+)', svg))
+    svg = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in referenced else "", svg)
     return Markup(re.sub(r'style="[^"]*"', _themed, svg))  # matplotlib escapes its texts
 
 
 def _themed(style: re.Match[str]) -> str:
     text = style.group()
-    for colour, variable in THEME.items():
-        text = text.replace(colour, variable)
+    for color, variable in THEME.items():
+        text = text.replace(color, variable)
     return text
 
 
 def as_png(figure: Figure) -> bytes:
-    """Return a plot as a file of its own."""
+    """Return a plot as PNG."""
     buffer = BytesIO()
-    with quietly_drawing():
+    with plot_style():
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
 
@@ -119,7 +119,7 @@ def _data_uri(cloud: Cloud) -> str:
 
 
 def model_tables(measured: Sequence[Measured]) -> list[ModelTable]:
-    """Return a table a protocol, in the order of the rows."""
+    """Return one table per protocol, in the order of the rows."""
     tables = []
     for protocol in dict.fromkeys(m.protocol for m in measured):
         own = {(m.model, m.metric): m for m in measured if m.protocol == protocol}
@@ -145,13 +145,13 @@ def _place(metric: str) -> int:
 
 
 def _order(cells: Sequence[Measured | None]) -> list[tuple[bool, float]]:
-    """Return what sorts the best of the first column first, those without one last."""
+    """Return a sort key: best value of the first column first, missing values last."""
     signs = [1 if cell and cell.metric in RATING_METRICS else -1 for cell in cells]
     return [(c is None, s * c.value if c else 0.0) for c, s in zip(cells, signs, strict=True)]
 
 
 def _lists(findings: Findings) -> dict[str, dict[str, float]]:
-    """Return what differs between the lists of the two runs, by model and metric."""
+    """Return the differences between the lists of the two runs, by model and metric."""
     found: dict[str, dict[str, float]] = {}
     for row in findings.changes:
         if row.part == "lists":
@@ -161,7 +161,7 @@ def _lists(findings: Findings) -> dict[str, dict[str, float]]:
 
 
 def _spread(findings: Findings) -> dict[str, float]:
-    """Return how evenly ratings are spread over movies and people."""
+    """Return how evenly ratings are distributed over movies and people."""
     if not findings.ratings_count:
         return {}
     return {
@@ -174,7 +174,7 @@ def _spread(findings: Findings) -> dict[str, float]:
     }
 
 
-# --- how figures are written ---
+# --- formats ---
 
 
 def _count(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Pictures and what they share: their style, and bars with intervals."""
+"""Style, bar charts and files shared by all plots."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".svg")
 INK, BAR, WHISKER, GRID = "#1f2428", "#0072b2", "#57606a", "#d8dde2"
-"""Of text, bars, intervals and lines; told apart by the colour-blind."""
+"""Colors of text, bars, intervals and lines, distinct with color blindness."""
 DPI = 150
 STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -31,14 +31,14 @@ STYLE: dict[Any, Any] = {
     "grid.color": GRID,
     **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
     "axes.edgecolor": WHISKER,
-    "text.parse_math": False,  # a name may hold dollar signs
-    "svg.hashsalt": "recsys",  # the same figures give the same file
+    "text.parse_math": False,  # titles may contain dollar signs
+    "svg.hashsalt": "recsys",  # random ids would make equal plots differ
     "svg.fonttype": "none",
 }
 
 
 def require(what: str, *packages: str) -> None:
-    """Raise ConfigError where packages are missing that the extra `report` brings."""
+    """Raise ConfigError if packages of the extra `report` are missing."""
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
         names = " and ".join(missing)
@@ -51,10 +51,10 @@ def require(what: str, *packages: str) -> None:
 
 
 def check_target(path: Path) -> None:
-    """Raise ConfigError where no picture can be written to `path`, before anything is measured."""
+    """Raise ConfigError if `path` cannot be written as a picture; call it before a long job."""
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(
-            f"{path} has no ending of a picture we make", hint=f"one of {', '.join(SUFFIXES)}"
+            f"{path} is neither a .png nor an .svg file", hint=f"one of {', '.join(SUFFIXES)}"
         )
     require("plots", "matplotlib")
     check_writable(path)
@@ -67,7 +67,7 @@ def bars(
     labels: Sequence[str],
     intervals: Sequence[tuple[float | None, float | None]] = (),
 ) -> None:
-    """Draw horizontal bars, the first on top, each with its label and maybe its interval."""
+    """Draw horizontal bars with labels and optional intervals, the first bar on top."""
     ends = intervals or [(None, None)] * len(values)
     pairs = list(zip(values, ends, strict=True))
     lows = [max(0.0, value - (value if low is None else low)) for value, (low, _) in pairs]
@@ -89,7 +89,7 @@ def bars(
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a picture whole or not at all, without a date in it."""
+    """Write a picture atomically and without a date, so that equal figures give equal files."""
     from matplotlib import rc_context
 
     form = path.suffix.lower()[1:]
@@ -99,8 +99,8 @@ def save(figure: Figure, path: Path) -> None:
 
 
 @contextmanager
-def quietly_drawing(style: dict[Any, Any] | None = None) -> Iterator[None]:
-    """Draw in our style; a letter that the font lacks is no matter of warnings."""
+def plot_style(style: dict[Any, Any] | None = None) -> Iterator[None]:
+    """Use the style of our plots, and ignore warnings about missing glyphs."""
     from matplotlib import rc_context
 
     with rc_context({**STYLE, **(style or {})}), warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""What a report reads: questions to the SQL contract, all of one state of the database."""
+"""The queries of a report, all run in one snapshot of the database."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import sqlalchemy as sa
 
 from recsys.errors import NotPublished
 from recsys.report.findings import (
+    CountBin,
     Edition,
     Findings,
-    Fresh,
     Genre,
-    Having,
-    KnownRun,
     Measured,
     RatingGroup,
     Reach,
+    ReportedRun,
+    Staleness,
 )
 from recsys.service.queries.query import FIRST_STEPS
 from recsys.service.queries.runs import COMPARE
@@ -58,7 +58,7 @@ LEFT JOIN (
 GROUP BY 1
 ORDER BY 1
 """
-# Ratings are summed by movie first: a movie has several genres, and there are far fewer of them.
+# Ratings are summed by movie before the join with genres, so that each rating is read only once.
 GENRES = """
 SELECT
     g.genre, count(*) AS movies,
@@ -82,7 +82,7 @@ FROM recsys.freshness AS f
 ORDER BY f.artefact
 LIMIT 1
 """
-# The run that readers see now, and the one they saw before, the latest entry of each.
+# The published run or the one published before it, each with its latest publication.
 PUBLISHED = """
 SELECT
     r.run_id, r.default_model,
@@ -106,7 +106,7 @@ FROM (
 GROUP BY l.model
 ORDER BY movies DESC, l.model
 """
-# What a model says of the ratings it learned from is no measure of it, hence not `train`.
+# Errors on the training ratings say nothing about quality, hence no protocol `train`.
 MEASURED = """
 SELECT
     k.protocol, k.run_id, r.kind, r.seed, k.model, k.metric, k.value, k.ci_low, k.ci_high, k.n
@@ -128,7 +128,7 @@ Row = TypeVar("Row")
 
 
 def read(database: Database) -> Findings:
-    """Read what a report tells; raises NotPublished where nothing was ingested."""
+    """Read the data of a report; raises NotPublished if nothing has been ingested."""
     with database.snapshot() as connection:
         _require_movies(connection)
         published = _run(connection, published=True)
@@ -136,11 +136,11 @@ def read(database: Database) -> Findings:
         return Findings(
             edition=_rows(connection, Edition, EDITION)[0],
             groups=_rows(connection, RatingGroup, GROUPS),
-            people=_rows(connection, Having, PEOPLE),
-            movies=_rows(connection, Having, MOVIES),
+            people=_rows(connection, CountBin, PEOPLE),
+            movies=_rows(connection, CountBin, MOVIES),
             genres=_rows(connection, Genre, GENRES),
             titles=list(connection.scalars(sa.text(TITLES))),
-            fresh=_rows(connection, Fresh, FRESH)[0],
+            fresh=_rows(connection, Staleness, FRESH)[0],
             published=published,
             previous=previous,
             reach=_rows(connection, Reach, REACH) if published else [],
@@ -153,18 +153,18 @@ def _require_movies(connection: sa.Connection) -> None:
     if connection.scalar(sa.text("SELECT to_regnamespace('recsys') IS NULL")):
         raise NotPublished("the database is empty", hint=FIRST_STEPS)
     if not connection.scalar(sa.text("SELECT EXISTS (SELECT FROM recsys.movies)")):
-        raise NotPublished("there is no movie to report on", hint=FIRST_STEPS)
+        raise NotPublished("there are no movies to report on", hint=FIRST_STEPS)
 
 
-def _run(connection: sa.Connection, *, published: bool) -> KnownRun | None:
-    found = _rows(connection, KnownRun, PUBLISHED, {"published": published})
+def _run(connection: sa.Connection, *, published: bool) -> ReportedRun | None:
+    found = _rows(connection, ReportedRun, PUBLISHED, {"published": published})
     return found[0] if found else None
 
 
 def _changes(
-    connection: sa.Connection, previous: KnownRun | None, published: KnownRun | None
+    connection: sa.Connection, previous: ReportedRun | None, published: ReportedRun | None
 ) -> list[RunDifference]:
-    """Compare the two runs; nothing where there are no two whose results are kept."""
+    """Compare the two runs; empty unless both still have their results."""
     if previous is None or published is None or previous.pruned_at is not None:
         return []
     wanted = {"a": previous.run_id, "b": published.run_id, "k": DEPTH}

@@ -1,4 +1,4 @@
-"""Where a report goes, looked at before any work is done."""
+"""Checks of the output files of a report, made before any work is done."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PAGE_SUFFIXES = (".html", ".htm")
 
 
 def check_targets(page: Path | None, pictures: Path | None) -> None:
-    """Raise ConfigError where a package is missing or a target cannot be written."""
+    """Raise ConfigError if a package is missing or a target cannot be written."""
     require("reports", "jinja2", "matplotlib", "wordcloud")
     if page is not None:
         if page.suffix.lower() not in PAGE_SUFFIXES:
             raise ConfigError(
-                f"{page} has no ending of a page",
-                hint=f"one of {', '.join(PAGE_SUFFIXES)}; pictures alone: --png FOLDER",
+                f"{page} is not an .html file",
+                hint=f"use one of {', '.join(PAGE_SUFFIXES)}",
             )
         check_writable(page)
     if pictures is not None:
@@ -30,4 +30,4 @@ def _check_folder(folder: Path) -> None:
     if not folder.exists():
         check_writable(folder)
     elif not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ConfigError(f"{folder} is no folder we may write to")
+        raise ConfigError(f"{folder} is not a writable folder")

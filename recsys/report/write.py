@@ -1,4 +1,4 @@
-"""A report from the database to its files."""
+"""Write a report: read the database, draw the plots, write the files."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def write_report(
     pictures: Path | None = None,
     title: str | None = None,
 ) -> list[Path]:
-    """Write the page, the pictures, or both; return the files.
+    """Write the page, the plots as PNG files, or both; return the paths of the files.
 
-    Raises NotPublished where nothing was ingested, ConfigError where a file cannot be written.
+    Raises NotPublished if nothing has been ingested, ConfigError if a file cannot be written.
     """
     started = time.monotonic()
     findings = read(database)
     logger.info("report: %d ratings read, %.1f s", findings.ratings_count, _since(started))
     clouds = draw_clouds(findings)
     files: dict[Path, bytes] = {}
-    # Drawn twice: a plot that was saved in one form comes out a little different in another.
+    # Drawn once per format: saving a figure as SVG changes its layout for a later PNG.
     if page is not None:
         files[page] = render(findings, draw(findings), clouds, title).encode()
     if pictures is not None:
@@ -52,7 +52,7 @@ def write_report(
 
 
 def draw_clouds(findings: Findings) -> dict[str, Cloud]:
-    """Draw the words of titles, and the genres by how many movies they have."""
+    """Draw the words of the titles, and the genres by number of movies."""
     genres = {genre.genre: genre.movies for genre in findings.genres}
     found = {"titles": cloud_of_titles(findings.titles), "genres": cloud("genres", genres)}
     return {name: drawn for name, drawn in found.items() if drawn is not None}

@@ -95,4 +95,4 @@ def test_a_picture(on_filled, tmp_path):
 def test_a_picture_that_cannot_be_is_told_before_anything_is_measured(on_filled, tmp_path):
     found = on_filled("evaluate", "--plot", str(tmp_path / "figures.doc"))
     assert (found.code, found.out) == (1, "")
-    assert found.errors[0].endswith("figures.doc has no ending of a picture we make")
+    assert found.errors[0].endswith("figures.doc is neither a .png nor an .svg file")

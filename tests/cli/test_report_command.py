@@ -37,8 +37,8 @@ def test_what_cannot_be_is_told_in_two_lines(reporting, tmp_path):
     assert (found.code, found.errors) == (
         1,
         [
-            f"error: {tmp_path}/a.pdf has no ending of a page",
-            "hint: one of .html, .htm; pictures alone: --png FOLDER",
+            f"error: {tmp_path}/a.pdf is not an .html file",
+            "hint: use one of .html, .htm",
         ],
     )
     found = reporting(tmp_path / "none" / "a.html")

@@ -1,4 +1,4 @@
-"""Bar charts of evaluations: what is drawn is what was measured."""
+"""Bar charts of evaluations, compared with the measured values."""
 
 import xml.etree.ElementTree as ET
 
@@ -43,7 +43,7 @@ def whiskers(axes):
     return [(round(a[0], 6), round(b[0], 6)) for a, b in segments.get_segments()]
 
 
-def test_each_panel_has_the_figures_the_best_first():
+def test_each_panel_shows_the_models_best_first():
     lists, ratings = evaluation_plot.evaluation_figure(BOTH).axes
     assert list(bars(lists).items()) == [("ease", 0.4), ("svd", 0.2), ("mf", 0.1)]
     assert list(bars(ratings).items()) == [("mf", 0.9), ("svd", 0.95)]
@@ -67,12 +67,12 @@ def test_one_model_or_all_of_them(tmp_path, count):
     )
 
 
-def test_figures_of_nothing_are_drawn_as_well(tmp_path):
+def test_a_value_of_zero_can_be_drawn(tmp_path):
     evaluation_plot.plot_evaluation(report(evaluated("ease", ndcg_at_10=0.0)), tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(PNG)
 
 
-def test_pictures_are_what_their_names_say(tmp_path):
+def test_the_suffix_decides_the_format(tmp_path):
     evaluation_plot.plot_evaluation(BOTH, tmp_path / "a.png")
     evaluation_plot.plot_evaluation(BOTH, tmp_path / "a.SVG")
     assert (tmp_path / "a.png").read_bytes().startswith(PNG)
@@ -90,8 +90,8 @@ def test_the_same_figures_give_the_same_file(tmp_path, suffix):
     assert first == second
 
 
-def test_what_is_no_target_is_told_before(tmp_path, monkeypatch):
-    with pytest.raises(ConfigError, match=r"a\.pdf has no ending of a picture we make$"):
+def test_invalid_targets(tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match=r"a\.pdf is neither a \.png nor an \.svg file$"):
         pictures.check_target(tmp_path / "a.pdf")
     with pytest.raises(ConfigError, match="is no folder we may write to"):
         pictures.check_target(tmp_path / "none" / "a.png")

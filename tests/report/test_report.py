@@ -1,4 +1,4 @@
-"""The report: what its page says is what the contract says, and nothing in it comes alive."""
+"""The report: its page agrees with the contract, and values from the database are escaped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from recsys.report import queries
 from recsys.report.clouds import WORDS, cloud, cloud_of_titles
 from recsys.report.figures import VALUES, activity, draw, ranked, short
 from recsys.report.findings import (
-    Having,
+    CountBin,
     Measured,
     RatingGroup,
     concentration,
@@ -58,7 +58,7 @@ FIGURES = (
 
 
 class Page(HTMLParser):
-    """What a reader meets in a page: facts, tables by section, text, pictures, addresses."""
+    """The contents of a page: facts, tables by section, text, pictures, addresses."""
 
     def __init__(self, text):
         super().__init__()
@@ -150,7 +150,7 @@ def page(two_runs, tmp_path_factory):
     return page_of(two_runs, tmp_path_factory.mktemp("page"))
 
 
-def test_the_page_says_what_the_contract_says(page, two_runs):
+def test_the_page_agrees_with_the_contract(page, two_runs):
     [(ratings, people, mean, first, last)] = rows_of(
         two_runs,
         "SELECT count(*), count(DISTINCT user_id), avg(rating), min(rated_at), max(rated_at) "
@@ -161,7 +161,7 @@ def test_the_page_says_what_the_contract_says(page, two_runs):
     )
     facts = page.facts
     assert facts["edition"] == "ml-small-made-up"
-    assert (facts["ratings"], facts["people who rated"]) == (f"{ratings:,}", f"{people:,}")
+    assert (facts["ratings"], facts["people with ratings"]) == (f"{ratings:,}", f"{people:,}")
     assert (facts["movies"], facts["movies without a rating"]) == ("60", "2")
     assert facts["density"] == f"{100 * ratings / (people * 60):.3f} %"
     assert facts["mean rating"] == f"{mean:.2f}"
@@ -182,8 +182,8 @@ def test_the_page_says_what_the_contract_says(page, two_runs):
         "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY n), max(n) "
         "FROM (SELECT count(*) AS n FROM recsys.ratings GROUP BY user_id) AS u",
     )
-    assert facts["ratings of a person, median"] == f"{middle:g}"
-    assert facts["most of one person"] == str(most)
+    assert facts["ratings per person, median"] == f"{middle:g}"
+    assert facts["most ratings of a person"] == str(most)
 
 
 def test_tables_of_ratings_and_genres(page, two_runs):
@@ -215,12 +215,12 @@ def test_models_by_the_latest_evaluation_of_each_protocol(page, two_runs):
         ["top_rated", "0.10000.1000–0.2500", "–"],
     ]
     assert "Evaluation 4, seed 5" in page.text
-    assert "0.0123" not in page.text  # of the ratings learned from
+    assert "0.0123" not in page.text  # on the training ratings
     assert "0.7000" not in page.text  # of a segment
     assert len(tables) == 1
 
 
-def test_what_the_lists_reach(page, two_runs):
+def test_coverage_of_the_lists(page, two_runs):
     wanted = rows_of(
         two_runs,
         "SELECT model, count(DISTINCT movie_id) FILTER (WHERE rank <= 10) AS movies, "
@@ -240,7 +240,7 @@ def test_what_the_lists_reach(page, two_runs):
     assert {row[0] for row in wanted} == {"als", "item_knn"}
 
 
-def test_what_changed_since_the_run_before(page, two_runs):
+def test_changes_since_the_previous_run(page, two_runs):
     wanted = rows_of(
         two_runs,
         "SELECT model, metric, value, n FROM recsys.compare_runs(1, 2, 10) WHERE part = 'lists'",
@@ -266,7 +266,7 @@ def test_what_changed_since_the_run_before(page, two_runs):
     assert 0 < found["als", "users_changed"] <= 80
 
 
-def test_nothing_is_loaded_and_pictures_are_told_in_words(page):
+def test_the_page_loads_nothing_and_pictures_have_alternative_texts(page):
     text = re.sub(r"base64,[\w+/=]+", "", page.source)
     assert not re.search(r"https?:|//\w|@import|<script|<link|<object|<iframe", text)
     assert not re.search(r"url\((?!#)", text)
@@ -297,7 +297,7 @@ def test_the_same_data_give_the_same_files(page, two_runs, tmp_path):
         assert content == (second / name).read_bytes()
 
 
-def test_titles_and_genres_are_texts_and_never_more(filled_database, tmp_path):
+def test_titles_and_genres_are_escaped(filled_database, tmp_path):
     change(
         filled_database,
         "UPDATE recsys_store.movies SET title = :t WHERE movie_id IN (1, 2)",
@@ -315,7 +315,7 @@ def test_titles_and_genres_are_texts_and_never_more(filled_database, tmp_path):
     assert EVIL in found.text
     genres = [row[0] for row in found.tables["genres"][0][1:]]
     assert {EVIL, "七人の侍"} <= set(genres)
-    assert "2 words are left out whose letters the picture cannot write." in found.text
+    assert "2 words are left out because the picture cannot show their letters." in found.text
     plotted = inline_svg("genres", draw(queries.read(filled_database))["genres"].figure)
     assert "&lt;script&gt;alert" in plotted
     assert "七人の侍" in plotted
@@ -324,32 +324,32 @@ def test_titles_and_genres_are_texts_and_never_more(filled_database, tmp_path):
 def test_nothing_published_and_nothing_measured(filled_database, tmp_path):
     found = page_of(filled_database, tmp_path)
     assert "Nothing is published yet: recsys refresh computes" in found.text
-    assert "No evaluation was made: recsys evaluate measures" in found.text
+    assert "There is no evaluation yet: recsys evaluate measures" in found.text
     assert "run" not in found.facts
     assert not {"coverage", "changes", "models"} & set(found.tables)
 
 
-def test_one_run_alone_has_nothing_to_compare_with(refreshed_database, tmp_path):
+def test_a_single_run(refreshed_database, tmp_path):
     found = page_of(refreshed_database, tmp_path)
     assert "No other run was published before" in found.text
     assert found.facts["run"] == "1"
     assert "changes" not in found.tables
 
 
-def test_what_is_missing_is_told(refreshed_database, tmp_path):
+def test_missing_times_and_ratings(refreshed_database, tmp_path):
     change(refreshed_database, "UPDATE recsys_store.ratings SET rated_at = NULL")
     found = page_of(refreshed_database, tmp_path)
-    assert "No rating says when it was given" in found.text
+    assert "The ratings have no times" in found.text
     assert (found.facts["first rating"], found.facts["last rating"]) == ("–", "–")
     assert "Ratings and their mean" not in " ".join(found.alts)
     change(refreshed_database, "DELETE FROM recsys_store.ratings")
     found = page_of(refreshed_database, tmp_path)
-    assert "nobody has rated any" in found.text
+    assert "no ratings yet" in found.text
     assert (found.facts["ratings"], found.facts["density"]) == ("0", "–")
     assert found.tables["coverage"][0][1][-1] == "–"
 
 
-def test_a_run_before_that_was_pruned(two_runs, make_database, tmp_path):
+def test_a_pruned_previous_run(two_runs, make_database, tmp_path):
     copy = make_database(sa.make_url(two_runs.url).database)
     change(copy, "UPDATE recsys_store.runs SET pruned_at = now() WHERE run_id = 1")
     found = page_of(copy, tmp_path)
@@ -357,7 +357,7 @@ def test_a_run_before_that_was_pruned(two_runs, make_database, tmp_path):
     assert len(found.tables["changes"]) == 1
 
 
-def test_after_going_back_the_later_run_is_the_one_before(two_runs, make_database):
+def test_after_a_rollback_the_later_run_is_the_previous_one(two_runs, make_database):
     copy = make_database(sa.make_url(two_runs.url).database)
     rollback(copy)
     found = queries.read(copy)
@@ -370,7 +370,7 @@ def test_after_going_back_the_later_run_is_the_one_before(two_runs, make_databas
 def test_empty_databases(empty_database, database, tmp_path):
     for each, message in (
         (empty_database, "the database is empty"),
-        (database, "there is no movie to report on"),
+        (database, "there are no movies to report on"),
     ):
         with pytest.raises(NotPublished, match=f"^{message}$") as caught:
             write_report(each, tmp_path / "a.html")
@@ -390,17 +390,17 @@ def test_a_single_rating(database, write_edition, tmp_path):
 
 def test_concentration_is_that_of_single_movies():
     counts = [9, 5, 5, 1, 0]
-    groups = [Having(0, 1), Having(1, 1), Having(5, 2), Having(9, 1)]
+    groups = [CountBin(0, 1), CountBin(1, 1), CountBin(5, 2), CountBin(9, 1)]
     members, ratings = concentration(groups)
     assert members.tolist() == pytest.approx([0, 0.2, 0.6, 0.8, 1])
     assert ratings.tolist() == pytest.approx([0, 0.45, 0.95, 1, 1])
     assert [top_share(groups, share) for share in (0.2, 0.4)] == pytest.approx([0.45, 0.7])
     differences = np.abs(np.subtract.outer(counts, counts)).sum()
     assert gini(groups) == pytest.approx(differences / (2 * len(counts) * sum(counts)))
-    assert gini([Having(3, 7)]) == 0
+    assert gini([CountBin(3, 7)]) == 0
     assert median(groups) == 5
-    assert median([Having(2, 1), Having(4, 1)]) == 3
-    assert median([Having(2, 3), Having(4, 1)]) == 2
+    assert median([CountBin(2, 1), CountBin(4, 1)]) == 3
+    assert median([CountBin(2, 3), CountBin(4, 1)]) == 2
 
 
 def group(rating, month, ratings):
@@ -424,10 +424,10 @@ def test_months_become_years_where_there_are_many(two_runs):
     assert periods(group(3.0, None, 5)) == ([], False)
 
 
-def test_people_by_what_they_rated():
-    people = [Having(3, 5), Having(4, 1), Having(7, 2), Having(16, 1)]
+def test_people_by_number_of_ratings():
+    people = [CountBin(3, 5), CountBin(4, 1), CountBin(7, 2), CountBin(16, 1)]
     assert activity(people) == ([2, 4, 8, 16, 32], [5, 3, 0, 1])
-    assert activity([Having(1, 9)]) == ([1, 2], [9])
+    assert activity([CountBin(1, 9)]) == ([1, 2], [9])
 
 
 def measured(model, metric, value, protocol="p"):
@@ -449,7 +449,7 @@ def test_the_best_model_first():
     assert [row.model for row in ranked(rows, "p", "ndcg@10")] == ["c", "b"]
 
 
-def test_a_scale_of_many_values_is_drawn_in_as_many_bars(two_runs):
+def test_a_scale_of_many_values_is_binned(two_runs):
     month = datetime(2001, 1, 1, tzinfo=UTC)
     groups = [group(value / 10, month, 1) for value in range(101)]
     drawn = draw(replace(queries.read(two_runs), groups=groups))["ratings"]
@@ -460,20 +460,20 @@ def test_a_scale_of_many_values_is_drawn_in_as_many_bars(two_runs):
 # --- word clouds ----------------------------------------------------------------------------------
 
 
-def test_words_are_counted_as_people_would():
+def test_word_counts():
     found = cloud_of_titles(["The Love Bug", "Love, Actually", "Rocky II", "Dogs", "Dog", "七人"])
     assert dict(found.words) == {"Dog": 2, "Love": 2, "Actually": 1, "Bug": 1, "Rocky": 1}
     assert found.left_out == 1
     assert found.alt.startswith("Word cloud of the words of the titles; most frequent: Dog (2), ")
 
 
-def test_a_cloud_of_nothing_that_can_be_drawn():
+def test_clouds_without_drawable_words():
     assert cloud("x", {}) is None
     assert cloud("x", {"七人の侍": 3, "שלום": 1, "\x01": 2, "none": 0}) is None
     assert cloud_of_titles(["七人の侍", "the"]) is None
 
 
-def test_clouds_lie_on_white_or_on_nothing():
+def test_clouds_with_white_or_transparent_background():
     words = {f"word{number}": 200 - number for number in range(WORDS + 5)}
     found = cloud("x", words | {"y" * 300: 7})
     assert len(found.words) == WORDS
@@ -492,19 +492,19 @@ def test_names_that_fit_beside_an_axis():
     assert short("x" * 40) == "x" * 25 + "…"
 
 
-# --- where it goes --------------------------------------------------------------------------------
+# --- files --------------------------------------------------------------------------------
 
 
-def test_targets_are_looked_at_before(tmp_path, monkeypatch):
+def test_targets_are_checked_first(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.html").mkdir()
     check_targets(tmp_path / "a.html", tmp_path / "new")
     check_targets(tmp_path / "a.HTM", tmp_path)
     for page, pictures, message in (
-        (tmp_path / "a.pdf", None, r"a\.pdf has no ending of a page$"),
+        (tmp_path / "a.pdf", None, r"a\.pdf is not an \.html file$"),
         (tmp_path / "folder.html", None, r"folder\.html cannot be written: it is a folder$"),
         (tmp_path / "no" / "a.html", None, "no is no folder we may write to$"),
-        (None, tmp_path / "file", "file is no folder we may write to$"),
+        (None, tmp_path / "file", "file is not a writable folder$"),
         (None, tmp_path / "no" / "new", "no is no folder we may write to$"),
     ):
         with pytest.raises(ConfigError, match=message):
@@ -517,7 +517,7 @@ def test_targets_are_looked_at_before(tmp_path, monkeypatch):
         check_targets(tmp_path / "a.html", None)
 
 
-def test_a_full_disk_leaves_what_was_there(two_runs, tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_old_file(two_runs, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
