@@ -197,11 +197,12 @@ class AsyncRecommender(AsyncSession):
         return await self._run(catalogue.similar_by_model(movie_id, n))
 
     async def top_movies(
-        self, n: int = 10, *, genre: str | None = None, chart: str = "top_rated"
+        self, n: int = 10, *, genre: str | None = None, chart: str | None = None
     ) -> Rows[ChartEntry]:
         """Return the first n movies of a chart, of all genres or of one.
 
-        Raises ConfigError for an unknown chart or genre.
+        Without a name it is the preferred chart of the published run. Raises ConfigError for an
+        unknown chart or genre.
         """
         return await self._run(catalogue.top_movies(n, genre, chart))
 

@@ -238,6 +238,16 @@ class PublishedModel:
     description: str
     prediction: str | None
     """How it predicts ratings: factors, user_neighbours, movie_neighbours; None if it does not."""
+    family: str
+    """charts, knn, content, factors, linear, ensembles, or that of a model from outside."""
+    display_name: str
+    """Its name on pages."""
+    top_order: int | None
+    """Order of preference among charts when none is named; None if it is no candidate."""
+    popularity_order: int | None
+    """Order of preference among charts by number of ratings."""
+    cold_start_order: int | None
+    """Order of preference among charts for users without ratings."""
     is_default: bool
 
 

@@ -100,7 +100,10 @@ def test_models_the_default_one_first(service, contract):
     models = service.models()
     assert [model.model for model in models] == ["ease", *sorted(set(DEFAULT_SET) - {"ease"})]
     assert [model.is_default for model in models] == [True] + [False] * 8
-    rows = contract("SELECT model, kind, score_meaning, description, prediction FROM recsys.models")
+    rows = contract(
+        "SELECT model, kind, score_meaning, description, prediction, family, display_name, "
+        "top_order, popularity_order, cold_start_order FROM recsys.models"
+    )
     found = [{k: v for k, v in row.items() if k != "is_default"} for row in dicts(models)]
     assert sorted(found, key=str) == sorted(rows, key=str)
 

@@ -75,7 +75,7 @@ def similar_by_model(movie_id: int, n: int) -> Query[Rows[SimilarMovie]]:
     return rows(SimilarMovie, SIMILAR_BY_MODEL, {"movie_id": movie_id, "n": n})
 
 
-def top_movies(n: int, genre: str | None, chart: str) -> Query[Rows[ChartEntry]]:
+def top_movies(n: int, genre: str | None, chart: str | None) -> Query[Rows[ChartEntry]]:
     return rows(ChartEntry, TOP_MOVIES, {"n": n, "genre": genre, "chart": chart})
 
 

@@ -56,8 +56,8 @@ WHERE r.published
 """
 MODELS = """
 SELECT
-    m.model, m.kind, m.score_meaning, m.description, m.prediction,
-    m.model = r.default_model AS is_default
+    m.model, m.kind, m.score_meaning, m.description, m.prediction, m.family, m.display_name,
+    m.top_order, m.popularity_order, m.cold_start_order, m.model = r.default_model AS is_default
 FROM recsys.runs AS r
 JOIN recsys.models AS m ON r.parameters -> 'models' ? m.model
 WHERE r.published
@@ -180,10 +180,9 @@ def model_check(
     def parse(found: list[list[Any]]) -> None:
         fitting = sorted(known.model for known in query.parse(found) if fits(known))
         if model is not None and model not in fitting:
-            refresh = "name one in [refresh] models of recsys.toml, then `recsys refresh`"
             raise ConfigError(
                 f"no {result} of a model {model!r} are published",
-                hint=f"models: {', '.join(fitting)}" if fitting else refresh,
+                hint=f"models: {', '.join(fitting)}" if fitting else "no published model has any",
             )
 
     return Query(query.statements, query.params, parse)

@@ -12,7 +12,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from recsys.errors import NotPublished, RecsysError
-from recsys.service.queries.query import FIRST_STEPS, Rows
+from recsys.service.queries.query import Rows
 from recsys.service.types import Freshness
 from recsys.web.api import openapi
 from recsys.web.api.responses import uncached
@@ -100,6 +100,6 @@ async def ready(cache: FreshnessCacheDep) -> Response:
     rows = await cache.get()
     run = next((row for row in rows if row.run_id is not None), None)
     if run is None or run.run_id is None:
-        raise NotPublished("nothing is published yet", hint=FIRST_STEPS)
+        raise NotPublished("nothing is published yet")
     stale = any(row.stale for row in rows)
     return uncached(Ready("ready", run.run_id, run.published_at, run.age_seconds, stale))

@@ -39,6 +39,12 @@ STATUS: Mapping[type[RecsysError], int] = {
     NotPublished: 503,
     StorageError: 503,
 }
+HINTS: Mapping[type[RecsysError], str] = {
+    NotPublished: "try again after the first refresh",
+    UnknownMovie: "GET /movies?query=TITLE finds movies by title",
+    RunError: "GET /runs lists the runs",
+}
+"""Hints for clients, who cannot run commands or SQL on the server."""
 FORBIDDEN = ("42501", "25006")  # insufficient privilege, read-only transaction
 
 
@@ -87,18 +93,21 @@ def _recsys_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RecsysError)
     if isinstance(error, StorageError):
         return _storage_error(error)
-    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-    return problem(status, str(error), error.hint)
+    kind = next((kind for kind in type(error).__mro__ if kind in STATUS), None)
+    if kind is None:
+        return problem(500, str(error))
+    return problem(STATUS[kind], str(error), HINTS.get(kind, error.hint))
 
 
 def _storage_error(error: StorageError) -> Response:
     # The message names the server and the role, which are not for clients: it goes to the log.
     logger.error("%s", error)
     if error.sqlstate in FORBIDDEN:
-        return problem(403, "this server may not do that in its database", error.hint)
+        return problem(403, "the server lacks this privilege in its database")
     if error.sqlstate is None:
         return problem(503, "the database cannot be reached", "try again in a moment")
-    return problem(503, f"the database failed ({error.sqlstate})", error.hint)
+    hint = "the log of the server has the details"
+    return problem(503, f"the database failed ({error.sqlstate})", hint)
 
 
 def _validation_error(request: Request, error: Exception) -> Response:

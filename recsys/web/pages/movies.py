@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from asyncio import gather
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
@@ -22,7 +23,6 @@ CHART_LENGTH = 60
 FOUND = 30
 SIMILAR = 8
 MODELS_SHOWN = 4
-FIRST_CHARTS = ("top_rated", "trending")
 
 router = APIRouter(include_in_schema=False)
 
@@ -50,25 +50,42 @@ class SimilarByModel:
 @router.get("/")
 async def home(recommender: RecommenderDep) -> Response:
     models, published = await gather(recommender.models(), recommender.published())
-    leading = leading_chart(models)
-    shelves = _shelves(await recommender.charts(SHELF_LENGTH, by_genre=leading), leading)
+    charts = charts_of(models)
+    # Charts of the role "top" have a shelf; without any the first chart has one.
+    wanted = [chart.model for chart in charts if chart.top_order is not None]
+    wanted = wanted or [chart.model for chart in charts[:1]]
+    leading = wanted[0] if wanted else None
+    shelves = _shelves(await recommender.charts(SHELF_LENGTH, by_genre=leading), wanted)
     cards = await cards_of(recommender, (p.movie_id for shelf in shelves for p in shelf.places))
-    return page("home.html", {"shelves": shelves, "cards": cards, "published": published})
+    values = {"shelves": shelves, "cards": cards, "published": published}
+    return page("home.html", values | {"names": names_of(models)})
 
 
-def leading_chart(models: Sequence[PublishedModel]) -> str | None:
-    """Return the chart that comes first; None where no chart is published."""
-    charts = [model.model for model in models if model.kind == "chart"]
-    return next((name for name in (*FIRST_CHARTS, *charts) if name in charts), None)
+def charts_of(
+    models: Sequence[PublishedModel], role: Literal["top", "popularity"] = "top"
+) -> list[PublishedModel]:
+    """Return the published charts, the candidates for a role first, in order of preference."""
+
+    def sort_key(chart: PublishedModel) -> tuple[float, float, str]:
+        order = chart.top_order if role == "top" else chart.popularity_order
+        orders = (order, chart.cold_start_order)
+        first, second = (math.inf if each is None else each for each in orders)
+        return first, second, chart.model
+
+    return sorted((model for model in models if model.kind == "chart"), key=sort_key)
 
 
-def _shelves(places: Sequence[ChartPlace], leading: str | None) -> list[Shelf]:
+def names_of(models: Sequence[PublishedModel]) -> Mapping[str, str]:
+    """Return the display names of the models by name."""
+    return {model.model: model.display_name for model in models}
+
+
+def _shelves(places: Sequence[ChartPlace], wanted: Sequence[str]) -> list[Shelf]:
     """Return the first charts of all genres, then the genres with the most ratings."""
     found = [
         Shelf(chart, genre, list(members))
         for (chart, genre), members in groupby(places, key=lambda place: (place.chart, place.genre))
     ]
-    wanted = list(dict.fromkeys((leading, *FIRST_CHARTS)))
     overall = [shelf for shelf in found if shelf.genre is None and shelf.chart in wanted]
     genres = [shelf for shelf in found if shelf.genre is not None]
     genres.sort(key=lambda shelf: -sum(place.votes for place in shelf.places))
@@ -88,10 +105,10 @@ async def top(
     recommender: RecommenderDep, chart: ChartName = None, genre: Genre = None
 ) -> Response:
     models = await recommender.models()
-    charts = [model.model for model in models if model.kind == "chart"]
-    shown = chart or leading_chart(models)
-    if shown is None:
-        raise NotPublished("no chart is published", hint="name one in [refresh] models")
+    charts = charts_of(models)
+    if not charts:
+        raise NotPublished("no chart is published", hint="the next refresh may add one")
+    shown = chart or charts[0].model
     entries, places = await gather(
         recommender.top_movies(CHART_LENGTH, genre=genre or None, chart=shown),
         recommender.charts(1, by_genre=shown),
@@ -101,6 +118,7 @@ async def top(
     shown_genre = next((each for each in genres if each.lower() == (genre or "").lower()), genre)
     cards = await cards_of(recommender, (entry.movie_id for entry in entries))
     values = {"charts": charts, "chart": shown, "genres": genres, "genre": shown_genre}
+    values["names"] = names_of(models)
     return page("top.html", values | {"entries": entries, "cards": cards})
 
 

@@ -14,7 +14,7 @@ from recsys.errors import UnknownUser
 from recsys.service.async_recommender import AsyncRecommender
 from recsys.service.types import Reason
 from recsys.web.api.params import MAX_ID, Id, Model, MovieId, RecommenderDep, UserId
-from recsys.web.pages.movies import cards_of
+from recsys.web.pages.movies import cards_of, names_of
 from recsys.web.pages.sparkline import bars
 from recsys.web.pages.templating import page
 
@@ -96,11 +96,13 @@ async def reasons_fragment(
 async def why(
     recommender: RecommenderDep, user_id: UserId, movie_id: MovieId, model: Model = None
 ) -> Response:
-    movie, rows = await gather(
-        recommender.movie(movie_id), recommender.explain(user_id, movie_id, model=model or None)
+    movie, models, rows = await gather(
+        recommender.movie(movie_id),
+        recommender.models(),
+        recommender.explain(user_id, movie_id, model=model or None),
     )
     reasons = [row for row in rows if row.because_movie_id is not None]
     lengths = bars([max(0.0, row.share or 0.0) for row in reasons[:SHOWN]])
     values = {"user_id": user_id, "movie": movie, "model": model, "rows": rows}
-    values |= {"reasons": reasons, "lengths": lengths, "shown": SHOWN}
+    values |= {"reasons": reasons, "lengths": lengths, "shown": SHOWN, "names": names_of(models)}
     return page("why.html", values)

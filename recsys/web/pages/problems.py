@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from recsys.errors import UnknownMovie
+from recsys.errors import NotPublished, UnknownMovie
 from recsys.web.middleware import errors
 from recsys.web.pages.templating import page
 
@@ -20,6 +20,12 @@ HEADINGS = {
     422: "Invalid request",
     503: "Not available yet",
 }
+
+HINTS: Mapping[type[Exception], str] = {
+    NotPublished: "come back after the first refresh",
+    UnknownMovie: "search for its title",
+}
+"""Hints for visitors, instead of those for programs."""
 
 
 def add_error_pages(app: FastAPI) -> None:
@@ -44,8 +50,8 @@ def _for_browsers(handler: Handler) -> Callable[[Request, Exception], Awaitable[
             if name not in ("content-type", "content-length")
         }
         problem = json.loads(bytes(response.body))
-        if isinstance(error, UnknownMovie):
-            problem["hint"] = "search for its title"
+        if type(error) in HINTS:
+            problem["hint"] = HINTS[type(error)]
         elif "route" not in request.scope:
             problem["hint"] = None  # it names a URL for programs
         heading = HEADINGS.get(response.status_code, "Something went wrong")

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 
 from recsys.service.types import RunFigure
 from recsys.web.api.params import RecommenderDep
+from recsys.web.pages.movies import names_of
 from recsys.web.pages.sparkline import Sparkline, bars, sparkline
 from recsys.web.pages.templating import page
 
@@ -24,8 +25,9 @@ router = APIRouter(include_in_schema=False)
 @router.get("/published")
 async def published(recommender: RecommenderDep) -> Response:
     now = await recommender.published()
-    record, freshness, runs, publications, figures = await gather(
+    record, models, freshness, runs, publications, figures = await gather(
         recommender.run(now.run_id),
+        recommender.models(),
         # Counting the ratings since the run would read all of them.
         recommender.freshness(count_ratings=False),
         recommender.runs(RUNS),
@@ -36,6 +38,7 @@ async def published(recommender: RecommenderDep) -> Response:
     lengths = bars([stage.seconds for stage in record.stages])
     values = {
         "now": now,
+        "names": names_of(models),
         "freshness": freshness,
         "stages": list(zip(record.stages, lengths, strict=True)),
         "runs": runs,

@@ -17,14 +17,6 @@ from recsys.web.api.responses import NO_CACHE
 from recsys.web.pages.assets import asset_url
 from recsys.web.pages.posters import poster_classes
 
-CHART_NAMES = {
-    "top_rated": "Top rated",
-    "most_rated": "Most rated",
-    "popular": "Popular",
-    "trending": "Trending",
-    "exploratory": "Off the beaten track",
-    "random": "Picked at random",
-}
 LANGUAGES = {
     "cn": "Cantonese",
     "da": "Danish",
@@ -58,10 +50,6 @@ def page(
     """Render a template as a response, which by default is not cached."""
     body = environment.get_template(template).render(values or {})
     return HTMLResponse(body, status, dict(headers))
-
-
-def chart_name(chart: str) -> str:
-    return CHART_NAMES.get(chart, chart.replace("_", " ").capitalize())
 
 
 def ago(seconds: float) -> str:
@@ -138,7 +126,6 @@ def _environment() -> Environment:
     templates.globals |= {"asset": asset_url, "poster_classes": poster_classes}
     filters = (
         ago,
-        chart_name,
         code,
         day,
         figure,

@@ -12,9 +12,9 @@ from fastapi import APIRouter, Request, Response
 
 from recsys.errors import UnknownMovie
 from recsys.service.async_recommender import AsyncRecommender
-from recsys.service.types import ChartPlace, MovieCard, RatingScale, Recommendation
+from recsys.service.types import ChartPlace, MovieCard, PublishedModel, RatingScale, Recommendation
 from recsys.web.api.params import MAX_ID, MovieId, RecommenderDep
-from recsys.web.pages.movies import SearchText, cards_of
+from recsys.web.pages.movies import SearchText, cards_of, charts_of
 from recsys.web.pages.templating import page
 
 ENOUGH = 5
@@ -23,7 +23,6 @@ MAX_RATINGS = 200
 LISTED = 10
 TO_RATE = 18
 FOUND = 6
-KNOWN_TO_MANY = ("most_rated", "popular", "top_rated", "trending")
 
 router = APIRouter(include_in_schema=False)
 
@@ -40,13 +39,14 @@ class TryList:
 @router.get("/try")
 async def try_it(request: Request, recommender: RecommenderDep, q: SearchText = "") -> Response:
     words = q.strip()
-    listed, scale, charts, found = await gather(
+    listed, scale, models, places, found = await gather(
         _listed(recommender, request),
         recommender.rating_scale(),
+        recommender.models(),
         recommender.charts(TO_RATE * 2),
         _found(recommender, words),
     )
-    known = [each for each in _known_to_many(charts) if each not in listed.ratings]
+    known = [each for each in _well_known(places, models) if each not in listed.ratings]
     found = [each for each in found if each not in listed.ratings]
     to_rate = [each for each in known if each not in found][:TO_RATE]
     cards = await cards_of(recommender, [*listed.ratings, *found, *to_rate])
@@ -121,10 +121,11 @@ async def _found(recommender: AsyncRecommender, words: str) -> list[int]:
     return [movie.movie_id for movie in await recommender.search(words, FOUND)]
 
 
-def _known_to_many(places: Sequence[ChartPlace]) -> list[int]:
-    charts = dict.fromkeys(place.chart for place in places)
-    chart = next((name for name in (*KNOWN_TO_MANY, *charts) if name in charts), None)
-    return [place.movie_id for place in places if place.chart == chart]
+def _well_known(places: Sequence[ChartPlace], models: Sequence[PublishedModel]) -> list[int]:
+    """Return the movies of the preferred chart by number of ratings."""
+    charts = charts_of(models, "popularity")
+    first = charts[0].model if charts else None
+    return [place.movie_id for place in places if place.chart == first]
 
 
 def _cards(cards: Mapping[int, MovieCard], movie_ids: Iterable[int]) -> list[MovieCard]:

@@ -13,9 +13,8 @@ from recsys.web.middleware.security import MAX_BODY, SECURITY_HEADERS
 
 CHARTS = "It has: most_rated, popular, top_rated, trending."
 GENRES = "There are: Action, Comedy, Drama, Film-Noir, Sci-Fi."
-FIND = "find its id with `recsys search TITLE`"
+FIND = "GET /movies?query=TITLE finds movies by title"
 JSON = "application/json"
-FIRST_STEPS = "`recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
 TOO_GREAT = "Input should be less than or equal to {}"
 TOO_SMALL = "Input should be greater than or equal to 0"
 
@@ -44,7 +43,7 @@ UNKNOWN = [
     ("/charts/best?genre=Drama", "run 1 has no chart 'best'", CHARTS),
     ("/charts/best?genre=Western", "run 1 has no chart 'best'", CHARTS),
     ("/charts/als", "run 1 has no chart 'als'", CHARTS),
-    ("/runs/4711", "there is no run 4711", "recsys.runs holds every run"),
+    ("/runs/4711", "there is no run 4711", "GET /runs lists the runs"),
     ("/nothing", "there is nothing at /nothing", "/openapi.json lists what there is"),
     ("/movies/", "there is nothing at /movies/", "/openapi.json lists what there is"),
     ("/docs", "there is nothing at /docs", "/openapi.json lists what there is"),
@@ -196,7 +195,10 @@ def test_nothing_is_published(serving, filled_database, path):
         assert http.get("/movies/17").json()["title"] == "The Film 17"
     problem = problem_of(response)
     assert (problem["status"], response.headers["retry-after"]) == (503, "5")
-    assert (problem["detail"], problem["hint"]) == ("nothing is published yet", FIRST_STEPS)
+    assert (problem["detail"], problem["hint"]) == (
+        "nothing is published yet",
+        "try again after the first refresh",
+    )
 
 
 def test_an_empty_database(serving, empty_database):
@@ -205,6 +207,7 @@ def test_an_empty_database(serving, empty_database):
     for response in responses:
         problem = problem_of(response)
         assert (problem["status"], problem["detail"]) == (503, "the database is empty")
+        assert problem["hint"] == "try again after the first refresh"
 
 
 def test_a_server_whose_role_may_only_read(serving, given_database, as_role):
@@ -215,7 +218,7 @@ def test_a_server_whose_role_may_only_read(serving, given_database, as_role):
             json={"rating": 4},
             headers={"Authorization": "Bearer only-of-the-tests"},
         )
-    assert problem_of(response)["detail"] == "this server may not do that in its database"
+    assert problem_of(response)["detail"] == "the server lacks this privilege in its database"
     assert response.status_code == 403
 
 

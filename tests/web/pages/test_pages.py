@@ -75,6 +75,23 @@ def test_home_links_to_whole_charts(get, contract):
     assert "<option selected>Sci-Fi</option>" in page
 
 
+def test_names_and_order_of_charts_come_from_the_contract(request_page, refreshed_database):
+    with refreshed_database.transaction() as connection:
+        connection.exec_driver_sql(
+            "UPDATE recsys_store.models SET display_name = 'Crowd favourites', top_order = 1, "
+            "popularity_order = 1 WHERE name = 'popular'"
+        )
+        chart = "SELECT movie_id FROM recsys.top_movies(18, NULL, 'popular')"
+        movie_ids = list(connection.exec_driver_sql(chart).scalars())
+    home = request_page(refreshed_database, "/").text
+    headings = re.findall(r'<h2 id="shelf-\d+">([^<]+)', home)
+    assert headings[:3] == ["Crowd favourites", "Top rated", "Trending"]
+    assert "<h1>Crowd favourites</h1>" in request_page(refreshed_database, "/top").text
+    to_rate = request_page(refreshed_database, "/try").text
+    found = re.findall(r'<li class="rate" data-movie="(\d+)"', to_rate)
+    assert [int(movie_id) for movie_id in found] == movie_ids
+
+
 def test_search_results_and_empty_results(get):
     assert movies(get("/search?q=film+12")) == [12]
     assert "No title matches." in get("/search?q=xyzzy")
@@ -112,14 +129,20 @@ def test_a_movie_without_metadata_or_ratings(get):
 
 def test_similar_movies_stand_side_by_side_by_model(get, contract):
     page = get("/movie/2")
-    models = re.findall(r'<h3 id="by-\d+">(\w+)', page)
+    by_name = dict(contract("SELECT display_name, model FROM recsys.models"))
+
+    def models_of(page):
+        return [by_name[name] for name in re.findall(r'<h3 id="by-\d+">([^<]+?) *<', page)]
+
+    names = {model: name for name, model in by_name.items()}
+    models = models_of(page)
     assert models == ["ease", "als", "content_genres", "item_knn"]
     for model in models:
         rows = contract(f"SELECT movie_id FROM recsys.similar(2, 8, '{model}')")
-        assert movies(section(page, model)) == [row[0] for row in rows]
+        assert movies(section(page, names[model])) == [row[0] for row in rows]
     assert "1 more model" in page
     everything = get("/movie/2?models=all")
-    assert re.findall(r'<h3 id="by-\d+">(\w+)', everything) == [*models, "mf"]
+    assert models_of(everything) == [*models, "mf"]
     assert "more model" not in everything
 
 
@@ -166,7 +189,8 @@ def test_why_has_every_contribution(get, contract):
     )
     text = words(get(f"/person/1/why/{movie_id}"))
     assert f"Why {title} ?" in text
-    assert f"ease gives it a score of {rows[0][4]:.4g}, the sum of these contributions." in text
+    [(name,)] = contract("SELECT display_name FROM recsys.models WHERE model = 'ease'")
+    assert f"{name} gives it a score of {rows[0][4]:.4g}, the sum of these contributions." in text
     for because, rating, contribution, share, _ in rows[:20]:
         assert f"{because} {rating:g} {contribution:.4f} {100 * share:.1f} %" in text
 
@@ -214,9 +238,10 @@ def test_runs_show_metrics_stages_and_publications(get, contract):
     text = words(page)
     assert "Run 1 is published" in text
     for model, metric, value in contract(
-        "SELECT model, metric, value FROM recsys.run_metrics WHERE segment = 'all'"
+        "SELECT m.display_name, k.metric, k.value FROM recsys.run_metrics AS k "
+        "JOIN recsys.models AS m ON m.model = k.model WHERE k.segment = 'all'"
     ):
-        assert re.search(rf"{metric} {model} · [^·]*? {value:.4f}", text)
+        assert re.search(rf"{metric} {re.escape(model)} · [^·]*? {value:.4f}", text)
     stages = re.findall(r'<th scope="row">(\w+)', section(page, "Stages of run 1"))
     rows = contract("SELECT stage FROM recsys.run_stages WHERE run_id = 1 ORDER BY position")
     assert stages == [row[0] for row in rows]
@@ -258,14 +283,15 @@ def test_nothing_is_published(request_page, filled_database, path):
     response = request_page(filled_database, path)
     assert (response.status_code, response.headers["retry-after"]) == (503, "5")
     text = words(response.text)
-    assert "Nothing is published yet. What to do:" in text
-    assert "recsys refresh" in text
+    assert "Nothing is published yet. What to do: Come back after the first refresh." in text
 
 
 def test_an_empty_database(request_page, empty_database):
     response = request_page(empty_database, "/")
     assert response.status_code == 503
-    assert "The database is empty. What to do: recsys demo" in words(response.text)
+    assert "The database is empty. What to do: Come back after the first refresh." in words(
+        response.text
+    )
 
 
 def test_a_movie_is_shown_before_anything_is_published(request_page, filled_database):

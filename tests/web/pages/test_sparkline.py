@@ -9,7 +9,6 @@ from recsys.web.pages.posters import poster_classes
 from recsys.web.pages.sparkline import Dot, bars, sparkline
 from recsys.web.pages.templating import (
     ago,
-    chart_name,
     code,
     day,
     figure,
@@ -110,5 +109,4 @@ def test_formatted_times_sizes_and_names():
         '<time datetime="2024-03-02T07:05:00+00:00">2024-03-02 07:05 UTC</time>'
     )
     assert moment(None) == "never"
-    assert [chart_name(c) for c in ("top_rated", "my_own")] == ["Top rated", "My own"]
     assert code("run `a <b>` & c") == "run <code>a &lt;b&gt;</code> &amp; c"
