@@ -47,7 +47,7 @@ class Genre:
 
 
 @dataclass(frozen=True, slots=True)
-class Edition:
+class DatabaseState:
     edition: str | None
     as_of: datetime | None
     """End of the latest ingest, run or publication."""
@@ -118,7 +118,7 @@ class Period:
 class Findings:
     """All data of a report, read from one snapshot of the database."""
 
-    edition: Edition
+    state: DatabaseState
     groups: Sequence[RatingGroup]
     people: Sequence[CountBin]
     """People with ratings, by number of ratings."""

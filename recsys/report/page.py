@@ -71,7 +71,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {"count": _count, "share": _share, "figure": _figure, "when": _when}
-    edition = findings.edition.edition
+    edition = findings.state.edition
     return environment.get_template("page.html.j2").render(
         title=title or (f"Report on {edition}" if edition else "Report"),
         f=findings,

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from recsys.errors import NotPublished
 from recsys.report.findings import (
     CountBin,
-    Edition,
+    DatabaseState,
     Findings,
     Genre,
     Measured,
@@ -25,7 +25,7 @@ from recsys.service.queries.runs import COMPARE
 from recsys.service.types import RunDifference
 from recsys.storage.server.engine import Database
 
-EDITION = """
+STATE = """
 SELECT
     (SELECT i.edition FROM recsys.ingests AS i WHERE i.kind = 'ratings'
      ORDER BY i.ingest_id DESC LIMIT 1) AS edition,
@@ -134,7 +134,7 @@ def read(database: Database) -> Findings:
         published = _run(connection, published=True)
         previous = _run(connection, published=False)
         return Findings(
-            edition=_rows(connection, Edition, EDITION)[0],
+            state=_rows(connection, DatabaseState, STATE)[0],
             groups=_rows(connection, RatingGroup, GROUPS),
             people=_rows(connection, CountBin, PEOPLE),
             movies=_rows(connection, CountBin, MOVIES),

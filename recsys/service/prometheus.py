@@ -1,4 +1,4 @@
-"""How fresh the results are, in the text format of Prometheus.
+"""Freshness of the published results in the text format of Prometheus.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -10,21 +10,24 @@ from collections.abc import Iterator, Sequence
 from recsys.service.types import Freshness
 
 GAUGES = {
-    "recsys_stale": ("1 where the results are older than they may be, or there are none", "stale"),
-    "recsys_age_seconds": ("Time since the published run read the ratings", "age_seconds"),
+    "recsys_stale": (
+        "1 if the results are missing or older than their maximum age",
+        "stale",
+    ),
+    "recsys_age_seconds": ("Seconds since the published run read the ratings", "age_seconds"),
     "recsys_max_age_seconds": ("Age from which the results are stale", "max_age_seconds"),
     "recsys_published_run": ("Number of the published run", "run_id"),
-    "recsys_ratings_since_run": ("Ratings the published run has not read", "ratings_since"),
+    "recsys_ratings_since_run": ("Ratings that are newer than the published run", "ratings_since"),
     "recsys_consecutive_failures": (
         "Refreshes since the last publication that failed or were refused",
         "consecutive_failures",
     ),
 }
-"""Of each kind of result one value: help, and where it is from."""
+"""Help text of each gauge and the field that it shows, with one sample per kind of result."""
 
 
 def as_prometheus(fresh: Sequence[Freshness]) -> str:
-    """Return the gauges; what is not known has no sample."""
+    """Return the gauges; unknown values have no sample."""
     return "\n".join(_lines(fresh))
 
 
@@ -38,6 +41,6 @@ def _lines(fresh: Sequence[Freshness]) -> Iterator[str]:
                 yield f'{name}{{artefact="{row.artefact}"}} {float(value):.17g}'
     attempts = [row.last_attempt_at for row in fresh if row.last_attempt_at is not None]
     if attempts:
-        yield "# HELP recsys_last_attempt_timestamp_seconds When the last refresh began"
+        yield "# HELP recsys_last_attempt_timestamp_seconds Start of the last refresh"
         yield "# TYPE recsys_last_attempt_timestamp_seconds gauge"
         yield f"recsys_last_attempt_timestamp_seconds {max(attempts).timestamp():.3f}"

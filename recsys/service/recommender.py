@@ -21,11 +21,11 @@ from recsys.service.types import (
     Movie,
     MovieCard,
     MovieDetails,
-    Publication,
+    PublicationEntry,
     PublishedModel,
     PublishedRun,
     Rating,
-    RatingScale,
+    RatingRange,
     Reason,
     Recommendation,
     Run,
@@ -142,7 +142,7 @@ class Recommender(Session):
         """
         return self._run(users.a_user(at_random))
 
-    def rating_scale(self) -> RatingScale:
+    def rating_scale(self) -> RatingRange:
         """Return the lowest and the highest rating of the scale."""
         return self._run(users.rating_scale())
 
@@ -237,7 +237,7 @@ class Recommender(Session):
         """
         return self._run(runs.freshness(count_ratings))
 
-    def publications(self, n: int = 20) -> Rows[Publication]:
+    def publications(self, n: int = 20) -> Rows[PublicationEntry]:
         """Return the n latest entries of the publication log, latest first."""
         return self._run(runs.publications(n))
 

@@ -99,7 +99,7 @@ class Rating:
 
 
 @dataclass(frozen=True, slots=True)
-class RatingScale:
+class RatingRange:
     rating_min: float | None
     """None if no ratings have been ingested."""
     rating_max: float | None
@@ -252,7 +252,7 @@ class PublishedModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Publication:
+class PublicationEntry:
     """An entry of the publication log."""
 
     publication_id: int

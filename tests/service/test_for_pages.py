@@ -7,7 +7,7 @@ import pytest
 from recsys import Recommender
 from recsys.errors import NotPublished, UnknownMovie
 from recsys.models.registry import DEFAULT_SET
-from recsys.service.types import MovieDetails, RatingScale
+from recsys.service.types import MovieDetails, RatingRange
 
 
 @pytest.fixture
@@ -86,8 +86,8 @@ def test_a_random_user_has_rated(service, contract):
 
 
 def test_the_scale_of_ratings(service, database):
-    assert service.rating_scale() == RatingScale(0.5, 5.0)
-    assert Recommender(database).rating_scale() == RatingScale(None, None)
+    assert service.rating_scale() == RatingRange(0.5, 5.0)
+    assert Recommender(database).rating_scale() == RatingRange(None, None)
 
 
 def test_published(service):

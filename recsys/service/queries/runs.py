@@ -12,7 +12,7 @@ from recsys.errors import ConfigError, NotPublished, RunError
 from recsys.service.queries.query import FIRST_STEPS, REFUSED_OF_RUNS, Query, Rows, row, rows
 from recsys.service.types import (
     Freshness,
-    Publication,
+    PublicationEntry,
     PublishedModel,
     PublishedRun,
     Run,
@@ -192,8 +192,8 @@ def _not_published() -> NotPublished:
     return NotPublished("nothing is published yet", hint=FIRST_STEPS)
 
 
-def publications(n: int) -> Query[Rows[Publication]]:
-    return rows(Publication, ALL_PUBLICATIONS, {"n": n})
+def publications(n: int) -> Query[Rows[PublicationEntry]]:
+    return rows(PublicationEntry, ALL_PUBLICATIONS, {"n": n})
 
 
 def figures(n: int) -> Query[Rows[RunFigure]]:

@@ -16,7 +16,7 @@ from recsys.service.types import (
     Contribution,
     Filters,
     Rating,
-    RatingScale,
+    RatingRange,
     Reason,
     Recommendation,
     SimilarUser,
@@ -161,8 +161,8 @@ def a_user(at_random: bool) -> Query[int]:
     return Query([Statement(ANY_USER if at_random else A_USER, tuple_row)], {}, parse)
 
 
-def rating_scale() -> Query[RatingScale]:
-    return row(RatingScale, RATING_SCALE, {})
+def rating_scale() -> Query[RatingRange]:
+    return row(RatingRange, RATING_SCALE, {})
 
 
 def explain(user_id: int, movie_id: int, model: str | None) -> Query[Rows[Contribution]]:

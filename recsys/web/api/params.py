@@ -20,7 +20,7 @@ Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 UserId = Annotated[int, Path(ge=0, le=MAX_ID, description="Id of the user.", examples=[1])]
 MovieId = Annotated[int, Path(ge=0, le=MAX_ID, description="Id of the movie.", examples=[1])]
 RunId = Annotated[int, Path(ge=0, le=MAX_ID, description="Number of the run.", examples=[1])]
-Chart = Annotated[
+ChartName = Annotated[
     str,
     Path(pattern=TEXT, max_length=100, description="Name of the chart.", examples=["top_rated"]),
 ]

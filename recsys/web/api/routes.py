@@ -19,7 +19,7 @@ from recsys.web.api import openapi
 from recsys.web.api.openapi import error_responses, responses
 from recsys.web.api.params import (
     BlockBody,
-    Chart,
+    ChartName,
     FiltersDep,
     Genre,
     Model,
@@ -92,7 +92,7 @@ async def similar(
 async def chart(
     request: Request,
     recommender: RecommenderDep,
-    chart: Chart,
+    chart: ChartName,
     n: N = 10,
     genre: Genre = None,
 ) -> Response:

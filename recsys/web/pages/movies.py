@@ -27,7 +27,7 @@ MODELS_SHOWN = 4
 router = APIRouter(include_in_schema=False)
 
 SearchText = Annotated[str, Query(pattern=TEXT, max_length=500)]
-ChartName = Annotated[str | None, Query(pattern=TEXT, max_length=100)]
+ModelName = Annotated[str | None, Query(pattern=TEXT, max_length=100)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ async def cards_of(
 
 @router.get("/top")
 async def top(
-    recommender: RecommenderDep, chart: ChartName = None, genre: Genre = None
+    recommender: RecommenderDep, chart: ModelName = None, genre: Genre = None
 ) -> Response:
     models = await recommender.models()
     charts = charts_of(models)
@@ -132,7 +132,7 @@ async def search(recommender: RecommenderDep, q: SearchText = "") -> Response:
 
 @router.get("/movie/{movie_id}")
 async def movie(
-    recommender: RecommenderDep, movie_id: MovieId, models: ChartName = None
+    recommender: RecommenderDep, movie_id: MovieId, models: ModelName = None
 ) -> Response:
     facts, details, scale, similar, published = await gather(
         recommender.movie(movie_id),

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 
 from recsys.errors import UnknownMovie
 from recsys.service.async_recommender import AsyncRecommender
-from recsys.service.types import ChartPlace, MovieCard, PublishedModel, RatingScale, Recommendation
+from recsys.service.types import ChartPlace, MovieCard, PublishedModel, RatingRange, Recommendation
 from recsys.web.api.params import MAX_ID, MovieId, RecommenderDep
 from recsys.web.pages.movies import SearchText, cards_of, charts_of
 from recsys.web.pages.templating import page
@@ -107,7 +107,7 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def star_values(scale: RatingScale) -> list[float]:
+def star_values(scale: RatingRange) -> list[float]:
     """Return the rating that each number of stars stands for, ascending."""
     low, high = scale.rating_min or 1.0, scale.rating_max or float(STARS)
     zero = min(low, 0.0)

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from recsys.service.types import RatingScale
+from recsys.service.types import RatingRange
 from recsys.web.pages.posters import poster_classes
 from recsys.web.pages.sparkline import Dot, bars, sparkline
 from recsys.web.pages.templating import (
@@ -51,7 +51,7 @@ STARS = {
 
 @pytest.mark.parametrize(("scale", "values"), STARS.items())
 def test_stars_are_on_the_scale_of_the_data(scale, values):
-    assert star_values(RatingScale(*scale)) == values
+    assert star_values(RatingRange(*scale)) == values
 
 
 def test_ratings_are_read_from_an_address():
