@@ -117,9 +117,9 @@ async def top(
     # The contract ignores case, the list of genres does not.
     shown_genre = next((each for each in genres if each.lower() == (genre or "").lower()), genre)
     cards = await cards_of(recommender, (entry.movie_id for entry in entries))
-    values = {"charts": charts, "chart": shown, "genres": genres, "genre": shown_genre}
-    values["names"] = names_of(models)
-    return page("top.html", values | {"entries": entries, "cards": cards})
+    chosen = {"charts": charts, "chart": shown, "genres": genres, "genre": shown_genre}
+    rows = {"entries": entries, "cards": cards, "names": names_of(models)}
+    return page("top.html", chosen | rows)
 
 
 @router.get("/search")
