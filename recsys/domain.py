@@ -1,9 +1,11 @@
-"""Values that the packages pass to each other: small, frozen, without behaviour."""
+"""The values that travel between packages: small, frozen, without behaviour."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,7 +190,7 @@ class MetadataSet:
     files: tuple[SourceFile, ...]
 
 
-# --- what algorithms take and give ----------------------------------------------------------------
+# --- what models take and give --------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +203,26 @@ class IdMap:
         return len(self.ids)
 
     def position(self, id_: int) -> int | None:
+        """Return the position of an id, None if it is not in the map."""
         p = int(np.searchsorted(self.ids, id_))
         return p if p < len(self.ids) and self.ids[p] == id_ else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputeLimits:
+    """What a computation may use of the machine."""
+
+    memory_mb: int = 1024
+    """Bound of the working blocks, all threads together, in MiB."""
+    threads: int = 0
+    """0: one for each processor."""
+    block_rows: int = 1024
+    """Rows of a block at most. Larger blocks are no faster, only larger."""
+
+    @property
+    def workers(self) -> int:
+        """Return the number of threads that work side by side."""
+        return self.threads or os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +235,11 @@ class Votes:
 
 @dataclass(frozen=True, slots=True)
 class Interactions:
-    """All a model may learn from, in positions: no ids, no database.
+    """All that a model may learn from, in positions: no ids, no database.
 
     Positions ascend with the ids, so a tie broken by position is a tie broken by movie_id.
     Users and items are all of the catalogue: rows and columns without ratings are empty.
-    What no model of a run needs is None.
+    A field that no model of a run needs is None.
     """
 
     user_items: csr_matrix
@@ -233,15 +253,37 @@ class Interactions:
     item_years: Int32 | None = None
     """Year of release of each item; 0 where unknown."""
     item_texts: tuple[str, ...] | None = None
-    """What is written about each item; empty where nothing is."""
+    """The text about each item; empty without any."""
     item_votes: Votes | None = None
-    """Votes the metadata tells of; mean NaN where it tells none."""
+    """Votes counted by the metadata; mean NaN without any."""
     user_attributes: csr_matrix | None = None
     """Users x attributes (age group, gender, occupation), float64, 1 where the user has it."""
     rating_range: tuple[float, float] | None = None
-    """Lowest and highest rating there can be; None: those there are."""
-    parts: Mapping[str, ModelOutput] = field(default_factory=dict)
-    """Outputs of the models that a model is composed of, by name."""
+    """Lowest and highest rating of the scale; None: those that occur."""
+    parts: Mapping[str, FittedModel] = field(default_factory=dict)
+    """The models that a model is composed of, fitted on the same ratings, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserRows:
+    """A block of users to make lists for: who they are and what they rated."""
+
+    positions: Int64
+    """Their positions among all users."""
+    ratings: csr_matrix
+    """Their ratings, block x items, float64."""
+
+    @classmethod
+    def all(cls, user_items: csr_matrix) -> UserRows:
+        """Return every user of a matrix of ratings."""
+        return cls(np.arange(user_items.shape[0]), user_items)
+
+    def block(self, start: int, stop: int) -> UserRows:
+        """Return the users from `start` to before `stop` of this block."""
+        return UserRows(self.positions[start:stop], self.ratings[start:stop])
+
+    def __len__(self) -> int:
+        return len(self.positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,41 +305,38 @@ class RankedLists:
         return len(self.indices)
 
 
+@dataclass(frozen=True, slots=True)
+class TopN(RankedLists):
+    """For each user the best items that the user has not rated.
+
+    With `sources` the lists are composed of those of several models: each score is that of the
+    model its entry came from, so scores need not descend within a row.
+    """
+
+    sources: NDArray[np.int16] | None = None
+    """The model of each entry, a position in `source_names`."""
+    source_names: tuple[str, ...] = ()
+
+
+# What `fit` returns is one of the types below: `Fitted`.
+
+
 class Neighbours(RankedLists):
-    """For each item its most similar items, itself excluded."""
+    """For each item its most similar items, itself excluded, and how similar they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserNeighbours(RankedLists):
-    """For each user the most similar users, itself excluded."""
+    """For each user the most similar users, itself excluded, and the ratings they are known by."""
 
     common: Int32
-    """Items both have rated, of each entry."""
-
-
-@dataclass(frozen=True, slots=True)
-class TopN(RankedLists):
-    """For each user the best items not rated by that user.
-
-    With `sources` the lists are put together from those of several models: scores are those of
-    the model an entry came from, and only the order of the entries is theirs.
-    """
-
-    sources: NDArray[np.int16] | None = None
-    """Of each entry the model it came from, a position in `ModelOutput.sources`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """One ranked list of items without personalisation."""
-
-    genre: str | None
-    """None: over all genres."""
-    items: Int32
-    scores: Float64
-    votes: Int64
+    """For each entry the number of items that both have rated."""
     means: Float64
-    """Mean rating of the item; NaN where it has no votes."""
+    """Mean rating of each user, NaN without any."""
+    user_items: csr_matrix
+    """The ratings of all users, users x items."""
+    min_neighbours: int = 1
+    """Neighbours that must have rated an item for it to be recommended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +344,7 @@ class Factors:
     """Dense latent factors, users x f and items x f, float32.
 
     With biases a rating is predicted as `user_bias + item_bias + users . items`; users and
-    items of which nothing is known have a bias of NaN, and factors of 0.
+    items without ratings have a bias of NaN, and factors of 0.
     """
 
     users: Float32
@@ -314,9 +353,88 @@ class Factors:
     """Of each user, the mean of all ratings included."""
     item_bias: Float64 | None = None
 
+    @property
+    def known_users(self) -> NDArray[np.bool_]:
+        """Return which users the model has learned about."""
+        return _known(self.users, self.user_bias)
+
+    @property
+    def known_items(self) -> NDArray[np.bool_]:
+        """Return which items the model has learned about."""
+        return _known(self.items, self.item_bias)
+
+
+def _known(factors: Float32, bias: Float64 | None) -> NDArray[np.bool_]:
+    known: NDArray[np.bool_] = np.any(factors, axis=1)
+    return known if bias is None else ~np.isnan(bias)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemVectors:
+    """Unit vectors of items in one or more spaces, such as genres and texts; sparse, float64."""
+
+    parts: tuple[csr_matrix, ...]
+    """Items x features, one matrix for each space; a row of zeros where nothing is known."""
+    weights: tuple[float, ...]
+    """Share of each space in a score; they add up to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One ranked list of items without personalization."""
+
+    genre: str | None
+    """None: over all genres."""
+    items: Int32
+    scores: Float64
+    votes: Int64
+    means: Float64
+    """Mean rating of the item; NaN without votes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """The charts of one model, over all genres and by genre; without items a chart is absent."""
+
+    charts: tuple[Chart, ...] = ()
+
+    @property
+    def overall(self) -> Chart | None:
+        """Return the chart over all genres, None if there is none."""
+        return next((chart for chart in self.charts if chart.genre is None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """Several fitted models and how their lists or scores are combined."""
+
+    members: tuple[FittedModel, ...]
+    weights: tuple[float, ...] = ()
+    """Of each member, where scores are added."""
+    min_ratings: tuple[int, ...] = ()
+    """Ratings that each member asks of a user, where lists are chosen."""
+    candidates: NDArray[np.bool_] | None = None
+    """Items that may be recommended, where scores are added."""
+
+
+Fitted = Neighbours | UserNeighbours | Factors | ItemVectors | Charts | Ensemble
+
+
+@dataclass(frozen=True, slots=True)
+class FittedModel:
+    """What a model has learned, and how lists follow from it."""
+
+    name: str
+    fitted: Fitted
+    ranker: Callable[[Any, UserRows, int, ComputeLimits], TopN]
+
+    def rank(self, users: UserRows, n: int, limits: ComputeLimits | None = None) -> TopN:
+        """Return the best `n` items for each user of a block."""
+        return self.ranker(self.fitted, users, n, limits or ComputeLimits())
+
 
 RATING_METRICS = ("rmse", "mae")
-"""Errors of predicted ratings: of these metrics less is better."""
+"""Errors of predicted ratings: lower is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,30 +442,14 @@ class Metric:
     """One measured figure of a model."""
 
     protocol: str
-    """How it was measured, as `train` or `holdout 0.1`."""
+    """How it was measured, such as `train` or `holdout 0.1`."""
     name: str
-    """As `rmse` or `ndcg@10`."""
+    """Such as `rmse` or `ndcg@10`."""
     value: float
     n: int
-    """Over how many users or ratings."""
+    """Number of users or ratings measured on."""
     segment: str = "all"
-    """Over which users or movies, as `new users`."""
+    """Which users or movies, such as `new users`."""
     ci_low: float | None = None
     """Ends of the 95 % interval; None where none was computed."""
     ci_high: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelOutput:
-    """What one model yields; what it does not yield is None or empty."""
-
-    neighbours: Neighbours | None = None
-    recommendations: TopN | None = None
-    factors: Factors | None = None
-    charts: tuple[Chart, ...] = ()
-    user_neighbours: UserNeighbours | None = None
-    user_means: Float64 | None = None
-    """Mean rating of each user, NaN without any, where predictions start from it."""
-    sources: tuple[str, ...] = ()
-    """Names of the models that `recommendations.sources` points to."""
-    metrics: tuple[Metric, ...] = ()

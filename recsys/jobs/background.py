@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from recsys.errors import StorageError
-from recsys.storage.runs import lifecycle
+from recsys.storage.runs import lifecycle, lock
 from recsys.storage.server.engine import Database
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def heartbeat(database: Database, run_id: int) -> Iterator[None]:
     over = threading.Event()
 
     def tell() -> None:
-        while not over.wait(lifecycle.HEARTBEAT_S):
+        while not over.wait(lock.HEARTBEAT_S):
             try:
                 with database.transaction() as connection:
                     lifecycle.beat(connection, run_id)

@@ -1,8 +1,9 @@
-"""Measure models on ratings held out of the database: divide, fit, measure, store the figures."""
+"""Evaluate models on held-out ratings: split, fit, measure, store the figures."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from recsys.config.settings import RefreshSettings
-from recsys.domain import Int32, Interactions, Metric, ModelOutput, TopN
+from recsys.domain import Int32, Interactions, Metric, UserRows
 from recsys.errors import EvaluationError
 from recsys.evaluation.figures import averaged, measure_ranking, measure_ratings
 from recsys.evaluation.protocols import Material, Pairs, Protocol
@@ -22,8 +22,8 @@ from recsys.ingest.csv.pairs import read_pairs
 from recsys.jobs.plan import Plan
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb, reset_peak_memory
-from recsys.models.base import FitOptions, ModelSpec, Stopwatch
-from recsys.models.ensembles import hybrid_switching
+from recsys.jobs.training import TrainingStep, fit_options, training_steps
+from recsys.models.base import FitOptions
 from recsys.numerics.prediction import predict_ratings
 from recsys.storage.runs import lifecycle
 from recsys.storage.schema import versions
@@ -45,10 +45,10 @@ def evaluate(
 ) -> EvaluationReport:
     """Measure the models of the plan by a protocol and store the figures as a run of their own.
 
-    Nothing that belongs to a test rating is learned from: not its value, not that there is one, not
-    its time, and no tags. `split_file` names the ratings that the protocol
-    divides by: the test ratings a data set comes with, or all in the order they are shuffled from.
-    Raises EvaluationError where the protocol cannot be followed.
+    Models learn nothing from test ratings: neither their values, nor their existence, nor their
+    times, and no tags. `split_file` names the ratings that the protocol splits by: the test ratings
+    that a data set comes with, or all ratings in the order they are shuffled from. Raises
+    EvaluationError if the protocol cannot be followed.
     """
     clock = StageClock(reporter or Silent())
     with database.transaction() as connection:
@@ -72,7 +72,7 @@ def evaluate(
 def read_for_evaluation(
     database: Database, chosen: Plan, protocol: Protocol, clock: StageClock
 ) -> Snapshot:
-    """Read a snapshot without people's tags, which may belong to test ratings."""
+    """Read a snapshot without tags of users, which may belong to test ratings."""
     needs: set[str] = set().union(*(spec.needs(chosen.configs[spec.name]) for spec in chosen.specs))
     needs |= {"times"} if "times" in protocol.needs else set()
     needs = {"untagged_texts" if need == "texts" else need for need in needs}
@@ -85,7 +85,7 @@ def read_for_evaluation(
 def positions(file: Path, snapshot: Snapshot) -> Pairs:
     """Return the positions of the users and movies of a file of ratings.
 
-    Raises DataError for a file that is none, EvaluationError for ids that are not in the database.
+    Raises DataError for a file without ratings, EvaluationError for ids not in the database.
     """
     users, movies = read_pairs(file)
     both: list[Int32] = []
@@ -112,13 +112,15 @@ def measure(
 ) -> tuple[list[Evaluated], list[str]]:
     """Fit every model on the train part of each split and measure it on the test part."""
     parts: dict[str, list[_Part]] = {spec.name: [] for spec in chosen.specs}
+    options = fit_options(chosen.settings)
+    n = max(chosen.settings.list_length, protocol.k)
     for number, split in enumerate(splits, 1):
         train = train_of(data, split)
-        outputs: dict[str, ModelOutput] = {}
-        for spec in chosen.specs:
-            with clock.stage(spec.name if number == 1 else f"{spec.name}, split {number}") as done:
-                part = _fit_and_measure(spec, chosen, train, outputs, protocol, split, seed)
-                parts[spec.name].append(part)
+        for step in training_steps(chosen.specs, chosen.configs, train, options):
+            name = step.spec.name
+            with clock.stage(name if number == 1 else f"{name}, split {number}") as done:
+                part = _fit_and_measure(step, train, options, n, protocol, split, seed)
+                parts[name].append(part)
                 done(len(part.metrics), "figures")
     evaluated = [_together(name, found) for name, found in parts.items()]
     measured = [one for one in evaluated if one.metrics]
@@ -144,61 +146,36 @@ def _together(model: str, parts: Sequence[_Part]) -> Evaluated:
 
 
 def train_of(data: Interactions, split: Split) -> Interactions:
-    """Return what may be learned from: the train ratings, their times, what movies are."""
+    """Return the train ratings, their times and the features of movies."""
     times = None if data.rated_at is None else data.rated_at[split.train_entries]
     return replace(data, user_items=split.train, rated_at=times, rating_range=None, parts={})
 
 
 def _fit_and_measure(
-    spec: ModelSpec,
-    chosen: Plan,
+    step: TrainingStep,
     train: Interactions,
-    outputs: dict[str, ModelOutput],
+    options: FitOptions,
+    n: int,
     protocol: Protocol,
     split: Split,
     seed: int,
 ) -> _Part:
-    config = chosen.configs[spec.name]
-    watch = Stopwatch()
-    options = fit_options(chosen.settings, protocol.k, watch)
     reset_peak_memory()
-    parts = {name: outputs[name] for name in spec.parts(config)}
-    begun = StageClock(Silent())
-    outputs[spec.name] = output = spec.fit(replace(train, parts=parts), config, options)
-    train_seconds = begun.total_seconds - watch.seconds
+    started = time.monotonic()
+    model = step.fit()
+    train_seconds, recommend_seconds = time.monotonic() - started, 0.0
     metrics: tuple[Metric, ...] = ()
     if protocol.kind in ("ranking", "both"):
-        lists = lists_of(spec.name, train, output, options)
+        started = time.monotonic()
+        lists = model.rank(UserRows.all(train.user_items), n, options)
+        recommend_seconds = time.monotonic() - started
         metrics += measure_ranking(protocol, lists, split, train.item_genres, seed)
-    if protocol.kind in ("rating", "both") and spec.prediction is not None:
+    if protocol.kind in ("rating", "both") and step.spec.prediction is not None:
         users, items = rows_of(split.test), split.test.indices
-        predicted = predict_ratings(train, output, spec.prediction, users, items)
+        predicted = predict_ratings(train, model.fitted, users, items)
         fallback = user_mean_fallback(split.train, users)
         metrics += measure_ratings(protocol, predicted, fallback, split, seed)
-    return _Part(metrics, train_seconds, watch.seconds, peak_memory_mb())
-
-
-def fit_options(settings: RefreshSettings, k: int, watch: Stopwatch | None = None) -> FitOptions:
-    """Return the options of a refresh, with lists long enough to be measured at k."""
-    return FitOptions(
-        k=settings.neighbours,
-        n=max(settings.list_length, k),
-        seed=settings.seed,
-        memory_mb=settings.memory_mb,
-        threads=settings.threads,
-        lists=watch,
-    )
-
-
-def lists_of(model: str, train: Interactions, output: ModelOutput, options: FitOptions) -> TopN:
-    """Return every user's list; of a chart, the chart without the movies the user has rated."""
-    if output.recommendations is not None:
-        return output.recommendations
-    alone = hybrid_switching.HybridSwitchingConfig(chain=(model,), min_ratings=(0,))
-    data = replace(train, parts={model: output})
-    lists = hybrid_switching.fit(data, alone, options).recommendations
-    assert lists is not None
-    return lists
+    return _Part(metrics, train_seconds, recommend_seconds, peak_memory_mb())
 
 
 def _order(protocol: Protocol, one: Evaluated) -> tuple[float, str]:

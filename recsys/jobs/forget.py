@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from recsys.errors import UnknownUser
-from recsys.storage.runs import erasure, lifecycle
+from recsys.storage.runs import erasure, lock
 from recsys.storage.schema import versions
 from recsys.storage.server.engine import Database
 
@@ -20,7 +20,7 @@ def forget(database: Database, user_id: int) -> dict[str, int]:
     """
     with database.transaction() as connection:
         versions.ensure(connection)
-        lifecycle.keep_refreshes_out(connection)
+        lock.keep_refreshes_out(connection)
         removed = erasure.erase(connection, user_id)
         if not any(removed.values()):
             raise UnknownUser(f"no row is about user {user_id}")

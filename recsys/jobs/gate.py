@@ -1,25 +1,28 @@
-"""The publish gate: what a run must show before readers see it."""
+"""The publish gate: the rules a run must meet before readers see it."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from recsys.config.settings import GateSettings
-from recsys.domain import Interactions, Metric, ModelOutput, TopN
+from recsys.domain import Interactions, Metric, TopN, UserRows
 from recsys.errors import EvaluationError, GateRefused
 from recsys.evaluation.intervals import bootstrap_interval, difference_interval
 from recsys.evaluation.ranking import UserFigures, ranking_figures
 from recsys.evaluation.splits import Split, random_split
-from recsys.jobs.evaluate import fit_options, lists_of, train_of
+from recsys.jobs.evaluate import train_of
 from recsys.jobs.plan import Plan
 from recsys.jobs.stages import StageClock
+from recsys.jobs.training import ModelResults, fit_options, training_steps, with_parts
+from recsys.models.base import ModelSpec
 from recsys.models.registry import MODELS, candidates, make_config
-from recsys.storage.runs.lifecycle import PublishedFigures
+from recsys.storage.runs.publication import PublishedFigures
 
 logger = logging.getLogger(__name__)
 
@@ -33,17 +36,15 @@ TEST_SHARE = 0.1
 @dataclass(frozen=True, slots=True)
 class Verdict:
     reasons: tuple[str, ...]
-    """Why the run is not to be published; none: it may be."""
+    """Reasons not to publish the run; none: it may be published."""
     figures: tuple[tuple[str, Metric], ...] = ()
-    """What was measured, each beside the name of its model."""
+    """Measured figures, each beside the name of its model."""
 
 
-def check_scores(outputs: Mapping[str, ModelOutput]) -> None:
-    """Raise GateRefused where a model gives scores that are not finite: they cannot be stored."""
-    for name, output in outputs.items():
-        scores = [chart.scores for chart in output.charts]
-        every = (output.neighbours, output.user_neighbours, output.recommendations)
-        scores += [lists.scores for lists in every if lists is not None]
+def check_scores(computed: Mapping[str, ModelResults]) -> None:
+    """Raise GateRefused if a model gives scores that are not finite: they cannot be stored."""
+    for name, found in computed.items():
+        scores = [chart.scores for chart in found.charts] + [each.scores for each in found.lists]
         wrong = sum(int((~np.isfinite(part)).sum()) for part in scores)
         if wrong:
             raise GateRefused(
@@ -55,18 +56,18 @@ def check_scores(outputs: Mapping[str, ModelOutput]) -> None:
 def judge(
     chosen: Plan,
     data: Interactions,
-    outputs: Mapping[str, ModelOutput],
-    rows: Mapping[str, int],
+    computed: Mapping[str, ModelResults],
     published: PublishedFigures | None,
     clock: StageClock,
 ) -> Verdict:
-    """Measure the default model on ratings it has not seen and hold the run against its rules.
+    """Measure the default model on held-out ratings and apply the rules of the gate to the run.
 
-    `rows` are the rows of each model, `published` what the published run came to.
+    `published` holds the figures of the published run.
     """
     rules = chosen.settings.gate
-    reasons = [*_short(chosen, data, outputs, rules)]
+    reasons = [*_short(chosen, data, computed, rules)]
     if published is not None:
+        rows = {name: found.rows for name, found in computed.items()}
         reasons += _fewer_rows(rows, published.rows, rules)
     with clock.stage(PROTOCOL) as done:
         figures, worse = _measured(chosen, data, published)
@@ -75,13 +76,16 @@ def judge(
 
 
 def _short(
-    chosen: Plan, data: Interactions, outputs: Mapping[str, ModelOutput], rules: GateSettings
+    chosen: Plan,
+    data: Interactions,
+    computed: Mapping[str, ModelResults],
+    rules: GateSettings,
 ) -> Iterator[str]:
-    """Tell of a default model that gives nothing, or leaves too many people short.
+    """Yield a reason if the default model gives no lists, or too few users a full one.
 
-    Other models may have nothing to say: genres, texts and times may all be unknown.
+    Other models may give none: genres, texts and times may all be unknown.
     """
-    lists = outputs[chosen.default_model].recommendations
+    lists = computed[chosen.default_model].recommendations
     if lists is None or len(lists) == 0:
         yield f"{chosen.default_model} gives no lists"
         return
@@ -113,15 +117,18 @@ def _fewer_rows(
 def _measured(
     chosen: Plan, data: Interactions, published: PublishedFigures | None
 ) -> tuple[tuple[tuple[str, Metric], ...], list[str]]:
-    """Return the figures of the default model and of popularity, and what speaks against it."""
+    """Return the figures of the default model and of popularity, and reasons against the run."""
     seed, name = chosen.settings.seed, chosen.default_model
     try:
         split = random_split(data.user_items, TEST_SHARE, seed)
     except EvaluationError as exc:
         logger.warning("the gate measures nothing: %s", exc)
         return (), []
-    own = _figures(_default_lists(chosen, data, split), split)
-    baseline = _figures(_popular_lists(chosen, data, split), split)
+    train = train_of(data, split)
+    own = _figures(_lists(chosen.specs, chosen.configs, name, chosen, train), split)
+    baseline_spec = MODELS[BASELINE]
+    baseline_config = {BASELINE: make_config(baseline_spec, {})}
+    baseline = _figures(_lists([baseline_spec], baseline_config, BASELINE, chosen, train), split)
     if len(own.users) < 2:
         return (), []
     metric, popularity = (
@@ -131,11 +138,11 @@ def _measured(
     reasons = []
     if chosen.settings.gate.beat_popularity and above.high < 0:
         below = f"{name} is below popularity: {METRIC} {metric.value:.4f} to {popularity.value:.4f}"
-        # Where nothing better is published, to refuse would help nobody.
+        # A refusal would help no reader if nothing better is published.
         if published is not None and not _was_below(published, name):
             reasons.append(below)
         else:
-            logger.warning("%s; published all the same, as nothing better is", below)
+            logger.warning("%s; published anyway, as nothing better is", below)
     before = published.metric(name, PROTOCOL, METRIC) if published else None
     if before is not None and chosen.settings.gate.no_fall and _fell(metric, before):
         reasons.append(
@@ -146,14 +153,14 @@ def _measured(
 
 
 def _was_below(published: PublishedFigures, name: str) -> bool:
-    """Tell whether the published run was below popularity itself."""
+    """Return whether the published run was below popularity itself."""
     own = published.metric(name, PROTOCOL, METRIC)
     popularity = published.metric(BASELINE, PROTOCOL, METRIC)
     return own is not None and popularity is not None and own.value < popularity.value
 
 
 def _fell(now: Metric, before: Metric) -> bool:
-    """Tell whether a figure fell by more than the 95 % interval of a difference of the two."""
+    """Return whether a figure fell by more than the 95 % interval of the difference."""
     if now.ci_low is None or before.ci_low is None:
         return now.value < before.value
     return before.value - now.value > math.hypot(
@@ -171,26 +178,19 @@ def _metric(values: np.ndarray, seed: int) -> Metric:
     return Metric(PROTOCOL, METRIC, value, len(values), "all", interval.low, interval.high)
 
 
-def _default_lists(chosen: Plan, data: Interactions, split: Split) -> TopN:
-    """Fit the default model, and first what it is composed of, on the train part."""
-    train, options = train_of(data, split), fit_options(chosen.settings, K)
-    outputs: dict[str, ModelOutput] = {}
-    needed = _with_parts(chosen, chosen.default_model)
-    for spec in chosen.specs:
-        if spec.name in needed:
-            config = chosen.configs[spec.name]
-            parts = {name: outputs[name] for name in spec.parts(config)}
-            outputs[spec.name] = spec.fit(replace(train, parts=parts), config, options)
-    name = chosen.default_model
-    return lists_of(name, train, outputs[name], options)
-
-
-def _with_parts(chosen: Plan, name: str) -> set[str]:
-    parts = MODELS[name].parts(chosen.configs[name])
-    return {name}.union(*(_with_parts(chosen, part) for part in parts))
-
-
-def _popular_lists(chosen: Plan, data: Interactions, split: Split) -> TopN:
-    train, options = train_of(data, split), fit_options(chosen.settings, K)
-    spec = MODELS[BASELINE]
-    return lists_of(BASELINE, train, spec.fit(train, make_config(spec, {}), options), options)
+def _lists(
+    specs: Sequence[ModelSpec],
+    configs: Mapping[str, Any],
+    name: str,
+    chosen: Plan,
+    train: Interactions,
+) -> TopN:
+    """Fit a model, and first the models it is composed of, on the train part; rank all users."""
+    options = fit_options(chosen.settings)
+    needed = with_parts(specs, configs, name)
+    wanted = [spec for spec in specs if spec.name in needed]
+    fitted = {
+        step.spec.name: step.fit() for step in training_steps(wanted, configs, train, options)
+    }
+    n = max(chosen.settings.list_length, K)
+    return fitted[name].rank(UserRows.all(train.user_items), n, options)

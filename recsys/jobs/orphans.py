@@ -7,7 +7,7 @@ import logging
 import sqlalchemy as sa
 
 from recsys.errors import RefreshBusy, StorageError
-from recsys.storage.runs import lifecycle
+from recsys.storage.runs import lifecycle, lock
 from recsys.storage.server.engine import Database
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def clear_orphans(database: Database) -> list[int]:
                 return []
         with (
             database.session() as session,
-            lifecycle.single_flight(session),
+            lock.single_flight(session),
             database.transaction() as connection,
         ):
             return fail_orphans(connection)

@@ -7,7 +7,7 @@ import logging
 import sqlalchemy as sa
 
 from recsys.errors import StorageError
-from recsys.storage.runs import lifecycle, results
+from recsys.storage.runs import publication, results
 from recsys.storage.server.engine import Database
 
 logger = logging.getLogger(__name__)
@@ -23,8 +23,8 @@ def prune(database: Database, keep: int) -> list[int]:
     dropped the next time.
     """
     with database.transaction() as connection:
-        candidates = lifecycle.beyond_retention(connection, keep)
-        pruned = [run_id for run_id in candidates if lifecycle.mark_pruned(connection, run_id)]
+        candidates = publication.beyond_retention(connection, keep)
+        pruned = [run_id for run_id in candidates if publication.mark_pruned(connection, run_id)]
     with database.transaction() as connection:
         to_drop = results.of_pruned_runs(connection)
     for run_id in to_drop:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recsys.errors import GateRefused, RunError
-from recsys.storage.runs import lifecycle
+from recsys.storage.runs import publication
 from recsys.storage.schema import versions
 from recsys.storage.server.engine import Database
 
@@ -27,16 +27,16 @@ def publish(
     """
     _ensure_schema(database)
     with database.transaction() as connection:
-        before = lifecycle.published_run(connection)
+        before = publication.published_run(connection)
         if before is not None and before.run_id == run_id:
             raise RunError(f"run {run_id} is published already")
-        refused = lifecycle.refused(connection, run_id)
+        refused = publication.refused(connection, run_id)
         if refused and not force:
             raise GateRefused(
                 f"run {run_id} was refused by the gate: {refused}",
                 hint=f"`recsys runs publish {run_id} --force REASON` publishes it all the same",
             )
-        lifecycle.publish(connection, run_id, reason=reason)
+        publication.publish(connection, run_id, reason=reason)
     return Publication(run_id, before.run_id if before is not None else None)
 
 
@@ -47,8 +47,8 @@ def rollback(database: Database, *, reason: str | None = None) -> Publication:
     """
     _ensure_schema(database)
     with database.transaction() as connection:
-        replaced, earlier = lifecycle.published_before(connection)
-        lifecycle.publish(connection, earlier, action="rollback", reason=reason)
+        replaced, earlier = publication.published_before(connection)
+        publication.publish(connection, earlier, action="rollback", reason=reason)
     return Publication(earlier, replaced)
 
 

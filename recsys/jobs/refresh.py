@@ -1,29 +1,29 @@
-"""From ratings to published recommendations: one snapshot in, one run out."""
+"""Refresh: read one snapshot of the ratings, compute the models, write a run, publish it."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 import sqlalchemy as sa
 
-from recsys.domain import Metric, ModelOutput
-from recsys.errors import GateRefused, RecsysError, RunError, StorageError
+from recsys.domain import Metric
+from recsys.errors import GateRefused, RecsysError, StorageError
 from recsys.jobs.background import heartbeat, interruptibly
 from recsys.jobs.gate import Verdict, check_scores, judge
 from recsys.jobs.orphans import fail_orphans
-from recsys.jobs.outputs import OutputWriter
 from recsys.jobs.plan import Plan
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.prune import prune
+from recsys.jobs.results import ResultWriter
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
-from recsys.models.registry import FitOptions
-from recsys.storage.runs import lifecycle, results
+from recsys.jobs.training import ModelResults, fit_options, training_steps
+from recsys.storage.runs import lifecycle, lock, publication, results
 from recsys.storage.schema import versions
 from recsys.storage.server.engine import Database
 from recsys.storage.snapshot import matrices, rating_changes
@@ -40,12 +40,12 @@ class RefreshReport:
     run_id: int
     published: bool
     changed: bool
-    """False: nothing was computed, the published run is still true."""
+    """False: nothing was computed, the published run is up to date."""
     rows: int
     seconds: float
     metrics: Measured = ()
     overridden: tuple[str, ...] = ()
-    """Why the gate would have kept the run back, had it not been forced."""
+    """Reasons of the gate against the run, if it was published by force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class Ending:
 
     publish: bool
     refused: tuple[str, ...]
-    """What the gate has against it."""
+    """Reasons of the gate against it."""
     force: str | None
-    """Why it is published all the same."""
+    """Reason to publish it anyway."""
     metrics: Measured
 
 
@@ -71,29 +71,29 @@ def refresh(
     """Compute the models of the plan on the current ratings, write them as a run, publish it.
 
     Only one refresh runs on a database at a time. A run that fails is marked so and leaves no
-    results. One that the gate refuses is complete and not published, unless `force` says why it is
-    to be published all the same. Raises RefreshBusy, DataError without ratings, RunError where a
-    model fails, GateRefused.
+    results. A run that the gate refuses is complete but not published, unless `force` gives the
+    reason to publish it anyway. Raises RefreshBusy, DataError without ratings, RunError if a model
+    fails, GateRefused.
     """
     clock = StageClock(reporter or Silent())
-    with database.session() as session, single_flight(database, session):
+    with single_flight(database) as session:
         snapshot = _read(database, chosen, clock)
         if if_changed and (current := _unchanged(database, chosen, snapshot)) is not None:
-            # A pruning that was cut off is finished here too.
+            # A pruning that was interrupted is finished here too.
             prune_quietly(database, chosen.settings.keep_runs)
             return RefreshReport(current, True, False, 0, clock.total_seconds)
-        run_id = _begin(database, chosen, clock.started_at)
+        run_id, model_ids = _begin(database, chosen, clock.started_at)
         with failing_run(database, run_id, clock), heartbeat(database, run_id):
-            outputs = interruptibly(lambda: _compute(chosen, snapshot, clock))
-            verdict = interruptibly(lambda: _judge(database, chosen, snapshot, outputs, clock))
+            computed = interruptibly(lambda: _compute(chosen, snapshot, clock))
+            verdict = _judge(database, chosen, snapshot, computed, clock)
             published = chosen.publish and (not verdict.reasons or force is not None)
-            writer = OutputWriter(run_id, snapshot, _model_ids(database, chosen))
-            rows = _write(database, writer, outputs, clock)
-            lifecycle.confirm_lock(session)
-            metrics = [(name, metric) for name, out in outputs.items() for metric in out.metrics]
+            writer = ResultWriter(run_id, snapshot, model_ids)
+            rows = _write(database, writer, computed, clock)
+            lock.confirm_lock(session)
+            metrics = [(name, metric) for name, each in computed.items() for metric in each.metrics]
             metrics += verdict.figures
             ending = Ending(published, verdict.reasons, force, metrics)
-            _finish(database, chosen, snapshot, writer, ending, clock)
+            _finish(database, session, chosen, snapshot, writer, ending, clock)
         prune_quietly(database, chosen.settings.keep_runs)
     logger.info("run %d: %d rows in %.1f s", run_id, rows, clock.total_seconds)
     if chosen.publish and not published:
@@ -109,17 +109,17 @@ def _judge(
     database: Database,
     chosen: Plan,
     snapshot: Snapshot,
-    outputs: dict[str, ModelOutput],
+    computed: Mapping[str, ModelResults],
     clock: StageClock,
 ) -> Verdict:
-    """Ask the gate, where the run is to be published; scores must be finite in any case."""
-    check_scores(outputs)
+    """Ask the gate if the run is to be published; scores must be finite in any case."""
+    check_scores(computed)
     if not chosen.publish or not chosen.settings.gate.enabled:
         return Verdict(())
     with database.transaction() as connection:
-        published = lifecycle.published_figures(connection)
-    rows = {name: _rows(output) for name, output in outputs.items()}
-    return judge(chosen, snapshot.interactions, outputs, rows, published, clock)
+        published = publication.published_figures(connection)
+    data = snapshot.interactions
+    return interruptibly(lambda: judge(chosen, data, computed, published, clock))
 
 
 def prune_quietly(database: Database, keep: int) -> None:
@@ -132,14 +132,19 @@ def prune_quietly(database: Database, keep: int) -> None:
 
 
 @contextmanager
-def single_flight(database: Database, session: sa.Connection) -> Iterator[None]:
-    """Be the only refresh of the database, and clear up after one that ended without a word."""
-    with database.transaction() as connection:
-        versions.ensure(connection)
-    with lifecycle.single_flight(session):
+def single_flight(database: Database) -> Iterator[sa.Connection]:
+    """Be the only refresh of the database; yield the session that holds the lock.
+
+    Transactions of the block share one other connection. Runs whose process ended without
+    finishing them are cleared up first.
+    """
+    with database.session() as session, database.one_connection():
         with database.transaction() as connection:
-            fail_orphans(connection)
-        yield
+            versions.ensure(connection)
+        with lock.single_flight(session):
+            with database.transaction() as connection:
+                fail_orphans(connection)
+            yield session
 
 
 def _read(database: Database, chosen: Plan, clock: StageClock) -> Snapshot:
@@ -160,7 +165,7 @@ def _read(database: Database, chosen: Plan, clock: StageClock) -> Snapshot:
 def _unchanged(database: Database, chosen: Plan, snapshot: Snapshot) -> int | None:
     """Return the published run if it has the same input, parameters, seed and code."""
     with database.transaction() as connection:
-        published = lifecycle.published_run(connection)
+        published = publication.published_run(connection)
         versions = code_versions(connection)
     wanted = (snapshot.checksum, chosen.parameters, chosen.settings.seed, versions)
     if (
@@ -179,10 +184,11 @@ def _unchanged(database: Database, chosen: Plan, snapshot: Snapshot) -> int | No
     return run_id
 
 
-def _begin(database: Database, chosen: Plan, started_at: datetime) -> int:
-    ids = _model_ids(database, chosen)
+def _begin(database: Database, chosen: Plan, started_at: datetime) -> tuple[int, dict[str, int]]:
+    """Write the run and register its models; return the number of the run and of each model."""
     with database.transaction() as connection:
-        return lifecycle.begin(
+        ids = lifecycle.register_models(connection, chosen.descriptions)
+        run_id = lifecycle.begin(
             connection,
             started_at=started_at,
             default_model_id=ids.get(chosen.default_model),
@@ -191,11 +197,7 @@ def _begin(database: Database, chosen: Plan, started_at: datetime) -> int:
             versions=code_versions(connection),
             scope="full" if chosen.whole else "models",
         )
-
-
-def _model_ids(database: Database, chosen: Plan) -> dict[str, int]:
-    with database.transaction() as connection:
-        return lifecycle.register_models(connection, chosen.descriptions)
+    return run_id, ids
 
 
 @contextmanager
@@ -209,12 +211,14 @@ def failing_run(database: Database, run_id: int, clock: StageClock) -> Iterator[
         raise
 
 
-def attach(database: Database, run_id: int) -> None:
-    """Attach the results of a run; who is published next, every statement can read."""
+def attach(database: Database, session: sa.Connection, run_id: int) -> None:
+    """Attach the results of a run, so that every statement planned from now on can read them.
+
+    `session` is in autocommit.
+    """
     with database.transaction() as connection:
         results.attach(connection, run_id)
-    with database.session() as session:
-        results.outlast_planned(session)
+    results.outlast_planned(session)
 
 
 def _reason(error: BaseException) -> str:
@@ -223,47 +227,27 @@ def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _compute(chosen: Plan, snapshot: Snapshot, clock: StageClock) -> dict[str, ModelOutput]:
-    options = FitOptions(
-        k=chosen.settings.neighbours,
-        n=chosen.settings.list_length,
-        seed=chosen.settings.seed,
-        memory_mb=chosen.settings.memory_mb,
-        threads=chosen.settings.threads,
-    )
-    outputs: dict[str, ModelOutput] = {}
-    for spec in chosen.specs:
-        config = chosen.configs[spec.name]
-        parts = {name: outputs[name] for name in spec.parts(config)}
-        data = replace(snapshot.interactions, parts=parts)
-        with clock.stage(spec.name) as done:
-            try:
-                output = spec.fit(data, config, options)
-            except RecsysError:
-                raise
-            except Exception as exc:
-                raise RunError(
-                    f"model {spec.name} failed: {type(exc).__name__}: {exc}",
-                    hint="`recsys -v refresh` shows where; other models can run without it",
-                ) from exc
-            outputs[spec.name] = output
-            done(_rows(output), "rows")
-    return outputs
-
-
-def _rows(output: ModelOutput) -> int:
-    all_lists = (output.neighbours, output.user_neighbours, output.recommendations)
-    lists = [lists for lists in all_lists if lists is not None]
-    return sum(map(len, lists)) + sum(len(chart.items) for chart in output.charts)
+def _compute(chosen: Plan, snapshot: Snapshot, clock: StageClock) -> dict[str, ModelResults]:
+    data, options = snapshot.interactions, fit_options(chosen.settings)
+    computed: dict[str, ModelResults] = {}
+    for step in training_steps(chosen.specs, chosen.configs, data, options):
+        with clock.stage(step.spec.name) as done:
+            found = step.results(chosen.settings.list_length)
+            computed[step.spec.name] = found
+            done(found.rows, "rows")
+    return computed
 
 
 def _write(
-    database: Database, writer: OutputWriter, outputs: dict[str, ModelOutput], clock: StageClock
+    database: Database,
+    writer: ResultWriter,
+    computed: Mapping[str, ModelResults],
+    clock: StageClock,
 ) -> int:
-    """COPY all outputs into partitions that stand alone, then index them; one transaction."""
+    """COPY all results into detached partitions, then index them; one transaction."""
     with database.transaction() as connection:
         with clock.stage("write") as done:
-            rows = writer.write(connection, outputs, clock.advance)
+            rows = writer.write(connection, computed, clock.advance)
             done(rows, "rows")
         with clock.stage("index") as done:
             writer.finish(connection)
@@ -273,13 +257,14 @@ def _write(
 
 def _finish(
     database: Database,
+    session: sa.Connection,
     chosen: Plan,
     snapshot: Snapshot,
-    writer: OutputWriter,
+    writer: ResultWriter,
     ending: Ending,
     clock: StageClock,
 ) -> None:
-    """Complete and publish in one short transaction."""
+    """Attach the results, then complete and publish the run in one short transaction."""
     low, high = snapshot.interactions.rating_range or (None, None)
     facts = {
         "cold_start_model_id": writer.model_ids.get(chosen.cold_start or ""),
@@ -297,14 +282,14 @@ def _finish(
         "peak_memory_mb": peak_memory_mb(),
         "refused": "; ".join(ending.refused) or None,
     }
-    attach(database, writer.run_id)
+    attach(database, session, writer.run_id)
     started = time.monotonic()
     with database.transaction() as connection:
         lifecycle.complete(connection, writer.run_id, clock.stages, facts)
         numbered = [(writer.model_ids[name], metric) for name, metric in ending.metrics]
         lifecycle.record_metrics(connection, writer.run_id, numbered)
         if ending.publish:
-            lifecycle.publish(connection, writer.run_id, reason=ending.force)
+            publication.publish(connection, writer.run_id, reason=ending.force)
     word = "published" if ending.publish else "attached"
     seconds = time.monotonic() - started
     facts = {"run_id": writer.run_id, "seconds": round(seconds, 3)}

@@ -1,4 +1,4 @@
-"""New lists for people who have rated since a run, by its similarities: all else stays."""
+"""Refresh the lists of users whose ratings changed since a run; its other results stay."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from recsys.jobs.refresh import (
     single_flight,
 )
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
-from recsys.storage.runs import changed_users, lifecycle
+from recsys.storage.runs import changed_users, lifecycle, lock, publication
 from recsys.storage.server.engine import Database
 
 CARRIED_OVER = (
@@ -32,14 +32,14 @@ CARRIED_OVER = (
 def refresh_users(
     database: Database, chosen: Plan, *, reporter: Reporter | None = None
 ) -> RefreshReport:
-    """Write a run with new lists for those whose ratings changed, all else as it was; publish it.
+    """Write a run with new lists for users whose ratings changed and publish it.
 
-    The lists are those a full recomputation by the published similarities gives. Models whose
-    lists do not follow from similarities have none for these people, who are served live. Raises
-    RefreshBusy, NotPublished, RunError where the settings are not those of the published run.
+    The lists equal a full recomputation from the published similarities. Models whose lists do not
+    follow from similarities have none for these users, who are served live. Raises RefreshBusy,
+    NotPublished, RunError if the settings differ from those of the published run.
     """
     clock = StageClock(reporter or Silent())
-    with database.session() as session, single_flight(database, session):
+    with single_flight(database) as session:
         base = _base(database, chosen)
         with clock.stage("read") as done, database.snapshot() as connection:
             changed = changed_users.count(connection, base.run_id)
@@ -49,8 +49,8 @@ def refresh_users(
         run_id = _begin(database, base, clock)
         with failing_run(database, run_id, clock), heartbeat(database, run_id):
             rows, facts = _write(database, base, run_id, clock)
-            lifecycle.confirm_lock(session)
-            _finish(database, run_id, facts, clock, publish=chosen.publish)
+            lock.confirm_lock(session)
+            _finish(database, session, run_id, facts, clock, publish=chosen.publish)
         prune_quietly(database, chosen.settings.keep_runs)
     return RefreshReport(run_id, chosen.publish, True, rows, clock.total_seconds)
 
@@ -58,7 +58,7 @@ def refresh_users(
 def _base(database: Database, chosen: Plan) -> Any:
     """Return the published run, which has to be one of these settings."""
     with database.transaction() as connection:
-        base = lifecycle.published_run(connection)
+        base = publication.published_run(connection)
     if base is None:
         raise NotPublished("nothing is published yet", hint="run `recsys refresh` without options")
     if base.parameters != chosen.parameters or base.seed != chosen.settings.seed:
@@ -111,12 +111,18 @@ def _write(
 
 
 def _finish(
-    database: Database, run_id: int, facts: dict[str, Any], clock: StageClock, *, publish: bool
+    database: Database,
+    session: sa.Connection,
+    run_id: int,
+    facts: dict[str, Any],
+    clock: StageClock,
+    *,
+    publish: bool,
 ) -> None:
-    attach(database, run_id)
+    attach(database, session, run_id)
     started = time.monotonic()
     with database.transaction() as connection:
         lifecycle.complete(connection, run_id, clock.stages, facts)
         if publish:
-            lifecycle.publish(connection, run_id)
+            publication.publish(connection, run_id)
     logger.info("run %d attached in %.3f s", run_id, time.monotonic() - started)

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from recsys.domain import Int64, RankedLists
+from recsys.domain import ComputeLimits, Int64, RankedLists
 from recsys.errors import ConfigError, DataError
 from recsys.ingest.csv.texts import TextTable, read_texts
-from recsys.models.base import FitOptions
 from recsys.models.content.content_text import ContentTextConfig
 from recsys.models.content.text import text_vectors
-from recsys.models.content.vectors import nearest_items
-from recsys.numerics.topk import shortened
+from recsys.numerics.scoring import neighbours_by_vectors
+from recsys.numerics.topk import truncate
 
 MOST_PAIRS = 50_000_000
 
@@ -87,4 +86,4 @@ def _lists(table: TextTable, n: int, of: Int64 | None = None) -> RankedLists:
             f"{table.name} has no text with a word that tells anything",
             hint="is it the right column? --text names another one",
         )
-    return shortened(nearest_items(vectors, FitOptions(k=max(1, n)), of), n)
+    return truncate(neighbours_by_vectors(vectors, max(1, n), ComputeLimits(), of), n)

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from recsys.domain import RATING_METRICS, Float64, Interactions, ModelOutput
+from recsys.domain import RATING_METRICS, FittedModel, Float64, Interactions, UserRows
 from recsys.errors import ConfigError, EvaluationError, RecsysError
 from recsys.evaluation.intervals import Interval, difference_interval
 from recsys.evaluation.protocols import PROTOCOLS, Material, Protocol
 from recsys.evaluation.ranking import RANKING_METRICS, ranking_figures
 from recsys.evaluation.rating import rating_errors, user_mean_fallback
 from recsys.evaluation.splits import Split, rows_of
-from recsys.jobs.evaluate import (
-    fit_options,
-    lists_of,
-    positions,
-    read_for_evaluation,
-    train_of,
-)
+from recsys.jobs.evaluate import positions, read_for_evaluation, train_of
 from recsys.jobs.plan import Plan
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.stages import StageClock
+from recsys.jobs.training import fit_model, fit_options
 from recsys.models.base import ModelSpec
 from recsys.models.registry import MODELS, make_config
 from recsys.models.search_space import draws, searched
@@ -146,8 +141,9 @@ class _Bench:
     ) -> None:
         self._spec, self._chosen, self._protocol = spec, chosen, protocol
         self._metric, self._inner = metric, inner
-        self._options = fit_options(chosen.settings, protocol.k)
-        self._parts: dict[str, ModelOutput] = {}
+        self._options = fit_options(chosen.settings)
+        self._n = max(chosen.settings.list_length, protocol.k)
+        self._parts: dict[str, FittedModel] = {}
         self._values: dict[int, Float64] = {}
         """Of each trial one value a user or rating, in the same order; more is better."""
 
@@ -166,9 +162,9 @@ class _Bench:
     def measure(self, number: int, config: Any) -> tuple[float, float]:
         """Return the figure of a config, and the seconds its fit took."""
         clock = StageClock(Silent())
-        output = self._fit(self._spec, config)
+        model = self._fit(self._spec, config)
         seconds = clock.total_seconds
-        values = self._single_values(output)
+        values = self._single_values(model)
         self._values[number] = values
         mean = float(values.mean())
         if self._metric == "rmse":
@@ -180,21 +176,19 @@ class _Bench:
             return None
         return difference_interval(self._values[best], self._values[1], seed)
 
-    def _fit(self, spec: ModelSpec, config: Any) -> ModelOutput:
-        parts = {name: self._parts[name] for name in spec.parts(config)}
-        return spec.fit(replace(self._inner.data, parts=parts), config, self._options)
+    def _fit(self, spec: ModelSpec, config: Any) -> FittedModel:
+        return fit_model(spec, config, self._inner.data, self._options, self._parts)
 
-    def _single_values(self, output: ModelOutput) -> Float64:
+    def _single_values(self, model: FittedModel) -> Float64:
         train, split = self._inner.data, self._inner.split
         if self._metric in RANKING_METRICS:
-            lists = lists_of(self._spec.name, train, output, self._options)
+            lists = model.rank(UserRows.all(train.user_items), self._n, self._options)
             figures = ranking_figures(
                 lists, split.test, split.train, self._protocol.k, self._protocol.threshold
             )
             return figures.values[self._metric]
-        assert self._spec.prediction is not None
         users, items = rows_of(split.test), split.test.indices
-        predicted = predict_ratings(train, output, self._spec.prediction, users, items)
+        predicted = predict_ratings(train, model.fitted, users, items)
         fallback = user_mean_fallback(split.train, users)
         errors = rating_errors(predicted, split.test.data, fallback).errors
         return -(errors**2) if self._metric == "rmse" else -np.abs(errors)

@@ -1,22 +1,31 @@
-"""What a model is: one entry of the registry, and what every fit is told."""
+"""What a model is: an entry of the registry, and the default ways to use what it has learned."""
 
 from __future__ import annotations
 
-import functools
 import math
-import os
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, ParamSpec, TypeVar, get_args
+from functools import singledispatch
+from typing import Annotated, Any, Literal, get_args
 
-from recsys.domain import Interactions, ModelOutput
+from recsys.domain import (
+    Charts,
+    ComputeLimits,
+    Factors,
+    Fitted,
+    Interactions,
+    ItemVectors,
+    Metric,
+    Neighbours,
+    TopN,
+    UserNeighbours,
+    UserRows,
+)
 from recsys.errors import ConfigError
-from recsys.models.params import NOT_A_KEY, Bounds, Params
+from recsys.models.params import Bounds, Params
+from recsys.numerics import scoring
 
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
 Kind = Literal["chart", "similarity", "personal"]
 Need = Literal["times", "texts", "votes", "attributes"]
 Prediction = Literal["factors", "user_neighbours", "movie_neighbours"]
@@ -29,49 +38,20 @@ LIVE_SCORINGS: tuple[Scoring, ...] = ("sum", "mean_product")
 """Scorings that SQL repeats for ratings a run never saw, from the stored similarities alone."""
 
 
-@dataclass(slots=True)
-class Stopwatch:
-    """Seconds spent on making lists, where somebody wants to know them apart from the rest."""
-
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class FitOptions(Params):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitOptions(ComputeLimits, Params):
     """What holds for every model of a run; a model's own parameters are in its config."""
 
     k: Annotated[int, Bounds(1)] = 100
-    """Number of neighbours kept for each item."""
-    n: Annotated[int, Bounds(1)] = 100
-    """Length of a user's list."""
+    """Number of neighbours kept for each item or user."""
     seed: Annotated[int, Bounds(0, 2**32 - 1)] = 42
     """Seed of every random number."""
     memory_mb: Annotated[int, Bounds(1)] = 1024
-    """Bound of the working blocks of a fit, all threads together."""
+    """Bound of the working blocks, all threads together, in MiB."""
     threads: Annotated[int, Bounds(0)] = 0
     """Number of threads. 0: one per processor."""
-    lists: Stopwatch | None = field(default=None, compare=False, metadata=NOT_A_KEY)
-    """Runs while lists are made from what was learned."""
-
-    @property
-    def workers(self) -> int:
-        return self.threads or os.cpu_count() or 1
-
-
-def making_lists(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Let the stopwatch of the FitOptions among the arguments run while the function works."""
-
-    @functools.wraps(function)
-    def timed(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        [options] = [argument for argument in args if isinstance(argument, FitOptions)]
-        begun = time.monotonic()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            if options.lists is not None:
-                options.lists.seconds += time.monotonic() - begun
-
-    return timed
+    block_rows: Annotated[int, Bounds(1)] = 1024
+    """Rows of a block at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +74,41 @@ class Range:
     """One number for each element of the parameter, which is a tuple."""
 
 
+Ranker = Callable[[Any, UserRows, int, ComputeLimits], TopN]
+
+
+@singledispatch
+def rank(fitted: Fitted, users: UserRows, n: int, limits: ComputeLimits) -> TopN:
+    """Return the best n items for each user of a block, as the type of `fitted` implies."""
+    raise TypeError(f"a model that learns {type(fitted).__name__} needs a rank of its own")
+
+
+rank.register(Neighbours, scoring.rank_by_sum)
+rank.register(UserNeighbours, scoring.rank_by_user_neighbours)
+rank.register(Factors, scoring.rank_by_factors)
+rank.register(ItemVectors, scoring.rank_by_profile)
+rank.register(Charts, scoring.rank_by_chart)
+
+
+def similar_items(fitted: Fitted, options: FitOptions) -> Neighbours | None:
+    """Return the similar items of each item, as the type of `fitted` implies; None without any."""
+    if isinstance(fitted, Neighbours):
+        return fitted
+    if isinstance(fitted, Factors):
+        return scoring.neighbours_by_factors(fitted.items, options.k, options)
+    if isinstance(fitted, ItemVectors):
+        vectors = scoring.weighted_vectors(fitted.parts, fitted.weights)
+        return scoring.neighbours_by_vectors(vectors, options.k, options)
+    return None
+
+
+def no_measures(
+    fitted: Any, data: Interactions, config: Any, options: FitOptions
+) -> tuple[Metric, ...]:
+    """Measure nothing: most models have no figures of their own."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """A model: its functions, and as data all that the rest of the code needs to know about it.
@@ -110,9 +125,16 @@ class ModelSpec:
     kind: Kind
     config: type[Any]
     """A frozen dataclass whose defaults are the model's, checked on construction."""
-    fit: Callable[[Interactions, Any, FitOptions], ModelOutput]
+    fit: Callable[[Interactions, Any, FitOptions], Fitted]
+    """Learn from interactions, without mutating them; the same input gives the same output."""
     score_meaning: str
     description: str
+    rank: Ranker = rank
+    """Make lists for any block of users from what `fit` returned."""
+    similar: Callable[[Any, FitOptions], Neighbours | None] = similar_items
+    """Find the similar items of each item from what `fit` returned."""
+    measure: Callable[[Any, Interactions, Any, FitOptions], tuple[Metric, ...]] = no_measures
+    """Figures of the model on its training data, recorded with a run."""
     labels: tuple[tuple[float, str], ...] = ()
     """Bounds and words for scores, highest bound first: a score has the first label whose bound
     it exceeds. The last bound is minus infinity."""
@@ -120,12 +142,12 @@ class ModelSpec:
     """Data that `fit` reads beside ratings, genres and years, by the config. It costs reading
     time, and a change of it makes a published run stale."""
     parts: Callable[[Any], tuple[str, ...]] = lambda config: ()
-    """Names of the models whose outputs `fit` finds in `Interactions.parts`, by the config. They
-    come before this one in the registry."""
+    """Names of the models that `fit` finds in `Interactions.parts`, by the config. They come before
+    this one in the registry."""
     part_scorings: frozenset[Scoring] | None = None
     """Scorings that its parts may have; None: any model with lists, and charts."""
     prediction: Prediction | None = None
-    """How ratings are predicted from the output; see `recsys.numerics.prediction`."""
+    """How ratings are predicted from what it learned; see `recsys.numerics.prediction`."""
     scoring: Scoring | None = None
     """How its lists are scored: `sum` of the weights of the rated movies; `mean_product` of
     weight and rating; products of `factors`; similarity to the content `profile` of the user;

@@ -1,4 +1,4 @@
-"""Ratings predicted from what a model stores, by the sums that `recsys.predict_rating` does."""
+"""Ratings predicted from what a model has learned, by the sums of `recsys.predict_rating`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Float64, Interactions, ModelOutput, RankedLists
-from recsys.models.base import Prediction
-from recsys.numerics.scoring import weight_matrix
+from recsys.domain import (
+    Factors,
+    Fitted,
+    Float64,
+    Interactions,
+    Neighbours,
+    RankedLists,
+    UserNeighbours,
+)
+from recsys.numerics.sparse import binarize, row_of_entries, weight_matrix, with_values
 
-_PAIRS_AT_ONCE = 1 << 16
+Positions = NDArray[np.integer]
 
 
 def rating_range(data: Interactions) -> tuple[float, float]:
-    """Return the lowest and the highest rating there can be; (0, 0) without any."""
+    """Return the lowest and the highest rating of the scale; (0, 0) without ratings."""
     if data.rating_range is not None:
         return data.rating_range
     values = data.user_items.data
@@ -23,35 +30,37 @@ def rating_range(data: Interactions) -> tuple[float, float]:
 
 def predict_ratings(
     data: Interactions,
-    output: ModelOutput,
-    prediction: Prediction,
-    users: NDArray[np.integer],
-    items: NDArray[np.integer],
+    fitted: Fitted,
+    users: Positions,
+    items: Positions,
+    pairs_at_once: int = 1 << 16,
 ) -> Float64:
-    """Predict the rating of each pair `(users[p], items[p])`, on the scale of the ratings.
+    """Predict the rating of each pair `(users[p], items[p])`, clipped to the rating scale.
 
     NaN where it cannot be known. By factors: `user_bias + item_bias + users . items`; by user
-    neighbours: `rbar_u + sum_v s_uv (r_vi - rbar_v) / sum_v |s_uv|`; by movie neighbours:
+    neighbours: `rbar_u + sum_v s_uv (r_vi - rbar_v) / sum_v |s_uv|`; by item neighbours:
     `sum_j s_ij r_uj / sum_j |s_ij|`. Sums run over the stored neighbours that have the rating.
+    Raises TypeError for a model that predicts no ratings.
     """
-    by_form = {
-        "factors": _by_factors,
-        "user_neighbours": _by_user_neighbours,
-        "movie_neighbours": _by_movie_neighbours,
-    }
     predicted = np.empty(len(users))
-    for start in range(0, len(users), _PAIRS_AT_ONCE):
-        part = slice(start, start + _PAIRS_AT_ONCE)
-        predicted[part] = by_form[prediction](data, output, users[part], items[part])
+    for start in range(0, len(users), pairs_at_once):
+        part = slice(start, start + pairs_at_once)
+        predicted[part] = _predict(data.user_items, fitted, users[part], items[part])
     low, high = rating_range(data)
     return np.clip(predicted, low, high)
 
 
-def _by_factors(
-    data: Interactions, output: ModelOutput, users: NDArray[np.integer], items: NDArray[np.integer]
-) -> Float64:
-    factors = output.factors
-    assert factors is not None
+def _predict(ratings: csr_matrix, fitted: Fitted, users: Positions, items: Positions) -> Float64:
+    if isinstance(fitted, Factors):
+        return _by_factors(fitted, users, items)
+    if isinstance(fitted, UserNeighbours):
+        return _by_user_neighbours(fitted, users, items)
+    if isinstance(fitted, Neighbours):
+        return _weighted_mean(_weights(fitted)[items], ratings[users])
+    raise TypeError(f"{type(fitted).__name__} predicts no ratings")
+
+
+def _by_factors(factors: Factors, users: Positions, items: Positions) -> Float64:
     assert factors.user_bias is not None
     assert factors.item_bias is not None
     own, other = factors.users[users].astype(np.float64), factors.items[items].astype(np.float64)
@@ -60,30 +69,17 @@ def _by_factors(
     return result
 
 
-def _by_user_neighbours(
-    data: Interactions, output: ModelOutput, users: NDArray[np.integer], items: NDArray[np.integer]
-) -> Float64:
-    assert output.user_neighbours is not None
-    assert output.user_means is not None
-    ratings, means = data.user_items, output.user_means
-    raters = np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
-    deviations = _with(ratings, ratings.data - means[raters]).T.tocsr()
-    mean_deviation = _weighted_mean(_weights(output.user_neighbours)[users], deviations[items])
+def _by_user_neighbours(neighbours: UserNeighbours, users: Positions, items: Positions) -> Float64:
+    ratings, means = neighbours.user_items, neighbours.means
+    deviations = with_values(ratings, ratings.data - means[row_of_entries(ratings)]).T.tocsr()
+    mean_deviation = _weighted_mean(_weights(neighbours)[users], deviations[items])
     result: Float64 = means[users] + mean_deviation
     return result
 
 
-def _by_movie_neighbours(
-    data: Interactions, output: ModelOutput, users: NDArray[np.integer], items: NDArray[np.integer]
-) -> Float64:
-    assert output.neighbours is not None
-    return _weighted_mean(_weights(output.neighbours)[items], data.user_items[users])
-
-
 def _weighted_mean(weights: csr_matrix, values: csr_matrix) -> Float64:
-    """Return for each row the mean of the stored values, by the weights there are for them."""
-    given = _with(values, np.ones(values.nnz))
-    total = np.asarray(abs(weights).multiply(given).sum(axis=1)).ravel()
+    """Return for each row the mean of the stored values, by their weights; NaN without any."""
+    total = np.asarray(abs(weights).multiply(binarize(values)).sum(axis=1)).ravel()
     sums = np.asarray(weights.multiply(values).sum(axis=1)).ravel()
     means: Float64 = np.divide(sums, total, out=np.full(len(sums), np.nan), where=total > 0)
     return means
@@ -92,8 +88,3 @@ def _weighted_mean(weights: csr_matrix, values: csr_matrix) -> Float64:
 def _weights(lists: RankedLists) -> csr_matrix:
     # A copy: sorted in place, the lists themselves would lose their order.
     return weight_matrix(lists).sorted_indices()
-
-
-def _with(matrix: csr_matrix, data: Float64) -> csr_matrix:
-    """Return the matrix with other values, zeros among them, at the same places."""
-    return csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)

@@ -1,89 +1,210 @@
-"""From a model's similarities or factors to every user's list."""
+"""Lists for users from what a model has learned, and neighbours of items.
+
+Every function takes a block of users of any size and works on smaller blocks side by side. Rated
+items never enter a list; ties go by item.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from scipy.sparse import csr_matrix
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, hstack
 from threadpoolctl import threadpool_limits
 
-from recsys.domain import Float32, Float64, Neighbours, RankedLists, TopN
-from recsys.models.base import FitOptions, making_lists
-from recsys.numerics.topk import joined, over_blocks, ranked_top_k
+from recsys.domain import (
+    Charts,
+    ComputeLimits,
+    Factors,
+    Float32,
+    Float64,
+    Int64,
+    ItemVectors,
+    Neighbours,
+    RankedLists,
+    TopN,
+    UserNeighbours,
+    UserRows,
+)
+from recsys.numerics.blocks import map_blocks
+from recsys.numerics.sparse import (
+    binarize,
+    exclude_rated,
+    mean_ratings,
+    row_of_entries,
+    unit_rows,
+    weight_matrix,
+    with_values,
+)
+from recsys.numerics.topk import concatenate, empty, ranked_top_k
 
-_BYTES_A_COLUMN = 48
-"""Sparse product, its dense copy, the copy that is partitioned, masks and positions."""
+_DECIMALS = 13
+"""Decimals that cosines of content are rounded to: those that differ by rounding only must tie."""
+
+# Bytes that one column of a row takes at the peak of a block.
+_WEIGHTS_COLUMN = 48  # sparse product, its dense copy, the copy that is partitioned, masks
+_AVERAGE_COLUMN = 64  # two products, dense, the copy that is partitioned, masks, positions
+_FACTORS_COLUMN = 48  # scores, the copy that is partitioned, masks, positions
+_USERS_COLUMN = 112  # three sparse products, their dense copies, the copy that is partitioned
+_PROFILE_COLUMN = 64  # sparse product, its dense copy, the copy that is partitioned, masks
+_CHART_PLACE = 8  # whether a place is free for the user, and a running count
 
 
-def binarised(user_items: csr_matrix, dtype: type[np.floating] = np.float64) -> csr_matrix:
-    """Return the matrix with 1 wherever there is a rating, whatever its value."""
-    ones = np.ones(user_items.nnz, dtype)
-    return csr_matrix((ones, user_items.indices, user_items.indptr), shape=user_items.shape)
+# --- lists for users ------------------------------------------------------------------------------
 
 
-def weight_matrix(neighbours: RankedLists) -> csr_matrix:
-    """Return the stored lists as a sparse items x items matrix, float64."""
-    shape = (neighbours.rows, neighbours.rows)
-    return csr_matrix((neighbours.scores, neighbours.indices, neighbours.indptr), shape=shape)
+def rank_by_sum(neighbours: RankedLists, users: UserRows, n: int, limits: ComputeLimits) -> TopN:
+    """Score `(u, i)` by the sum of `s_ji` over the rated j whose list holds i.
 
-
-@making_lists
-def recommend_from_neighbours(
-    user_items: csr_matrix, neighbours: RankedLists, options: FitOptions
-) -> TopN:
-    """Score `(u, i)` by the sum of `score(j -> i)` over the rated j whose list holds i.
-
-    Every rating weighs 1. The sums run over the stored, truncated lists, so that they can be
-    repeated from them. Rated items and scores not above 0 are left out.
+    Every rating weighs 1. The sums run over the stored, truncated lists, so that SQL can repeat
+    them. Scores of 0 or below are left out.
     """
-    seen = binarised(user_items)
     weights = weight_matrix(neighbours)
 
     def work(start: int, stop: int) -> RankedLists:
-        block = seen[start:stop]
-        scores = (block @ weights).toarray()
+        rated = binarize(users.ratings[start:stop])
+        scores = (rated @ weights).toarray()
         scores[scores <= 0] = -np.inf
-        exclude(scores, block)
-        return ranked_top_k(scores, options.n)
+        exclude_rated(scores, rated)
+        return ranked_top_k(scores, n)
 
-    row_bytes = _BYTES_A_COLUMN * neighbours.rows
-    return joined(TopN, over_blocks(seen.shape[0], row_bytes, options, work))
+    row_bytes = _WEIGHTS_COLUMN * neighbours.rows
+    return concatenate(TopN, map_blocks(len(users), row_bytes, limits, work))
 
 
-@making_lists
-def recommend_from_factors(
-    user_items: csr_matrix,
-    users: Float32,
-    items: Float32,
-    options: FitOptions,
-    user_bias: Float64 | None = None,
-    item_bias: Float64 | None = None,
+def rank_by_mean_product(
+    neighbours: RankedLists, users: UserRows, n: int, limits: ComputeLimits
 ) -> TopN:
-    """Score `(u, i)` by the dot product of factors, for users and items that have ratings.
+    """Score `(u, i)` by the mean of `s_ji * r_uj` over the rated j whose list holds i.
 
-    `users` is users x f, `items` items x f. Biases, where there are any, are added; those of
-    users and items without ratings may be NaN. Rated items are left out; a score may be negative.
+    A score may be negative: the item is listed all the same, below the others.
     """
-    unrated = np.bincount(user_items.indices, minlength=user_items.shape[1]) == 0
-    silent = np.diff(user_items.indptr) == 0
+    weights = weight_matrix(neighbours)
+    listed = binarize(weights)
 
     def work(start: int, stop: int) -> RankedLists:
-        scores = users[start:stop] @ items.T
-        if item_bias is not None:
-            scores = scores + item_bias
-        if user_bias is not None:
-            scores = scores + user_bias[start:stop, None]
-        scores[:, unrated] = -np.inf
+        block = users.ratings[start:stop]
+        counts = (binarize(block) @ listed).toarray()
+        scores = (block @ weights).toarray() / np.maximum(counts, 1)
+        scores[counts == 0] = -np.inf
+        exclude_rated(scores, block)
+        return ranked_top_k(scores, n)
+
+    row_bytes = _AVERAGE_COLUMN * neighbours.rows
+    return concatenate(TopN, map_blocks(len(users), row_bytes, limits, work))
+
+
+def rank_by_factors(factors: Factors, users: UserRows, n: int, limits: ComputeLimits) -> TopN:
+    """Score `(u, i)` by the dot product of factors, plus the biases if the model has them.
+
+    Users without ratings and items the model knows nothing about are left out. A score may be
+    negative.
+    """
+    own = factors.users[users.positions]
+    unknown = ~factors.known_items
+    silent = np.diff(users.ratings.indptr) == 0
+
+    def work(start: int, stop: int) -> RankedLists:
+        scores = own[start:stop] @ factors.items.T
+        if factors.item_bias is not None:
+            scores = scores + factors.item_bias
+        if factors.user_bias is not None:
+            scores = scores + factors.user_bias[users.positions[start:stop], None]
+        scores[:, unknown] = -np.inf
         scores[silent[start:stop]] = -np.inf
-        exclude(scores, user_items[start:stop])
-        return ranked_top_k(scores, options.n)
+        exclude_rated(scores, users.ratings[start:stop])
+        return ranked_top_k(scores, n)
 
     with threadpool_limits(1, "blas"):  # the blocks run side by side already
-        row_bytes = _BYTES_A_COLUMN * len(items)
-        return joined(TopN, over_blocks(len(users), row_bytes, options, work))
+        row_bytes = _FACTORS_COLUMN * len(factors.items)
+        return concatenate(TopN, map_blocks(len(users), row_bytes, limits, work))
 
 
-def neighbours_from_factors(items: Float32, options: FitOptions) -> Neighbours:
-    """List for each item those with the most similar factors, by cosine, where it is above 0.
+def rank_by_user_neighbours(
+    neighbours: UserNeighbours, users: UserRows, n: int, limits: ComputeLimits
+) -> TopN:
+    """Score `(u, i)` by `rbar_u + sum_v s_uv (r_vi - rbar_v) / sum_v |s_uv|`.
+
+    The sums run over the stored neighbours that rated the item; `min_neighbours` of them are
+    required. Scores are not clipped to the rating scale, so that few of them tie.
+    """
+    ratings = neighbours.user_items
+    rated = binarize(ratings)
+    deviations = with_values(ratings, ratings.data - neighbours.means[row_of_entries(ratings)])
+    weights = weight_matrix(neighbours)[users.positions]
+    # Not abs(weights), which would sort the lists.
+    strengths = with_values(weights, np.abs(weights.data))
+    listed = binarize(weights)
+    means = mean_ratings(users.ratings)
+
+    def work(start: int, stop: int) -> RankedLists:
+        totals = (strengths[start:stop] @ rated).toarray()
+        counts = (listed[start:stop] @ rated).toarray()
+        scores = (weights[start:stop] @ deviations).toarray()
+        known = (counts >= neighbours.min_neighbours) & (totals > 0)
+        np.divide(scores, totals, out=scores, where=known)
+        scores += means[start:stop, None]
+        scores[~known] = -np.inf
+        exclude_rated(scores, users.ratings[start:stop])
+        return ranked_top_k(scores, n)
+
+    row_bytes = _USERS_COLUMN * ratings.shape[1]
+    return concatenate(TopN, map_blocks(len(users), row_bytes, limits, work))
+
+
+def rank_by_profile(vectors: ItemVectors, users: UserRows, n: int, limits: ComputeLimits) -> TopN:
+    """Score `(u, i)` by the cosine of the item's vector and the user's profile.
+
+    The profile is, space by space, the mean of the unit vectors of the rated items, weighted by
+    the rating; a rating of 0 or below weighs nothing. Each space is normalized by itself:
+    otherwise the one whose vectors are less alike would fade as ratings become more. Items need no
+    ratings. Scores of 0 or below are left out.
+    """
+    liking = with_values(users.ratings, np.maximum(users.ratings.data, 0))
+    items = weighted_vectors(vectors.parts, vectors.weights)
+    columns = items.T.tocsr()
+
+    def work(start: int, stop: int) -> RankedLists:
+        block = liking[start:stop]
+        profiles = [unit_rows(block @ part) for part in vectors.parts]
+        scores = cosines(weighted_vectors(profiles, vectors.weights), columns)
+        exclude_rated(scores, block)
+        return ranked_top_k(scores, n)
+
+    row_bytes = _PROFILE_COLUMN * items.shape[0]
+    return concatenate(TopN, map_blocks(len(users), row_bytes, limits, work))
+
+
+def rank_by_chart(charts: Charts, users: UserRows, n: int, limits: ComputeLimits) -> TopN:
+    """List for each user the first n of the overall chart that the user has not rated."""
+    chart = charts.overall
+    if chart is None:
+        return empty(TopN, len(users))
+    longest = int(np.diff(users.ratings.indptr).max(initial=0))
+    # No list reaches further: every earlier place is listed or rated.
+    reach = min(len(chart.items), n + longest)
+    place = np.full(users.ratings.shape[1], reach)
+    place[chart.items[:reach]] = np.arange(reach)
+
+    def work(start: int, stop: int) -> RankedLists:
+        block = users.ratings[start:stop]
+        free = np.ones((stop - start, reach + 1), bool)
+        free[row_of_entries(block), place[block.indices]] = False
+        free[:, reach] = False
+        free &= np.cumsum(free, axis=1, dtype=np.int32) <= n
+        places = np.nonzero(free)[1]
+        indptr = np.concatenate(([0], np.cumsum(np.count_nonzero(free, axis=1))))
+        return RankedLists(indptr, chart.items[places], chart.scores[places])
+
+    return concatenate(TopN, map_blocks(len(users), _CHART_PLACE * (reach + 1), limits, work))
+
+
+# --- neighbours of items --------------------------------------------------------------------------
+
+
+def neighbours_by_factors(items: Float32, k: int, limits: ComputeLimits) -> Neighbours:
+    """List for each item the k with the most similar factors, by cosine, where it is above 0.
 
     Items whose factors are all zero have no neighbours and are nobody's.
     """
@@ -91,18 +212,80 @@ def neighbours_from_factors(items: Float32, options: FitOptions) -> Neighbours:
     unit = items / np.where(norms > 0, norms, 1)
 
     def work(start: int, stop: int) -> RankedLists:
-        scores = np.minimum(unit[start:stop] @ unit.T, 1)
+        scores = np.minimum(unit[start:stop] @ unit.T, 1)  # rounding may exceed 1
         scores[scores <= 0] = -np.inf
         own = np.arange(start, stop)
         scores[own - start, own] = -np.inf
-        return ranked_top_k(scores, options.k)
+        return ranked_top_k(scores, k)
 
     with threadpool_limits(1, "blas"):
-        row_bytes = _BYTES_A_COLUMN * len(items)
-        return joined(Neighbours, over_blocks(len(items), row_bytes, options, work))
+        row_bytes = _FACTORS_COLUMN * len(items)
+        return concatenate(Neighbours, map_blocks(len(items), row_bytes, limits, work))
 
 
-def exclude(scores: np.ndarray, seen: csr_matrix) -> None:
-    """Mark the rated items of a block of users, users x items, as not to be chosen; in place."""
-    rows = np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr))
-    scores[rows, seen.indices] = -np.inf
+def neighbours_by_vectors(
+    vectors: csr_matrix, k: int, limits: ComputeLimits, of: Int64 | None = None
+) -> Neighbours:
+    """List for each item, or each of `of`, the k of the largest cosine, where it is above 0."""
+    wanted = np.arange(vectors.shape[0]) if of is None else of
+    columns = vectors.T.tocsr()
+
+    def work(start: int, stop: int) -> RankedLists:
+        own = wanted[start:stop]
+        scores = cosines(vectors[own], columns)
+        scores[np.arange(stop - start), own] = -np.inf
+        return ranked_top_k(scores, k)
+
+    row_bytes = _PROFILE_COLUMN * vectors.shape[0]
+    return concatenate(Neighbours, map_blocks(len(wanted), row_bytes, limits, work))
+
+
+def weighted_vectors(parts: Sequence[csr_matrix], weights: Sequence[float]) -> csr_matrix:
+    """Join unit vectors of several spaces, each with its share of the squared length.
+
+    The dot product of two of them is the mean of those of the spaces, by the weights, if both
+    have all spaces. Where one lacks a space, its other spaces take that share.
+    """
+    scaled = [part * np.sqrt(weight) for part, weight in zip(parts, weights, strict=True)]
+    return unit_rows(csr_matrix(hstack(scaled, format="csr")))
+
+
+def cosines(rows: csr_matrix, columns: csr_matrix) -> Float64:
+    """Return the cosines of unit vectors, dense; -inf where they are 0 or below."""
+    products = rows @ columns
+    products.data = np.round(products.data, _DECIMALS)
+    scores: Float64 = products.toarray()
+    scores[scores <= 0] = -np.inf
+    return scores
+
+
+# --- scores, not ranked ---------------------------------------------------------------------------
+
+
+def dense_scores(fitted: Neighbours | Factors, users: UserRows) -> Float64:
+    """Return the scores of a small block of users for all items, users x items, float64.
+
+    A constant of each user may be missing; unknown items may be NaN. Rated items have scores too.
+    """
+    if isinstance(fitted, Factors):
+        own = fitted.users[users.positions].astype(np.float64)
+        scores: Float64 = own @ fitted.items.T.astype(np.float64)
+        return scores if fitted.item_bias is None else scores + fitted.item_bias
+    product: Float64 = (binarize(users.ratings) @ weight_matrix(fitted)).toarray()
+    return product
+
+
+def standardize(scores: Float64, candidates: NDArray[np.bool_]) -> Float64:
+    """Return each row minus its mean, divided by its standard deviation, over the candidates.
+
+    Other places are 0, and so is a row without spread.
+    """
+    counts = np.maximum(candidates.sum(axis=1, keepdims=True), 1)
+    scores = np.where(candidates, scores, 0)
+    largest = np.abs(scores).max(axis=1, keepdims=True, initial=0)
+    scores = np.where(candidates, scores - scores.sum(axis=1, keepdims=True) / counts, 0)
+    deviation = np.sqrt((scores**2).sum(axis=1, keepdims=True) / counts)
+    # A smaller spread may be what rounding made of equal scores.
+    told = deviation > 1e-6 * largest
+    result: Float64 = np.divide(scores, deviation, out=np.zeros_like(scores), where=told)
+    return result

@@ -1,25 +1,20 @@
-"""The best of each row, exactly: ties by index, also at the cut, in blocks of bounded memory."""
+"""Top-k of each row, exactly: ties go by index, also at the cut."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.domain import Float64, Int32, Int64, RankedLists
-from recsys.models.base import FitOptions
 
 Lists = TypeVar("Lists", bound=RankedLists)
 
-_ROWS_AT_MOST = 1024
-"""Larger blocks are no faster, only larger."""
-
 
 def top_k(keys: NDArray[Any], k: int) -> tuple[Int64, Int64]:
-    """Positions (rows, columns) of the k largest keys of each row, in row-major order.
+    """Return the positions (rows, columns) of the k largest keys of each row, in row-major order.
 
     `keys` is a dense block of floats without NaN; -inf marks what must not be chosen. Of equal
     keys at the cut the lower columns are chosen.
@@ -29,6 +24,7 @@ def top_k(keys: NDArray[Any], k: int) -> tuple[Int64, Int64]:
     if k < columns:
         eligible &= keys >= _cuts(keys, eligible, k)[:, None]
     rows, cols = np.divmod(np.flatnonzero(eligible), max(1, columns))
+    # Ties at the cut let more than k through; only then is a full sort needed.
     if len(rows) and np.bincount(rows).max() > k:
         kept = np.sort(_best(rows, cols, keys[rows, cols], k))
         rows, cols = rows[kept], cols[kept]
@@ -36,10 +32,10 @@ def top_k(keys: NDArray[Any], k: int) -> tuple[Int64, Int64]:
 
 
 def _cuts(keys: NDArray[Any], eligible: NDArray[np.bool_], k: int) -> NDArray[Any]:
-    """Return the k-th largest key of each row; below all keys where fewer are eligible."""
+    """Return the k-th largest key of each row; below all keys if fewer are eligible."""
     columns = keys.shape[1]
-    # numpy's selection is ten times slower on many equal values: those left out get values of
-    # their own, below all real ones.
+    # numpy's selection is ten times slower on many equal values: excluded entries get distinct
+    # values, below all real ones.
     least = np.finfo(keys.dtype).min
     distinct = np.where(eligible, keys, np.linspace(least, least / 2, columns, dtype=keys.dtype))
     distinct.partition(columns - k, axis=1)
@@ -67,7 +63,7 @@ def ranked_top_k(scores: NDArray[Any], k: int) -> RankedLists:
     return ranked(rows, cols, scores[rows, cols], len(scores))
 
 
-def shortened(lists: RankedLists, k: int) -> RankedLists:
+def truncate(lists: RankedLists, k: int) -> RankedLists:
     """Keep the first k entries of each list."""
     lengths = np.diff(lists.indptr)
     kept = np.arange(len(lists)) - np.repeat(lists.indptr[:-1], lengths) < k
@@ -75,18 +71,18 @@ def shortened(lists: RankedLists, k: int) -> RankedLists:
     return RankedLists(indptr, lists.indices[kept], lists.scores[kept])
 
 
-def joined(kind: type[Lists], parts: Sequence[RankedLists]) -> Lists:
-    """Put the lists of consecutive blocks of rows under one another."""
+def concatenate(kind: type[Lists], parts: Sequence[RankedLists]) -> Lists:
+    """Stack the lists of consecutive blocks of rows."""
     lengths: Int64 = np.concatenate([np.zeros(1, np.int64), *(np.diff(p.indptr) for p in parts)])
     indices: Int32 = np.concatenate([np.zeros(0, np.int32), *(p.indices for p in parts)])
     scores: Float64 = np.concatenate([np.zeros(0), *(p.scores for p in parts)])
     return kind(np.cumsum(lengths), indices, scores)
 
 
-def spread(lists: RankedLists, rows: Int64, columns: Int64, count: int) -> RankedLists:
-    """Carry lists of a subset over to all: row r stands for `rows[r]`, index c for `columns[c]`.
+def scatter(lists: RankedLists, rows: Int64, columns: Int64, count: int) -> RankedLists:
+    """Map lists of a subset back to all rows: row r stands for `rows[r]`, index c for `columns[c]`.
 
-    Both maps ascend, so ties stay ordered.
+    Both maps ascend, so ties stay in order.
     """
     lengths = np.zeros(count + 1, np.int64)
     lengths[rows + 1] = np.diff(lists.indptr)
@@ -95,22 +91,5 @@ def spread(lists: RankedLists, rows: Int64, columns: Int64, count: int) -> Ranke
 
 
 def empty(kind: type[Lists], rows: int) -> Lists:
-    """Return `rows` lists with nothing on them."""
+    """Return `rows` empty lists."""
     return kind(np.zeros(rows + 1, np.int64), np.zeros(0, np.int32), np.zeros(0))
-
-
-def over_blocks(
-    rows: int,
-    row_bytes: int,
-    options: FitOptions,
-    work: Callable[[int, int], RankedLists],
-) -> list[RankedLists]:
-    """Call `work(start, stop)` for blocks of rows side by side; the results are in order.
-
-    Blocks are as large as `memory_mb` allows when one row takes `row_bytes` at its peak.
-    """
-    room = options.memory_mb * 2**20 // (options.workers * max(1, row_bytes))
-    size = int(min(max(1, room), _ROWS_AT_MOST))
-    starts = range(0, rows, size)
-    with ThreadPoolExecutor(options.workers) as pool:
-        return list(pool.map(lambda start: work(start, min(start + size, rows)), starts))

@@ -1,4 +1,4 @@
-"""What the collective models learn from beside who rated what: what was given, and genres."""
+"""Evidence beside who rated what: the values of ratings, and genres as rows of their own."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from recsys.domain import Float64, Interactions
-from recsys.numerics.sparse import rated
+from recsys.numerics.sparse import has_ratings, with_values
 
 _DEVIATIONS_AT_MOST = 3.0
-"""A rating further off the mean, in standard deviations, counts like one so far off."""
+"""Deviations are clipped here, in standard deviations, so that one rating cannot dominate."""
 _ROUNDING = 1e-9
-"""Spread of ratings, relative to the largest, below which it may be what rounding made of none."""
+"""Relative spread of ratings below which it may be what rounding made of equal ratings."""
 
 
 def weighted_ratings(user_items: csr_matrix, effect: float) -> csr_matrix:
@@ -19,8 +19,7 @@ def weighted_ratings(user_items: csr_matrix, effect: float) -> csr_matrix:
 
     z is the rating less the mean of all, in standard deviations; 0 where all are the same.
     """
-    weights = np.exp(effect * _standardised(user_items.data))
-    return csr_matrix((weights, user_items.indices, user_items.indptr), shape=user_items.shape)
+    return with_values(user_items, np.exp(effect * _standardized(user_items.data)))
 
 
 def genre_rows(data: Interactions, weight: float) -> csr_matrix:
@@ -30,13 +29,13 @@ def genre_rows(data: Interactions, weight: float) -> csr_matrix:
     """
     if weight == 0:
         return csr_matrix((0, data.user_items.shape[1]))
-    known = rated(data.user_items)[1]
+    _, known = has_ratings(data.user_items)
     rows = csr_matrix(data.item_genres.multiply(weight * known[:, None]).T)
     rows.eliminate_zeros()  # a stored 0 would be a rating without confidence
     return rows
 
 
-def _standardised(ratings: Float64) -> Float64:
+def _standardized(ratings: Float64) -> Float64:
     deviations = ratings - (ratings.mean() if len(ratings) else 0)
     spread = np.sqrt(np.mean(deviations**2)) if len(ratings) else 0
     if spread <= _ROUNDING * np.abs(ratings).max(initial=0):

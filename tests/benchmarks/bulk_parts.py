@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 from generate import generate
+from recsys.jobs.outputs import OutputWriter
 
 from recsys.domain import ModelOutput, Neighbours, RankedLists, TopN
 from recsys.jobs.ingest import ingest
-from recsys.jobs.outputs import OutputWriter
 from recsys.jobs.progress import Silent
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
-from recsys.storage.runs import lifecycle, results
+from recsys.storage.runs import lifecycle, publication, results
 from recsys.storage.server.engine import Database
 from recsys.storage.snapshot.matrices import Snapshot, read_snapshot
 
@@ -151,7 +151,7 @@ def run_results(url: str, users: int, seed: int) -> Measured:
     with measured.step("attach and publish"), database.transaction() as connection:
         facts = {"output_checksum": writer.checksum, "peak_memory_mb": peak_memory_mb()}
         lifecycle.complete(connection, run_id, clock.stages, facts)
-        lifecycle.publish(connection, run_id)
+        publication.publish(connection, run_id)
     return measured.ended(rows, time.monotonic() - begun)
 
 

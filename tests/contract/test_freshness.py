@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from recsys.errors import RecsysError
 from recsys.jobs.refresh import refresh
-from recsys.storage.runs import lifecycle, results
+from recsys.storage.runs import publication, results
 
 ARTEFACTS = ["charts", "factors", "recommendations", "similar_movies", "similar_users"]
 FRESHNESS = sa.text("SELECT * FROM recsys.freshness ORDER BY artefact")
@@ -128,7 +128,7 @@ def test_failed_and_refused_refreshes_count_until_one_is_published(published):
     attempt(published, state="running")
     attempt(published, kind="evaluation", state="failed", error="other business")
     assert state(published) == (1, "too few rows", 2, False)
-    lifecycle.publish(published, refused, reason="forced")
+    publication.publish(published, refused, reason="forced")
     assert state(published) == (refused, None, 0, False)
 
 
@@ -161,9 +161,9 @@ def test_failures_before_anything_is_published_are_counted(connection):
 
 def test_a_rollback_is_no_success(published):
     other = attempt(published)
-    lifecycle.publish(published, other)
+    publication.publish(published, other)
     attempt(published, state="failed", error="no memory")
-    lifecycle.publish(published, 1, action="rollback")
+    publication.publish(published, 1, action="rollback")
     assert state(published) == (1, "no memory", 1, False)
     entry = published.execute(
         sa.text("SELECT * FROM recsys.publications ORDER BY publication_id DESC LIMIT 1")

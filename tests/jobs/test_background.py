@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from recsys.jobs.background import COMPUTING, heartbeat, interruptibly
 from recsys.jobs.orphans import clear_orphans
-from recsys.storage.runs import lifecycle
+from recsys.storage.runs import lifecycle, lock
 
 
 def begin(database):
@@ -73,7 +73,7 @@ def test_a_signal_is_heard_in_the_middle_of_a_kernel():
 
 
 def test_a_run_shows_that_it_is_alive(database, monkeypatch):
-    monkeypatch.setattr(lifecycle, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(lock, "HEARTBEAT_S", 0.05)
     run_id = begin(database)
     before = state(database, run_id).heartbeat_at
     with heartbeat(database, run_id):
@@ -87,7 +87,7 @@ def test_a_run_shows_that_it_is_alive(database, monkeypatch):
 def test_a_database_that_is_away_stops_no_computing(monkeypatch, database):
     from recsys.storage.server.engine import Database
 
-    monkeypatch.setattr(lifecycle, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(lock, "HEARTBEAT_S", 0.05)
     nowhere = Database("postgresql://nobody@127.0.0.1:1/none")
     with heartbeat(nowhere, 1):
         time.sleep(0.2)
@@ -101,10 +101,10 @@ def test_whoever_is_told_of_another_refresh_learns_when_it_fell_silent(database)
         )
     with (
         database.session() as first,
-        lifecycle.single_flight(first),
-        pytest.raises(lifecycle.RefreshBusy) as caught,
+        lock.single_flight(first),
+        pytest.raises(lock.RefreshBusy) as caught,
         database.session() as second,
-        lifecycle.single_flight(second),
+        lock.single_flight(second),
     ):
         pytest.fail("the lock was had twice")
     assert f"run {run_id} by " in str(caught.value)
@@ -121,7 +121,7 @@ def test_the_next_command_marks_a_run_nobody_runs(database):
 
 def test_a_run_somebody_runs_is_left_alone(database):
     run_id = begin(database)
-    with database.session() as session, lifecycle.single_flight(session):
+    with database.session() as session, lock.single_flight(session):
         assert clear_orphans(database) == []
     assert state(database, run_id).state == "running"
 

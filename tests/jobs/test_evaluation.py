@@ -17,9 +17,10 @@ from recsys.evaluation.ranking import ranking_figures
 from recsys.evaluation.splits import random_split
 from recsys.jobs.evaluate import evaluate, train_of
 from recsys.jobs.plan import plan
+from recsys.jobs.training import compute
 from recsys.models.registry import MODELS, FitOptions
 from recsys.service import Recommender
-from recsys.storage.runs import lifecycle
+from recsys.storage.runs import publication
 from recsys.storage.snapshot.matrices import read_snapshot
 
 RUN = """
@@ -50,8 +51,8 @@ def test_figures_are_those_of_a_fit_on_the_train_part(filled_database):
     with filled_database.snapshot() as connection:
         data = read_snapshot(connection).interactions
     split = random_split(data.user_items, 0.1, 3)
-    options = FitOptions(n=100, threads=1)
-    lists = MODELS["ease"].fit(train_of(data, split), MODELS["ease"].config(), options)
+    options = FitOptions(threads=1)
+    lists = compute(MODELS["ease"], MODELS["ease"].config(), train_of(data, split), options)
     assert lists.recommendations is not None
     wanted = ranking_figures(lists.recommendations, split.test, split.train, 10)
     [own] = [one for one in report.evaluated if one.model == "ease"]
@@ -95,9 +96,9 @@ def test_figures_are_kept_in_a_run_of_their_own(refreshed_database):
 def test_an_evaluation_is_no_refresh(refreshed_database):
     report = run(refreshed_database, "random-90-10", "most_rated")
     with refreshed_database.transaction() as connection, pytest.raises(RunError):
-        lifecycle.publish(connection, report.run_id)
+        publication.publish(connection, report.run_id)
     with refreshed_database.transaction() as connection:
-        assert lifecycle.beyond_retention(connection, 1) == []
+        assert publication.beyond_retention(connection, 1) == []
     assert Recommender(refreshed_database).status().last_run_id == 1
 
 

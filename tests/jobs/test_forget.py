@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from recsys.errors import RefreshBusy, UnknownUser
 from recsys.jobs.forget import forget, remembered
 from recsys.jobs.refresh import refresh
-from recsys.storage.runs import erasure, lifecycle
+from recsys.storage.runs import erasure, lock
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_refresh_that_runs_keeps_it_out(two_runs):
     before = remembered(two_runs, 1)
     with (
         two_runs.session() as session,
-        lifecycle.single_flight(session),
+        lock.single_flight(session),
         pytest.raises(RefreshBusy),
     ):
         forget(two_runs, 1)

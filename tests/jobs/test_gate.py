@@ -10,12 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.config.settings import GateSettings
-from recsys.domain import Metric, ModelOutput, TopN
+from recsys.domain import Metric, TopN
 from recsys.errors import GateRefused
 from recsys.evaluation.ranking import ranking_figures
 from recsys.jobs import gate
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
+from recsys.jobs.training import ModelResults
 from recsys.models.linear import ease
 
 RUNS = "SELECT run_id, state, refused FROM recsys_store.runs ORDER BY run_id"
@@ -42,13 +43,13 @@ def execute(database, statement):
 
 
 def with_ease(monkeypatch, change):
-    """Let `change` make something else of what ease gives in a refresh."""
+    """Let `change` make other lists of those that ease gives in a refresh."""
     real = ease.SPEC
 
-    def fit(data, config, options):
-        return change(real.fit(data, config, options), data)
+    def rank(fitted, users, n, limits):
+        return change(real.rank(fitted, users, n, limits), users)
 
-    models = {**gate.MODELS, "ease": replace(real, fit=fit)}
+    models = {**gate.MODELS, "ease": replace(real, rank=rank)}
     monkeypatch.setattr("recsys.jobs.plan.MODELS", models)
 
 
@@ -99,13 +100,11 @@ def test_a_fall_beyond_the_intervals_is_refused(refreshed_database, plan_all):
 
 
 def test_below_popularity_is_refused(refreshed_database, plan_all, monkeypatch):
-    def upside_down(output, data):
-        """Recommend what ease would recommend last."""
-        lists = output.recommendations
+    def upside_down(lists, users):
+        """Recommend the list of ease from its end."""
         rows = np.repeat(np.arange(lists.rows), np.diff(lists.indptr))
         order = np.lexsort((lists.scores, rows))
-        turned = TopN(lists.indptr, lists.indices[order], -lists.scores[order])
-        return replace(output, recommendations=turned)
+        return TopN(lists.indptr, lists.indices[order], -lists.scores[order])
 
     with_ease(monkeypatch, upside_down)
     monkeypatch.setattr(gate, "MODELS", {**gate.MODELS})
@@ -141,10 +140,8 @@ def test_below_popularity_is_published_where_nothing_better_is(
 
 
 def test_empty_lists_of_the_default_model_are_refused(refreshed_database, plan_all, monkeypatch):
-    def nothing(output, data):
-        users = data.user_items.shape[0]
-        none = TopN(np.zeros(users + 1, np.int64), np.zeros(0, np.int32), np.zeros(0))
-        return replace(output, recommendations=none)
+    def nothing(lists, users):
+        return TopN(np.zeros(len(users) + 1, np.int64), np.zeros(0, np.int32), np.zeros(0))
 
     with_ease(monkeypatch, nothing)
     with pytest.raises(GateRefused, match="ease gives no lists"):
@@ -153,15 +150,13 @@ def test_empty_lists_of_the_default_model_are_refused(refreshed_database, plan_a
 
 
 def test_short_lists_of_the_default_model_are_refused(refreshed_database, plan_all, monkeypatch):
-    def first_users_only(output, data):
-        lists = output.recommendations
+    def first_users_only(lists, users):
         lengths = np.diff(lists.indptr)
         kept = np.repeat(np.arange(lists.rows) < 30, lengths)
         lengths[30:] = 0
-        few = TopN(
+        return TopN(
             np.concatenate(([0], np.cumsum(lengths))), lists.indices[kept], lists.scores[kept]
         )
-        return replace(output, recommendations=few)
 
     with_ease(monkeypatch, first_users_only)
     with pytest.raises(GateRefused, match="ease serves 38% of the people who have rated"):
@@ -174,11 +169,10 @@ def test_short_lists_of_the_default_model_are_refused(refreshed_database, plan_a
 def test_scores_that_are_not_finite_fail_the_run_even_if_forced(
     refreshed_database, plan_all, monkeypatch, force
 ):
-    def broken(output, data):
-        scores = output.recommendations.scores.copy()
+    def broken(lists, users):
+        scores = lists.scores.copy()
         scores[3] = np.nan
-        lists = replace(output.recommendations, scores=scores)
-        return replace(output, recommendations=lists)
+        return replace(lists, scores=scores)
 
     with_ease(monkeypatch, broken)
     with pytest.raises(GateRefused, match="1 scores of ease are not finite"):
@@ -217,4 +211,4 @@ def test_what_counts_as_a_fall(now, before, fell):
 
 
 def test_outputs_without_scores_are_finite():
-    gate.check_scores({"none": ModelOutput()})
+    gate.check_scores({"none": ModelResults()})

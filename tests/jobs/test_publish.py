@@ -13,7 +13,7 @@ from recsys.jobs.plan import plan
 from recsys.jobs.prune import prune
 from recsys.jobs.publish import Publication, publish, rollback
 from recsys.jobs.refresh import refresh
-from recsys.storage.runs import lifecycle, results
+from recsys.storage.runs import publication, results
 
 LOG = "SELECT run_id, action, reason FROM recsys.publications ORDER BY publication_id"
 PARTITIONS = r"""
@@ -80,10 +80,10 @@ def test_a_rollback_to_a_run_whose_results_are_gone_changes_nothing(four_runs):
 
 def test_two_rollbacks_at_once_go_two_back(four_runs):
     with four_runs.transaction() as connection:
-        _, earlier = lifecycle.published_before(connection)
+        _, earlier = publication.published_before(connection)
         second = threading.Thread(target=rollback, args=(four_runs,))
         second.start()
-        lifecycle.publish(connection, earlier, action="rollback")
+        publication.publish(connection, earlier, action="rollback")
     second.join()
     assert rows_of(four_runs, SEEN) == [(2,)]
 

@@ -6,13 +6,16 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.config.settings import RefreshSettings
-from recsys.domain import Chart, Factors, Metric, ModelOutput, UserNeighbours
+from recsys.domain import Chart, Charts, Factors, Metric, UserNeighbours
 from recsys.errors import ConfigError, DataError, RefreshBusy, RunError
 from recsys.jobs import plan as plan_job
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
+from recsys.jobs.training import compute
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.registry import DEFAULT_SET, MODELS, make_config
+from recsys.numerics.scoring import rank_by_sum
+from recsys.numerics.sparse import mean_ratings
 from recsys.storage.snapshot.matrices import read_snapshot
 
 HOLDING_STILL = """
@@ -31,7 +34,7 @@ refresh.refresh(Database(sys.argv[1]), plan.plan(RefreshSettings(threads=1)))
 KILLED_WHEN = {
     "computing": "refresh._write = hold_still",
     "written": "refresh._finish = hold_still",
-    "publishing": "refresh.lifecycle.publish = hold_still",
+    "publishing": "refresh.publication.publish = hold_still",
 }
 LEFT_OVER = r"SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '_run_\d+$' ORDER BY 1"
 
@@ -56,16 +59,17 @@ class NoConfig:
     pass
 
 
-def model(name, fit):
+def model(name, fit, kind="personal", **more):
     return ModelSpec(
         name=name,
         display_name=name,
         family="tests",
-        kind="personal",
+        kind=kind,
         config=NoConfig,
         fit=fit,
         score_meaning="nothing",
         description="for a test",
+        **more,
     )
 
 
@@ -73,8 +77,8 @@ def model(name, fit):
 def with_model(monkeypatch):
     """Register a model for the length of a test."""
 
-    def register(name, fit):
-        models = MappingProxyType({**MODELS, name: model(name, fit)})
+    def register(name, fit, kind="personal", **more):
+        models = MappingProxyType({**MODELS, name: model(name, fit, kind, **more)})
         monkeypatch.setattr(plan_job, "MODELS", models)
         settings = RefreshSettings(models=("most_rated", "ease", name), threads=1)
         return plan(settings)
@@ -99,8 +103,8 @@ def snapshot_of(database):
 def fit(database, chosen, name):
     spec = MODELS[name]
     interactions = snapshot_of(database).interactions
-    options = FitOptions(100, 100, 42, threads=1)
-    return spec.fit(interactions, chosen.configs[name], options)
+    options = FitOptions(k=100, seed=42, threads=1)
+    return compute(spec, chosen.configs[name], interactions, options, 100)
 
 
 # --- what is written ---
@@ -220,8 +224,8 @@ def test_of_what_nothing_is_known_there_are_no_factors(refreshed_database, with_
     users, items = np.ones((81, 2), np.float32), np.zeros((60, 2), np.float32)
     user_bias, item_bias = np.arange(81.0), np.full(60, 0.5)
     user_bias[80] = item_bias[58:] = np.nan
-    output = ModelOutput(factors=Factors(users, items, user_bias, item_bias))
-    refresh(refreshed_database, with_model("biased", lambda *_: output))
+    factors = Factors(users, items, user_bias, item_bias)
+    refresh(refreshed_database, with_model("biased", lambda *_: factors))
     query = """
         SELECT {0}_id, factors, bias FROM recsys_store.{0}_factors
         JOIN recsys_store.models USING (model_id) WHERE name = 'biased' ORDER BY 1
@@ -242,9 +246,9 @@ def test_the_mean_of_a_movie_nobody_has_rated_is_unknown(refreshed_database, wit
             Chart(genre, items, np.array(scores), np.array(votes), means)
             for genre in (None, "Drama")
         )
-        return ModelOutput(charts=tuple(charts))
+        return Charts(tuple(charts))
 
-    refresh(refreshed_database, with_model("votes", fit))
+    refresh(refreshed_database, with_model("votes", fit, "chart"))
     found = rows_of(
         refreshed_database,
         "SELECT genre, rank, movie_id, score, votes, mean_rating FROM recsys.charts "
@@ -262,9 +266,12 @@ def test_similar_users_come_with_the_number_of_movies_both_have_rated(
 ):
     indptr = np.concatenate(([0, 2, 2, 3], np.full(78, 3)))
     scores, common = np.array([0.5, -0.25, 1.0]), np.array([7, 5, 1], np.int32)
-    near = UserNeighbours(indptr, np.array([4, 2, 0], np.int32), scores, common)
-    output = ModelOutput(user_neighbours=near)
-    report = refresh(refreshed_database, with_model("near", lambda *_: output))
+
+    def fit(data, *_):
+        indices, ratings = np.array([4, 2, 0], np.int32), data.user_items
+        return UserNeighbours(indptr, indices, scores, common, mean_ratings(ratings), ratings)
+
+    report = refresh(refreshed_database, with_model("near", fit))
     query = "SELECT * FROM recsys.similar_users({}, 10, 'near')"
     run_id = report.run_id
     assert rows_of(refreshed_database, query.format(1)) == [
@@ -277,8 +284,8 @@ def test_similar_users_come_with_the_number_of_movies_both_have_rated(
 
 def test_what_a_fit_measured_is_kept_and_reported(refreshed_database, with_model):
     metrics = (Metric("train", "rmse", 0.75, 1412), Metric("holdout 0.1", "mae", 0.5, 141))
-    output = ModelOutput(metrics=metrics)
-    report = refresh(refreshed_database, with_model("measured", lambda *_: output))
+    chosen = with_model("measured", lambda *_: Charts(), "chart", measure=lambda *_: metrics)
+    report = refresh(refreshed_database, chosen)
     of_fits = [(name, metric) for name, metric in report.metrics if metric.protocol != "gate"]
     assert of_fits == [("measured", metric) for metric in metrics]
     query = (
@@ -500,13 +507,15 @@ def test_a_model_that_fails_publishes_nothing(refreshed_database, with_model, co
 @pytest.mark.parametrize("score", [np.nan, np.inf])
 def test_a_score_that_is_not_finite_is_never_stored(refreshed_database, with_model, score):
     def fit(interactions, _, options):
-        output = MODELS["ease"].fit(interactions, make_config(MODELS["ease"], {}), options)
-        scores = output.recommendations.scores.copy()
-        scores[-1] = score
-        return ModelOutput(recommendations=replace(output.recommendations, scores=scores))
+        return MODELS["ease"].fit(interactions, make_config(MODELS["ease"], {}), options)
+
+    def rank(fitted, users, n, limits):
+        lists = rank_by_sum(fitted, users, n, limits)
+        lists.scores[-1] = score
+        return lists
 
     with pytest.raises(Exception, match="finite"):
-        refresh(refreshed_database, with_model("wild", fit))
+        refresh(refreshed_database, with_model("wild", fit, rank=rank))
     assert rows_of(refreshed_database, "SELECT state FROM recsys.runs ORDER BY run_id") == [
         ("complete",),
         ("failed",),

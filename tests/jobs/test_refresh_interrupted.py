@@ -12,7 +12,7 @@ from recsys.errors import StorageError
 from recsys.jobs import refresh as refresh_job
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
-from recsys.storage.runs import lifecycle, results
+from recsys.storage.runs import lifecycle, publication, results
 from recsys.storage.runs.lifecycle import Stage
 
 CUT_OFF = [KeyboardInterrupt(), SystemExit(143), StorageError("the connection broke")]
@@ -193,14 +193,14 @@ def complete_runs(connection, count):
 
 def test_retention_keeps_the_newest_runs_and_the_published_one_besides(connection):
     one, two, three, four, five = complete_runs(connection, 5)
-    assert lifecycle.beyond_retention(connection, 2) == [one, two, three]
-    lifecycle.publish(connection, two)
-    assert lifecycle.beyond_retention(connection, 1) == [one, three, four]
-    assert lifecycle.beyond_retention(connection, 2) == [one, three]
-    assert lifecycle.beyond_retention(connection, 4) == [one]
-    assert lifecycle.beyond_retention(connection, 5) == []
-    lifecycle.publish(connection, five)
-    assert lifecycle.beyond_retention(connection, 1) == [one, two, three, four]
+    assert publication.beyond_retention(connection, 2) == [one, two, three]
+    publication.publish(connection, two)
+    assert publication.beyond_retention(connection, 1) == [one, three, four]
+    assert publication.beyond_retention(connection, 2) == [one, three]
+    assert publication.beyond_retention(connection, 4) == [one]
+    assert publication.beyond_retention(connection, 5) == []
+    publication.publish(connection, five)
+    assert publication.beyond_retention(connection, 1) == [one, two, three, four]
 
 
 def test_retention_counts_complete_runs_that_have_results(connection):
@@ -209,9 +209,9 @@ def test_retention_counts_complete_runs_that_have_results(connection):
     running = lifecycle.begin(connection, default_model_id=None, seed=1, parameters={}, versions={})
     failed = lifecycle.begin(connection, default_model_id=None, seed=1, parameters={}, versions={})
     lifecycle.fail(connection, failed, "it rained")
-    assert lifecycle.beyond_retention(connection, 2) == [one]
-    assert lifecycle.beyond_retention(connection, 1) == [one, two]
-    assert {three, running, failed}.isdisjoint(lifecycle.beyond_retention(connection, 0))
+    assert publication.beyond_retention(connection, 2) == [one]
+    assert publication.beyond_retention(connection, 1) == [one, two]
+    assert {three, running, failed}.isdisjoint(publication.beyond_retention(connection, 0))
 
 
 def test_a_run_for_trying_out_is_kept_even_where_one_run_is(refreshed_database, plan_all):

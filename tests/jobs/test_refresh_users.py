@@ -10,7 +10,7 @@ from recsys.errors import NotPublished, RefreshBusy, RunError
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
 from recsys.jobs.refresh_users import refresh_users
-from recsys.storage.runs import lifecycle
+from recsys.storage.runs import lock, publication
 
 VERIFIED = "SELECT model, users, stored, missing, extra FROM recsys.verify_lists(NULL, NULL)"
 COLUMNS = {
@@ -146,7 +146,7 @@ def test_a_second_one_builds_on_the_first_and_names_the_whole_run(after, plan_al
     assert all(row[3:] == (0, 0) for row in rows_of(after, VERIFIED))
     # The gate compares the next whole refresh with the whole run before.
     with after.transaction() as connection:
-        figures = lifecycle.published_figures(connection)
+        figures = publication.published_figures(connection)
     assert (figures.run_id, bool(figures.rows), bool(figures.metrics)) == (3, True, True)
     assert refresh(after, plan_all, if_changed=True).changed
 
@@ -168,7 +168,7 @@ def test_what_it_cannot_build_on(filled_database, refreshed_database, plan_all):
         )
     with (
         refreshed_database.session() as session,
-        lifecycle.single_flight(session),
+        lock.single_flight(session),
         pytest.raises(RefreshBusy),
     ):
         refresh_users(refreshed_database, plan_all)

@@ -9,7 +9,7 @@ from recsys.jobs.ingest import ingest
 from recsys.jobs.refresh import refresh
 from recsys.service.recommender import Recommender
 from recsys.storage.load import ingests
-from recsys.storage.runs import lifecycle
+from recsys.storage.runs import lock
 
 RUNS = "SELECT run_id, state, pruned_at IS NULL FROM recsys_store.runs ORDER BY run_id"
 
@@ -38,7 +38,7 @@ def test_a_replace_waits_for_no_refresh_and_changes_nothing(
     refreshed_database, other_edition, contents
 ):
     before = contents(refreshed_database)
-    with refreshed_database.session() as session, lifecycle.single_flight(session):
+    with refreshed_database.session() as session, lock.single_flight(session):
         with pytest.raises(RefreshBusy) as caught:
             ingest(refreshed_database, other_edition, replace=True)
         assert str(caught.value).startswith("another refresh is running: ")
@@ -71,7 +71,7 @@ def test_a_replace_in_the_middle_of_a_refresh_is_refused(
 
 
 def test_an_ingest_without_replace_minds_no_refresh(refreshed_database, edition):
-    with refreshed_database.session() as session, lifecycle.single_flight(session):
+    with refreshed_database.session() as session, lock.single_flight(session):
         assert ingest(refreshed_database, edition).no_change
 
 
@@ -88,7 +88,7 @@ def test_a_refresh_is_refused_while_a_replace_is_under_way(refreshed_database, p
 
 def test_the_lock_of_a_replace_ends_with_its_transaction(refreshed_database, other_edition):
     ingest(refreshed_database, other_edition, replace=True)
-    with refreshed_database.session() as session, lifecycle.single_flight(session):
+    with refreshed_database.session() as session, lock.single_flight(session):
         pass
 
 

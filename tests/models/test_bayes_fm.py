@@ -1,4 +1,4 @@
-"""The factorisation machine against the library's own predictions and against planted truth."""
+"""The factorization machine against the library's own predictions and against planted truth."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Factors, Interactions, Metric, ModelOutput
+from recsys.domain import Factors, Interactions, Metric
 from recsys.errors import ConfigError, RecsysError
+from recsys.jobs.training import ModelResults, compute
 from recsys.models.base import FitOptions
 from recsys.models.factors import factorisation_machine as machine
 from recsys.models.factors.bayes_fm import SPEC, BayesFmConfig, fit, posterior_mean
@@ -47,6 +48,12 @@ def noise(seed: int = 0, density: float = 0.5) -> np.ndarray:
 
 def product(sample: Sample) -> np.ndarray:
     return sample.user_bias[:, None] + sample.item_bias + sample.users @ sample.items.T
+
+
+def results(
+    data: Interactions, config: BayesFmConfig = SMALL, n: int = 100, **options: int
+) -> ModelResults:
+    return compute(SPEC, config, data, FitOptions(**options), n)
 
 
 def predictions(factors: Factors | None) -> np.ndarray:
@@ -141,7 +148,7 @@ def test_the_mean_is_what_the_library_predicts() -> None:
     data = interactions(noise())
     mean = posterior_mean(data, SMALL, FitOptions(seed=5))
     np.testing.assert_allclose(product(mean), of_the_library(data, SMALL, 5), atol=1e-9)
-    stored = predictions(fit(data, SMALL, FitOptions(seed=5)).factors)
+    stored = predictions(fit(data, SMALL, FitOptions(seed=5)))
     np.testing.assert_allclose(stored, product(mean), atol=1e-5)
 
 
@@ -200,12 +207,11 @@ def test_nearest_has_cosines_of_the_product(shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(second @ second.T, columns.T @ columns / shape[0], atol=1e-12)
 
 
-def test_little_memory_changes_little(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_memory_changes_little() -> None:
     data = interactions(noise(3))
     config = BayesFmConfig(rank=3, iterations=60, burn_in=10, stored_factors=8)
-    roomy = predictions(fit(data, config, FitOptions()).factors)
-    monkeypatch.setattr("recsys.models.factors.bayes_fm._BYTES_A_FACTOR", 2**40)
-    tight = predictions(fit(data, config, FitOptions()).factors)
+    roomy = product(posterior_mean(data, config, FitOptions()))
+    tight = product(posterior_mean(data, config, FitOptions(), factor_bytes=2**40))
     assert not np.array_equal(roomy, tight)
     np.testing.assert_allclose(roomy, tight, atol=0.05)
 
@@ -224,7 +230,7 @@ def planted(seed: int = 4) -> tuple[np.ndarray, np.ndarray]:
 
 def test_it_finds_what_was_planted() -> None:
     ratings, truth = planted()
-    output = fit(interactions(ratings), BayesFmConfig(rank=4, iterations=60), FitOptions(k=5, n=3))
+    output = results(interactions(ratings), BayesFmConfig(rank=4, iterations=60), n=3, k=5)
     hidden = ratings == 0
     error = np.sqrt(np.mean((predictions(output.factors) - truth)[hidden] ** 2))
     user_means = ratings.sum(1) / (ratings != 0).sum(1)
@@ -242,7 +248,7 @@ def test_it_finds_what_was_planted() -> None:
 
 def test_scores_are_the_predicted_ratings() -> None:
     data = interactions(noise())
-    output = fit(data, SMALL, FitOptions(n=100))
+    output = results(data)
     lists, predicted = output.recommendations, predictions(output.factors)
     assert lists is not None
     owners = np.repeat(np.arange(USERS), np.diff(lists.indptr))
@@ -259,14 +265,14 @@ def test_nothing_is_predicted_without_ratings() -> None:
     dense[[3, 17]] = 0
     dense[:, [0, 29]] = 0
     data = interactions(dense)
-    output = fit(data, SMALL, FitOptions())
+    factors = fit(data, SMALL, FitOptions())
     rated = [np.setdiff1d(np.arange(USERS), [3, 17]), np.arange(1, 29)]
-    predicted = predictions(output.factors)
+    predicted = predictions(factors)
     assert np.isnan(predicted[[3, 17]]).all()
     assert np.isnan(predicted[:, [0, 29]]).all()
     assert np.isfinite(predicted[np.ix_(*rated)]).all()
     users, items = np.array([3, 5, 5]), np.array([5, 0, 5])
-    found = predict_ratings(data, output, "factors", users, items)
+    found = predict_ratings(data, factors, users, items)
     assert np.isnan(found).tolist() == [True, True, False]
     # Those without ratings make no difference to the others.
     smaller = Interactions(
@@ -276,13 +282,13 @@ def test_nothing_is_predicted_without_ratings() -> None:
         item_years=None if data.item_years is None else data.item_years[rated[1]],
         user_attributes=None if data.user_attributes is None else data.user_attributes[rated[0]],
     )
-    alone = predictions(fit(smaller, SMALL, FitOptions()).factors)
+    alone = predictions(fit(smaller, SMALL, FitOptions()))
     np.testing.assert_allclose(alone, predicted[np.ix_(*rated)], rtol=1e-6)
 
 
 def test_ratings_all_alike_are_what_is_predicted() -> None:
     dense = np.where(noise() > 0, 3.5, 0)
-    output: ModelOutput = fit(interactions(dense), SMALL, FitOptions(n=2))
+    output = results(interactions(dense), n=2)
     assert np.array_equal(predictions(output.factors), np.full(dense.shape, 3.5))
     assert output.metrics == (Metric("train", "rmse", 0.0, int((dense > 0).sum())),)
     assert output.recommendations is not None
@@ -291,20 +297,20 @@ def test_ratings_all_alike_are_what_is_predicted() -> None:
 
 
 def test_no_ratings_measure_nothing() -> None:
-    assert fit(interactions(np.zeros((3, 4))), SMALL, FitOptions()).metrics == ()
+    assert results(interactions(np.zeros((3, 4)))).metrics == ()
 
 
 def test_scale_and_shift_of_the_ratings_do_not_matter() -> None:
     dense = noise()
     moved = np.where(dense > 0, 10 * dense + 50, 0)
-    once, again = (fit(interactions(d), SMALL, FitOptions()).factors for d in (dense, moved))
+    once, again = (fit(interactions(d), SMALL, FitOptions()) for d in (dense, moved))
     np.testing.assert_allclose(predictions(again), 10 * predictions(once) + 50, rtol=1e-4)
 
 
 def test_it_depends_on_the_seed() -> None:
     data = interactions(noise())
     seeds = (1, 1, 2, 2**32 - 1)
-    one, same, other, large = (fit(data, SMALL, FitOptions(seed=s)).factors for s in seeds)
+    one, same, other, large = (fit(data, SMALL, FitOptions(seed=s)) for s in seeds)
     assert np.array_equal(predictions(one), predictions(same))
     assert not np.allclose(predictions(one), predictions(other))
     assert not np.allclose(predictions(one), predictions(large))

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
 
-from recsys.domain import Factors, Interactions, ModelOutput, Neighbours, RankedLists
+from recsys.domain import Factors, FittedModel, Neighbours, TopN
 from recsys.errors import ConfigError
-from recsys.models.base import FitOptions
-from recsys.models.ensembles.blend import SPEC, standardised
+from recsys.jobs.training import compute
+from recsys.models.base import FitOptions, rank
+from recsys.models.ensembles.blend import SPEC
 from recsys.models.params import make_config
+from recsys.numerics.scoring import standardize
 from recsys.numerics.topk import empty, ranked
+from tests.models import helpers
+from tests.models.helpers import interactions
 
 USERS, ITEMS = 30, 20
 
@@ -28,7 +32,7 @@ def ratings(seed: int = 0) -> np.ndarray:
     return dense
 
 
-def by_neighbours(seed: int) -> tuple[ModelOutput, np.ndarray]:
+def by_neighbours(seed: int) -> tuple[Neighbours, np.ndarray]:
     """Return stored weights, some negative, and their dense matrix."""
     random = np.random.default_rng(seed)
     rows, columns = np.nonzero(random.random((ITEMS, ITEMS)) < 0.4)
@@ -36,11 +40,11 @@ def by_neighbours(seed: int) -> tuple[ModelOutput, np.ndarray]:
     dense = np.zeros((ITEMS, ITEMS))
     dense[rows, columns] = weights
     lists = ranked(rows, columns, weights, ITEMS)
-    return ModelOutput(neighbours=Neighbours(lists.indptr, lists.indices, lists.scores)), dense
+    return Neighbours(lists.indptr, lists.indices, lists.scores), dense
 
 
-def by_factors(seed: int, dense: np.ndarray, biased: bool) -> tuple[ModelOutput, np.ndarray]:
-    """Return stored factors, with the neighbours such models have too, and all scores."""
+def by_factors(seed: int, dense: np.ndarray, biased: bool) -> tuple[Factors, np.ndarray]:
+    """Return factors and all scores."""
     random = np.random.default_rng(seed)
     own = random.normal(size=(USERS, 3)).astype(np.float32)
     other = random.normal(size=(ITEMS, 3)).astype(np.float32)
@@ -51,8 +55,7 @@ def by_factors(seed: int, dense: np.ndarray, biased: bool) -> tuple[ModelOutput,
         item = np.where(dense.any(0), random.normal(size=ITEMS), np.nan)
         scores = scores + user[:, None] + item
         biases = user, item
-    neighbours = by_neighbours(seed)[0].neighbours
-    return ModelOutput(neighbours=neighbours, factors=Factors(own, other, *biases)), scores
+    return Factors(own, other, *biases), scores
 
 
 def blended(dense: np.ndarray, parts: list[np.ndarray], weights: list[float]) -> np.ndarray:
@@ -71,23 +74,15 @@ def blended(dense: np.ndarray, parts: list[np.ndarray], weights: list[float]) ->
 
 
 def fit(
-    dense: np.ndarray, parts: Mapping[str, ModelOutput], n: int = 6, **params: Any
-) -> RankedLists:
-    data = Interactions(csr_matrix(dense), csr_matrix((dense.shape[1], 0)), (), parts=parts)
-    output = SPEC.fit(data, make_config(SPEC, params), FitOptions(n=n))
+    dense: np.ndarray, learned: Mapping[str, Neighbours | Factors], n: int = 6, **params: Any
+) -> TopN:
+    parts = {name: FittedModel(name, fitted, rank) for name, fitted in learned.items()}
+    data = replace(interactions(dense), parts=parts)
+    output = compute(SPEC, make_config(SPEC, params), data, FitOptions(), n)
     assert output.neighbours is None
     assert output.factors is None
     assert output.recommendations is not None
     return output.recommendations
-
-
-def assert_lists(lists: RankedLists, scores: np.ndarray, n: int) -> None:
-    for user, expected in enumerate(scores):
-        best = np.argsort(-expected, kind="stable")[:n]
-        best = best[expected[best] > -np.inf]
-        own = slice(lists.indptr[user], lists.indptr[user + 1])
-        assert lists.indices[own].tolist() == best.tolist()
-        np.testing.assert_allclose(lists.scores[own], expected[best], rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("biased", [False, True])
@@ -99,21 +94,21 @@ def test_mean_of_standard_scores(weights: list[float], biased: bool) -> None:
     sums = (dense != 0) @ weight_matrix
     for n in (1, 6, 100):
         lists = fit(dense, {"ease": linear, "als": product}, n, weights=weights)
-        assert_lists(lists, blended(dense, [sums, products], weights), n)
+        helpers.assert_lists(lists, blended(dense, [sums, products], weights), n, 1e-9)
         assert (np.diff(lists.indptr)[[4, 21]] == 0).all()
         assert not np.isin([0, 13], lists.indices).any()
 
 
 def test_any_number_of_models_in_any_order() -> None:
     dense = ratings(3)
-    outputs = [by_factors(4, dense, True), by_neighbours(5), by_factors(6, dense, False)]
+    learned = [by_factors(4, dense, True), by_neighbours(5), by_factors(6, dense, False)]
     models, weights = ["mf", "item_knn", "bpr"], [1.0, 2.0, 0.5]
-    parts = {name: output for name, (output, _) in zip(models, outputs, strict=True)}
+    parts = {name: fitted for name, (fitted, _) in zip(models, learned, strict=True)}
     lists = fit(dense, parts, models=models, weights=weights)
-    scores = [outputs[0][1], (dense != 0) @ outputs[1][1], outputs[2][1]]
-    assert_lists(lists, blended(dense, scores, weights), 6)
+    scores = [learned[0][1], (dense != 0) @ learned[1][1], learned[2][1]]
+    helpers.assert_lists(lists, blended(dense, scores, weights), 6, 1e-9)
     alone = fit(dense, parts, models=["item_knn"], weights=[7.0])
-    assert_lists(alone, blended(dense, scores[1:2], [1.0]), 6)
+    assert_lists(alone, blended(dense, scores[1:2], [1.0]), 6, 1e-9)
 
 
 def test_a_model_that_tells_nothing_apart_contributes_nothing() -> None:
@@ -122,17 +117,19 @@ def test_a_model_that_tells_nothing_apart_contributes_nothing() -> None:
     # The same for every movie, but for what 32 bits make of a tenth.
     level = Factors(np.full((USERS, 3), 0.1, np.float32), np.full((ITEMS, 3), 0.1, np.float32))
     level.items[::2] += np.float32(1e-8)
-    for dull in (ModelOutput(factors=level), ModelOutput(neighbours=empty(Neighbours, ITEMS))):
+    for dull in (level, empty(Neighbours, ITEMS)):
         lists = fit(dense, {"ease": dull, "als": product})
-        assert_lists(lists, blended(dense, [np.zeros(dense.shape), products], [1, 1]), 6)
+        helpers.assert_lists(
+            lists, blended(dense, [np.zeros(dense.shape), products], [1, 1]), 6, 1e-9
+        )
 
 
-def test_standardised() -> None:
+def test_standardize() -> None:
     scores = np.array([[1.0, 3, 100, 5], [2, 2, 2, 9], [1, 2, 3, 4], [7, 0, 0, 0]])
     candidates = np.array([[1, 1, 0, 1], [1, 1, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0]], bool)
     high = np.sqrt(1.5)
     expected = [[-high, 0, 0, high], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
-    np.testing.assert_allclose(standardised(scores, candidates), expected, atol=1e-12)
+    np.testing.assert_allclose(standardize(scores, candidates), expected, atol=1e-12)
     assert scores[0, 2] == 100
 
 

@@ -1,4 +1,4 @@
-"""The collective models against dense computations of what they minimise."""
+"""The collective models against dense computations of what they minimize."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Interactions, ModelOutput, RankedLists
+from recsys.domain import FittedModel, Interactions
 from recsys.errors import ConfigError
+from recsys.jobs.training import ModelResults, fit_model
 from recsys.models.factors import collective_als
 from recsys.models.linear import collective_ease
 from recsys.models.registry import MODELS, FitOptions, make_config
 from recsys.numerics import weighting
+from tests.models import helpers
+from tests.models.helpers import assert_lists
 
 USERS, ITEMS, GENRES = 30, 18, 3
 
@@ -32,8 +35,8 @@ def interactions(seed: int, seconds: float = 600.0) -> Interactions:
     return Interactions(ratings, genres, ("a", "b", "c"), times)
 
 
-def fit(name: str, data: Interactions, n: int = 7, **params: Any) -> ModelOutput:
-    return MODELS[name].fit(data, make_config(MODELS[name], params), FitOptions(n=n, threads=1))
+def fit(name: str, data: Interactions, n: int = 7, **params: Any) -> ModelResults:
+    return helpers.fit(name, data, n, threads=1, **params)
 
 
 def weights_of(data: Interactions, effect: float) -> np.ndarray:
@@ -47,16 +50,6 @@ def weights_of(data: Interactions, effect: float) -> np.ndarray:
 def genres_of(data: Interactions) -> np.ndarray:
     """Return genres x movies, of movies with ratings alone."""
     return data.item_genres.toarray().T * (data.user_items.toarray() != 0).any(axis=0)
-
-
-def assert_lists(lists: RankedLists | None, scores: np.ndarray, length: int, tol: float) -> None:
-    assert lists is not None
-    for row, expected in enumerate(scores):
-        best = np.argsort(-expected, kind="stable")[:length]
-        best = best[expected[best] > -np.inf]
-        part = slice(lists.indptr[row], lists.indptr[row + 1])
-        assert lists.indices[part].tolist() == best.tolist()
-        np.testing.assert_allclose(lists.scores[part], expected[best], rtol=tol, atol=tol)
 
 
 # --- what both learn from -------------------------------------------------------------------------
@@ -193,11 +186,7 @@ def test_collective_ease(effect: float, genres: float, share: float, window: flo
     params = {"rating_effect": effect, "genre_weight": genres, "session_share": share}
     params |= {"session_seconds": window, "regularization": 3.0, "min_raters": 0.0}
     output = fit("collective_ease", data, **params)
-    assert output.neighbours is not None
-    found = np.zeros((ITEMS, ITEMS))
-    rows = np.repeat(np.arange(ITEMS), np.diff(output.neighbours.indptr))
-    found[rows, output.neighbours.indices] = output.neighbours.scores
-    np.testing.assert_allclose(found, weights, atol=1e-5)
+    np.testing.assert_allclose(helpers.dense(output.neighbours, ITEMS), weights, atol=1e-5)
     seen = data.user_items.toarray() != 0
     scores = seen @ weights
     scores[(scores <= 0) | seen] = -np.inf
@@ -223,12 +212,8 @@ def test_without_times_sessions_have_no_part(unknown: float | None) -> None:
     params = {"regularization": 3.0, "min_raters": 0.0}
     output = fit("collective_ease", replace(data, rated_at=nothing), **params).neighbours
     expected = fit("collective_ease", data, session_share=0.0, **params).neighbours
-    assert output is not None
-    assert expected is not None
-    dense = np.zeros((2, ITEMS, ITEMS))
-    for matrix, lists in zip(dense, (output, expected), strict=True):
-        matrix[np.repeat(np.arange(ITEMS), np.diff(lists.indptr)), lists.indices] = lists.scores
-    np.testing.assert_allclose(dense[0], dense[1], atol=1e-5)
+    one, other = (helpers.dense(lists, ITEMS) for lists in (output, expected))
+    np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_needs_times_for_sessions_only() -> None:
@@ -265,12 +250,18 @@ def test_parameters_are_checked(name: str, field: str, wrong: float) -> None:
 # --- collective_blend -----------------------------------------------------------------------------
 
 
+def fitted(name: str, data: Interactions, params: dict[str, Any]) -> FittedModel:
+    spec = MODELS[name]
+    return fit_model(spec, make_config(spec, params), data, FitOptions(threads=1))
+
+
 def test_collective_blend_is_a_blend_of_the_two() -> None:
     data = interactions(8)
-    parts = {
-        "collective_ease": fit("collective_ease", data, regularization=3.0, min_raters=0.0),
-        "collective_als": fit("collective_als", data, factors=4, regularization=1.0),
+    params = {
+        "collective_ease": {"regularization": 3.0, "min_raters": 0.0},
+        "collective_als": {"factors": 4, "regularization": 1.0},
     }
+    parts = {name: fitted(name, data, own) for name, own in params.items()}
     spec = MODELS["collective_blend"]
     assert spec.parts(make_config(spec, {})) == tuple(parts)
     one = fit("collective_blend", replace(data, parts=parts))

@@ -14,12 +14,14 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import linear_kernel
 
-from recsys.domain import Dataset, Interactions, ModelOutput, RankedLists
+from recsys.domain import Dataset, Interactions, RankedLists
 from recsys.errors import ConfigError
 from recsys.ingest import read_dataset
 from recsys.models.content.text import text_vectors
-from recsys.models.content.vectors import nearest_items
 from recsys.models.registry import MODELS, FitOptions, make_config
+from recsys.numerics.scoring import neighbours_by_vectors
+from tests.models import helpers
+from tests.models.helpers import dense, fit
 
 WORDS = ("war", "Planet", "the", "of", "ape", "zwölf", "dawn", "x", "2001", "war-torn", "love")
 CONTENT = ("content_genres", "content_text", "content")
@@ -55,11 +57,6 @@ def interactions(
     return Interactions(csr_matrix(ratings), csr_matrix(genres), names, item_texts=given)
 
 
-def fit(name: str, data: Interactions, **settings: Any) -> ModelOutput:
-    known = {key: settings.pop(key) for key in ("k", "n", "memory_mb") if key in settings}
-    return MODELS[name].fit(data, make_config(MODELS[name], settings), FitOptions(**known))
-
-
 def unit(dense: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(dense, axis=1, keepdims=True)
     return dense / np.where(lengths > 0, lengths, 1)
@@ -74,7 +71,7 @@ def genre_oracle(genres: np.ndarray) -> np.ndarray:
     return unit(genres * (np.log((1 + len(genres)) / (1 + genres.sum(axis=0))) + 1))
 
 
-def joined(parts: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+def side_by_side(parts: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
     scaled = [np.sqrt(weight) * part for weight, part in zip(weights, parts, strict=True)]
     return unit(np.hstack(scaled))
 
@@ -83,14 +80,14 @@ def profile_oracle(
     ratings: np.ndarray, parts: Sequence[np.ndarray], weights: Sequence[float]
 ) -> np.ndarray:
     """Score every user and item in plain loops; -inf for what must not be recommended."""
-    items = joined(parts, weights)
+    items = side_by_side(parts, weights)
     scores = np.full(ratings.shape, -np.inf)
     for user, row in enumerate(ratings):
         means = [np.zeros(part.shape[1]) for part in parts]
         for item in np.flatnonzero(row > 0):
             for mean, part in zip(means, parts, strict=True):
                 mean += row[item] * part[item]
-        profile = joined([unit(mean[None]) for mean in means], weights)[0]
+        profile = side_by_side([unit(mean[None]) for mean in means], weights)[0]
         for item in np.flatnonzero(row == 0):
             scores[user, item] = profile @ items[item]
     return np.where(scores > 1e-13, scores, -np.inf)
@@ -98,15 +95,7 @@ def profile_oracle(
 
 def assert_lists(lists: RankedLists | None, scores: np.ndarray, length: int) -> None:
     """Compare with the best of each row; scores that differ by rounding only tie by index."""
-    assert lists is not None
-    rounded = np.round(scores, 11)
-    assert lists.rows == len(scores)
-    for row, expected in enumerate(rounded):
-        best = np.argsort(-expected, kind="stable")[:length]
-        best = best[expected[best] > -np.inf]
-        part = slice(lists.indptr[row], lists.indptr[row + 1])
-        assert lists.indices[part].tolist() == best.tolist()
-        np.testing.assert_allclose(lists.scores[part], scores[row, best], rtol=0, atol=1e-12)
+    helpers.assert_lists(lists, scores, length, 0, 1e-12, decimals=11)
 
 
 def among_items(similar: np.ndarray) -> np.ndarray:
@@ -163,12 +152,12 @@ def test_content_text(k: int, ngrams: int) -> None:
     assert not np.isin(output.neighbours.indices, nothing).any()
 
 
-def test_the_nearest_of_some_are_those_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_nearest_of_some_are_those_among_all() -> None:
     vectors = text_vectors(made_up_texts(40, 6), 3)
-    monkeypatch.setattr("recsys.numerics.topk._ROWS_AT_MOST", 2)
-    every = dense(nearest_items(vectors, FitOptions(k=5)), 40)
+    options = FitOptions(block_rows=2)
+    every = dense(neighbours_by_vectors(vectors, 5, options), 40)
     some = np.array([39, 3, 1, 17, 4])
-    assert np.array_equal(dense(nearest_items(vectors, FitOptions(k=5), some), 40), every[some])
+    assert np.array_equal(dense(neighbours_by_vectors(vectors, 5, options, some), 40), every[some])
 
 
 @pytest.mark.parametrize("k", [2, 9, 100])
@@ -189,7 +178,7 @@ def test_content(text_weight: float) -> None:
     data = interactions(ratings, genres, texts)
     output = fit("content", data, k=7, n=7, text_weight=text_weight)
     parts, weights = [genre_oracle(genres), text_oracle(texts)], [1 - text_weight, text_weight]
-    items = joined(parts, weights)
+    items = side_by_side(parts, weights)
     assert_lists(output.neighbours, among_items(items @ items.T), 7)
     assert_lists(output.recommendations, profile_oracle(ratings, parts, weights), 7)
 
@@ -204,11 +193,6 @@ def test_content_is_the_weighted_mean_where_both_are_known() -> None:
         by_genres, by_text, both = (dense(getattr(output, lists), 3) for output in outputs)
         np.testing.assert_allclose(both, 0.25 * by_genres + 0.75 * by_text, atol=1e-12)
         assert both.any()
-
-
-def dense(lists: RankedLists, columns: int) -> np.ndarray:
-    matrix = csr_matrix((lists.scores, lists.indices, lists.indptr), (lists.rows, columns))
-    return matrix.toarray()
 
 
 def test_what_lacks_a_part_is_compared_by_the_other() -> None:
@@ -286,11 +270,10 @@ def test_movies_alike_tie_exactly(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONTENT)
-def test_small_blocks_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_blocks_change_nothing(name: str) -> None:
     data = interactions(made_up_ratings(50, 40, 15), made_up_genres(40, 16), made_up_texts(40, 17))
     whole = fit(name, data, k=9, n=9)
-    monkeypatch.setattr("recsys.numerics.topk._ROWS_AT_MOST", 3)
-    blocks = fit(name, data, k=9, n=9)
+    blocks = fit(name, data, k=9, n=9, block_rows=3)
     for one, other in (
         (whole.neighbours, blocks.neighbours),
         (whole.recommendations, blocks.recommendations),

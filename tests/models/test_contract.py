@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Interactions, ModelOutput, RankedLists, TopN, Votes
-from recsys.models.base import Stopwatch
+from recsys.domain import (
+    ComputeLimits,
+    FittedModel,
+    Interactions,
+    RankedLists,
+    TopN,
+    UserRows,
+    Votes,
+)
+from recsys.jobs.training import ModelResults, fit_model, results_of
 from recsys.models.registry import MODELS, FitOptions, ModelSpec, make_config
+from recsys.numerics.topk import truncate
 
 GENRES = ("Comedy", "Drama", "War")
 WORDS = ("boat", "captain", "desert", "engine", "forest", "ghost", "harbour", "island", "the", "of")
@@ -90,10 +97,21 @@ def edge_cases() -> dict[str, csr_matrix]:
 CASES = edge_cases()
 
 
-def fit(spec: ModelSpec, data: Interactions, **options: int) -> ModelOutput:
-    config = make_config(spec, PARAMS.get(spec.name, {}))
-    parts = {name: fit(MODELS[name], data, **options) for name in spec.parts(config)}
-    return spec.fit(replace(data, parts=parts), config, FitOptions(**options))
+def fitted(spec: ModelSpec, data: Interactions, options: FitOptions) -> FittedModel:
+    """Fit a model, and before it the models it is composed of."""
+    config = config_of(spec)
+    parts = {name: fitted(MODELS[name], data, options) for name in spec.parts(config)}
+    return fit_model(spec, config, data, options, parts)
+
+
+def config_of(spec: ModelSpec) -> object:
+    return make_config(spec, PARAMS.get(spec.name, {}))
+
+
+def fit(spec: ModelSpec, data: Interactions, n: int = 100, **settings: int) -> ModelResults:
+    options = FitOptions(**settings)
+    model = fitted(spec, data, options)
+    return results_of(model, spec, config_of(spec), data, options, n)
 
 
 def check_lists(lists: RankedLists, rows: int, columns: int, length: int) -> None:
@@ -153,8 +171,7 @@ def test_output_is_well_formed(spec: ModelSpec, data: Interactions) -> None:
     if output.user_neighbours is not None:
         check_lists(output.user_neighbours, users, users, 6)
         assert not as_dense(output.user_neighbours, users).diagonal().any()
-        assert output.user_means is not None
-        assert np.array_equal(np.isfinite(output.user_means), rated.any(axis=1))
+        assert np.array_equal(np.isfinite(output.user_neighbours.means), rated.any(axis=1))
     if output.recommendations is not None:
         check_lists(output.recommendations, users, items, 7)
         recommended = as_dense(output.recommendations, items)
@@ -200,18 +217,22 @@ def test_yields_what_its_kind_says(spec: ModelSpec) -> None:
     assert (output.recommendations is not None) == (spec.kind == "personal")
 
 
-def flat(output: ModelOutput) -> list[np.ndarray]:
+def flat(output: ModelResults) -> list[np.ndarray]:
     arrays = []
-    for lists in (output.neighbours, output.user_neighbours, output.recommendations):
-        if lists is not None:
-            arrays += [lists.indptr, lists.indices, lists.scores]
-    if output.sources and output.recommendations is not None:
-        arrays.append(np.asarray(output.recommendations.sources))
+    for lists in output.lists:
+        arrays += arrays_of(lists)
     if output.factors is not None:
         arrays += [output.factors.users, output.factors.items]
     for chart in output.charts:
         arrays += [chart.items, chart.scores, chart.votes, chart.means]
     return arrays
+
+
+def arrays_of(lists: RankedLists) -> list[np.ndarray]:
+    """Return the arrays of lists, the models that entries came from included."""
+    arrays = [lists.indptr, lists.indices, lists.scores]
+    sources = lists.sources if isinstance(lists, TopN) else None
+    return arrays if sources is None else [*arrays, sources]
 
 
 def test_same_input_gives_the_same_output(spec: ModelSpec) -> None:
@@ -221,11 +242,10 @@ def test_same_input_gives_the_same_output(spec: ModelSpec) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(once, again, strict=True))
 
 
-def test_blocks_and_threads_do_not_matter(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_and_threads_do_not_matter(spec: ModelSpec) -> None:
     data = interactions(random_ratings(80, 60, 4))
     whole = flat(fit(spec, data, k=5, n=5, threads=1))
-    monkeypatch.setattr("recsys.numerics.topk._ROWS_AT_MOST", 7)
-    blocks = flat(fit(spec, data, k=5, n=5, threads=2))
+    blocks = flat(fit(spec, data, k=5, n=5, threads=2, block_rows=7))
     for a, b in zip(whole, blocks, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
@@ -276,10 +296,68 @@ def test_order_of_the_registry() -> None:
     ]
 
 
-def test_the_stopwatch_runs_while_lists_are_made(spec: ModelSpec) -> None:
-    data = interactions(CASES["ordinary"])
-    watch = Stopwatch()
-    config = make_config(spec, PARAMS.get(spec.name, {}))
-    parts = {name: fit(MODELS[name], data) for name in spec.parts(config)}
-    output = spec.fit(replace(data, parts=parts), config, FitOptions(lists=watch))
-    assert (watch.seconds > 0) == (output.recommendations is not None)
+# --- rank -----------------------------------------------------------------------------------------
+
+
+def choices() -> list[list[np.ndarray]]:
+    """Return ways to cut 60 users into blocks; in the last, users come in any order and twice."""
+    mixed = np.random.default_rng(1).permutation(np.repeat(np.arange(60), 2))
+    blocks = [np.split(np.arange(60), bounds) for bounds in (range(1, 60), [7, 7, 40])]
+    return [*blocks, np.split(mixed, 5)]
+
+
+@pytest.mark.parametrize("blocks", choices(), ids=["one by one", "uneven", "any order"])
+def test_lists_do_not_depend_on_the_users_asked_for_together(
+    spec: ModelSpec, blocks: list[np.ndarray]
+) -> None:
+    ratings = random_ratings(60, 45, 6).toarray()
+    ratings[[3, 59]] = 0
+    data = interactions(csr_matrix(ratings))
+    model = fitted(spec, data, FitOptions(k=5))
+    whole = model.rank(UserRows.all(data.user_items), 6)
+    assert whole.rows == 60
+    assert len(whole) > 300
+    for users in blocks:
+        lists = model.rank(UserRows(users, data.user_items[users]), 6)
+        assert lists.rows == len(users)
+        assert lists.source_names == whole.source_names
+        same(arrays_of(lists), arrays_of(rows_of(whole, users)), spec)
+
+
+@pytest.mark.parametrize("block_rows", [1, 7, 1000])
+def test_lists_do_not_depend_on_the_blocks_of_the_work(spec: ModelSpec, block_rows: int) -> None:
+    data = interactions(random_ratings(60, 45, 6))
+    model, users = fitted(spec, data, FitOptions(k=5)), UserRows.all(data.user_items)
+    whole = model.rank(users, 6, ComputeLimits(threads=1))
+    lists = model.rank(users, 6, ComputeLimits(threads=3, block_rows=block_rows))
+    same(arrays_of(lists), arrays_of(whole), spec)
+
+
+def test_shorter_lists_begin_as_longer_ones(spec: ModelSpec) -> None:
+    data = interactions(random_ratings(60, 45, 7))
+    model, users = fitted(spec, data, FitOptions(k=5)), UserRows.all(data.user_items)
+    long, short = truncate(model.rank(users, 20), 4), model.rank(users, 4)
+    assert len(short) > 0
+    for one, other in zip(arrays_of(long), arrays_of(short), strict=False):
+        assert np.array_equal(one, other)
+
+
+def test_no_users_have_no_lists(spec: ModelSpec) -> None:
+    data = interactions(random_ratings(20, 15, 8))
+    model = fitted(spec, data, FitOptions())
+    lists = model.rank(UserRows.all(data.user_items).block(4, 4), 5)
+    assert (lists.rows, len(lists)) == (0, 0)
+
+
+def rows_of(lists: TopN, rows: np.ndarray) -> TopN:
+    """Return the lists of some rows."""
+    own = [np.arange(lists.indptr[r], lists.indptr[r + 1]) for r in rows]
+    entries = np.concatenate(own)
+    indptr = np.concatenate(([0], np.cumsum([len(each) for each in own])))
+    sources = None if lists.sources is None else lists.sources[entries]
+    return TopN(indptr, lists.indices[entries], lists.scores[entries], sources, lists.source_names)
+
+
+def same(found: list[np.ndarray], expected: list[np.ndarray], spec: ModelSpec) -> None:
+    for one, other in zip(found, expected, strict=True):
+        assert np.array_equal(one, other)

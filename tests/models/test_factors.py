@@ -10,44 +10,28 @@ import pytest
 from implicit.cpu.bpr import BayesianPersonalizedRanking
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Factors, Float64, Interactions, Metric, ModelOutput, RankedLists
+from recsys.domain import Factors, Float64, Interactions, Metric
 from recsys.errors import ConfigError, RecsysError
 from recsys.ingest import read_dataset
+from recsys.jobs.training import ModelResults
 from recsys.models.factors import bpr, mf, svd
 from recsys.models.registry import MODELS, FitOptions, make_config
 from recsys.numerics.prediction import predict_ratings
-
-
-def ratings(users: int, items: int, seed: int, density: float = 0.3) -> np.ndarray:
-    random = np.random.default_rng(seed)
-    return (random.random((users, items)) < density) * random.uniform(0.5, 5, (users, items))
+from tests.models import helpers
+from tests.models.helpers import assert_lists, ratings
 
 
 def interactions(matrix: np.ndarray | csr_matrix) -> Interactions:
-    sparse = csr_matrix(matrix)
-    return Interactions(sparse, csr_matrix((sparse.shape[1], 0)), (), rating_range=(0.5, 5.0))
+    return helpers.interactions(matrix, (0.5, 5.0))
 
 
-def fit(name: str, matrix: np.ndarray | csr_matrix, **settings: Any) -> ModelOutput:
-    known = {key: settings.pop(key) for key in ("k", "n", "seed", "threads") if key in settings}
-    config = make_config(MODELS[name], settings)
-    return MODELS[name].fit(interactions(matrix), config, FitOptions(**known))
+def fit(name: str, matrix: np.ndarray | csr_matrix, **settings: Any) -> ModelResults:
+    return helpers.fit(name, interactions(matrix), **settings)
 
 
-def factors_of(output: ModelOutput) -> Factors:
+def factors_of(output: ModelResults) -> Factors:
     assert output.factors is not None
     return output.factors
-
-
-def assert_lists(lists: RankedLists | None, scores: np.ndarray, length: int, tol: float) -> None:
-    """Compare with the best of each row of dense scores, where -inf is left out."""
-    assert lists is not None
-    for row, expected in enumerate(scores):
-        best = np.argsort(-expected, kind="stable")[:length]
-        best = best[expected[best] > -np.inf]
-        part = slice(lists.indptr[row], lists.indptr[row + 1])
-        assert lists.indices[part].tolist() == best.tolist()
-        np.testing.assert_allclose(lists.scores[part], expected[best], rtol=tol, atol=tol)
 
 
 def cosines(vectors: np.ndarray) -> np.ndarray:
@@ -144,16 +128,16 @@ def test_svd_takes_nothing_for_what_rounding_left() -> None:
 def test_svd_hardly_depends_on_the_seed() -> None:
     """Nothing but the start of an iteration that converges; repeated, it gives the same bits."""
     dense = csr_matrix(ratings(90, 70, 4))
-    one, same, other = (svd.factorise(dense, 5, seed) for seed in (1, 1, 2))
+    one, same, other = (svd.factorize(dense, 5, seed) for seed in (1, 1, 2))
     assert np.array_equal(one.items, same.items)
     np.testing.assert_allclose(one.items, other.items, atol=1e-5)
 
 
 def test_svd_of_a_matrix_of_lower_rank() -> None:
     dense = np.outer(np.arange(1, 81), np.ones(60)) / 20 + np.outer(np.ones(80), np.arange(60)) / 60
-    factors = svd.factorise(csr_matrix(dense), 5, 1)
+    factors = svd.factorize(csr_matrix(dense), 5, 1)
     assert (np.abs(factors.items).max(axis=0) > 0).tolist() == [True] + 4 * [False]
-    again = svd.factorise(csr_matrix(dense), 5, 1)
+    again = svd.factorize(csr_matrix(dense), 5, 1)
     assert np.array_equal(factors.items, again.items)
 
 
@@ -161,7 +145,7 @@ def test_svd_of_a_matrix_of_lower_rank() -> None:
 
 
 def mf_gradients(dense: np.ndarray, factors: Factors, config: mf.MfConfig) -> list[np.ndarray]:
-    """Return half the derivatives of what is to be minimised, by users, items and biases."""
+    """Return half the derivatives of what is to be minimized, by users, items and biases."""
     assert factors.user_bias is not None
     assert factors.item_bias is not None
     seen = dense != 0
@@ -182,7 +166,7 @@ def mf_gradients(dense: np.ndarray, factors: Factors, config: mf.MfConfig) -> li
 def test_mf_finds_where_the_gradient_is_zero(density: float) -> None:
     dense = ratings(30, 20, 5, density)
     config = mf.MfConfig(factors=4, regularization=0.3, bias_regularization=2, iterations=600)
-    factors = mf.factorise(csr_matrix(dense), config, FitOptions(threads=1))
+    factors = mf.factorize(csr_matrix(dense), config, FitOptions(threads=1))
     assert np.abs(factors.items).max() > 0.1
     for gradient in mf_gradients(dense, factors, config):
         np.testing.assert_allclose(gradient, 0, atol=2e-4)
@@ -204,14 +188,15 @@ def test_mf_solves_each_row_by_its_normal_equations() -> None:
             np.testing.assert_allclose(found, expected, atol=1e-10)
 
 
-def test_mf_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mf_blocks_do_not_matter() -> None:
     matrix = csr_matrix(ratings(50, 35, 7))
-    config = mf.MfConfig(factors=6, iterations=3)
-    whole = mf.factorise(matrix, config, FitOptions(threads=1))
-    # Room for four users or seven items of 49 numbers twice, and for two columns of products.
-    monkeypatch.setattr("recsys.models.factors.mf._room", lambda options: 4 * 2 * 8 * 49)
-    assert len(mf._row_blocks(50, 7, FitOptions(threads=1))) == 13
-    parts = mf.factorise(matrix, config, FitOptions(threads=2))
+    config = mf.MfConfig(factors=63, iterations=3)
+    whole = mf.factorize(matrix, config, FitOptions(threads=1))
+    # Each thread has room for four matrices of 64 x 64, and for a part of their 2,080 columns.
+    small = FitOptions(threads=2, memory_mb=1)
+    assert len(mf._row_blocks(50, 64, small)) == 13
+    assert mf._room(small) // (3 * 8 * 50) < 2080
+    parts = mf.factorize(matrix, config, small)
     assert np.array_equal(whole.users, parts.users)
     assert np.array_equal(whole.items, parts.items)
 
@@ -220,7 +205,7 @@ def test_mf_axes_do_not_depend_on_the_start() -> None:
     truth, known = planted(40, 25, 8)
     matrix = csr_matrix(truth * known)
     config = mf.MfConfig(factors=2, regularization=0.3, iterations=100)
-    one, same, other = (mf.factorise(matrix, config, FitOptions(seed=s)) for s in (1, 1, 2))
+    one, same, other = (mf.factorize(matrix, config, FitOptions(seed=s)) for s in (1, 1, 2))
     assert np.array_equal(one.items, same.items)
     np.testing.assert_allclose(one.items, other.items, atol=1e-4)
     for vectors, axis in ((one.users, 1), (one.items, 0)):
@@ -229,7 +214,7 @@ def test_mf_axes_do_not_depend_on_the_start() -> None:
         np.testing.assert_allclose(scatter, np.diag(np.diag(scatter)), atol=1e-3)
         assert (np.diff(np.diag(scatter)) < 0).all()
     assert (one.items.max(axis=0) > -one.items.min(axis=0)).all()
-    early = [mf.factorise(matrix, mf.MfConfig(iterations=1), FitOptions(seed=s)) for s in (1, 2)]
+    early = [mf.factorize(matrix, mf.MfConfig(iterations=1), FitOptions(seed=s)) for s in (1, 2)]
     assert not np.allclose(early[0].items, early[1].items, atol=1e-2)
 
 
@@ -237,7 +222,7 @@ def test_mf_finds_what_was_planted() -> None:
     truth, known = planted(120, 80, 9)
     output = fit("mf", truth * known, factors=2, regularization=0.05)
     users, items = np.nonzero(~known)
-    predicted = predict_ratings(interactions(truth * known), output, "factors", users, items)
+    predicted = predict_ratings(interactions(truth * known), factors_of(output), users, items)
     assert np.sqrt(np.mean((predicted - truth[~known]) ** 2)) < 0.05
     assert truth[~known].std() > 0.5
 
@@ -277,7 +262,7 @@ def test_mf_measures_itself(share: float) -> None:
     dense = ratings(40, 30, 11, 0.07)
     users, items = np.nonzero(dense)
     output = fit("mf", dense, holdout=share, seed=5)
-    everywhere = predict_ratings(interactions(dense), output, "factors", users, items)
+    everywhere = predict_ratings(interactions(dense), factors_of(output), users, items)
 
     held = np.random.default_rng(5).permutation(len(users))[: int(share * len(users))]
     rest = dense.copy()
@@ -309,7 +294,8 @@ def test_mf_compares_by_the_sum_of_differences(k: int) -> None:
     items = np.random.default_rng(12).normal(size=(25, 6)).astype(np.float32)
     items[[4, 20]] = items[8]
     known = np.arange(25) % 7 != 0
-    lists = mf.neighbours_by_difference(items, known, FitOptions(k=k))
+    users, biases = np.zeros((3, 6), np.float32), np.where(known, 0.0, np.nan)
+    lists = mf.similar(Factors(users, items, np.zeros(3), biases), FitOptions(k=k))
     difference = np.abs(items[:, None].astype(float) - items).sum(axis=2)
     scores = 1 / (1 + difference)
     scores[~known], scores[:, ~known] = -np.inf, -np.inf
@@ -344,8 +330,8 @@ def test_mf_on_the_official_split_of_ml_100k(ml_100k: Path) -> None:
     base, test = (np.loadtxt(ml_100k / f"u1.{part}", int) for part in ("base", "test"))
     values = base[:, 2].astype(float)
     data = interactions(csr_matrix((values, (base[:, 0] - 1, base[:, 1] - 1)), shape=(943, 1682)))
-    output = MODELS["mf"].fit(data, mf.MfConfig(holdout=0), FitOptions())
-    predicted = predict_ratings(data, output, "factors", test[:, 0] - 1, test[:, 1] - 1)
+    factors = mf.fit(data, mf.MfConfig(holdout=0), FitOptions())
+    predicted = predict_ratings(data, factors, test[:, 0] - 1, test[:, 1] - 1)
     unknown = np.isnan(predicted)
     assert unknown.sum() == 32
     predicted[unknown] = values.mean()
@@ -428,5 +414,5 @@ def test_bpr_ends_where_everything_is_rated() -> None:
 def test_bpr_says_when_it_does_not_converge() -> None:
     config = bpr.BprConfig(learning_rate=1e20, regularization=1e20)
     with pytest.raises(RecsysError, match="grew beyond all bounds") as caught:
-        bpr.factorise(csr_matrix(ratings(20, 10, 1)), config, FitOptions())
+        bpr.fit(interactions(ratings(20, 10, 1)), config, FitOptions())
     assert caught.value.hint == "Lower the model's parameter learning_rate."

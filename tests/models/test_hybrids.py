@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
 
-from recsys.domain import Chart, Interactions, ModelOutput, TopN
+from recsys.domain import Chart, Charts, FittedModel, Interactions, TopN
 from recsys.errors import ConfigError
+from recsys.jobs.training import compute, fit_model
+from recsys.models.base import rank
 from recsys.models.registry import MODELS, FitOptions, make_config
+from tests.models.helpers import interactions, model_of, row
 
 USERS, ITEMS = 23, 30
 Entry = tuple[int, float, int]
@@ -27,7 +31,7 @@ def ratings(seed: int) -> np.ndarray:
     return dense
 
 
-def personal(dense: np.ndarray, seed: int, least: int = 0) -> ModelOutput:
+def personal(dense: np.ndarray, seed: int, least: int = 0) -> TopN:
     """Random lists of up to 9 movies not rated; empty for users of fewer than `least` ratings."""
     random = np.random.default_rng(seed)
     lists: list[np.ndarray] = []
@@ -38,37 +42,48 @@ def personal(dense: np.ndarray, seed: int, least: int = 0) -> ModelOutput:
     indices = np.concatenate(lists).astype(np.int32)
     scores = np.concatenate([np.sort(random.normal(size=len(one)))[::-1] for one in lists])
     indptr = np.concatenate(([0], np.cumsum([len(one) for one in lists])))
-    return ModelOutput(recommendations=TopN(indptr, indices, scores))
+    return TopN(indptr, indices, scores)
 
 
-def chart(seed: int, length: int) -> ModelOutput:
+def chart(seed: int, length: int) -> Charts:
     """A chart of some movies, and one of a genre that is not to be used."""
     random = np.random.default_rng(seed)
     items = random.permutation(ITEMS)[:length].astype(np.int32)
     numbers = np.zeros(length, np.int64), np.zeros(length)
     scores = np.linspace(50, 40, length)
     genre = Chart("Drama", items[::-1], scores, *numbers)
-    return ModelOutput(charts=(genre, Chart(None, items, scores, *numbers)))
+    return Charts((genre, Chart(None, items, scores, *numbers)))
 
 
-def parts(dense: np.ndarray) -> dict[str, ModelOutput]:
+def learned(dense: np.ndarray) -> dict[str, TopN | Charts]:
+    """Return what the models of the chains offer: lists of all users, or charts."""
     return {
         "ease": personal(dense, 1, least=3),
         "als": personal(dense, 2),
         "popular": chart(3, 17),
-        "trending": ModelOutput(),
+        "trending": Charts(),
     }
 
 
-def fit(name: str, dense: np.ndarray, n: int, **params: Any) -> tuple[list[list[Entry]], TopN]:
+def with_parts(ratings: np.ndarray, offers: Mapping[str, TopN | Charts]) -> Interactions:
+    """Return ratings and the models that make these offers."""
+    parts = {
+        name: model_of(name, each) if isinstance(each, TopN) else FittedModel(name, each, rank)
+        for name, each in offers.items()
+    }
+    return replace(interactions(ratings), parts=parts)
+
+
+def fit(
+    name: str, dense: np.ndarray, n: int, block_rows: int = 1024, **params: Any
+) -> tuple[list[list[Entry]], TopN]:
     spec = MODELS[name]
-    data = Interactions(csr_matrix(dense), csr_matrix((ITEMS, 0)), (), parts=parts(dense))
     config = make_config(spec, params)
     assert spec.parts(config) == config.chain
-    output = spec.fit(data, config, FitOptions(n=n))
-    assert output.sources == config.chain
-    lists = output.recommendations
+    data, options = with_parts(dense, learned(dense)), FitOptions(block_rows=block_rows)
+    lists = compute(spec, config, data, options, n).recommendations
     assert lists is not None
+    assert lists.source_names == config.chain
     assert lists.sources is not None
     assert lists.sources.dtype == np.int16
     assert len(lists.sources) == len(lists.indices) == len(lists.scores) == lists.indptr[-1]
@@ -83,16 +98,14 @@ def offered(dense: np.ndarray, chain: tuple[str, ...], user: int, n: int) -> lis
     """Return the list of each model for the user, cut to n."""
     found = []
     for source, name in enumerate(chain):
-        output = parts(dense)[name]
+        offer = learned(dense)[name]
         pairs: list[tuple[int, float]] = []
-        if output.recommendations is not None:
-            lists = output.recommendations
-            own = slice(lists.indptr[user], lists.indptr[user + 1])
-            pairs = list(zip(lists.indices[own].tolist(), lists.scores[own].tolist(), strict=True))
-        for each in output.charts:
-            if each.genre is None:
-                ranked = zip(each.items.tolist(), each.scores.tolist(), strict=True)
-                pairs = [(item, score) for item, score in ranked if dense[user, item] == 0]
+        if isinstance(offer, TopN):
+            own = row(offer, user)
+            pairs = list(zip(offer.indices[own].tolist(), offer.scores[own].tolist(), strict=True))
+        elif offer.overall is not None:
+            ranked = zip(offer.overall.items.tolist(), offer.overall.scores.tolist(), strict=True)
+            pairs = [(item, score) for item, score in ranked if dense[user, item] == 0]
         found.append([(item, score, source) for item, score in pairs[:n]])
     return found
 
@@ -153,12 +166,8 @@ def test_mixed_by_hand() -> None:
         "ease": ([4, 1, 2], [0.9, 0.8, 0.7]),
         "als": ([1, 4, 3, 5], [3.0, 2.0, 1.0, 0.5]),
     }
-    outputs = {
-        name: ModelOutput(
-            recommendations=TopN(
-                np.array([0, len(items)]), np.array(items, np.int32), np.array(scores)
-            )
-        )
+    offers: dict[str, TopN | Charts] = {
+        name: TopN(np.array([0, len(items)]), np.array(items, np.int32), np.array(scores))
         for name, (items, scores) in lists.items()
     }
     ranked = Chart(
@@ -168,12 +177,11 @@ def test_mixed_by_hand() -> None:
         np.ones(4, np.int64),
         np.ones(4),
     )
-    outputs["popular"] = ModelOutput(charts=(ranked,))
-    seen = csr_matrix(np.array([[5.0, 0, 0, 0, 0, 0, 0, 0]]))
-    data = Interactions(seen, csr_matrix((8, 0)), (), parts=outputs)
+    offers["popular"] = Charts((ranked,))
+    data = with_parts(np.array([[5.0, 0, 0, 0, 0, 0, 0, 0]]), offers)
     spec = MODELS["hybrid_mixed"]
     config = make_config(spec, {"chain": ("ease", "als", "popular")})
-    lists_ = spec.fit(data, config, FitOptions()).recommendations
+    lists_ = compute(spec, config, data, FitOptions()).recommendations
     assert lists_ is not None
     assert lists_.indices.tolist() == [4, 1, 6, 2, 3, 7, 5]
     assert lists_.scores.tolist() == [0.9, 3.0, 8.0, 0.7, 1.0, 6.0, 0.5]
@@ -195,28 +203,27 @@ def test_a_chart_serves_everybody(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["hybrid_switching", "hybrid_mixed"])
-def test_blocks_do_not_matter(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_matter(name: str) -> None:
     dense = ratings(8)
     params: dict[str, Any] = {"chain": ("ease", "als", "popular")}
     whole = fit(name, dense, 6, **params)[0]
-    monkeypatch.setattr("recsys.numerics.topk._ROWS_AT_MOST", 4)
-    assert fit(name, dense, 6, **params)[0] == whole
+    assert fit(name, dense, 6, block_rows=4, **params)[0] == whole
 
 
 def test_a_hybrid_can_be_part_of_a_hybrid() -> None:
     dense = ratings(9)
-    outputs = parts(dense)
-    data = Interactions(csr_matrix(dense), csr_matrix((ITEMS, 0)), (), parts=outputs)
+    data = with_parts(dense, learned(dense))
     inner = MODELS["hybrid_switching"]
     config = make_config(inner, {"chain": ("ease", "popular"), "min_ratings": (3, 0)})
-    outputs["hybrid_switching"] = inner.fit(data, config, FitOptions(n=4))
+    part = fit_model(inner, config, data, FitOptions(), data.parts)
+    other = compute(inner, config, data, FitOptions(), 4).recommendations
+    data = replace(data, parts={part.name: part})
     outer = MODELS["hybrid_mixed"]
     config = make_config(outer, {"chain": ("hybrid_switching",)})
-    output = outer.fit(data, config, FitOptions(n=4))
-    assert output.sources == ("hybrid_switching",)
-    one, other = output.recommendations, outputs["hybrid_switching"].recommendations
+    one = compute(outer, config, data, FitOptions(), 4).recommendations
     assert one is not None
     assert other is not None
+    assert one.source_names == ("hybrid_switching",)
     assert one.indices.tolist() == other.indices.tolist()
     assert one.indptr.tolist() == other.indptr.tolist()
     assert one.sources is not None

@@ -11,40 +11,36 @@ import pytest
 from scipy.sparse import csr_matrix
 from scipy.spatial.distance import cdist, pdist, squareform
 
-from recsys.domain import Interactions, ModelOutput, RankedLists
+from recsys.domain import Interactions, RankedLists
+from recsys.jobs.training import ModelResults
 from recsys.models.knn import co_rated
 from recsys.models.knn.co_rated import co_rated_neighbours
 from recsys.models.knn.similarity import common_ratings, similar_columns
 from recsys.models.knn.user_knn import UserKnnConfig
-from recsys.models.registry import MODELS, FitOptions, make_config
+from recsys.models.registry import FitOptions
 from recsys.numerics.prediction import predict_ratings
+from tests.models import helpers
 
 SIMILARITIES = ("pearson", "cosine", "adjusted_cosine", "jaccard")
 CO_RATED = ("pearson", "adjusted_cosine", "jaccard")
 
 
 def ratings(users: int, items: int, seed: int, density: float = 0.5) -> np.ndarray:
-    random = np.random.default_rng(seed)
-    return (random.random((users, items)) < density) * random.uniform(0.5, 5, (users, items))
+    return helpers.ratings(users, items, seed, density)
 
 
 def stars(users: int, items: int, seed: int, density: float = 0.4) -> np.ndarray:
     return np.ceil(2 * ratings(users, items, seed, density)) / 2
 
 
-def predicted_by(
-    name: str, data: Interactions, output: ModelOutput, users: Any, items: Any
-) -> np.ndarray:
-    prediction = MODELS[name].prediction
-    assert prediction is not None
-    return predict_ratings(data, output, prediction, np.asarray(users), np.asarray(items))
+def predicted_by(data: Interactions, output: ModelResults, users: Any, items: Any) -> np.ndarray:
+    assert output.fitted is not None
+    return predict_ratings(data, output.fitted, np.asarray(users), np.asarray(items))
 
 
-def fit(name: str, dense: np.ndarray, **settings: Any) -> tuple[Interactions, ModelOutput]:
-    known = {key: settings.pop(key) for key in ("k", "n") if key in settings}
-    data = Interactions(csr_matrix(dense), csr_matrix((dense.shape[1], 0)), ())
-    config = make_config(MODELS[name], settings)
-    return data, MODELS[name].fit(data, config, FitOptions(**known))
+def fit(name: str, dense: np.ndarray, **settings: Any) -> tuple[Interactions, ModelResults]:
+    data = helpers.interactions(dense)
+    return data, helpers.fit(name, data, **settings)
 
 
 def of_pair(similarity: str, dense: np.ndarray, i: int, j: int) -> float:
@@ -88,14 +84,8 @@ def nearest(scores: np.ndarray, length: int) -> np.ndarray:
 
 
 def assert_lists(lists: RankedLists | None, scores: np.ndarray, length: int) -> None:
-    """Compare with the best of each row of dense scores, where -inf is left out."""
-    assert lists is not None
-    assert lists.rows == len(scores)
-    for row, expected in enumerate(scores):
-        best = nearest(expected, length)
-        part = slice(lists.indptr[row], lists.indptr[row + 1])
-        np.testing.assert_allclose(lists.scores[part], expected[best], rtol=0, atol=1e-9)
-        assert lists.indices[part].tolist() == best.tolist()
+    """Compare with the best of each row; scores that differ by rounding only tie by index."""
+    helpers.assert_lists(lists, scores, length, 0, 1e-9, decimals=11)
 
 
 def odd_ratings() -> np.ndarray:
@@ -151,15 +141,11 @@ def test_adjusted_cosine_of_constant_raters_is_undefined() -> None:
 
 @pytest.mark.parametrize("similarity", CO_RATED)
 @pytest.mark.parametrize("dense_sums", [True, False])
-def test_every_way_gives_the_same(
-    similarity: Any, dense_sums: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_way_gives_the_same(similarity: Any, dense_sums: bool) -> None:
     matrix = csr_matrix(stars(60, 50, 5, 0.3))
     once = co_rated_neighbours(matrix, similarity, 2, 3.0, FitOptions(k=9, threads=1))
-    monkeypatch.setattr(co_rated, "_PANEL", 7)
-    monkeypatch.setattr("recsys.numerics.topk._ROWS_AT_MOST", 7)
-    monkeypatch.setattr(co_rated, "_dense_is_better", lambda *about: dense_sums)
-    again = co_rated_neighbours(matrix, similarity, 2, 3.0, FitOptions(k=9, threads=3))
+    options = FitOptions(k=9, threads=3, block_rows=7)
+    again = co_rated_neighbours(matrix, similarity, 2, 3.0, options, dense=dense_sums, panel=7)
     assert np.array_equal(once.indptr, again.indptr)
     assert np.array_equal(once.indices, again.indices)
     np.testing.assert_allclose(once.scores, again.scores, rtol=1e-12)
@@ -177,11 +163,11 @@ def test_the_way_goes_by_memory_and_density() -> None:
 
 
 @pytest.mark.parametrize("dense_sums", [True, False])
-def test_memory_of_the_blocks_is_bounded(dense_sums: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_of_the_blocks_is_bounded(dense_sums: bool) -> None:
     matrix = csr_matrix(stars(500, 1000, 1, 0.1))
-    monkeypatch.setattr(co_rated, "_dense_is_better", lambda *about: dense_sums)
+    options = FitOptions(k=5, memory_mb=16, threads=2)
     tracemalloc.start()
-    co_rated_neighbours(matrix, "pearson", 2, 0.0, FitOptions(k=5, memory_mb=16, threads=2))
+    co_rated_neighbours(matrix, "pearson", 2, 0.0, options, dense=dense_sums)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     copies = 2 * 3 * 12 * matrix.nnz
@@ -213,12 +199,11 @@ def test_a_rating_of_zero_is_a_rating() -> None:
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(9, 300), (300, 9)])
-def test_common_ratings(rows: int, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_common_ratings(rows: int, columns: int) -> None:
     dense = ratings(rows, columns, 6, 0.3)
-    monkeypatch.setattr("recsys.models.knn.similarity._BITS_AT_MOST", 128)
-    monkeypatch.setattr("recsys.models.knn.similarity._PAIRS_AT_ONCE", 100)
     lists = similar_columns(csr_matrix(dense.T), "jaccard", 1, 0.0, FitOptions(k=7))
-    common = common_ratings(csr_matrix(dense), lists, FitOptions())
+    at_once = {"pairs_at_once": 100, "columns_at_once": 128}
+    common = common_ratings(csr_matrix(dense), lists, FitOptions(), **at_once)
     owners = np.repeat(np.arange(rows), np.diff(lists.indptr))
     pairs = zip(owners, lists.indices, strict=True)
     assert common.dtype == np.int32
@@ -231,7 +216,7 @@ def test_item_knn_takes_each_similarity_and_predicts(similarity: str) -> None:
     data, output = fit("item_knn", dense, similarity=similarity, min_support=3, k=6)
     scores = oracle(similarity, dense, 3, 0.0)
     assert_lists(output.neighbours, scores, 6)
-    predicted = predicted_by("item_knn", data, output, [0, 1, 2], [4, 5, 6])
+    predicted = predicted_by(data, output, [0, 1, 2], [4, 5, 6])
     for user, item, found in zip((0, 1, 2), (4, 5, 6), predicted, strict=True):
         near = [j for j in nearest(scores[item], 6) if dense[user, j]]
         weights = scores[item, near]
@@ -271,13 +256,12 @@ def test_user_knn(similarity: str, least: int) -> None:
     assert near is not None
     assert best is not None
     assert output.neighbours is None
-    assert output.user_means is not None
-    assert np.isnan(output.user_means).nonzero()[0].tolist() == [4, 24]
+    assert np.isnan(near.means).nonzero()[0].tolist() == [4, 24]
     owners = np.repeat(np.arange(25), np.diff(near.indptr))
     rated = (dense != 0).astype(int)
     assert np.array_equal(near.common, (rated[owners] * rated[near.indices]).sum(axis=1))
     users = np.repeat(np.arange(25), np.diff(best.indptr))
-    predicted = predicted_by("user_knn", data, output, users, best.indices)
+    predicted = predicted_by(data, output, users, best.indices)
     scale = dense[dense != 0].min(), dense.max()
     np.testing.assert_allclose(predicted, np.clip(best.scores, *scale), rtol=1e-12)
 
@@ -292,7 +276,7 @@ def test_user_knn_scores_are_not_cut() -> None:
     assert (best.indptr.tolist(), best.indices.tolist()) == ([0, 1, 1], [2])
     assert best.scores == pytest.approx([5.5], rel=1e-15)
     assert near.common.tolist() == [2, 2]
-    predicted = predicted_by("user_knn", data, output, [0], [2])
+    predicted = predicted_by(data, output, [0], [2])
     assert predicted.tolist() == [5.0]
 
 
@@ -300,9 +284,8 @@ def test_user_knn_without_ratings() -> None:
     _, output = fit("user_knn", np.zeros((3, 4)))
     assert output.user_neighbours is not None
     assert output.recommendations is not None
-    assert output.user_means is not None
     assert (len(output.user_neighbours), len(output.recommendations)) == (0, 0)
-    assert np.isnan(output.user_means).all()
+    assert np.isnan(output.user_neighbours.means).all()
 
 
 def test_defaults_of_user_knn() -> None:
@@ -314,9 +297,9 @@ def test_user_knn_predicts_ml_100k(ml_100k: Path) -> None:
     train, test = (np.loadtxt(ml_100k / name, np.int64) for name in ("u1.base", "u1.test"))
     where = train[:, 0] - 1, train[:, 1] - 1
     matrix = csr_matrix((train[:, 2].astype(float), where), shape=(943, 1682))
-    data = Interactions(matrix, csr_matrix((1682, 0)), (), rating_range=(1.0, 5.0))
-    output = MODELS["user_knn"].fit(data, UserKnnConfig(), FitOptions())
-    predicted = predicted_by("user_knn", data, output, test[:, 0] - 1, test[:, 1] - 1)
+    data = helpers.interactions(matrix, (1.0, 5.0))
+    output = helpers.fit("user_knn", data)
+    predicted = predicted_by(data, output, test[:, 0] - 1, test[:, 1] - 1)
     known = np.isfinite(predicted)
     error = predicted[known] - test[known, 2]
     assert known.mean() == pytest.approx(0.98995)

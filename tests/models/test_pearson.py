@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Interactions, RankedLists
+from recsys.domain import RankedLists, UserRows
 from recsys.models.knn.co_rated import co_rated_neighbours
-from recsys.models.knn.pearson_average import LABELS, label, recommend_by_average
-from recsys.models.registry import MODELS, FitOptions, make_config
+from recsys.models.knn.pearson_average import LABELS, label
+from recsys.models.registry import FitOptions
+from recsys.numerics.scoring import rank_by_mean_product
+from tests.models.helpers import fit, interactions, row
 
 MOVIES = (
     "Terminator",
@@ -47,8 +49,8 @@ def six_movies() -> csr_matrix:
     return csr_matrix(np.array(rows))
 
 
-def score_of(lists: RankedLists, row: int, item: int) -> float:
-    part = slice(lists.indptr[row], lists.indptr[row + 1])
+def score_of(lists: RankedLists, one: int, item: int) -> float:
+    part = row(lists, one)
     (score,) = lists.scores[part][lists.indices[part] == item]
     return float(score)
 
@@ -64,7 +66,7 @@ def test_correlations_of_the_six_movies(one: str, other: str, expected: float) -
 def test_what_the_newcomer_is_recommended() -> None:
     newcomer = csr_matrix([[NEWCOMER.get(movie, 0.0) for movie in MOVIES]])
     lists = co_rated_neighbours(six_movies(), "pearson", 2, 0.0, FitOptions())
-    found = recommend_by_average(newcomer, lists, FitOptions())
+    found = rank_by_mean_product(lists, UserRows.all(newcomer), 100, FitOptions())
     assert [MOVIES[i] for i in found.indices] == [
         "Terminator 2",
         "It happened one night",
@@ -111,9 +113,7 @@ def test_all_pairs_agree_with_numpy(min_support: int, shrinkage: float) -> None:
 
 
 def test_item_knn_takes_pearson_by_name() -> None:
-    config = make_config(MODELS["item_knn"], {"similarity": "pearson"})
-    data = Interactions(six_movies(), csr_matrix((6, 0)), ())
-    neighbours = MODELS["item_knn"].fit(data, config, FitOptions()).neighbours
+    neighbours = fit("item_knn", interactions(six_movies()), similarity="pearson").neighbours
     assert neighbours is not None
     terminator = MOVIES.index("Terminator")
     assert score_of(neighbours, terminator, MOVIES.index("Sherlock Holmes")) == pytest.approx(

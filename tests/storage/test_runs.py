@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.errors import RefreshBusy, RunError
-from recsys.storage.runs import lifecycle, results
+from recsys.storage.runs import lifecycle, lock, publication, results
 from recsys.storage.runs.lifecycle import Stage
 
 MODELS = [
@@ -135,12 +135,12 @@ def test_publishing_moves_the_pointer_and_logs_it(connection):
     first, second = begin(connection), begin(connection)
     for run_id in (first, second):
         lifecycle.complete(connection, run_id, STAGES, FACTS)
-    assert lifecycle.published_run(connection) is None
+    assert publication.published_run(connection) is None
     for run_id in (first, second):
-        lifecycle.publish(connection, run_id)
-        assert lifecycle.published_run(connection).run_id == run_id
-    lifecycle.publish(connection, first, action="rollback", reason="second is worse")
-    assert lifecycle.published_run(connection).run_id == first
+        publication.publish(connection, run_id)
+        assert publication.published_run(connection).run_id == run_id
+    publication.publish(connection, first, action="rollback", reason="second is worse")
+    assert publication.published_run(connection).run_id == first
     assert log(connection) == [
         (first, "publish", None),
         (second, "publish", None),
@@ -176,13 +176,13 @@ def make_pruned(connection):
 def test_what_cannot_be_published(connection, make, why):
     good = begin(connection)
     lifecycle.complete(connection, good, STAGES, FACTS)
-    lifecycle.publish(connection, good)
+    publication.publish(connection, good)
     run_id = make(connection)
     with pytest.raises(RunError) as caught:
-        lifecycle.publish(connection, run_id)
+        publication.publish(connection, run_id)
     assert re.fullmatch(f"run {run_id} cannot be published: {why}", str(caught.value))
     assert caught.value.hint == "`recsys runs list` shows the runs there are"
-    assert lifecycle.published_run(connection).run_id == good
+    assert publication.published_run(connection).run_id == good
     assert log(connection) == [(good, "publish", None)]
 
 
@@ -190,14 +190,14 @@ def test_what_cannot_be_published(connection, make, why):
 
 
 def test_a_second_refresh_is_told_which_run_holds_the_lock(database):
-    with database.session() as first, lifecycle.single_flight(first):
+    with database.session() as first, lock.single_flight(first):
         with database.transaction() as connection:
             run_id = begin(connection)
             started = row(connection, run_id)["started_at"]
         with (
             pytest.raises(RefreshBusy) as caught,
             database.session() as second,
-            lifecycle.single_flight(second),
+            lock.single_flight(second),
         ):
             pytest.fail("the lock was had twice")
     backend = f"{socket.gethostname()}:{os.getpid()}"
@@ -214,12 +214,12 @@ def test_a_refresh_that_has_no_run_yet_is_told_too(database):
         name = connection.scalar(sa.text("SELECT current_database()"))
         connection.execute(sa.text(f"ALTER DATABASE {name} SET TimeZone = 'Asia/Tokyo'"))
     about = "SELECT pid, usename, backend_start AT TIME ZONE 'UTC' FROM pg_stat_activity"
-    with database.session() as first, lifecycle.single_flight(first):
+    with database.session() as first, lock.single_flight(first):
         who = first.execute(sa.text(f"{about} WHERE pid = pg_backend_pid()")).one()
         with (
             pytest.raises(RefreshBusy) as caught,
             database.session() as second,
-            lifecycle.single_flight(second),
+            lock.single_flight(second),
         ):
             pytest.fail("the lock was had twice")
     pid, role, since = who
@@ -231,19 +231,19 @@ def test_a_refresh_that_has_no_run_yet_is_told_too(database):
 
 def test_the_lock_is_free_after_the_block_even_after_an_error(database):
     with database.session() as session:
-        with pytest.raises(ZeroDivisionError), lifecycle.single_flight(session):
+        with pytest.raises(ZeroDivisionError), lock.single_flight(session):
             raise ZeroDivisionError
-        with database.session() as other, lifecycle.single_flight(other):
+        with database.session() as other, lock.single_flight(other):
             pass
 
 
 def test_the_lock_is_free_after_the_session_is_cut_off(database):
     with database.engine.connect() as session:
-        session.execute(lifecycle.TRY_LOCK)
+        session.execute(lock.TRY_LOCK)
         pid = session.connection.driver_connection.info.backend_pid
         with database.session() as other:
             other.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
-            with lifecycle.single_flight(other):
+            with lock.single_flight(other):
                 pass
         session.invalidate()
 
@@ -253,8 +253,8 @@ def test_databases_of_one_server_do_not_lock_each_other(make_database, template)
     with (
         one.session() as first,
         other.session() as second,
-        lifecycle.single_flight(first),
-        lifecycle.single_flight(second),
+        lock.single_flight(first),
+        lock.single_flight(second),
     ):
         pass
 
@@ -266,7 +266,7 @@ def test_orphans_are_marked_and_their_results_dropped(database):
         for run_id in (complete, orphan):
             write_factors(connection, run_id, model_id)
         lifecycle.complete(connection, complete, STAGES, FACTS)
-        lifecycle.publish(connection, complete)
+        publication.publish(connection, complete)
     with database.transaction() as connection:
         assert sorted(lifecycle.fail_orphans(connection)) == [orphan, bare]
         assert lifecycle.fail_orphans(connection) == []
@@ -277,14 +277,14 @@ def test_orphans_are_marked_and_their_results_dropped(database):
             assert found["error"] == "its process ended without finishing the run"
         names = sa.text("SELECT relname FROM pg_class WHERE relname ~ '^user_factors_run'")
         assert connection.scalars(names).all() == [f"user_factors_run_{complete}"]
-        assert lifecycle.published_run(connection).run_id == complete
+        assert publication.published_run(connection).run_id == complete
 
 
 def test_retention_keeps_the_newest_and_the_published_run(connection):
     numbers = [begin(connection) for _ in range(5)]
     for run_id in numbers:
         lifecycle.complete(connection, run_id, STAGES, FACTS)
-    lifecycle.publish(connection, numbers[1])
-    assert lifecycle.beyond_retention(connection, 3) == [numbers[0]]
-    assert lifecycle.beyond_retention(connection, 1) == [numbers[0], numbers[2], numbers[3]]
-    assert lifecycle.beyond_retention(connection, 5) == []
+    publication.publish(connection, numbers[1])
+    assert publication.beyond_retention(connection, 3) == [numbers[0]]
+    assert publication.beyond_retention(connection, 1) == [numbers[0], numbers[2], numbers[3]]
+    assert publication.beyond_retention(connection, 5) == []

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.special import entr
 
-from recsys.domain import Float64, Int64, Interactions, ModelOutput
+from recsys.domain import Charts, Float64, Int64, Interactions
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.charts.build import build_charts, count_votes
 from recsys.models.params import Bounds, Params
@@ -30,7 +30,7 @@ class ExploratoryConfig(Params):
     apart do not disagree. The paper has five."""
 
 
-def fit(data: Interactions, config: ExploratoryConfig, options: FitOptions) -> ModelOutput:
+def fit(data: Interactions, config: ExploratoryConfig, options: FitOptions) -> Charts:
     """Rank the rated movies by `log(votes) * entropy / turn`.
 
     A movie's turn is its place, by `log(votes) * entropy`, in its cells (genre, era), the last of
@@ -45,7 +45,7 @@ def fit(data: Interactions, config: ExploratoryConfig, options: FitOptions) -> M
     def score(items: Int64) -> Float64:
         return worth[items] / _turns(worth[items], data.item_genres[items], eras[items])
 
-    return ModelOutput(charts=build_charts(data, votes, score))
+    return Charts(build_charts(data, votes, score))
 
 
 def _worth(data: Interactions, votes: Int64, grades: int) -> Float64:

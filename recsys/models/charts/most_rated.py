@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.domain import Interactions, ModelOutput
+from recsys.domain import Charts, Interactions
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.charts.build import build_charts, count_votes
 from recsys.models.params import Params
@@ -17,11 +17,11 @@ class MostRatedConfig(Params):
     """Nothing to choose."""
 
 
-def fit(data: Interactions, config: MostRatedConfig, options: FitOptions) -> ModelOutput:
+def fit(data: Interactions, config: MostRatedConfig, options: FitOptions) -> Charts:
     """Rank all rated movies by their number of ratings."""
     votes = count_votes(data.user_items)
     counts = votes.counts.astype(np.float64)
-    return ModelOutput(charts=build_charts(data, votes, lambda items: counts[items]))
+    return Charts(build_charts(data, votes, lambda items: counts[items]))
 
 
 SPEC = ModelSpec(

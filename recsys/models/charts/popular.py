@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Interactions, ModelOutput
+from recsys.domain import Charts, Interactions
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.charts.build import build_charts, count_votes
 from recsys.models.params import Params
@@ -26,7 +26,7 @@ class PopularConfig(Params):
     """Nothing to choose."""
 
 
-def fit(data: Interactions, config: PopularConfig, options: FitOptions) -> ModelOutput:
+def fit(data: Interactions, config: PopularConfig, options: FitOptions) -> Charts:
     """Rank the rated movies by (people who liked it) / (people who have rated anything).
 
     A rating that is at least the mean of its user's is a like; so are all of someone who always
@@ -38,7 +38,7 @@ def fit(data: Interactions, config: PopularConfig, options: FitOptions) -> Model
     people = int(np.count_nonzero(np.diff(data.user_items.indptr)))
     scores = likes / max(1, people)
     votes = count_votes(data.user_items)
-    return ModelOutput(charts=build_charts(data, votes, lambda items: scores[items]))
+    return Charts(build_charts(data, votes, lambda items: scores[items]))
 
 
 def liked(user_items: csr_matrix) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.domain import Interactions, ModelOutput
+from recsys.domain import Charts, Interactions
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.charts.build import build_charts, count_votes
 from recsys.models.params import Params
@@ -17,7 +17,7 @@ class RandomConfig(Params):
     """Nothing to choose; the order is that of the run's seed."""
 
 
-def fit(data: Interactions, config: RandomConfig, options: FitOptions) -> ModelOutput:
+def fit(data: Interactions, config: RandomConfig, options: FitOptions) -> Charts:
     """Shuffle all movies, those nobody has rated included; a genre's are in the same order.
 
     The score is 1 for the first of all and falls evenly to `1 / movies` for the last.
@@ -26,7 +26,7 @@ def fit(data: Interactions, config: RandomConfig, options: FitOptions) -> ModelO
     scores = np.random.default_rng(options.seed).permutation(np.arange(1, items + 1)) / items
     votes = count_votes(data.user_items)
     charts = build_charts(data, votes, lambda members: scores[members], np.arange(items))
-    return ModelOutput(charts=charts)
+    return Charts(charts)
 
 
 SPEC = ModelSpec(

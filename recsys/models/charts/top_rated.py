@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from recsys.domain import Float64, Int64, Interactions, ModelOutput
+from recsys.domain import Charts, Float64, Int64, Interactions
 from recsys.models.base import FitOptions, ModelSpec, Need, Range
 from recsys.models.charts.build import build_charts, count_votes, weighted_rating
 from recsys.models.params import Bounds, Params
@@ -23,7 +23,7 @@ class TopRatedConfig(Params):
     """Source of the votes: the `ratings` in the database, or TMDB's counts in the `metadata`."""
 
 
-def fit(data: Interactions, config: TopRatedConfig, options: FitOptions) -> ModelOutput:
+def fit(data: Interactions, config: TopRatedConfig, options: FitOptions) -> Charts:
     """Rank the movies that qualify; for a genre, C and m are those of the genre's movies.
 
     Movies of which nobody has voted in our ratings, or of which the metadata tells no votes, take
@@ -31,13 +31,13 @@ def fit(data: Interactions, config: TopRatedConfig, options: FitOptions) -> Mode
     """
     votes = count_votes(data.user_items) if config.votes == "ratings" else data.item_votes
     if votes is None:
-        return ModelOutput()
+        return Charts()
 
     def score(items: Int64) -> Float64:
         result = weighted_rating(votes.counts[items], votes.means[items], config.q)
         return np.where(result.qualifies, result.scores, -np.inf)
 
-    return ModelOutput(charts=build_charts(data, votes, score))
+    return Charts(build_charts(data, votes, score))
 
 
 def _needs(config: TopRatedConfig) -> frozenset[Need]:

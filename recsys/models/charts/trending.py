@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from recsys.domain import Float64, Interactions, ModelOutput
+from recsys.domain import Charts, Float64, Interactions
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.charts.build import build_charts, count_votes
 from recsys.models.params import Bounds, Params
@@ -21,7 +21,7 @@ class TrendingConfig(Params):
     """Age at which a rating counts half. The default, a season, leaves small sites enough votes."""
 
 
-def fit(data: Interactions, config: TrendingConfig, options: FitOptions) -> ModelOutput:
+def fit(data: Interactions, config: TrendingConfig, options: FitOptions) -> Charts:
     """Rank movies by the sum of `2^(-age / half life)` over their ratings.
 
     Ages count from the newest rating; ratings of unknown time contribute nothing. Movies whose sum
@@ -29,13 +29,13 @@ def fit(data: Interactions, config: TrendingConfig, options: FitOptions) -> Mode
     are over all ratings.
     """
     if data.rated_at is None or np.isnan(data.rated_at).all():
-        return ModelOutput()
+        return Charts()
     weights = _decayed(data.rated_at, config.half_life_days)
     ratings = data.user_items
     sums = np.bincount(ratings.indices, weights, minlength=ratings.shape[1])
     scores = np.where(sums > 0, sums, -np.inf)
     votes = count_votes(ratings)
-    return ModelOutput(charts=build_charts(data, votes, lambda items: scores[items]))
+    return Charts(build_charts(data, votes, lambda items: scores[items]))
 
 
 def _decayed(rated_at: Float64, half_life_days: float) -> Float64:

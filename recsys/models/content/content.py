@@ -1,15 +1,19 @@
-"""Movies of the same genres described in the same words; needs no ratings of the movies."""
+"""Movies of the same genres described in the same words; needs no ratings of the movies.
+
+similarity(i, j) = (1 - w) genres(i, j) + w text(i, j)   w: text_weight
+score(u, i) = the same mean of the cosines of u's two profiles with i
+where a movie lacks one of the two, the other has the whole weight
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated
 
-from recsys.domain import Interactions, ModelOutput
+from recsys.domain import Interactions, ItemVectors
 from recsys.models.base import Choice, FitOptions, ModelSpec, Need, Range
 from recsys.models.content.content_genres import genre_vectors
 from recsys.models.content.content_text import item_text_vectors
-from recsys.models.content.vectors import nearest_items, recommend_by_profile, side_by_side
 from recsys.models.params import Bounds, Params
 
 
@@ -22,19 +26,13 @@ class ContentConfig(Params):
     """Longest word n-gram that counts as a term. 1: single words only."""
 
 
-def fit(data: Interactions, config: ContentConfig, options: FitOptions) -> ModelOutput:
-    """List and recommend by genres and text together.
+def fit(data: Interactions, config: ContentConfig, options: FitOptions) -> ItemVectors:
+    """Describe each movie by its genres and its text.
 
-    A score is the mean of what `content_genres` and `content_text` would give, by the weights.
-    Where a movie has no text (or no genres), its vector is that of the other part alone. One
-    rating is enough to be served, and a movie needs none to be recommended.
+    One rating is enough for a user to be served, and a movie needs none to be recommended.
     """
-    parts = [genre_vectors(data.item_genres), item_text_vectors(data, config.ngrams)]
-    weights = [1 - config.text_weight, config.text_weight]
-    return ModelOutput(
-        neighbours=nearest_items(side_by_side(parts, weights), options),
-        recommendations=recommend_by_profile(data.user_items, parts, weights, options),
-    )
+    parts = genre_vectors(data.item_genres), item_text_vectors(data, config.ngrams)
+    return ItemVectors(parts, (1 - config.text_weight, config.text_weight))
 
 
 def _needs(config: ContentConfig) -> frozenset[Need]:

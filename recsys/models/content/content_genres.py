@@ -1,4 +1,10 @@
-"""Movies of the same genres, rare genres counting more."""
+"""Movies of the same genres, rare genres counting more.
+
+v_i = TF-IDF of the genres of movie i, of length 1
+similarity(i, j) = v_i . v_j
+profile(u) = sum_j r_uj v_j over the rated j, of length 1
+score(u, i) = profile(u) . v_i
+"""
 
 from __future__ import annotations
 
@@ -8,11 +14,12 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfTransformer
 
-from recsys.domain import Int64, Interactions, ModelOutput, Neighbours, RankedLists
+from recsys.domain import Int64, Interactions, ItemVectors, Neighbours, RankedLists
 from recsys.models.base import FitOptions, ModelSpec
-from recsys.models.content.vectors import cosines, recommend_by_profile
 from recsys.models.params import Params
-from recsys.numerics.topk import empty, joined, over_blocks, ranked_top_k
+from recsys.numerics.blocks import map_blocks
+from recsys.numerics.scoring import cosines
+from recsys.numerics.topk import concatenate, empty, ranked_top_k
 
 _BYTES_A_COLUMN = 64
 """Scores of one genre set to all movies, the copy that is partitioned, masks and positions."""
@@ -23,16 +30,9 @@ class ContentGenresConfig(Params):
     """Nothing to choose."""
 
 
-def fit(data: Interactions, config: ContentGenresConfig, options: FitOptions) -> ModelOutput:
-    """List for each movie those with the most similar genres, and recommend by users' profiles.
-
-    TF-IDF, cosine, where it is above 0: a movie without genres has no neighbours and is nobody's.
-    """
-    vectors = genre_vectors(data.item_genres)
-    return ModelOutput(
-        neighbours=_neighbours(data.item_genres, vectors, options),
-        recommendations=recommend_by_profile(data.user_items, [vectors], [1.0], options),
-    )
+def fit(data: Interactions, config: ContentGenresConfig, options: FitOptions) -> ItemVectors:
+    """Describe each movie by its genres; one without genres has a vector of zeros."""
+    return ItemVectors((genre_vectors(data.item_genres),), (1.0,))
 
 
 def genre_vectors(item_genres: csr_matrix) -> csr_matrix:
@@ -42,20 +42,27 @@ def genre_vectors(item_genres: csr_matrix) -> csr_matrix:
     return csr_matrix(TfidfTransformer().fit_transform(item_genres))
 
 
-def _neighbours(item_genres: csr_matrix, vectors: csr_matrix, options: FitOptions) -> Neighbours:
-    """Make one list for each distinct set of genres, which many movies have, for all of them."""
-    sets, set_of_item = _distinct(item_genres)
-    if not len(sets):
-        return empty(Neighbours, item_genres.shape[0])
-    lists = _lists_of_sets(vectors[sets], set_of_item, options)
+def similar(fitted: ItemVectors, options: FitOptions) -> Neighbours:
+    """List for each movie those with the most similar genres, by cosine, where it is above 0.
+
+    Many movies share a set of genres: one list is made for each set, then one for each movie.
+    """
+    [vectors] = fitted.parts
+    first, set_of_item = _distinct_sets(vectors)
+    if not len(first):
+        return empty(Neighbours, vectors.shape[0])
+    lists = _lists_of_sets(vectors[first], set_of_item, options)
     return _lists_of_items(lists, set_of_item, options.k)
 
 
-def _distinct(item_genres: csr_matrix) -> tuple[Int64, Int64]:
-    """Return the first item of each distinct set of genres, and the set each item has."""
-    if 0 in item_genres.shape:
-        return np.zeros(0, np.int64), np.zeros(item_genres.shape[0], np.int64)
-    bits = np.packbits(item_genres.toarray() > 0, axis=1)
+def _distinct_sets(vectors: csr_matrix) -> tuple[Int64, Int64]:
+    """Return the first item of each distinct set of genres, and the set of each item.
+
+    Movies of the same genres have the same vector, so its pattern tells the set.
+    """
+    if 0 in vectors.shape:
+        return np.zeros(0, np.int64), np.zeros(vectors.shape[0], np.int64)
+    bits = np.packbits(vectors.toarray() > 0, axis=1)
     _, first, members = np.unique(bits, axis=0, return_index=True, return_inverse=True)
     return first, members.reshape(-1)
 
@@ -69,7 +76,7 @@ def _lists_of_sets(sets: csr_matrix, set_of_item: Int64, options: FitOptions) ->
         return ranked_top_k(scores[:, set_of_item], options.k + 1)
 
     row_bytes = _BYTES_A_COLUMN * len(set_of_item)
-    return joined(RankedLists, over_blocks(sets.shape[0], row_bytes, options, work))
+    return concatenate(RankedLists, map_blocks(sets.shape[0], row_bytes, options, work))
 
 
 def _lists_of_items(lists: RankedLists, set_of_item: Int64, k: int) -> Neighbours:
@@ -95,6 +102,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=ContentGenresConfig,
     fit=fit,
+    similar=similar,
     score_meaning="cosine of the TF-IDF weighted genres, up to 1: the same genres",
     description="Movies of the same genres, rare genres counting more; needs no ratings",
     scoring="profile",

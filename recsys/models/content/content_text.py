@@ -1,4 +1,10 @@
-"""Movies described in the same words, rare words and phrases counting more."""
+"""Movies described in the same words, rare words and phrases counting more.
+
+v_i = TF-IDF of the words and phrases written about movie i, of length 1
+similarity(i, j) = v_i . v_j
+profile(u) = sum_j r_uj v_j over the rated j, of length 1
+score(u, i) = profile(u) . v_i
+"""
 
 from __future__ import annotations
 
@@ -7,10 +13,9 @@ from typing import Annotated
 
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Interactions, ModelOutput
+from recsys.domain import Interactions, ItemVectors
 from recsys.models.base import Choice, FitOptions, ModelSpec
 from recsys.models.content.text import text_vectors
-from recsys.models.content.vectors import nearest_items, recommend_by_profile
 from recsys.models.params import Bounds, Params
 
 
@@ -20,20 +25,13 @@ class ContentTextConfig(Params):
     """Longest word n-gram that counts as a term, as `world war ii`. 1: single words only."""
 
 
-def fit(data: Interactions, config: ContentTextConfig, options: FitOptions) -> ModelOutput:
-    """List for each movie those with the most similar text, and recommend by users' profiles.
-
-    A movie without text, or of stop words only, has no neighbours and is nobody's.
-    """
-    vectors = item_text_vectors(data, config.ngrams)
-    return ModelOutput(
-        neighbours=nearest_items(vectors, options),
-        recommendations=recommend_by_profile(data.user_items, [vectors], [1.0], options),
-    )
+def fit(data: Interactions, config: ContentTextConfig, options: FitOptions) -> ItemVectors:
+    """Describe each movie by its text; one without words that count has a vector of zeros."""
+    return ItemVectors((item_text_vectors(data, config.ngrams),), (1.0,))
 
 
 def item_text_vectors(data: Interactions, ngrams: int) -> csr_matrix:
-    """Return a unit vector for each item, zero where nothing is written about it."""
+    """Return a unit vector for each item, zero for an item without text."""
     return text_vectors(data.item_texts or ("",) * data.user_items.shape[1], ngrams)
 
 

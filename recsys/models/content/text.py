@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix, diags_array, hstack
 from sklearn.feature_extraction.text import CountVectorizer
 
 from recsys.domain import Float64, Int64
-from recsys.models.content.vectors import row_sums, unit_rows
+from recsys.numerics.sparse import row_sums, unit_rows
 
 
 def text_vectors(texts: Sequence[str], ngrams: int) -> csr_matrix:

@@ -1,4 +1,7 @@
-"""The collective models in one: the same blend, of parts that learn from all there is."""
+"""Blend of the collective models, which learn from ratings, times and genres together.
+
+score(u, i) = (z_collective_ease(u, i) + 2 z_collective_als(u, i)) / 3, z as in `blend`
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=CollectiveBlendConfig,
     fit=blend.fit,
+    rank=blend.rank,
     score_meaning="standard deviations above the user's average movie, mean over the models",
     description="The most accurate lists: collective_ease and collective_als, blended",
     parts=lambda config: config.models,

@@ -1,4 +1,10 @@
-"""Hybrid: the lists of several models interleaved, each entry keeping its source."""
+"""Hybrid: the lists of several models interleaved, each entry keeping its source.
+
+    list(u) = first of model 1, first of model 2, ..., second of model 1, second of model 2, ...
+    a model whose movie is listed already, or whose list has ended, passes its turn
+
+R. Burke: Hybrid Recommender Systems: Survey and Experiments, UMUAI 12, 2002 (mixed hybrids).
+"""
 
 from __future__ import annotations
 
@@ -6,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.domain import Int64, Interactions, ModelOutput
+from recsys.domain import ComputeLimits, Ensemble, Int64, Interactions, TopN, UserRows
 from recsys.models.base import FitOptions, ModelSpec
-from recsys.models.ensembles.hybrid import Offers, check_chain, hybrid
+from recsys.models.ensembles.hybrid import Offers, check_chain, members_of, rank_by_selection
 from recsys.models.params import ModelName, Params
 
 NAME = "hybrid_mixed"
@@ -23,23 +29,26 @@ class HybridMixedConfig(Params):
         check_chain(self, NAME)
 
 
-def fit(data: Interactions, config: HybridMixedConfig, options: FitOptions) -> ModelOutput:
-    """List the first of each model, then the second of each, and so on; a movie only once.
+def fit(data: Interactions, config: HybridMixedConfig, options: FitOptions) -> Ensemble:
+    """Take the fitted models of the chain."""
+    return members_of(data, config.chain)
 
-    A model whose movie is listed already, or whose list has ended, passes its turn.
-    """
-    items = data.user_items.shape[1]
 
-    def choose(offers: Offers, ratings: Int64) -> Int64:
+def rank(ensemble: Ensemble, users: UserRows, n: int, limits: ComputeLimits) -> TopN:
+    """List the first of each model, then the second of each, and so on; a movie only once."""
+    items = users.ratings.shape[1]
+    members = len(ensemble.members)
+
+    def select(offers: Offers, ratings: Int64) -> Int64:
         turns = offers.places.max(initial=0) + 1
-        parts = len(config.chain)
-        order = np.argsort((offers.rows * turns + offers.places) * parts + offers.parts)
+        order = np.argsort((offers.rows * turns + offers.places) * members + offers.members)
         pairs = offers.rows[order] * items + offers.items[order]
+        # np.unique returns the first occurrence: the earliest turn of each movie.
         first = np.unique(pairs, return_index=True)[1]
         entries: Int64 = order[np.sort(first)]
         return entries
 
-    return hybrid(data, config.chain, choose, options)
+    return rank_by_selection(ensemble, users, n, limits, select)
 
 
 SPEC = ModelSpec(
@@ -49,6 +58,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=HybridMixedConfig,
     fit=fit,
+    rank=rank,
     score_meaning="score of the model the movie came from; only the order compares them",
     description="The lists of several models interleaved: collaborative, content and popular",
     parts=lambda config: config.chain,

@@ -1,16 +1,21 @@
-"""Hybrid: the whole list from the first model of a chain that can serve the user."""
+"""Hybrid: the whole list from the first model of a chain that can serve the user.
+
+    list(u) = that of the first model m with ratings(u) >= min_ratings(m) and a list for u
+
+R. Burke: Hybrid Recommender Systems: Survey and Experiments, UMUAI 12, 2002 (switching hybrids).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
 
-from recsys.domain import Int64, Interactions, ModelOutput
+from recsys.domain import ComputeLimits, Ensemble, Int64, Interactions, TopN, UserRows
 from recsys.errors import ConfigError
 from recsys.models.base import FitOptions, ModelSpec
-from recsys.models.ensembles.hybrid import Offers, check_chain, hybrid
+from recsys.models.ensembles.hybrid import Offers, check_chain, members_of, rank_by_selection
 from recsys.models.params import Bounds, ModelName, Params
 
 NAME = "hybrid_switching"
@@ -34,24 +39,29 @@ class HybridSwitchingConfig(Params):
             )
 
 
-def fit(data: Interactions, config: HybridSwitchingConfig, options: FitOptions) -> ModelOutput:
-    """List what the first model offers of which the user has enough ratings, and that offers any.
+def fit(data: Interactions, config: HybridSwitchingConfig, options: FitOptions) -> Ensemble:
+    """Take the fitted models of the chain and what each asks of a user."""
+    return replace(members_of(data, config.chain), min_ratings=config.min_ratings)
 
-    A chart serves everybody who has not rated all of it; charts come last, then.
+
+def rank(ensemble: Ensemble, users: UserRows, n: int, limits: ComputeLimits) -> TopN:
+    """List the offers of the first model that serves the user.
+
+    A chart serves every user who has not rated all of it, so charts belong at the end.
     """
-    needed = np.array(config.min_ratings)[:, None]
+    needed = np.array(ensemble.min_ratings)[:, None]
 
-    def choose(offers: Offers, ratings: Int64) -> Int64:
-        serves = np.zeros((len(config.chain), len(ratings)), bool)
-        serves[offers.parts, offers.rows] = True
+    def select(offers: Offers, ratings: Int64) -> Int64:
+        serves = np.zeros((len(ensemble.members), len(ratings)), bool)
+        serves[offers.members, offers.rows] = True
         serves &= ratings >= needed
         first = np.argmax(serves, axis=0)
-        wanted = serves[offers.parts, offers.rows] & (first[offers.rows] == offers.parts)
+        wanted = serves[offers.members, offers.rows] & (first[offers.rows] == offers.members)
         entries = np.flatnonzero(wanted)
-        # All of a user's are of one list already in order.
+        # Entries of one user come from one list, in order already.
         return entries[np.argsort(offers.rows[entries], kind="stable")]
 
-    return hybrid(data, config.chain, choose, options)
+    return rank_by_selection(ensemble, users, n, limits, select)
 
 
 SPEC = ModelSpec(
@@ -61,6 +71,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=HybridSwitchingConfig,
     fit=fit,
+    rank=rank,
     score_meaning="score of the model that gave the list",
     description="First of several models that can serve a user: collaborative, content, popular",
     parts=lambda config: config.chain,

@@ -1,4 +1,10 @@
-"""Implicit-feedback matrix factorisation by alternating least squares.
+"""Implicit-feedback matrix factorization by alternating least squares.
+
+    minimize  sum_ui c_ui (p_ui - x_u . y_i)^2 + lambda (sum_u |x_u|^2 + sum_i |y_i|^2)
+    p_ui = 1 and c_ui = alpha where u rated i;  p_ui = 0 and c_ui = 1 elsewhere
+    repeat:  x_u = inv(Y' C_u Y + lambda I) Y' C_u p_u   for every user
+             y_i = inv(X' C_i X + lambda I) X' C_i p_i   for every item
+    score(u, i) = x_u . y_i
 
 Y. Hu, Y. Koren, C. Volinsky: Collaborative Filtering for Implicit Feedback Datasets, ICDM 2008.
 """
@@ -13,14 +19,10 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recsys.domain import Factors, Interactions, ModelOutput
+from recsys.domain import Factors, Interactions
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.params import Bounds, Params
-from recsys.numerics.scoring import (
-    binarised,
-    neighbours_from_factors,
-    recommend_from_factors,
-)
+from recsys.numerics.sparse import binarize
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +37,21 @@ class AlsConfig(Params):
     """Number of times the factors of users and movies are solved in turn."""
 
 
-def fit(data: Interactions, config: AlsConfig, options: FitOptions) -> ModelOutput:
-    """Factorise who rated what; the values of the ratings do not count.
+def fit(data: Interactions, config: AlsConfig, options: FitOptions) -> Factors:
+    """Factorize which user rated which item; the values of the ratings do not count."""
+    return factorize(binarize(data.user_items, np.float32).copy(), config, options)
 
-    Users and items without ratings have factors of 0, and no lists.
+
+def factorize(confidence: csr_matrix, config: AlsConfig, options: FitOptions) -> Factors:
+    """Fit factors to rows of confidences, float32, in units of alpha; seeded.
+
+    The same input gives the same factors. Rows and columns without entries have factors of 0.
+    `confidence` must be a matrix of its own: the library asks for buffers it could write to.
     """
-    factors = factorise(data.user_items, config, options)
-    return ModelOutput(
-        neighbours=neighbours_from_factors(factors.items, options),
-        recommendations=recommend_from_factors(
-            data.user_items, factors.users, factors.items, options
-        ),
-        factors=factors,
-    )
-
-
-def factorise(user_items: csr_matrix, config: AlsConfig, options: FitOptions) -> Factors:
-    """Fit the factors, seeded; the same input gives the same factors."""
-    users, items = user_items.shape
-    if user_items.nnz == 0:
-        shape = (users, config.factors), (items, config.factors)
-        return Factors(np.zeros(shape[0], np.float32), np.zeros(shape[1], np.float32))
+    if confidence.nnz == 0:
+        users, items = confidence.shape
+        empty = np.zeros((users, config.factors), np.float32)
+        return Factors(empty, np.zeros((items, config.factors), np.float32))
     with threadpool_limits(1, "blas"):  # the library has threads of its own
         model = AlternatingLeastSquares(
             factors=config.factors,
@@ -65,8 +61,7 @@ def factorise(user_items: csr_matrix, config: AlsConfig, options: FitOptions) ->
             num_threads=options.threads,
             random_state=options.seed,
         )
-        # A copy: the library asks for buffers it could write to.
-        model.fit(binarised(user_items, np.float32).copy(), show_progress=False)
+        model.fit(confidence, show_progress=False)
     return Factors(model.user_factors, model.item_factors)
 
 

@@ -1,4 +1,9 @@
-"""Rating prediction by a Bayesian factorisation machine with side information.
+"""Rating prediction by a Bayesian factorization machine with side information.
+
+    r(x) = w0 + w . x + sum_(f<g) V_f . V_g x_f x_g
+    x: the user's id, attributes and set of rated movies; the movie's id, genres, year and raters
+    draw (w0, w, V) by Gibbs sampling, in several chains; predict by the mean of the draws
+    the mean is again biases and a dot product, compressed to `stored_factors` factors
 
 S. Rendle: Factorization Machines with libFM, ACM TIST 2012; the sets of ratings as features after
 S. Rendle, L. Zhang, Y. Koren: On the Difficulty of Evaluating Baselines, arXiv:1905.01395.
@@ -6,24 +11,23 @@ S. Rendle, L. Zhang, Y. Koren: On the Difficulty of Evaluating Baselines, arXiv:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Factors, Interactions, Metric, ModelOutput
+from recsys.domain import Factors, Interactions, Metric
 from recsys.errors import ConfigError
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.factors.factorisation_machine import draw, item_side, user_side
 from recsys.models.factors.posterior import PosteriorMean, Sample
 from recsys.models.params import Bounds, Params
 from recsys.numerics.prediction import predict_ratings
-from recsys.numerics.scoring import neighbours_from_factors, recommend_from_factors
-from recsys.numerics.sparse import rated
+from recsys.numerics.sparse import has_ratings, row_of_entries
 
-_BYTES_A_FACTOR = 32
+FACTOR_BYTES = 32
 """Of one user or item while factors are compressed: drawn, joined, their basis and a copy."""
 
 Known = NDArray[np.bool_]
@@ -52,30 +56,34 @@ class BayesFmConfig(Params):
             )
 
 
-def fit(data: Interactions, config: BayesFmConfig, options: FitOptions) -> ModelOutput:
-    """Average the predictions of many draws, and recommend by the ratings predicted.
+def fit(data: Interactions, config: BayesFmConfig, options: FitOptions) -> Factors:
+    """Average the predictions of many draws.
 
     Users and items without ratings have factors of 0, a bias of NaN, and no lists.
     """
     ratings = data.user_items
-    users, items = rated(ratings)
-    known = _about(data, users, items)
-    # Of ratings all alike there is nothing more to learn, and no spread to scale by.
+    users, items = has_ratings(ratings)
+    known = _restricted(data, users, items)
+    # Equal ratings teach nothing more, and have no spread to scale by.
     varied = ratings.nnz > 0 and np.ptp(ratings.data) > 0
     mean = posterior_mean(known, config, options) if varied else _constant(known.user_items)
-    factors = _spread(mean, users, items, config.stored_factors)
-    output = ModelOutput(
-        neighbours=neighbours_from_factors(factors.items, options),
-        recommendations=recommend_from_factors(
-            ratings, factors.users, factors.items, options, factors.user_bias, factors.item_bias
-        ),
-        factors=factors,
-    )
-    return replace(output, metrics=_train_error(data, output))
+    return _scattered(mean, users, items, config.stored_factors)
 
 
-def _about(data: Interactions, users: Known, items: Known) -> Interactions:
-    """Return what the features tell of some users and items."""
+def measure(
+    fitted: Factors, data: Interactions, config: BayesFmConfig, options: FitOptions
+) -> tuple[Metric, ...]:
+    """Measure the RMSE on the training ratings."""
+    ratings = data.user_items
+    if ratings.nnz == 0:
+        return ()
+    predicted = predict_ratings(data, fitted, row_of_entries(ratings), ratings.indices)
+    rmse = float(np.sqrt(np.mean((predicted - ratings.data) ** 2)))
+    return (Metric("train", "rmse", rmse, ratings.nnz),)
+
+
+def _restricted(data: Interactions, users: Known, items: Known) -> Interactions:
+    """Return the data of some users and items only."""
     years, attributes = data.item_years, data.user_attributes
     return Interactions(
         data.user_items[users][:, items],
@@ -86,11 +94,19 @@ def _about(data: Interactions, users: Known, items: Known) -> Interactions:
     )
 
 
-def posterior_mean(data: Interactions, config: BayesFmConfig, options: FitOptions) -> Sample:
-    """Return the mean of what the draws predict; every user and item has ratings."""
+def posterior_mean(
+    data: Interactions,
+    config: BayesFmConfig,
+    options: FitOptions,
+    factor_bytes: int = FACTOR_BYTES,
+) -> Sample:
+    """Return the mean of what the draws predict; every user and item has ratings.
+
+    Factors of the draws are compressed when they take more than `memory_mb`, each `factor_bytes`.
+    """
     ratings = data.user_items
     kept = 2 * config.stored_factors
-    room = options.memory_mb * 2**20 // (_BYTES_A_FACTOR * sum(ratings.shape))
+    room = options.memory_mb * 2**20 // (factor_bytes * sum(ratings.shape))
     mean = PosteriorMean(kept, room=min(max(kept, room), 4 * kept))
 
     def take(iteration: int, sample: Sample) -> None:
@@ -116,8 +132,8 @@ def _constant(ratings: csr_matrix) -> Sample:
     return Sample(user_bias, np.zeros(items), np.zeros((users, 0)), np.zeros((items, 0)))
 
 
-def _spread(mean: Sample, users: Known, items: Known, width: int) -> Factors:
-    """Carry over what is known of some users and items to all of them."""
+def _scattered(mean: Sample, users: Known, items: Known, width: int) -> Factors:
+    """Map factors of known users and items back to all of them."""
     factors = Factors(
         np.zeros((len(users), width), np.float32),
         np.zeros((len(items), width), np.float32),
@@ -132,16 +148,6 @@ def _spread(mean: Sample, users: Known, items: Known, width: int) -> Factors:
     return factors
 
 
-def _train_error(data: Interactions, output: ModelOutput) -> tuple[Metric, ...]:
-    ratings = data.user_items
-    if ratings.nnz == 0:
-        return ()
-    raters = np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
-    predicted = predict_ratings(data, output, "factors", raters, ratings.indices)
-    rmse = float(np.sqrt(np.mean((predicted - ratings.data) ** 2)))
-    return (Metric("train", "rmse", rmse, ratings.nnz),)
-
-
 SPEC = ModelSpec(
     name="bayes_fm",
     display_name="Bayesian factorization machine",
@@ -149,6 +155,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=BayesFmConfig,
     fit=fit,
+    measure=measure,
     score_meaning="predicted rating, not clipped to the scale; similarities are correlations",
     description="Bayesian factorisation machine on ratings, genres, years and users' attributes",
     needs=lambda config: frozenset({"attributes"}),

@@ -1,4 +1,9 @@
-"""Bayesian personalised ranking: what somebody rated is to stand above what others rated.
+"""Bayesian personalized ranking: rated items score above items rated by others.
+
+    maximize  sum_(u,i,j) log sigmoid(s_ui - s_uj) - lambda |parameters|^2
+    i: an item u rated;  j: an item u did not rate, drawn by its number of ratings n_j
+    s_ui = x_u . y_i + b_i, by stochastic gradient ascent
+    score(u, i) = s_ui + log n_i: the draw of j by n_j takes log n_j off the scores
 
 S. Rendle, C. Freudenthaler, Z. Gantner, L. Schmidt-Thieme: BPR: Bayesian Personalized Ranking
 from Implicit Feedback, UAI 2009.
@@ -14,12 +19,12 @@ from implicit.cpu.bpr import BayesianPersonalizedRanking
 from implicit.recommender_base import ModelFitError
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Factors, Interactions, ModelOutput
+from recsys.domain import Factors, Interactions, Neighbours
 from recsys.errors import RecsysError
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.params import Bounds, Params
-from recsys.numerics.scoring import neighbours_from_factors, recommend_from_factors
-from recsys.numerics.sparse import rated
+from recsys.numerics.scoring import neighbours_by_factors
+from recsys.numerics.sparse import column_counts, has_ratings
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,40 +39,24 @@ class BprConfig(Params):
     """Number of epochs; each draws as many samples as there are ratings."""
 
 
-def fit(data: Interactions, config: BprConfig, options: FitOptions) -> ModelOutput:
-    """Factorise who rated what; the values of the ratings do not count.
-
-    Users and items without ratings have factors of 0, and no lists.
-    """
-    factors = factorise(data.user_items, config, options)
-    return ModelOutput(
-        # The last column is how popular an item is, and no part of what it is like.
-        neighbours=neighbours_from_factors(factors.items[:, :-1], options),
-        recommendations=recommend_from_factors(
-            data.user_items, factors.users, factors.items, options
-        ),
-        factors=factors,
-    )
-
-
-def factorise(user_items: csr_matrix, config: BprConfig, options: FitOptions) -> Factors:
+def fit(data: Interactions, config: BprConfig, options: FitOptions) -> Factors:
     """Fit the factors, seeded and on one thread, whatever the options say.
 
-    Threads of the library race for the factors they update; on one alone the same input gives
-    the same factors. The last column is 1 for a user and the bias of an item.
-
-    The library draws what somebody did not rate by its number of ratings `n_i`, so that scores
-    come near `log(p(i | u) / n_i)` and popular items fall behind; `log n_i` is added again.
+    The last column is 1 for a user and the bias of an item. Users and items without ratings have
+    factors of 0.
     """
+    user_items = data.user_items
     users, items = user_items.shape
     if user_items.nnz == 0:
-        shape = (users, config.factors + 1), (items, config.factors + 1)
-        return Factors(np.zeros(shape[0], np.float32), np.zeros(shape[1], np.float32))
+        empty = np.zeros((users, config.factors + 1), np.float32)
+        return Factors(empty, np.zeros((items, config.factors + 1), np.float32))
     model = BayesianPersonalizedRanking(
         factors=config.factors,
         learning_rate=config.learning_rate,
         regularization=config.regularization,
         iterations=config.iterations,
+        # Threads of the library race for the factors they update: on one alone the same input
+        # gives the same factors.
         num_threads=1,
         random_state=options.seed,
     )
@@ -78,10 +67,17 @@ def factorise(user_items: csr_matrix, config: BprConfig, options: FitOptions) ->
             "bpr: the factors grew beyond all bounds",
             hint="Lower the model's parameter learning_rate.",
         ) from exc
-    model.user_factors[~rated(user_items)[0]] = 0
-    votes = np.bincount(user_items.indices, minlength=items)
-    model.item_factors[:, -1] += np.log(np.maximum(votes, 1))
+    known_users, known_items = has_ratings(user_items)
+    model.user_factors[~known_users] = 0
+    # The sampler draws j by its number of ratings, which would push popular items down.
+    model.item_factors[:, -1] += np.log(np.maximum(column_counts(user_items), 1))
+    model.item_factors[~known_items] = 0
     return Factors(model.user_factors, model.item_factors)
+
+
+def similar(factors: Factors, options: FitOptions) -> Neighbours:
+    """Compare items by their factors without the last column, which is how popular they are."""
+    return neighbours_by_factors(factors.items[:, :-1], options.k, options)
 
 
 def _buffers(user_items: csr_matrix) -> csr_matrix:
@@ -98,6 +94,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=BprConfig,
     fit=fit,
+    similar=similar,
     score_meaning="log of the chance to be rated, plus a constant per user; similarities: cosines",
     description="Bayesian personalised ranking of what was rated above what was not",
     search={

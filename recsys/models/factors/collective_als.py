@@ -1,4 +1,10 @@
-"""Factorisation of who rated what, of what they gave and of the movies' genres, all together.
+"""Collective factorization of ratings, their values and the genres of movies.
+
+    rows of C: users, then genres;  columns: items
+    c_ui = exp(rating_effect * z_ui)   z_ui: the rating in standard deviations from the mean of all
+    c_gi = genre_weight                where movie i is of genre g
+    factorize C as `als` does; factors of genres are dropped
+    score(u, i) = x_u . y_i
 
 A. P. Singh, G. J. Gordon: Relational Learning via Collective Matrix Factorization, KDD 2008; with
 the confidences of Y. Hu, Y. Koren, C. Volinsky: Collaborative Filtering for Implicit Feedback
@@ -11,14 +17,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix, vstack
-from threadpoolctl import threadpool_limits
 
-from recsys.domain import Factors, Interactions, ModelOutput
+from recsys.domain import Factors, Interactions
 from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.factors.als import AlsConfig, factorize
 from recsys.models.params import Bounds, Params
-from recsys.numerics.scoring import neighbours_from_factors, recommend_from_factors
 from recsys.numerics.weighting import genre_rows, weighted_ratings
 
 
@@ -39,38 +43,14 @@ class CollectiveAlsConfig(Params):
     """Number of times the factors of users, movies and genres are solved in turn."""
 
 
-def fit(data: Interactions, config: CollectiveAlsConfig, options: FitOptions) -> ModelOutput:
-    """Factorise who rated what, a genre being one more user, who rated all its movies.
-
-    Users and items without ratings have factors of 0, and no lists.
-    """
-    factors = factorise(data, config, options)
-    return ModelOutput(
-        neighbours=neighbours_from_factors(factors.items, options),
-        recommendations=recommend_from_factors(
-            data.user_items, factors.users, factors.items, options
-        ),
-        factors=factors,
-    )
-
-
-def factorise(data: Interactions, config: CollectiveAlsConfig, options: FitOptions) -> Factors:
-    """Fit the factors of users and items, seeded; the same input gives the same factors."""
-    users, items = data.user_items.shape
-    if data.user_items.nnz == 0:
-        shape = (users, config.factors), (items, config.factors)
-        return Factors(np.zeros(shape[0], np.float32), np.zeros(shape[1], np.float32))
-    with threadpool_limits(1, "blas"):  # the library has threads of its own
-        model = AlternatingLeastSquares(
-            factors=config.factors,
-            regularization=config.regularization,
-            alpha=config.alpha,
-            iterations=config.iterations,
-            num_threads=options.threads,
-            random_state=options.seed,
-        )
-        model.fit(confidences(data, config), show_progress=False)
-    return Factors(model.user_factors[:users].copy(), model.item_factors)
+def fit(data: Interactions, config: CollectiveAlsConfig, options: FitOptions) -> Factors:
+    """Factorize ratings with each genre as one more user, who rated all its movies."""
+    users = data.user_items.shape[0]
+    als = AlsConfig(config.factors, config.regularization, config.alpha, config.iterations)
+    # Genres alone tell nothing about users: without ratings nothing is learned.
+    rows = confidences(data, config) if data.user_items.nnz else data.user_items
+    fitted = factorize(rows, als, options)
+    return Factors(fitted.users[:users].copy(), fitted.items)
 
 
 def confidences(data: Interactions, config: CollectiveAlsConfig) -> csr_matrix:

@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix, diags_array, eye_array, hstack
 from recsys.domain import Float64, Int64, Interactions
 from recsys.errors import RecsysError
 from recsys.models.factors.posterior import Sample
-from recsys.numerics.scoring import binarised
+from recsys.numerics.sparse import binarize
 
 _FIRST_SPREAD = 0.1
 """Standard deviation of the factors that the chain starts from; the library's default."""
@@ -57,7 +57,7 @@ def _by_ratings(ratings: csr_matrix) -> list[Any]:
     The logarithms are standardised, and left out where they are all alike.
     """
     counts = np.diff(ratings.indptr)
-    sets = diags_array(1 / np.sqrt(counts)) @ binarised(ratings)
+    sets = diags_array(1 / np.sqrt(counts)) @ binarize(ratings)
     logs = np.log(counts)
     varied = np.ptp(counts) > 0
     standard = [csr_matrix((logs - logs.mean())[:, None] / logs.std())] if varied else []

@@ -1,4 +1,10 @@
-"""Matrix factorisation with biases, fitted on the observed ratings by alternating least squares.
+"""Matrix factorization with biases, fitted on the observed ratings by alternating least squares.
+
+    r_ui ~ mean + b_u + b_i + p_u . q_i
+    minimize  sum over ratings of the squared error
+              + regularization (sum_u sqrt(n_u) |p_u|^2 + sum_i sqrt(n_i) |q_i|^2)
+              + bias_regularization (sum_u b_u^2 + sum_i b_i^2)
+    repeat: solve the least squares problem of every user, then that of every item
 
 Y. Koren, R. Bell, C. Volinsky: Matrix Factorization Techniques for Recommender Systems,
 Computer 42(8), 2009; the penalty by the number of ratings is after Y. Zhou, D. Wilkinson,
@@ -8,7 +14,7 @@ R. Schreiber, R. Pan: Large-scale Parallel Collaborative Filtering for the Netfl
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -19,21 +25,18 @@ from threadpoolctl import threadpool_limits
 
 from recsys.domain import (
     Factors,
-    Float32,
     Float64,
     Int64,
     Interactions,
     Metric,
-    ModelOutput,
     Neighbours,
     RankedLists,
 )
 from recsys.models.base import FitOptions, ModelSpec, Range
-from recsys.models.params import Bounds, Params
+from recsys.numerics.blocks import map_blocks
 from recsys.numerics.prediction import predict_ratings
-from recsys.numerics.scoring import binarised, recommend_from_factors
-from recsys.numerics.sparse import rated, signs, where
-from recsys.numerics.topk import joined, over_blocks, ranked_top_k, spread
+from recsys.numerics.sparse import axis_signs, binarize, has_ratings, with_values
+from recsys.numerics.topk import concatenate, ranked_top_k, scatter
 
 _BYTES_A_COLUMN = 56
 """Distances, scores, the copy that is partitioned, masks and positions."""
@@ -54,31 +57,23 @@ class MfConfig(Params):
     """Share of the ratings that a separate fit holds out to measure its error. 0: no such fit."""
 
 
-def fit(data: Interactions, config: MfConfig, options: FitOptions) -> ModelOutput:
-    """Predict ratings by `mean + b_u + b_i + p_u . q_i`, and compare movies by their factors.
-
-    Users and items without ratings have factors of 0, a bias of NaN, and no lists.
-    """
-    ratings = data.user_items
-    fitted = factorise(ratings, config, options)
+def fit(data: Interactions, config: MfConfig, options: FitOptions) -> Factors:
+    """Fit factors and biases; users and items without ratings have factors of 0, a bias of NaN."""
+    fitted = factorize(data.user_items, config, options)
     assert fitted.user_bias is not None
     assert fitted.item_bias is not None
-    users, items = rated(ratings)
-    user_bias, item_bias = where(users, fitted.user_bias), where(items, fitted.item_bias)
-    return ModelOutput(
-        neighbours=neighbours_by_difference(fitted.items, items, options),
-        recommendations=recommend_from_factors(
-            ratings, fitted.users, fitted.items, options, user_bias, item_bias
-        ),
-        factors=Factors(fitted.users, fitted.items, user_bias, item_bias),
-        metrics=_train_error(data, fitted) + _holdout_error(data, config, options),
+    users, items = has_ratings(data.user_items)
+    return replace(
+        fitted,
+        user_bias=np.where(users, fitted.user_bias, np.nan),
+        item_bias=np.where(items, fitted.item_bias, np.nan),
     )
 
 
 # --- the fit --------------------------------------------------------------------------------------
 
 
-def factorise(user_items: csr_matrix, config: MfConfig, options: FitOptions) -> Factors:
+def factorize(user_items: csr_matrix, config: MfConfig, options: FitOptions) -> Factors:
     """Minimise the squared error on the ratings plus
 
     `regularization (sum_u sqrt(n_u) |p_u|^2 + sum_i sqrt(n_i) |q_i|^2)`
@@ -93,7 +88,7 @@ def factorise(user_items: csr_matrix, config: MfConfig, options: FitOptions) -> 
     if user_items.nnz == 0:
         return _as_factors(own, other, 0.0)
     mean = float(user_items.data.mean())
-    by_user = _with(user_items, user_items.data - mean)
+    by_user = with_values(user_items, user_items.data - mean)
     by_item = by_user.T.tocsr()
     random = np.random.default_rng(options.seed)
     other[:, :-1] = random.normal(scale=0.1, size=(items, config.factors))
@@ -116,8 +111,8 @@ def _solved(ratings: csr_matrix, others: Float64, config: MfConfig, options: Fit
     width = others.shape[1]
     known = np.column_stack([others[:, :-1], np.ones(len(others))])
     counts = np.diff(ratings.indptr)
-    seen = binarised(ratings)
-    sums = _with(ratings, ratings.data - others[ratings.indices, -1]) @ known
+    seen = binarize(ratings)
+    sums = with_values(ratings, ratings.data - others[ratings.indices, -1]) @ known
     diagonal = np.arange(width)
     penalty = np.empty((len(counts), width))
     penalty[:, -1] = config.bias_regularization
@@ -168,7 +163,7 @@ def _principal_axes(items: Float64, counts: NDArray[np.integer]) -> Float64:
     """
     scatter = (items * np.sqrt(counts)[:, None]).T @ items
     axes: Float64 = np.linalg.eigh(scatter)[1][:, ::-1]
-    return axes * signs(items @ axes)
+    return axes * axis_signs(items @ axes)
 
 
 def _as_factors(own: Float64, other: Float64, mean: float) -> Factors:
@@ -176,20 +171,19 @@ def _as_factors(own: Float64, other: Float64, mean: float) -> Factors:
     return Factors(users, items, mean + own[:, -1], other[:, -1].copy())
 
 
-def _with(matrix: csr_matrix, values: Float64) -> csr_matrix:
-    return csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
-
-
 # --- how well it fits -----------------------------------------------------------------------------
 
 
-def _train_error(data: Interactions, fitted: Factors) -> tuple[Metric, ...]:
+def measure(
+    fitted: Factors, data: Interactions, config: MfConfig, options: FitOptions
+) -> tuple[Metric, ...]:
+    """Measure the RMSE on the training ratings and on a random part held out of a second fit."""
     every = np.arange(data.user_items.nnz)
-    return _error("train", data, fitted, every)
+    return _error("train", data, fitted, every) + _holdout_error(data, config, options)
 
 
 def _holdout_error(data: Interactions, config: MfConfig, options: FitOptions) -> tuple[Metric, ...]:
-    """Fit the rest of a random split and measure on what was held out.
+    """Fit the rest of a random split and measure on the held-out part.
 
     A user or movie not in the rest counts with a bias of 0 and no factors.
     """
@@ -198,8 +192,7 @@ def _holdout_error(data: Interactions, config: MfConfig, options: FitOptions) ->
     if size == 0:
         return ()
     held = np.sort(np.random.default_rng(options.seed).permutation(ratings.nnz)[:size])
-    rest = _without(ratings, held)
-    fitted = factorise(rest, config, options)
+    fitted = factorize(_without(ratings, held), config, options)
     return _error(f"holdout {config.holdout:g}", data, fitted, held)
 
 
@@ -221,7 +214,7 @@ def _error(
     ratings = data.user_items
     users = np.searchsorted(ratings.indptr, entries, side="right") - 1
     items = ratings.indices[entries]
-    predicted = predict_ratings(data, ModelOutput(factors=fitted), "factors", users, items)
+    predicted = predict_ratings(data, fitted, users, items)
     error = np.sqrt(np.mean((predicted - ratings.data[entries]) ** 2))
     return (Metric(protocol, "rmse", float(error), len(entries)),)
 
@@ -229,15 +222,13 @@ def _error(
 # --- similar movies -------------------------------------------------------------------------------
 
 
-def neighbours_by_difference(
-    items: Float32, known: NDArray[np.bool_], options: FitOptions
-) -> Neighbours:
+def similar(factors: Factors, options: FitOptions) -> Neighbours:
     """List for each known item those whose factors differ least.
 
     `difference_score` is the sum of absolute differences, and the score `1 / (1 + difference)`.
     """
-    positions = np.flatnonzero(known)
-    vectors = items[positions].astype(np.float64)
+    positions = np.flatnonzero(factors.known_items)
+    vectors = factors.items[positions].astype(np.float64)
 
     def work(start: int, stop: int) -> RankedLists:
         scores = 1 / (1 + cdist(vectors[start:stop], vectors, "cityblock"))
@@ -246,9 +237,8 @@ def neighbours_by_difference(
         return ranked_top_k(scores, options.k)
 
     row_bytes = _BYTES_A_COLUMN * len(positions)
-    lists = joined(RankedLists, over_blocks(len(positions), row_bytes, options, work))
-    lists = spread(lists, positions, positions, len(items))
-    return Neighbours(lists.indptr, lists.indices, lists.scores)
+    lists = concatenate(RankedLists, map_blocks(len(positions), row_bytes, options, work))
+    return concatenate(Neighbours, [scatter(lists, positions, positions, len(factors.items))])
 
 
 SPEC = ModelSpec(
@@ -258,6 +248,8 @@ SPEC = ModelSpec(
     kind="personal",
     config=MfConfig,
     fit=fit,
+    similar=similar,
+    measure=measure,
     score_meaning="predicted rating, not clipped to the scale; similarities 1 / (1 + difference)",
     description="Regularised matrix factorisation with biases, fitted on the observed ratings",
     prediction="factors",

@@ -8,7 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from recsys.domain import Float64
-from recsys.numerics.sparse import signs
+from recsys.numerics.sparse import axis_signs
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,5 +83,5 @@ def nearest(left: Float64, right: Float64, rank: int) -> tuple[Float64, Float64]
         scale = np.sqrt(len(left))
         first = left_basis @ (u[:, :rank] * scale)
         second = right_basis @ (v[:rank].T * (strengths[:rank] / scale))
-    sign = signs(second)
+    sign = axis_signs(second)
     return first * sign, second * sign

@@ -1,5 +1,10 @@
 """Truncated singular value decomposition of the ratings, each user's mean taken away.
 
+    D_ui = r_ui - rbar_u where rated, 0 elsewhere
+    D ~ U S V' with the `rank` largest singular values (ARPACK)
+    users = U, items = V S
+    score(u, i) = rbar_u + (U S V')_ui
+
 P. Cremonesi, Y. Koren, R. Turrin: Performance of Recommender Algorithms on Top-N Recommendation
 Tasks, RecSys 2010 (PureSVD; there without the means).
 """
@@ -14,11 +19,10 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
-from recsys.domain import Factors, Float64, Interactions, ModelOutput
+from recsys.domain import Factors, Float64, Interactions
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.params import Bounds, Params
-from recsys.numerics.scoring import neighbours_from_factors, recommend_from_factors
-from recsys.numerics.sparse import rated, signs, where
+from recsys.numerics.sparse import axis_signs, has_ratings, row_of_entries, row_sums, with_values
 
 _ROUNDING = 1e-10
 """Relative size below which a number is what rounding left of 0."""
@@ -31,31 +35,17 @@ class SvdConfig(Params):
     decomposition reproduces the ratings and predicts nothing else."""
 
 
-def fit(data: Interactions, config: SvdConfig, options: FitOptions) -> ModelOutput:
-    """Decompose the ratings less each user's mean; what is not rated counts as the mean.
-
-    Users and items without ratings have factors of 0, a bias of NaN, and no lists.
-    """
-    factors = factorise(data.user_items, config.rank, options.seed)
-    return ModelOutput(
-        neighbours=neighbours_from_factors(factors.items, options),
-        recommendations=recommend_from_factors(
-            data.user_items,
-            factors.users,
-            factors.items,
-            options,
-            factors.user_bias,
-            factors.item_bias,
-        ),
-        factors=factors,
-    )
+def fit(data: Interactions, config: SvdConfig, options: FitOptions) -> Factors:
+    """Decompose the ratings less each user's mean; an item not rated counts as the mean."""
+    return factorize(data.user_items, config.rank, options.seed)
 
 
-def factorise(user_items: csr_matrix, rank: int, seed: int) -> Factors:
+def factorize(user_items: csr_matrix, rank: int, seed: int) -> Factors:
     """Return `U` as factors of the users, `V S` as those of the items, means as user biases.
 
-    The singular values stay with the items: their cosines are those of the columns of the
-    matrix `U S V'`, which tell something also where no singular value was cut off.
+    The singular values stay with the items: their cosines are then those of the columns of the
+    matrix `U S V'`, which tell items apart even if no singular value was cut off. Users and items
+    without ratings have factors of 0 and a bias of NaN.
     """
     means, deviations = demeaned(user_items)
     users, items = np.zeros((len(means), rank)), np.zeros((user_items.shape[1], rank))
@@ -66,25 +56,23 @@ def factorise(user_items: csr_matrix, rank: int, seed: int) -> Factors:
         users[rows, : len(values)] = left
         items[columns, : len(values)] = right * values
         items[np.linalg.norm(items, axis=1) < _ROUNDING * values[0]] = 0
-    known_users, known_items = rated(user_items)
+    known_users, known_items = has_ratings(user_items)
     return Factors(
         users.astype(np.float32),
         items.astype(np.float32),
-        where(known_users, means),
-        where(known_items, np.zeros(len(items))),
+        np.where(known_users, means, np.nan),
+        np.where(known_items, 0.0, np.nan),
     )
 
 
 def demeaned(user_items: csr_matrix) -> tuple[Float64, csr_matrix]:
-    """Return each user's mean over the ratings given, 0 without any, and what is left of them."""
-    counts = np.diff(user_items.indptr)
-    raters = np.repeat(np.arange(len(counts)), counts)
-    sums = np.bincount(raters, user_items.data, minlength=len(counts))
-    means = sums / np.maximum(counts, 1)
+    """Return each user's mean rating, 0 without ratings, and the ratings less these means."""
+    raters = row_of_entries(user_items)
+    means = row_sums(user_items) / np.maximum(np.diff(user_items.indptr), 1)
     values = user_items.data - means[raters]
+    # A user who always gives the same rating deviates by rounding only.
     values[np.abs(values) < _ROUNDING * np.abs(user_items.data)] = 0
-    deviations = csr_matrix((values, user_items.indices, user_items.indptr), user_items.shape)
-    deviations = deviations.copy()  # the next line would shorten arrays that are not ours
+    deviations = with_values(user_items, values).copy()  # the next line shortens the arrays
     deviations.eliminate_zeros()
     return means, deviations
 
@@ -103,7 +91,7 @@ def _decomposed(matrix: csr_matrix, rank: int, seed: int) -> tuple[Float64, Floa
     largest = np.argsort(-values, kind="stable")[:rank]
     largest = largest[values[largest] > _ROUNDING * values.max()]
     items = right[largest].T
-    sign = signs(items)
+    sign = axis_signs(items)
     return left[:, largest] * sign, values[largest], items * sign
 
 

@@ -1,7 +1,14 @@
-"""How alike two columns are over the rows that have both: Pearson, adjusted cosine, Jaccard.
+"""Similarity of two columns over the rows that have both: Pearson, adjusted cosine, Jaccard.
 
-For movies the columns of the ratings are compared, for users those of the transposed matrix. All
-of it is computed from sums over the common raters, which are products of matrices.
+For movies the columns of the ratings are compared, for users those of the transposed matrix. Every
+similarity follows from sums over the common raters, and these sums are products of matrices:
+
+    A: 1 where rated;  R: ratings;  Q: squared ratings;  all rows x columns
+    n = A'A,  sum_i = R'A,  sum_j = A'R,  product = R'R,  squares_i = Q'A,  squares_j = A'Q
+    pearson = (n product - sum_i sum_j) / sqrt((n squares_i - sum_i^2) (n squares_j - sum_j^2))
+
+Two ways lead to the products. Dense sums fill a square of all pairs panel by panel and add quickly,
+but also where there is nothing to add; sparse sums touch common raters only. A cost model picks.
 
 B. Sarwar, G. Karypis, J. Konstan, J. Riedl: Item-Based Collaborative Filtering Recommendation
 Algorithms, WWW 2001 (adjusted cosine).
@@ -19,25 +26,27 @@ from scipy.sparse import csc_matrix, csr_matrix
 
 from recsys.domain import Float64, Int64, RankedLists
 from recsys.models.base import FitOptions
-from recsys.numerics.topk import joined, over_blocks, ranked_top_k
+from recsys.numerics.blocks import map_blocks, rows_within
+from recsys.numerics.sparse import binarize, with_values
+from recsys.numerics.topk import concatenate, ranked_top_k
 
 CoRated = Literal["pearson", "adjusted_cosine", "jaccard"]
 
-_PANEL = 128
+PANEL = 128
 """Columns of a dense panel at most: a row of it stays in the cache while it is added to."""
 _PAIR_BYTES = 144
-"""Six sums, what is computed of them, the similarity and its copies to be ranked."""
+"""Bytes of a pair: six sums, intermediate results, the similarity and its copies to be ranked."""
 _RANK_BYTES = 64
 """Two copies of a similarity, the one that is partitioned, masks and positions."""
 _ROUNDING = 1e-12
-"""What is this small beside that which it was subtracted from is rounding, and stands for 0."""
+"""A difference this small, relative to its operands, is rounding and stands for 0."""
 _DENSE, _SPARSE, _ENTRY = 0.8, 1.5, 10.0
 """Nanoseconds of an addition to a dense sum, of one to a sparse sum and of an entry of these."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """What is to be multiplied, and what the products say of two columns."""
+    """The matrices to multiply, and the similarity of two columns from their products."""
 
     parts: tuple[csc_matrix, ...]
     """Rows x columns with entries at the same places; those of the first are 1."""
@@ -73,6 +82,9 @@ def co_rated_neighbours(
     min_support: int,
     shrinkage: float,
     options: FitOptions,
+    *,
+    dense: bool | None = None,
+    panel: int = PANEL,
 ) -> RankedLists:
     """List for each column the k most similar others, negative similarities included.
 
@@ -80,18 +92,21 @@ def co_rated_neighbours(
     does on the two lists of common ratings; `adjusted_cosine` centres each rating on the mean of
     all ratings of its row; `jaccard` compares the sets of raters. Undefined pairs and those with
     fewer than `min_support` common raters are left out. `shrinkage` is the lambda of the factor
-    `n / (n + lambda)`, n being the common raters.
+    `n / (n + lambda)`, n being the common raters. `dense` forces dense or sparse sums, which by
+    default are chosen by their cost; `panel` is the width of dense panels.
     """
     counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
     # By falling popularity: of two columns the one with fewer ratings then does the adding up.
     order = np.argsort(-counts, kind="stable")
-    if not _dense_is_better(matrix, counts[order], options):
+    if dense is None:
+        dense = _dense_is_better(matrix, counts[order], options)
+    if not dense:
         comparison = _COMPARISONS[similarity](matrix.tocsc())
         return _by_sparse_sums(_Scorer(comparison, min_support, shrinkage), options)
     comparison = _COMPARISONS[similarity](matrix[:, order].tocsc())
     # One half of the memory is for the square, the other for what is computed on the way.
     half = replace(options, memory_mb=max(1, options.memory_mb // 2))
-    square = _square(_Scorer(comparison, min_support, shrinkage), half)
+    square = _square(_Scorer(comparison, min_support, shrinkage), half, panel)
     return _ranked_square(square, np.argsort(order), half)
 
 
@@ -119,10 +134,10 @@ def _by_sparse_sums(scorer: _Scorer, options: FitOptions) -> RankedLists:
         sums = [(block[one] @ everything[other]).toarray() for one, other in products]
         return ranked_top_k(scorer(sums, slice(start, stop), slice(0, columns)), options.k)
 
-    return joined(RankedLists, over_blocks(columns, _PAIR_BYTES * columns, options, work))
+    return concatenate(RankedLists, map_blocks(columns, _PAIR_BYTES * columns, options, work))
 
 
-def _square(scorer: _Scorer, options: FitOptions) -> Float64:
+def _square(scorer: _Scorer, options: FitOptions, panel: int) -> Float64:
     """Compute the similarity of each two columns once, by panels side by side."""
     parts, products = scorer.comparison.parts, scorer.comparison.products
     rows, columns = parts[0].shape
@@ -131,15 +146,13 @@ def _square(scorer: _Scorer, options: FitOptions) -> Float64:
     def work(start: int) -> None:
         stop = min(start + width, columns)
         rest = [part[:, start:].T for part in parts]
-        panel = [part[:, start:stop].toarray() for part in parts]
-        sums = [rest[one] @ panel[other] for one, other in products]
+        own = [part[:, start:stop].toarray() for part in parts]
+        sums = [rest[one] @ own[other] for one, other in products]
         scores = scorer(sums, slice(start, columns), slice(start, stop))
         square[start:, start:stop] = scores
         square[start:stop, start:] = scores.T
 
-    column_bytes = _PAIR_BYTES * columns + 8 * len(parts) * rows
-    room = options.memory_mb * 2**20 // (options.workers * max(1, column_bytes))
-    width = int(min(max(1, room), _PANEL))
+    width = rows_within(options, _PAIR_BYTES * columns + 8 * len(parts) * rows, panel)
     with ThreadPoolExecutor(options.workers) as pool:
         list(pool.map(work, range(0, columns, width)))
     return square
@@ -149,10 +162,11 @@ def _ranked_square(square: Float64, places: Int64, options: FitOptions) -> Ranke
     """Rank the rows of a square whose row and column `places[i]` are those of column i."""
 
     def work(start: int, stop: int) -> RankedLists:
+        # Back in the order of the columns, so that ties go by index.
         return ranked_top_k(square[places[start:stop]][:, places], options.k)
 
-    blocks = over_blocks(len(square), _RANK_BYTES * len(square), options, work)
-    return joined(RankedLists, blocks)
+    blocks = map_blocks(len(square), _RANK_BYTES * len(square), options, work)
+    return concatenate(RankedLists, blocks)
 
 
 def _pearson(ratings: csc_matrix) -> _Comparison:
@@ -165,7 +179,7 @@ def _pearson(ratings: csc_matrix) -> _Comparison:
         spread *= _variance(common, sum_other, squares_other)
         return _quotient(covariance, np.sqrt(spread, out=spread))
 
-    parts = (_ones(ratings), ratings, _with(ratings, ratings.data**2))
+    parts = (binarize(ratings), ratings, with_values(ratings, ratings.data**2))
     return _Comparison(parts, ((0, 0), (1, 1), (1, 0), (0, 1), (2, 0), (0, 2)), score, 2)
 
 
@@ -179,7 +193,11 @@ def _adjusted_cosine(ratings: csc_matrix) -> _Comparison:
     means = np.bincount(ratings.indices, ratings.data, rows) / np.maximum(counts, 1)
     deviations = ratings.data - means[ratings.indices]
     deviations[np.abs(deviations) <= _ROUNDING * np.abs(ratings.data)] = 0
-    parts = (_ones(ratings), _with(ratings, deviations), _with(ratings, deviations**2))
+    parts = (
+        binarize(ratings),
+        with_values(ratings, deviations),
+        with_values(ratings, deviations**2),
+    )
     return _Comparison(parts, ((0, 0), (1, 1), (2, 0), (0, 2)), score, 2)
 
 
@@ -190,7 +208,7 @@ def _jaccard(ratings: csc_matrix) -> _Comparison:
         (common,) = sums
         return _quotient(common, counts[one, None] + counts[other] - common)
 
-    return _Comparison((_ones(ratings),), ((0, 0),), score, 1)
+    return _Comparison((binarize(ratings),), ((0, 0),), score, 1)
 
 
 _COMPARISONS: dict[CoRated, Callable[[csc_matrix], _Comparison]] = {
@@ -209,16 +227,7 @@ def _variance(common: Float64, sums: Float64, squares: Float64) -> Float64:
 
 
 def _quotient(product: Float64, norm: Float64) -> Float64:
-    """Divide, NaN where the norm is 0, and keep rounding from leading out of [-1, 1]."""
+    """Divide in place: NaN where the norm is 0; rounding never leads out of [-1, 1]."""
     norm[norm <= 0] = np.nan
     quotient = product / norm
     return np.clip(quotient, -1.0, 1.0, out=quotient)
-
-
-def _ones(columns: csc_matrix) -> csc_matrix:
-    return _with(columns, np.ones(columns.nnz))
-
-
-def _with(columns: csc_matrix, data: Float64) -> csc_matrix:
-    """Return the matrix with other values, zeros among them, at the same places."""
-    return csc_matrix((data, columns.indices, columns.indptr), shape=columns.shape)

@@ -9,14 +9,14 @@ from scipy.sparse import csr_matrix
 
 from recsys.domain import Float64, Int64, RankedLists
 from recsys.models.base import FitOptions
-from recsys.numerics.scoring import binarised
+from recsys.numerics.blocks import map_blocks
+from recsys.numerics.sparse import binarize
 from recsys.numerics.topk import (
+    concatenate,
     empty,
-    joined,
-    over_blocks,
     ranked,
     ranked_top_k,
-    shortened,
+    truncate,
 )
 
 _BYTES_A_COLUMN = 96
@@ -28,9 +28,9 @@ def cosine_neighbours(
 ) -> RankedLists:
     """List for each column the k nearest by the cosine of their ratings, where it is above 0.
 
-    The kernel of `implicit` knows nothing of common raters and cuts ties as they come. The rows
-    for which that cannot have mattered are taken from it; the others, mostly of columns with few
-    ratings and therefore cheap, are computed in full.
+    The kernel of `implicit` is fast, but ignores `min_support` and cuts ties in any order. Its rows
+    are used where neither can have mattered. The others, mostly of columns with few ratings and
+    therefore cheap, are computed in full.
     """
     columns = matrix.shape[1]
     if matrix.nnz == 0:
@@ -43,7 +43,7 @@ def cosine_neighbours(
     else:
         trusted = _trusted(fast, norms / max(largest, 1e-300), min_support, options.k)
     exact = _exact(unit, np.flatnonzero(~trusted), min_support, shrinkage, options)
-    return _merged(shortened(fast, options.k), exact, trusted)
+    return _merged(truncate(fast, options.k), exact, trusted)
 
 
 def _unit_columns(matrix: csr_matrix) -> tuple[csr_matrix, Float64]:
@@ -61,7 +61,7 @@ def _kernel(unit: csr_matrix, k: int, options: FitOptions) -> RankedLists:
     wanted = (pairs.data > 0) & (pairs.row != pairs.col)
     scores = np.minimum(pairs.data[wanted], 1.0)
     lists = ranked(pairs.row[wanted], pairs.col[wanted], scores, unit.shape[1])
-    return shortened(lists, k)
+    return truncate(lists, k)
 
 
 def _trusted(lists: RankedLists, norms: Float64, min_support: int, k: int) -> NDArray[np.bool_]:
@@ -86,7 +86,7 @@ def _exact(
     unit: csr_matrix, chosen: Int64, min_support: int, shrinkage: float, options: FitOptions
 ) -> RankedLists:
     """Rank the k nearest of the chosen columns from all pairs of theirs."""
-    raters = binarised(unit, np.float32)
+    raters = binarize(unit, np.float32)
     own, own_raters = unit.T.tocsr()[chosen], raters.T.tocsr()[chosen]
 
     def work(start: int, stop: int) -> RankedLists:
@@ -99,7 +99,7 @@ def _exact(
         return ranked_top_k(scores, options.k)
 
     row_bytes = _BYTES_A_COLUMN * unit.shape[1]
-    return joined(RankedLists, over_blocks(len(chosen), row_bytes, options, work))
+    return concatenate(RankedLists, map_blocks(len(chosen), row_bytes, options, work))
 
 
 def _merged(fast: RankedLists, exact: RankedLists, trusted: np.ndarray) -> RankedLists:

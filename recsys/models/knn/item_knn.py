@@ -1,16 +1,25 @@
-"""Item-based neighbourhoods: movies are similar when the same people rate them alike."""
+"""Item-based neighbourhoods: movies are similar if the same people rate them alike.
+
+    s_ij = similarity of the rating columns of i and j, over their common raters
+    s_ij *= n_ij / (n_ij + shrinkage)   n_ij: common raters, at least `min_support`
+    keep of each item the k largest
+    score(u, i) = sum of s_ji over the rated j that keep i
+    predicted rating = sum_j s_ij r_uj / sum_j |s_ij| over the kept, rated j
+
+B. Sarwar, G. Karypis, J. Konstan, J. Riedl: Item-Based Collaborative Filtering Recommendation
+Algorithms, WWW 2001.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, get_args
 
-from recsys.domain import Interactions, ModelOutput, Neighbours
+from recsys.domain import Interactions, Neighbours
 from recsys.models.base import Choice, FitOptions, ModelSpec, Range
 from recsys.models.knn.similarity import Similarity, similar_columns
 from recsys.models.params import Bounds, Params
-from recsys.numerics.scoring import recommend_from_neighbours
-from recsys.numerics.topk import joined
+from recsys.numerics.topk import concatenate
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +34,12 @@ class ItemKnnConfig(Params):
     """lambda of the factor `n / (n + lambda)` for `n` common raters. 0: no shrinkage."""
 
 
-def fit(data: Interactions, config: ItemKnnConfig, options: FitOptions) -> ModelOutput:
-    """List the k most similar movies of each, and recommend by the sum of similarities."""
+def fit(data: Interactions, config: ItemKnnConfig, options: FitOptions) -> Neighbours:
+    """List the k most similar movies of each movie."""
     similar = similar_columns(
         data.user_items, config.similarity, config.min_support, config.shrinkage, options
     )
-    neighbours = joined(Neighbours, [similar])
-    recommendations = recommend_from_neighbours(data.user_items, neighbours, options)
-    return ModelOutput(neighbours=neighbours, recommendations=recommendations)
+    return concatenate(Neighbours, [similar])
 
 
 SPEC = ModelSpec(

@@ -1,4 +1,9 @@
-"""The simple scorer of the six-movie example: correlations times ratings, averaged."""
+"""The simple scorer of the six-movie example: correlations times ratings, averaged.
+
+s_ij = Pearson correlation of the ratings of i and j, over their common raters
+keep of each item the k largest
+score(u, i) = mean of s_ji * r_uj over the rated j that keep i
+"""
 
 from __future__ import annotations
 
@@ -6,20 +11,15 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
-from scipy.sparse import csr_matrix
-
-from recsys.domain import Interactions, ModelOutput, Neighbours, RankedLists, TopN
-from recsys.models.base import FitOptions, ModelSpec, Range, making_lists
+from recsys.domain import Interactions, Neighbours
+from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.knn.co_rated import co_rated_neighbours
 from recsys.models.params import Bounds, Params
-from recsys.numerics.scoring import binarised, exclude, weight_matrix
-from recsys.numerics.topk import joined, over_blocks, ranked_top_k
+from recsys.numerics.scoring import rank_by_mean_product
+from recsys.numerics.topk import concatenate
 
 LABELS = ((3.0, "strongly recommended"), (0.0, "recommended"), (-math.inf, "not recommended"))
-"""What a score is called: the first label whose bound it is above."""
-_BYTES_A_COLUMN = 64
-"""Two products, dense, the copy that is partitioned, masks and positions."""
+"""Words for a score: those of the first bound that it is above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,42 +28,14 @@ class PearsonAverageConfig(Params):
     """Number of common raters a pair needs."""
 
 
-def fit(data: Interactions, config: PearsonAverageConfig, options: FitOptions) -> ModelOutput:
-    """List the most correlated movies of each, and recommend by the average."""
+def fit(data: Interactions, config: PearsonAverageConfig, options: FitOptions) -> Neighbours:
+    """List the most correlated movies of each movie."""
     similar = co_rated_neighbours(data.user_items, "pearson", config.min_support, 0.0, options)
-    neighbours = joined(Neighbours, [similar])
-    return ModelOutput(
-        neighbours=neighbours,
-        recommendations=recommend_by_average(data.user_items, neighbours, options),
-    )
-
-
-@making_lists
-def recommend_by_average(
-    user_items: csr_matrix, neighbours: Neighbours, options: FitOptions
-) -> TopN:
-    """Score `(u, i)` by the mean of `s_ji * r_uj` over the rated j whose list holds i.
-
-    Rated items are left out; a score may be negative: not recommended, but the best there is.
-    """
-    weights = weight_matrix(neighbours)
-    listed = weights.copy()
-    listed.data = np.ones(len(neighbours))
-
-    def work(start: int, stop: int) -> RankedLists:
-        block = user_items[start:stop]
-        counts = (binarised(block) @ listed).toarray()
-        scores = (block @ weights).toarray() / np.maximum(counts, 1)
-        scores[counts == 0] = -np.inf
-        exclude(scores, block)
-        return ranked_top_k(scores, options.n)
-
-    row_bytes = _BYTES_A_COLUMN * neighbours.rows
-    return joined(TopN, over_blocks(user_items.shape[0], row_bytes, options, work))
+    return concatenate(Neighbours, [similar])
 
 
 def label(score: float) -> str:
-    """Return what a score is called."""
+    """Return the words for a score."""
     return next(words for bound, words in LABELS if score > bound)
 
 
@@ -74,6 +46,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=PearsonAverageConfig,
     fit=fit,
+    rank=rank_by_mean_product,
     score_meaning="mean of correlation times rating: above 3 strongly, above 0 recommended",
     description="Movies rated like those you rated highly: average of Pearson correlations",
     labels=LABELS,

@@ -1,4 +1,4 @@
-"""The four similarities of movies, or of users in the transposed matrix, under one roof."""
+"""The four similarities of movies, or of users in the transposed matrix."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from recsys.domain import Int32, RankedLists
 from recsys.models.base import FitOptions
 from recsys.models.knn.co_rated import co_rated_neighbours
 from recsys.models.knn.cosine import cosine_neighbours
+from recsys.numerics.sparse import with_values
 
 Similarity = Literal["pearson", "cosine", "adjusted_cosine", "jaccard"]
 
-_PAIRS_AT_ONCE = 1 << 12
-_BITS_AT_MOST = 1 << 13
+PAIRS_AT_ONCE = 1 << 12
+COLUMNS_AT_ONCE = 1 << 13
 
 
 def similar_columns(
@@ -29,28 +30,33 @@ def similar_columns(
 
     Pairs with fewer than `min_support` common raters, and those whose similarity is undefined,
     are left out; `shrinkage` is the lambda of the factor `n / (n + lambda)`, n being the common
-    raters. A cosine of 0 says that nobody rated both, and is left out as well.
+    raters. A cosine of 0 means no common raters, and is left out as well.
     """
     if similarity == "cosine":
         return cosine_neighbours(matrix, min_support, shrinkage, options)
     return co_rated_neighbours(matrix, similarity, min_support, shrinkage, options)
 
 
-def common_ratings(matrix: csr_matrix, lists: RankedLists, options: FitOptions) -> Int32:
+def common_ratings(
+    matrix: csr_matrix,
+    lists: RankedLists,
+    options: FitOptions,
+    pairs_at_once: int = PAIRS_AT_ONCE,
+    columns_at_once: int = COLUMNS_AT_ONCE,
+) -> Int32:
     """Count for each entry of the lists the columns that its two rows of the matrix both have.
 
-    Rows are compared as strings of bits, some thousand columns at a time.
+    Rows are compared as strings of bits, `columns_at_once` at a time.
     """
-    seen = matrix.tocsc()
-    seen = type(seen)((np.ones(seen.nnz, np.bool_), seen.indices, seen.indptr), shape=seen.shape)
+    seen = with_values(matrix.tocsc(), np.ones(matrix.nnz, np.bool_))
     owners = np.repeat(np.arange(lists.rows), np.diff(lists.indptr))
     common = np.zeros(len(lists), np.int32)
     room = options.memory_mb * 2**20 // (2 * max(1, lists.rows))
-    width = int(min(max(64, room // 64 * 64), _BITS_AT_MOST))
+    width = int(min(max(64, room // 64 * 64), columns_at_once))  # whole 64-bit words
     for first in range(0, matrix.shape[1], width):
         bits = _words(seen[:, first : first + width].toarray())
-        for start in range(0, len(lists), _PAIRS_AT_ONCE):
-            part = slice(start, start + _PAIRS_AT_ONCE)
+        for start in range(0, len(lists), pairs_at_once):
+            part = slice(start, start + pairs_at_once)
             both = bits[owners[part]] & bits[lists.indices[part]]
             common[part] += np.bitwise_count(both).sum(axis=1, dtype=np.int32)
     return common

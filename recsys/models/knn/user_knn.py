@@ -1,4 +1,10 @@
-"""User-based neighbourhoods: what people of your taste gave the movies you have not seen.
+"""User-based neighbourhoods: how people of similar taste rated the movies a user has not seen.
+
+    s_uv = similarity of users u and v over the movies both rated
+    s_uv *= n_uv / (n_uv + shrinkage)   n_uv: common movies, at least `min_support`
+    keep of each user the k largest
+    score(u, i) = rbar_u + sum_v s_uv (r_vi - rbar_v) / sum_v |s_uv| over the kept v that rated i
+    an item needs `min_neighbours` such v to be listed
 
 P. Resnick, N. Iacovou, M. Suchak, P. Bergstrom, J. Riedl: GroupLens: An Open Architecture for
 Collaborative Filtering of Netnews, CSCW 1994; the shrinkage after J. Herlocker, J. Konstan,
@@ -10,25 +16,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, get_args
 
-import numpy as np
-from scipy.sparse import csr_matrix
-
-from recsys.domain import (
-    Float64,
-    Interactions,
-    ModelOutput,
-    RankedLists,
-    TopN,
-    UserNeighbours,
-)
-from recsys.models.base import Choice, FitOptions, ModelSpec, Range, making_lists
+from recsys.domain import Interactions, UserNeighbours
+from recsys.models.base import Choice, FitOptions, ModelSpec, Range
 from recsys.models.knn.similarity import Similarity, common_ratings, similar_columns
 from recsys.models.params import Bounds, Params
-from recsys.numerics.scoring import binarised, exclude, weight_matrix
-from recsys.numerics.topk import joined, over_blocks, ranked_top_k
-
-_BYTES_A_COLUMN = 112
-"""Three sparse products, their dense copies, the copy that is partitioned, masks, positions."""
+from recsys.numerics.sparse import mean_ratings
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,72 +36,21 @@ class UserKnnConfig(Params):
     """Number of neighbours who must have rated a movie before it is recommended."""
 
 
-def fit(data: Interactions, config: UserKnnConfig, options: FitOptions) -> ModelOutput:
-    """List the k most similar users of each, and recommend what is predicted to be liked most."""
+def fit(data: Interactions, config: UserKnnConfig, options: FitOptions) -> UserNeighbours:
+    """List the k most similar users of each user."""
     ratings = data.user_items
     similar = similar_columns(
         ratings.T.tocsr(), config.similarity, config.min_support, config.shrinkage, options
     )
-    common = common_ratings(ratings, similar, options)
-    neighbours = UserNeighbours(similar.indptr, similar.indices, similar.scores, common)
-    means = mean_ratings(ratings)
-    return ModelOutput(
-        user_neighbours=neighbours,
-        user_means=means,
-        recommendations=recommend_by_prediction(
-            ratings, neighbours, means, config.min_neighbours, options
-        ),
+    return UserNeighbours(
+        similar.indptr,
+        similar.indices,
+        similar.scores,
+        common_ratings(ratings, similar, options),
+        mean_ratings(ratings),
+        ratings,
+        config.min_neighbours,
     )
-
-
-def mean_ratings(user_items: csr_matrix) -> Float64:
-    """Return the mean rating of each user, NaN without any."""
-    counts = np.diff(user_items.indptr)
-    raters = np.repeat(np.arange(len(counts)), counts)
-    sums = np.bincount(raters, user_items.data, len(counts))
-    means: Float64 = np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
-    return means
-
-
-@making_lists
-def recommend_by_prediction(
-    user_items: csr_matrix,
-    neighbours: UserNeighbours,
-    means: Float64,
-    min_neighbours: int,
-    options: FitOptions,
-) -> TopN:
-    """Score `(u, i)` by `rbar_u + sum_v s_uv (r_vi - rbar_v) / sum_v |s_uv|`.
-
-    The sums run over the stored neighbours that rated the movie, of whom there must be
-    `min_neighbours`. The scores are not cut at the ends of the scale: few of them tie.
-    """
-    seen = binarised(user_items)
-    raters = np.repeat(np.arange(len(means)), np.diff(user_items.indptr))
-    deviations = _with(user_items, user_items.data - means[raters])
-    weights = weight_matrix(neighbours)
-    # Not abs(weights), which would sort the lists.
-    strengths = _with(weights, np.abs(neighbours.scores))
-    listed = _with(weights, np.ones(len(neighbours)))
-
-    def work(start: int, stop: int) -> RankedLists:
-        totals = (strengths[start:stop] @ seen).toarray()
-        counts = (listed[start:stop] @ seen).toarray()
-        scores = (weights[start:stop] @ deviations).toarray()
-        known = (counts >= min_neighbours) & (totals > 0)
-        np.divide(scores, totals, out=scores, where=known)
-        scores += means[start:stop, None]
-        scores[~known] = -np.inf
-        exclude(scores, user_items[start:stop])
-        return ranked_top_k(scores, options.n)
-
-    row_bytes = _BYTES_A_COLUMN * user_items.shape[1]
-    return joined(TopN, over_blocks(len(means), row_bytes, options, work))
-
-
-def _with(matrix: csr_matrix, data: Float64) -> csr_matrix:
-    """Return the matrix with other values, zeros among them, at the same places."""
-    return csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 SPEC = ModelSpec(

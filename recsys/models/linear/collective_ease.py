@@ -1,4 +1,10 @@
-"""EASE that also learns from what people gave, from what they rated in one go, and from genres.
+"""EASE that also learns from the values of ratings, from sessions and from genres.
+
+    rows of X: users, their sessions (ratings close in time) and genres;   columns: items
+    x_ui = sqrt(1 - session_share) w_ui,  sessions: sqrt(session_share / 2) w_ui, twice, at two cuts
+    w_ui = exp(rating_effect * z_ui)   z_ui: the rating in standard deviations from the mean of all
+    genres: sqrt(genre_weight) where a movie is of the genre
+    B from X'X as in `ease`;  score(u, j) = sum of B_ij over the rated i: every rating weighs 1
 
 O. Jeunen, J. Van Balen, B. Goethals: Closed-Form Models for Collaborative Filtering with
 Side-Information, RecSys 2020 (collective EASE); H. Steck: Embarrassingly Shallow Autoencoders for
@@ -13,11 +19,12 @@ from typing import Annotated
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
-from recsys.domain import Float64, Int64, Interactions, ModelOutput
+from recsys.domain import Float64, Int64, Interactions, Neighbours
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.linear import ease
 from recsys.models.linear.ease import EaseConfig
 from recsys.models.params import Bounds, Params
+from recsys.numerics.sparse import row_of_entries
 from recsys.numerics.weighting import genre_rows, weighted_ratings
 
 
@@ -45,13 +52,9 @@ class CollectiveEaseConfig(Params):
     they count as one session."""
 
 
-def fit(data: Interactions, config: CollectiveEaseConfig, options: FitOptions) -> ModelOutput:
-    """Keep each item's strongest weights as its list, and recommend by the sums of these.
-
-    The weights are learnt from more than who rated what, but added up as those of `ease` are:
-    every rating weighs 1.
-    """
-    return ease.fit_rows(data.user_items, evidence(data, config), _linear(config), options)
+def fit(data: Interactions, config: CollectiveEaseConfig, options: FitOptions) -> Neighbours:
+    """Learn weights from all evidence; lists add them up as those of `ease` do."""
+    return ease.fit_rows(evidence(data, config), data.user_items, _linear(config), options)
 
 
 def _linear(config: CollectiveEaseConfig) -> EaseConfig:
@@ -59,10 +62,10 @@ def _linear(config: CollectiveEaseConfig) -> EaseConfig:
 
 
 def evidence(data: Interactions, config: CollectiveEaseConfig) -> csr_matrix:
-    """Return (users, sessions and genres) x items, float32, whose Gram matrix is learnt from.
+    """Return (users, sessions and genres) x items, float32, for the Gram matrix.
 
     Two movies of one user count `1 - share + share * max(0, 1 - t / session_seconds)`, on average
-    over where sessions are cut, t being the time between; times the weights of both ratings.
+    over where sessions are cut, times the weights of both ratings; t is the time between them.
     """
     ratings = weighted_ratings(data.user_items, config.rating_effect)
     rows = [ratings * np.sqrt(1 - config.session_share)]
@@ -80,7 +83,7 @@ def _sessions(data: Interactions, seconds: float, shift: float) -> Int64:
     Ratings of unknown time are one session of their user.
     """
     ratings = data.user_items
-    users = np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
+    users = row_of_entries(ratings)
     times = np.zeros(ratings.nnz) if data.rated_at is None else data.rated_at
     windows = np.floor(_since_first(times) / seconds + shift).astype(np.int64) + 1
     windows[np.isnan(times)] = 0

@@ -1,5 +1,10 @@
 """EASE^R: a linear item-item model in closed form.
 
+    X: users x items, 1 where rated;   G = X'X + lambda I;   P = inv(G)
+    B_ij = -P_ij / P_jj,  B_jj = 0          minimizes |X - XB|^2 + lambda |B|^2 with a zero diagonal
+    keep of each row of B the `weights` largest by magnitude
+    score(u, j) = sum of B_ij over the rated i that keep j
+
 H. Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019, arXiv:1905.03375.
 """
 
@@ -12,13 +17,14 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recsys.domain import Float32, Int64, Interactions, ModelOutput, Neighbours, RankedLists, TopN
+from recsys.domain import Float32, Int64, Interactions, Neighbours, RankedLists
 from recsys.errors import RecsysError
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.params import Bounds, Params
 from recsys.numerics import blas
-from recsys.numerics.scoring import binarised, recommend_from_neighbours
-from recsys.numerics.topk import empty, joined, over_blocks, ranked, spread, top_k
+from recsys.numerics.blocks import map_blocks
+from recsys.numerics.sparse import binarize, column_counts
+from recsys.numerics.topk import concatenate, empty, ranked, scatter, top_k
 
 _BYTES_A_COLUMN = 48
 """Sparse product or weights, their magnitudes, the copy that is partitioned, masks, positions."""
@@ -40,35 +46,31 @@ class EaseConfig(Params):
     bytes."""
 
 
-def fit(data: Interactions, config: EaseConfig, options: FitOptions) -> ModelOutput:
-    """Keep each item's strongest weights as its list, and recommend by the sums of these.
-
-    The lists hold negative weights too, at their end.
-    """
-    rows = binarised(data.user_items, np.float32)
-    return fit_rows(data.user_items, rows, config, options)
+def fit(data: Interactions, config: EaseConfig, options: FitOptions) -> Neighbours:
+    """Keep each item's strongest weights as its list; negative ones stand at its end."""
+    return fit_rows(binarize(data.user_items, np.float32), data.user_items, config, options)
 
 
 def fit_rows(
-    user_items: csr_matrix, rows: csr_matrix, config: EaseConfig, options: FitOptions
-) -> ModelOutput:
-    """Learn the weights from any rows over the items, float32, and recommend by them."""
+    rows: csr_matrix, user_items: csr_matrix, config: EaseConfig, options: FitOptions
+) -> Neighbours:
+    """Learn the weights from any rows over the items, float32.
+
+    `user_items` tells which items have the most ratings: only those take part.
+    """
     items = user_items.shape[1]
     kept = most_rated_items(user_items, config.max_items)
     if not len(kept):
-        nothing = empty(TopN, user_items.shape[0])
-        return ModelOutput(neighbours=empty(Neighbours, items), recommendations=nothing)
+        return empty(Neighbours, items)
     inverse = inverse_gram(rows[:, kept], config.regularization, options)
     least = config.min_raters / config.regularization
     lists = strongest_weights(inverse, config.weights, least, options)
-    neighbours = joined(Neighbours, [spread(lists, kept, kept, items)])
-    recommendations = recommend_from_neighbours(user_items, neighbours, options)
-    return ModelOutput(neighbours=neighbours, recommendations=recommendations)
+    return concatenate(Neighbours, [scatter(lists, kept, kept, items)])
 
 
 def most_rated_items(user_items: csr_matrix, count: int) -> Int64:
     """Return the ascending positions of the `count` items with the most ratings, at least one."""
-    votes = np.bincount(user_items.indices, minlength=user_items.shape[1])
+    votes = column_counts(user_items)
     ordered = np.argsort(-votes, kind="stable")[:count]
     return np.sort(ordered[votes[ordered] > 0])
 
@@ -76,8 +78,8 @@ def most_rated_items(user_items: csr_matrix, count: int) -> Int64:
 def inverse_gram(raters: csr_matrix, regularization: float, options: FitOptions) -> Float32:
     """Return `P = inv(X'X + lambda I)`, items x items, of the rows X, float32 as they are.
 
-    It is symmetric and only its lower triangle is filled. With many fewer rows than items the
-    matrix identity of Woodbury leads there faster.
+    It is symmetric and only its lower triangle is filled. With many fewer rows than items
+    Woodbury's identity is faster.
     """
     with threadpool_limits(options.threads or None, "blas"):
         if raters.shape[0] < raters.shape[1] // 2:
@@ -87,6 +89,7 @@ def inverse_gram(raters: csr_matrix, regularization: float, options: FitOptions)
 
 def _inverse_by_items(raters: csr_matrix, regularization: float, options: FitOptions) -> Float32:
     """Let one Fortran array hold the Gram matrix, its Cholesky factor and the inverse in turn."""
+    # One array throughout: a second one of items x items would double the peak.
     factor = _cholesky(_gram(raters, options), regularization)
     _check(blas.invert(factor), len(factor), regularization)
     return factor
@@ -105,6 +108,7 @@ def _inverse_by_users(raters: csr_matrix, regularization: float, options: FitOpt
 
 def _cholesky(gram: Float32, regularization: float) -> Float32:
     diagonal = np.arange(len(gram))
+    # lambda > 0 makes the matrix positive definite, whatever the ratings.
     gram[diagonal, diagonal] += np.float32(regularization)
     _check(blas.cholesky(gram), len(gram), regularization)
     return gram
@@ -124,12 +128,11 @@ def _gram(raters: csr_matrix, options: FitOptions) -> Float32:
     gram = np.empty((items, items), np.float32, order="F")
     item_users = raters.T.tocsr()
 
-    def work(start: int, stop: int) -> RankedLists:
+    def work(start: int, stop: int) -> None:
         # Columns of a Fortran array are contiguous, and the matrix is symmetric.
         (item_users[start:stop] @ raters).toarray(out=gram[:, start:stop].T)
-        return empty(RankedLists, 0)
 
-    over_blocks(items, _BYTES_A_COLUMN * items, options, work)
+    map_blocks(items, _BYTES_A_COLUMN * items, options, work)
     return gram
 
 
@@ -149,12 +152,13 @@ def strongest_weights(
         weights = -_rows(inverse, start, stop) / diagonal
         own = np.arange(start, stop)
         weights[own - start, own] = 0
+        # The largest by magnitude are chosen: a negative weight tells as much as a positive one.
         strength = np.abs(weights)
         strength[(strength == 0) | (strength < least)] = -np.inf
         rows, cols = top_k(strength, count)
         return ranked(rows, cols, weights[rows, cols], stop - start)
 
-    return joined(RankedLists, over_blocks(items, _BYTES_A_COLUMN * items, options, work))
+    return concatenate(RankedLists, map_blocks(items, _BYTES_A_COLUMN * items, options, work))
 
 
 def _rows(lower: Float32, start: int, stop: int) -> Float32:

@@ -13,7 +13,7 @@ from psycopg import sql
 from recsys.domain import RejectedRow, SourceFile
 from recsys.storage.load.copy import copy_rows, driver, identifier
 from recsys.storage.runs import results
-from recsys.storage.runs.lifecycle import keep_refreshes_out
+from recsys.storage.runs.lock import keep_refreshes_out
 from recsys.storage.schema.tables import catalogue, runs
 
 KEPT = {"ingests", "rejected_rows"}

@@ -1,25 +1,17 @@
-"""Outputs of models, in positions, as columns of the result tables, in ids."""
+"""Write what models computed, in positions, as rows of the result tables, in ids."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from recsys.domain import (
-    Chart,
-    Factors,
-    Float32,
-    Float64,
-    IdMap,
-    ModelOutput,
-    Progress,
-    RankedLists,
-)
+from recsys.domain import Chart, Factors, Float64, IdMap, Progress, RankedLists, TopN
+from recsys.jobs.training import ModelResults
 from recsys.storage.load import catalogue
 from recsys.storage.load.copy import Column
 from recsys.storage.runs import results
@@ -32,8 +24,8 @@ RUN_USERS = "run_users"
 MOVIE_CHARTS, USER_FACTORS, MOVIE_FACTORS = "movie_charts", "user_factors", "movie_factors"
 
 
-class OutputWriter:
-    """Write the outputs of a run's models into its partitions."""
+class ResultWriter:
+    """Write the results of a run's models into its partitions."""
 
     def __init__(self, run_id: int, snapshot: Snapshot, model_ids: dict[str, int]) -> None:
         self.run_id = run_id
@@ -50,15 +42,15 @@ class OutputWriter:
     def write(
         self,
         connection: sa.Connection,
-        outputs: dict[str, ModelOutput],
+        computed: Mapping[str, ModelResults],
         progress: Progress,
     ) -> int:
         """COPY everything; return the rows. Tables without rows get no partition."""
         genre_ids = catalogue.genre_ids(connection)
         parts: list[tuple[str, str | None, Columns]] = [
             (table, name, columns)
-            for name, output in outputs.items()
-            for table, columns in self._tables_of(output, genre_ids)
+            for name, found in computed.items()
+            for table, columns in self._tables_of(found, genre_ids)
             if _length(columns)
         ]
         parts.append((RUN_USERS, None, _user_columns(self._snapshot)))
@@ -94,36 +86,35 @@ class OutputWriter:
         return {"run_id": run, "model_id": model_id, **columns}
 
     def _tables_of(
-        self, output: ModelOutput, genre_ids: dict[str, int]
+        self, found: ModelResults, genre_ids: dict[str, int]
     ) -> Iterator[tuple[str, Columns]]:
         users, movies = self._snapshot.users, self._snapshot.movies
-        if output.neighbours is not None:
-            lists = _list_columns(output.neighbours, movies, "movie_id", "similar_movie_id", movies)
+        if found.neighbours is not None:
+            lists = _list_columns(found.neighbours, movies, "movie_id", "similar_movie_id", movies)
             yield MOVIE_SIMILARITIES, lists
-        if output.user_neighbours is not None:
-            near = output.user_neighbours
+        if found.user_neighbours is not None:
+            near = found.user_neighbours
             lists = _list_columns(near, users, "user_id", "similar_user_id", users)
             yield USER_SIMILARITIES, {**lists, "common_ratings": near.common}
-        if output.recommendations is not None:
-            lists = _list_columns(output.recommendations, users, "user_id", "movie_id", movies)
-            yield USER_RECOMMENDATIONS, {**lists, **self._source_column(output)}
-        for columns in _chart_columns(output.charts, movies, genre_ids):
+            yield USER_FACTORS, _mean_columns(near.means, users)
+        if found.recommendations is not None:
+            lists = _list_columns(found.recommendations, users, "user_id", "movie_id", movies)
+            yield USER_RECOMMENDATIONS, {**lists, **self._source_column(found.recommendations)}
+        for columns in _chart_columns(found.charts, movies, genre_ids):
             yield MOVIE_CHARTS, columns
-        if output.factors is not None:
-            yield from _factor_columns(output.factors, users, movies)
-        if output.user_means is not None:
-            yield USER_FACTORS, _mean_columns(output.user_means, users)
+        if found.factors is not None:
+            yield from _factor_columns(found.factors, users, movies)
 
-    def _source_column(self, output: ModelOutput) -> Columns:
+    def _source_column(self, lists: TopN) -> Columns:
         """Return which model each row of a hybrid came from; nothing for other models."""
-        if output.recommendations is None or output.recommendations.sources is None:
+        if lists.sources is None:
             return {}
-        ids = np.array([self.model_ids[name] for name in output.sources], np.int16)
-        return {"source_model_id": ids[output.recommendations.sources]}
+        ids = np.array([self.model_ids[name] for name in lists.source_names], np.int16)
+        return {"source_model_id": ids[lists.sources]}
 
 
 def _user_columns(snapshot: Snapshot) -> Columns:
-    """Return what the run read of each user that has rated."""
+    """Return the count and hash of the ratings that the run read of each user."""
     counts = np.diff(snapshot.interactions.user_items.indptr)
     rated = counts > 0
     return {
@@ -149,8 +140,10 @@ def _list_columns(
 def _chart_columns(
     charts: Sequence[Chart], movies: IdMap, genre_ids: dict[str, int]
 ) -> Iterator[Columns]:
-    """Yield charts over all movies and by genre apart, and movies without votes: a NULL is a
-    column left out."""
+    """Yield rows with and without a genre, and with and without votes, apart.
+
+    COPY takes whole columns: a NULL is a column left out.
+    """
     overall = [chart for chart in charts if chart.genre is None]
     by_genre = [chart for chart in charts if chart.genre is not None]
     for group in filter(None, (overall, by_genre)):
@@ -171,19 +164,18 @@ def _chart_columns(
 
 
 def _factor_columns(factors: Factors, users: IdMap, movies: IdMap) -> Iterator[tuple[str, Columns]]:
-    """Leave out users and movies of which nothing is known: without ratings."""
-    owners: list[tuple[str, str, IdMap, Float32, Float64 | None]] = [
-        (USER_FACTORS, "user_id", users, factors.users, factors.user_bias),
-        (MOVIE_FACTORS, "movie_id", movies, factors.items, factors.item_bias),
+    """Leave out users and movies that the model knows nothing about."""
+    sides = [
+        (USER_FACTORS, "user_id", users, factors.users, factors.user_bias, factors.known_users),
+        (MOVIE_FACTORS, "movie_id", movies, factors.items, factors.item_bias, factors.known_items),
     ]
-    for table, column, ids, matrix, bias in owners:
-        known = matrix.any(axis=1) if bias is None else ~np.isnan(bias)
+    for table, column, ids, matrix, bias, known in sides:
         columns: Columns = {column: ids.ids[known], "factors": matrix[known].astype(np.float32)}
         yield table, columns if bias is None else {**columns, "bias": bias[known]}
 
 
 def _mean_columns(means: Float64, users: IdMap) -> Columns:
-    """Return users' means as biases without factors."""
+    """Return users' means as biases without factors, which predictions start from."""
     known = ~np.isnan(means)
     return {
         "user_id": users.ids[known],

@@ -1,0 +1,173 @@
+"""Fit the models of a run: the one place that does it, for refresh, evaluate, gate and tune."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from recsys.config.settings import RefreshSettings
+from recsys.domain import (
+    Chart,
+    Charts,
+    Factors,
+    Fitted,
+    FittedModel,
+    Interactions,
+    Metric,
+    Neighbours,
+    RankedLists,
+    TopN,
+    UserNeighbours,
+    UserRows,
+)
+from recsys.errors import RecsysError, RunError
+from recsys.models.base import FitOptions, ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStep:
+    """One model of several, to be fitted once the models before it are."""
+
+    spec: ModelSpec
+    config: Any
+    _data: Interactions
+    _options: FitOptions
+    _fitted: dict[str, FittedModel]
+
+    def fit(self) -> FittedModel:
+        """Fit the model; raise RunError naming it if it fails."""
+        model = fit_model(self.spec, self.config, self._data, self._options, self._fitted)
+        self._fitted[self.spec.name] = model
+        return model
+
+    def results(self, n: int) -> ModelResults:
+        """Fit the model and return what a run stores of it; lists of users have n entries."""
+        return results_of(self.fit(), self.spec, self.config, self._data, self._options, n)
+
+
+def fit_options(settings: RefreshSettings) -> FitOptions:
+    """Return the options of every fit of a refresh."""
+    return FitOptions(
+        k=settings.neighbours,
+        seed=settings.seed,
+        memory_mb=settings.memory_mb,
+        threads=settings.threads,
+    )
+
+
+def training_steps(
+    specs: Sequence[ModelSpec],
+    configs: Mapping[str, Any],
+    data: Interactions,
+    options: FitOptions,
+) -> Iterator[TrainingStep]:
+    """Yield one step for each model, in an order in which parts come before their composition.
+
+    The caller fits each step before it takes the next one, and measures what that took.
+    """
+    fitted: dict[str, FittedModel] = {}
+    for spec in specs:
+        yield TrainingStep(spec, configs[spec.name], data, options, fitted)
+
+
+def fit_model(
+    spec: ModelSpec,
+    config: Any,
+    data: Interactions,
+    options: FitOptions,
+    fitted: Mapping[str, FittedModel] | None = None,
+) -> FittedModel:
+    """Fit one model; `fitted` holds the models it is composed of.
+
+    Raises RunError naming the model if it fails in a way it did not foresee.
+    """
+    parts = {name: (fitted or {})[name] for name in spec.parts(config)}
+    try:
+        return FittedModel(
+            spec.name, spec.fit(replace(data, parts=parts), config, options), spec.rank
+        )
+    except RecsysError:
+        raise
+    except Exception as exc:
+        raise RunError(
+            f"model {spec.name} failed: {type(exc).__name__}: {exc}",
+            hint="`recsys -v refresh` shows where; other models can run without it",
+        ) from exc
+
+
+def with_parts(specs: Sequence[ModelSpec], configs: Mapping[str, Any], name: str) -> set[str]:
+    """Return the names of a model and of all models it is composed of, directly or not."""
+    [spec] = [spec for spec in specs if spec.name == name]
+    parts = spec.parts(configs[name])
+    return {name}.union(*(with_parts(specs, configs, part) for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelResults:
+    """All that a run stores of one model."""
+
+    fitted: Fitted | None = None
+    neighbours: Neighbours | None = None
+    """Similar items of each item."""
+    recommendations: TopN | None = None
+    """Lists of all users; None for charts, which are the same for every user."""
+    metrics: tuple[Metric, ...] = ()
+
+    @property
+    def factors(self) -> Factors | None:
+        return self.fitted if isinstance(self.fitted, Factors) else None
+
+    @property
+    def user_neighbours(self) -> UserNeighbours | None:
+        return self.fitted if isinstance(self.fitted, UserNeighbours) else None
+
+    @property
+    def charts(self) -> tuple[Chart, ...]:
+        return self.fitted.charts if isinstance(self.fitted, Charts) else ()
+
+    @property
+    def lists(self) -> list[RankedLists]:
+        """Return its lists of every kind."""
+        every = (self.neighbours, self.user_neighbours, self.recommendations)
+        return [lists for lists in every if lists is not None]
+
+    @property
+    def rows(self) -> int:
+        """Return the number of entries of all lists and charts."""
+        return sum(map(len, self.lists)) + sum(len(chart.items) for chart in self.charts)
+
+
+def results_of(
+    model: FittedModel,
+    spec: ModelSpec,
+    config: Any,
+    data: Interactions,
+    options: FitOptions,
+    n: int,
+) -> ModelResults:
+    """Return what a run stores of a fitted model; lists of users have n entries at most."""
+    lists = None
+    if spec.kind == "personal":
+        lists = model.rank(UserRows.all(data.user_items), n, options)
+    return ModelResults(
+        model.fitted,
+        spec.similar(model.fitted, options),
+        lists,
+        spec.measure(model.fitted, data, config, options),
+    )
+
+
+def compute(
+    spec: ModelSpec,
+    config: Any,
+    data: Interactions,
+    options: FitOptions,
+    n: int = 100,
+) -> ModelResults:
+    """Fit a model on its own and return what a run would store of it.
+
+    The models it is composed of are taken from `data.parts`.
+    """
+    model = fit_model(spec, config, data, options, data.parts)
+    return results_of(model, spec, config, data, options, n)

@@ -1,0 +1,30 @@
+"""Work on blocks of rows side by side, within a bound on memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from recsys.domain import ComputeLimits
+
+Result = TypeVar("Result")
+
+
+def rows_within(limits: ComputeLimits, row_bytes: int, most: int) -> int:
+    """Return how many rows each thread can hold when one takes `row_bytes`: 1 to `most`."""
+    room = limits.memory_mb * 2**20 // (limits.workers * max(1, row_bytes))
+    return int(min(max(1, room), most))
+
+
+def map_blocks(
+    rows: int, row_bytes: int, limits: ComputeLimits, work: Callable[[int, int], Result]
+) -> list[Result]:
+    """Call `work(start, stop)` for blocks of rows side by side; return the results in order.
+
+    `row_bytes` is what one row takes at its peak. Blocks are as large as `memory_mb` allows.
+    """
+    size = rows_within(limits, row_bytes, limits.block_rows)
+    starts = range(0, rows, size)
+    with ThreadPoolExecutor(limits.workers) as pool:
+        return list(pool.map(lambda start: work(start, min(start + size, rows)), starts))
