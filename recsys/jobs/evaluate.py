@@ -75,6 +75,7 @@ def read_for_evaluation(
     """Read a snapshot without tags of users, which may belong to test ratings."""
     needs: set[str] = set().union(*(spec.needs(chosen.configs[spec.name]) for spec in chosen.specs))
     needs |= {"times"} if "times" in protocol.needs else set()
+    # A tag may have been given with the rating that is tested.
     needs = {"untagged_texts" if need == "texts" else need for need in needs}
     with clock.stage("read") as done, database.snapshot() as connection:
         snapshot = matrices.read_snapshot(connection, needs, progress=clock.advance)
@@ -91,6 +92,7 @@ def positions(file: Path, snapshot: Snapshot) -> Pairs:
     both: list[Int32] = []
     for ids, known, what in ((users, snapshot.users, "user"), (movies, snapshot.movies, "movie")):
         found = np.searchsorted(known.ids, ids).astype(np.int32)
+        # searchsorted may point behind the last id.
         found = np.minimum(found, len(known) - 1)
         strange = ids[known.ids[found] != ids]
         if len(strange):
@@ -147,6 +149,7 @@ def _together(model: str, parts: Sequence[_Part]) -> Evaluated:
 
 def train_of(data: Interactions, split: Split) -> Interactions:
     """Return the train ratings, their times and the features of movies."""
+    # The scale is read off the train part: the highest test rating must not show.
     times = None if data.rated_at is None else data.rated_at[split.train_entries]
     return replace(data, user_items=split.train, rated_at=times, rating_range=None, parts={})
 
@@ -160,6 +163,7 @@ def _fit_and_measure(
     split: Split,
     seed: int,
 ) -> _Part:
+    # The peak of this model alone, where the system can tell.
     reset_peak_memory()
     started = time.monotonic()
     model = step.fit()

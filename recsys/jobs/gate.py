@@ -91,6 +91,7 @@ def _short(
         return
     rated = np.diff(data.user_items.indptr)
     known = rated > 0
+    # Users who have rated nearly everything cannot get a full list.
     unseen = len(np.unique(data.user_items.indices)) - rated
     length = min(K, chosen.settings.list_length)
     wanted = np.minimum(length, unseen)
@@ -119,6 +120,7 @@ def _measured(
 ) -> tuple[tuple[tuple[str, Metric], ...], list[str]]:
     """Return the figures of the default model and of popularity, and reasons against the run."""
     seed, name = chosen.settings.seed, chosen.default_model
+    # A split of its own: figures of a run must compare with those of the run before it.
     try:
         split = random_split(data.user_items, TEST_SHARE, seed)
     except EvaluationError as exc:
@@ -129,6 +131,7 @@ def _measured(
     baseline_spec = MODELS[BASELINE]
     baseline_config = {BASELINE: make_config(baseline_spec, {})}
     baseline = _figures(_lists([baseline_spec], baseline_config, BASELINE, chosen, train), split)
+    # One user has no interval.
     if len(own.users) < 2:
         return (), []
     metric, popularity = (

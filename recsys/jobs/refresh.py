@@ -75,6 +75,7 @@ def refresh(
     reason to publish it anyway. Raises RefreshBusy, DataError without ratings, RunError if a model
     fails, GateRefused.
     """
+    # From here on, so that the seconds of a run include waiting for the snapshot.
     clock = StageClock(reporter or Silent())
     with single_flight(database) as session:
         snapshot = _read(database, chosen, clock)
@@ -84,11 +85,13 @@ def refresh(
             return RefreshReport(current, True, False, 0, clock.total_seconds)
         run_id, model_ids = _begin(database, chosen, clock.started_at)
         with failing_run(database, run_id, clock), heartbeat(database, run_id):
+            # In a thread: the main thread must hear SIGTERM while LAPACK works for minutes.
             computed = interruptibly(lambda: _compute(chosen, snapshot, clock))
             verdict = _judge(database, chosen, snapshot, computed, clock)
             published = chosen.publish and (not verdict.reasons or force is not None)
             writer = ResultWriter(run_id, snapshot, model_ids)
             rows = _write(database, writer, computed, clock)
+            # A lost session has lost the lock: another refresh may publish meanwhile.
             lock.confirm_lock(session)
             metrics = [(name, metric) for name, each in computed.items() for metric in each.metrics]
             metrics += verdict.figures
@@ -135,10 +138,9 @@ def prune_quietly(database: Database, keep: int) -> None:
 def single_flight(database: Database) -> Iterator[sa.Connection]:
     """Be the only refresh of the database; yield the session that holds the lock.
 
-    Transactions of the block share one other connection. Runs whose process ended without
-    finishing them are cleared up first.
+    Runs whose process ended without finishing them are cleared up first.
     """
-    with database.session() as session, database.one_connection():
+    with database.session() as session:
         with database.transaction() as connection:
             versions.ensure(connection)
         with lock.single_flight(session):
@@ -156,6 +158,8 @@ def _read(database: Database, chosen: Plan, clock: StageClock) -> Snapshot:
         unrecorded = rating_changes.find_missing(
             connection, snapshot.users, counts, snapshot.ratings_hashes
         )
+    # After the snapshot, which is read-only: ratings written past the triggers are recorded too,
+    # or their users would be taken for unchanged.
     with database.transaction() as connection:
         rating_changes.record(connection, unrecorded)
         rating_changes.compact(connection)
@@ -206,6 +210,7 @@ def failing_run(database: Database, run_id: int, clock: StageClock) -> Iterator[
     try:
         yield
     except BaseException as exc:
+        # The first error is the one to report, even if the database is gone.
         with suppress(RecsysError), database.transaction() as connection:
             lifecycle.fail(connection, run_id, _reason(exc), clock.stages)
         raise
@@ -216,6 +221,8 @@ def attach(database: Database, session: sa.Connection, run_id: int) -> None:
 
     `session` is in autocommit.
     """
+    # Committed before publication: a statement planned before the attachment would otherwise follow
+    # the new pointer into partitions it does not know, and find nothing.
     with database.transaction() as connection:
         results.attach(connection, run_id)
     results.outlast_planned(session)
@@ -283,6 +290,7 @@ def _finish(
         "refused": "; ".join(ending.refused) or None,
     }
     attach(database, session, writer.run_id)
+    # Nothing slow from here to the commit: publishing takes milliseconds whatever the run holds.
     started = time.monotonic()
     with database.transaction() as connection:
         lifecycle.complete(connection, writer.run_id, clock.stages, facts)

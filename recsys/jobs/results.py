@@ -63,6 +63,7 @@ class ResultWriter:
             if table not in self._tables:
                 results.create(connection, table, self.run_id)
                 self._tables.append(table)
+            # Without the ids of run and models: equal input gives an equal checksum.
             self._digest.update(f"{table}:{name or ''}".encode())
             for column in columns.values():
                 assert isinstance(column, np.ndarray)
@@ -128,6 +129,7 @@ def _list_columns(
     lists: RankedLists, owners: IdMap, owner: str, listed: str, items: IdMap
 ) -> Columns:
     lengths = np.diff(lists.indptr)
+    # Positions within each list, from 1.
     rank = np.arange(1, len(lists) + 1) - np.repeat(lists.indptr[:-1], lengths)
     return {
         "rank": rank.astype(np.int16),

@@ -61,6 +61,7 @@ class StageClock:
 
 def peak_memory_mb() -> int:
     """Return the highest resident memory of this process so far or since a reset, in MiB."""
+    # Linux tells the peak since a reset; getrusage only ever rises.
     with suppress(OSError):
         status = Path("/proc/self/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) // 2**10

@@ -66,6 +66,7 @@ def training_steps(
 
     The caller fits each step before it takes the next one, and measures what that took.
     """
+    # Shared by the steps: each adds its model, and later ones find their parts there.
     fitted: dict[str, FittedModel] = {}
     for spec in specs:
         yield TrainingStep(spec, configs[spec.name], data, options, fitted)
@@ -89,6 +90,7 @@ def fit_model(
         )
     except RecsysError:
         raise
+    # Models of other packages may raise anything; one bad model must not look like a bug of ours.
     except Exception as exc:
         raise RunError(
             f"model {spec.name} failed: {type(exc).__name__}: {exc}",
@@ -147,6 +149,7 @@ def results_of(
     n: int,
 ) -> ModelResults:
     """Return what a run stores of a fitted model; lists of users have n entries at most."""
+    # A chart is the same for every user: SQL leaves out what the user has rated.
     lists = None
     if spec.kind == "personal":
         lists = model.rank(UserRows.all(data.user_items), n, options)

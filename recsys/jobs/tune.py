@@ -122,7 +122,9 @@ def inner_train(data: Interactions, protocol: Protocol, pairs: Any, seed: int) -
     """Divide a protocol's train part as the protocol divides, or at random where it cannot."""
     outer = next(protocol.splits(Material(data.user_items, data.rated_at, pairs, pairs), seed))
     train = train_of(data, outer)
+    # A published split exists once: inside its train part the split is random.
     inner = PROTOCOLS[INNER] if "pairs" in protocol.needs else protocol
+    # Another seed: the same one would hold out the same positions again.
     split = next(inner.splits(Material(train.user_items, train.rated_at), seed + 1))
     return Inner(train_of(train, split), split)
 
@@ -166,6 +168,7 @@ class _Bench:
         seconds = clock.total_seconds
         values = self._single_values(model)
         self._values[number] = values
+        # The root after the mean: values are squared errors, so that users can be resampled.
         mean = float(values.mean())
         if self._metric == "rmse":
             return float(np.sqrt(-mean)), seconds
@@ -202,6 +205,7 @@ def _search(
     bench.fit_parts(clock)
     tried: list[Trial] = []
     drawn = chain([searched(spec, configured)], draws(spec, configured, seed))
+    # Ctrl-C keeps the trials so far: a search may take hours.
     try:
         for number, parameters in enumerate(islice(drawn, count), 1):
             with clock.stage(f"trial {number}") as done:

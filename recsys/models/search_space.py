@@ -44,6 +44,7 @@ def _drawn(space: Choice | Range, value: Any, random: np.random.Generator) -> An
 
 
 def _number(space: Range, random: np.random.Generator) -> float | int:
+    # On a log scale the draw is rounded instead: small whole numbers stay likely.
     if space.whole and not space.log:
         return int(random.integers(int(space.low), int(space.high), endpoint=True))
     if space.log:

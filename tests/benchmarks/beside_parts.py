@@ -17,18 +17,19 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from recsys.domain import Float64, Interactions, TopN
+from recsys.domain import FittedModel, Float64, Interactions, TopN, UserRows
 from recsys.evaluation.splits import Split, entries_of, rows_of
-from recsys.models.base import Stopwatch
+from recsys.jobs.training import fit_model
 from recsys.models.factors.als import AlsConfig
 from recsys.models.factors.bpr import BprConfig
 from recsys.models.linear.ease import EaseConfig
-from recsys.models.registry import MODELS, FitOptions, make_config
+from recsys.models.registry import MODELS, FitOptions, ModelSpec, make_config
 from recsys.numerics.prediction import predict_ratings
-from recsys.numerics.scoring import binarised
+from recsys.numerics.sparse import binarize
 
 K, SEED, NEIGHBOURS = 10, 42, 100
 ALS, BPR, EASE = AlsConfig(), BprConfig(), EaseConfig()
+OPTIONS = FitOptions(k=NEIGHBOURS, seed=SEED)
 
 
 @dataclass(frozen=True)
@@ -85,16 +86,22 @@ def pairs_of(split: Split) -> pd.DataFrame:
 # --- ours -----------------------------------------------------------------------------------------
 
 
+def trained(spec: ModelSpec, config: Any, task: Task) -> FittedModel:
+    """Train as a refresh does: the similar movies of every movie belong to the training."""
+    model = fit_model(spec, config, task.train, OPTIONS)
+    spec.similar(model.fitted, OPTIONS)
+    return model
+
+
 def our_lists(name: str) -> Contestant:
-    """Fit as a refresh does: the similar movies of every movie belong to its training."""
     spec = MODELS[name]
     config = make_config(spec, {})
 
     def trial(task: Task) -> Answer:
-        watch = Stopwatch()
-        options = FitOptions(k=NEIGHBOURS, n=K, seed=SEED, lists=watch)
-        whole, output = timed(lambda: spec.fit(task.train, config, options))
-        return Answer(whole - watch.seconds, watch.seconds, lists=output.recommendations)
+        learning, model = timed(lambda: trained(spec, config, task))
+        users = UserRows.all(task.train.user_items)
+        listing, lists = timed(lambda: model.rank(users, K, OPTIONS))
+        return Answer(learning, listing, lists=lists)
 
     return Contestant("recsys", "recsys", name, lambda task: lambda: trial(task))
 
@@ -104,13 +111,10 @@ def our_ratings(name: str, package: str = "recsys", **changed: Any) -> Contestan
     config = make_config(spec, changed)
 
     def trial(task: Task) -> Answer:
-        watch = Stopwatch()
-        options = FitOptions(k=NEIGHBOURS, n=K, seed=SEED, lists=watch)
-        whole, output = timed(lambda: spec.fit(task.train, config, options))
-        assert spec.prediction is not None
-        users, items, how = rows_of(task.split.test), task.split.test.indices, spec.prediction
-        taken, predicted = timed(lambda: predict_ratings(task.train, output, how, users, items))
-        return Answer(whole - watch.seconds, taken, predicted=predicted)
+        learning, model = timed(lambda: trained(spec, config, task))
+        users, items = rows_of(task.split.test), task.split.test.indices
+        taken, predicted = timed(lambda: predict_ratings(task.train, model.fitted, users, items))
+        return Answer(learning, taken, predicted=predicted)
 
     return Contestant("recsys", package, name, lambda task: lambda: trial(task))
 
@@ -124,7 +128,7 @@ def implicit_lists(model: str, where: str, **arguments: Any) -> Contestant:
     def prepare(task: Task) -> Trial:
         module, name = f"implicit.{where}".rsplit(".", 1)
         make = getattr(import_module(module), name)
-        train = binarised(task.split.train, np.float32).copy()
+        train = binarize(task.split.train, np.float32).copy()
         train.indices, train.indptr = train.indices.astype("i4"), train.indptr.astype("i4")
         users = np.arange(train.shape[0])
 
@@ -247,7 +251,7 @@ LISTS = (
 )  # fmt: skip
 RATINGS = (
     our_ratings("bayes_fm", "myfm"),
-    our_ratings("mf", holdout=0.0),  # without the second fit, which only measures the first
+    our_ratings("mf"),
     our_ratings("user_knn"),
     our_ratings("item_knn"),
     our_ratings("svd"),

@@ -16,10 +16,12 @@ import sqlalchemy as sa
 from generate import generate
 from recsys.jobs.outputs import OutputWriter
 
-from recsys.domain import ModelOutput, Neighbours, RankedLists, TopN
+from recsys.domain import Neighbours, RankedLists, TopN
 from recsys.jobs.ingest import ingest
 from recsys.jobs.progress import Silent
+from recsys.jobs.results import ResultWriter
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
+from recsys.jobs.training import ModelResults
 from recsys.storage.runs import lifecycle, publication, results
 from recsys.storage.server.engine import Database
 from recsys.storage.snapshot.matrices import Snapshot, read_snapshot
@@ -126,9 +128,9 @@ def run_results(url: str, users: int, seed: int) -> Measured:
     measured, database, clock = Measured(), Database(url), StageClock(Silent())
     with database.snapshot() as connection:
         snapshot = read_snapshot(connection)
-    outputs = _outputs(snapshot, users, seed)
-    run_id, model_ids = _begin(database, list(outputs), seed)
-    writer = OutputWriter(run_id, snapshot, model_ids)
+    computed = _computed(snapshot, users, seed)
+    run_id, model_ids = _begin(database, list(computed), seed)
+    writer = ResultWriter(run_id, snapshot, model_ids)
     append = results.append
 
     def timed_append(*arguments: Any) -> int:
@@ -142,13 +144,14 @@ def run_results(url: str, users: int, seed: int) -> Measured:
             mock.patch.object(results, "append", timed_append),
             clock.stage("write") as done,
         ):
-            rows = writer.write(connection, outputs, clock.advance)
+            rows = writer.write(connection, computed, clock.advance)
             done(rows, "rows")
         with measured.step("keys, indexes, analyse"):
             writer.finish(connection)
         finished = time.monotonic()
     measured.seconds["commit"] = time.monotonic() - finished
     with measured.step("attach and publish"), database.transaction() as connection:
+        results.attach(connection, run_id)
         facts = {"output_checksum": writer.checksum, "peak_memory_mb": peak_memory_mb()}
         lifecycle.complete(connection, run_id, clock.stages, facts)
         publication.publish(connection, run_id)
@@ -172,7 +175,7 @@ def _begin(database: Database, names: list[str], seed: int) -> tuple[int, dict[s
     return run_id, model_ids
 
 
-def _outputs(snapshot: Snapshot, users: int, seed: int) -> dict[str, ModelOutput]:
+def _computed(snapshot: Snapshot, users: int, seed: int) -> dict[str, ModelResults]:
     rng = np.random.default_rng(seed)
     movies = len(snapshot.movies)
     near = _lists(rng, movies, movies, movies)
@@ -183,8 +186,8 @@ def _outputs(snapshot: Snapshot, users: int, seed: int) -> dict[str, ModelOutput
     lists = [_lists(rng, len(snapshot.users), users, movies) for _ in range(2)]
     first, second = (TopN(part.indptr, part.indices, part.scores) for part in lists)
     return {
-        "bench_item": ModelOutput(neighbours=neighbours, recommendations=first),
-        "bench_other": ModelOutput(recommendations=second),
+        "bench_item": ModelResults(neighbours=neighbours, recommendations=first),
+        "bench_other": ModelResults(recommendations=second),
     }
 
 

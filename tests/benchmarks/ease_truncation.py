@@ -18,10 +18,12 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
+from recsys.domain import UserRows
 from recsys.models.linear.ease import inverse_gram, most_rated_items, strongest_weights
 from recsys.models.registry import FitOptions
-from recsys.numerics.scoring import binarised, recommend_from_neighbours
-from recsys.numerics.topk import spread
+from recsys.numerics.scoring import rank_by_sum
+from recsys.numerics.sparse import binarize
+from recsys.numerics.topk import scatter
 
 LENGTH = 10
 
@@ -70,15 +72,15 @@ def measure(
     data: Split, regularization: float, min_raters: float, weights: list[int]
 ) -> dict[str, tuple[float, int]]:
     """Return nDCG@10 and the number of rows by the number of weights kept for each item."""
-    options, items = FitOptions(n=LENGTH), data.train.shape[1]
+    options, items = FitOptions(), data.train.shape[1]
     kept = most_rated_items(data.train, 20_000)
-    raters = binarised(data.train[:, kept], np.float32)
+    raters = binarize(data.train[:, kept], np.float32)
     inverse = inverse_gram(raters, regularization, options)
-    figures = {}
+    users, figures = UserRows.all(data.train), {}
     for count in [*weights, items]:
         least = 0.0 if count == items else min_raters / regularization
-        lists = spread(strongest_weights(inverse, count, least, options), kept, kept, items)
-        best = recommend_from_neighbours(data.train, lists, options)
+        lists = scatter(strongest_weights(inverse, count, least, options), kept, kept, items)
+        best = rank_by_sum(lists, users, LENGTH, options)
         name = "all" if count == items else str(count)
         figures[name] = ndcg(best.indptr, best.indices, data.test), len(lists)
     return figures

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from recsys.domain import ModelOutput
+from recsys.domain import FittedModel
+from recsys.jobs.training import ModelResults, fit_model, fit_options, results_of
 from recsys.models.base import ModelSpec
-from recsys.models.registry import MODELS, FitOptions, candidates
+from recsys.models.registry import MODELS, candidates
 from recsys.numerics.prediction import predict_ratings
 from recsys.storage.snapshot.matrices import Snapshot, read_snapshot
 
@@ -41,7 +40,7 @@ ORDER BY p.place
 
 
 @pytest.fixture(scope="session")
-def fitted(plan_everything) -> dict[str, ModelOutput]:
+def computed(plan_everything) -> dict[str, ModelResults]:
     """Filled by `outputs`, once for all tests."""
     return {}
 
@@ -52,15 +51,15 @@ def snapshot(everything) -> Snapshot:
 
 
 @pytest.fixture
-def outputs(snapshot, plan_everything, fitted) -> dict[str, ModelOutput]:
+def outputs(snapshot, plan_everything, computed) -> dict[str, ModelResults]:
     """What the models give for the ratings in the database."""
-    settings = plan_everything.settings
-    options = FitOptions(k=settings.neighbours, n=settings.list_length, threads=1)
-    for spec in plan_everything.specs if not fitted else ():
+    settings, data = plan_everything.settings, snapshot.interactions
+    options, fitted = fit_options(settings), dict[str, FittedModel]()
+    for spec in plan_everything.specs if not computed else ():
         config = plan_everything.configs[spec.name]
-        parts = {name: fitted[name] for name in spec.parts(config)}
-        fitted[spec.name] = spec.fit(replace(snapshot.interactions, parts=parts), config, options)
-    return fitted
+        fitted[spec.name] = model = fit_model(spec, config, data, options, fitted)
+        computed[spec.name] = results_of(model, spec, config, data, options, settings.list_length)
+    return computed
 
 
 @pytest.fixture(params=list(MODELS.values()), ids=list(MODELS))
@@ -87,7 +86,7 @@ def test_personal_lists_are_those_computed(everything, snapshot, outputs, spec):
     owners = np.repeat(snapshot.users.ids, np.diff(lists.indptr))
     names = [spec.name] * len(lists)
     if lists.sources is not None:
-        names = [outputs[spec.name].sources[source] for source in lists.sources]
+        names = [lists.source_names[source] for source in lists.sources]
         assert len(set(names)) > 1
     movies = snapshot.movies.ids[lists.indices]
     assert found == list(
@@ -154,9 +153,7 @@ def test_ratings_predicted_in_sql_are_those_of_the_formula(everything, snapshot,
     random = np.random.default_rng(1)
     users = random.integers(0, len(snapshot.users), 400)
     movies = random.integers(0, len(snapshot.movies), 400)
-    form = MODELS[name].prediction
-    assert form is not None
-    wanted = predict_ratings(snapshot.interactions, outputs[name], form, users, movies)
+    wanted = predict_ratings(snapshot.interactions, outputs[name].fitted, users, movies)
     values = {
         "model": name,
         "users": snapshot.users.ids[users].tolist(),

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.config.settings import RefreshSettings
-from recsys.domain import Interactions, ModelOutput
+from recsys.domain import FittedModel, Interactions, UserRows
 from recsys.errors import EvaluationError
 from recsys.evaluation.splits import Split, divided, random_split
-from recsys.jobs.evaluate import fit_options, lists_of, train_of
+from recsys.jobs.evaluate import train_of
 from recsys.jobs.plan import Plan, plan
+from recsys.jobs.training import fit_model, fit_options
 from recsys.models.base import ModelSpec
 from recsys.models.registry import MODELS
 from recsys.numerics.prediction import predict_ratings, rating_range
@@ -69,26 +70,21 @@ def known(source: Source) -> Interactions:
     )
 
 
-def fitted(spec: ModelSpec, chosen: Plan, train: Interactions) -> ModelOutput:
-    """Fit a model, and first its parts."""
+def fitted(spec: ModelSpec, chosen: Plan, train: Interactions) -> FittedModel:
+    """Fit a model, and before it the models it is composed of."""
     config = chosen.configs[spec.name]
     parts = {name: fitted(MODELS[name], chosen, train) for name in spec.parts(config)}
-    data = Interactions(**{**_fields(train), "parts": parts})
-    return spec.fit(data, config, fit_options(chosen.settings, 10))
-
-
-def _fields(data: Interactions) -> dict[str, Any]:
-    return {name: getattr(data, name) for name in data.__slots__}
+    return fit_model(spec, config, train, fit_options(chosen.settings), parts)
 
 
 def arrays(spec: ModelSpec, chosen: Plan, train: Interactions) -> list[NDArray[Any]]:
-    """Return everybody's list, and where there are any predictions of all pairs and their scale."""
-    output = fitted(spec, chosen, train)
-    lists = lists_of(spec.name, train, output, fit_options(chosen.settings, 10))
+    """Return the lists of all users and, if the model predicts, all predictions and their scale."""
+    model = fitted(spec, chosen, train)
+    lists = model.rank(UserRows.all(train.user_items), 10, fit_options(chosen.settings))
     found = [lists.indptr, lists.indices, lists.scores]
     if spec.prediction is not None:
         users, items = (place.ravel() for place in np.indices((USERS, ITEMS)))
-        found.append(predict_ratings(train, output, spec.prediction, users, items))
+        found.append(predict_ratings(train, model.fitted, users, items))
         found.append(np.array(rating_range(train)))
     return found
 

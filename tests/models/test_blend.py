@@ -108,7 +108,7 @@ def test_any_number_of_models_in_any_order() -> None:
     scores = [learned[0][1], (dense != 0) @ learned[1][1], learned[2][1]]
     helpers.assert_lists(lists, blended(dense, scores, weights), 6, 1e-9)
     alone = fit(dense, parts, models=["item_knn"], weights=[7.0])
-    assert_lists(alone, blended(dense, scores[1:2], [1.0]), 6, 1e-9)
+    helpers.assert_lists(alone, blended(dense, scores[1:2], [1.0]), 6, 1e-9)
 
 
 def test_a_model_that_tells_nothing_apart_contributes_nothing() -> None:

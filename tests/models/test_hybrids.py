@@ -35,9 +35,9 @@ def personal(dense: np.ndarray, seed: int, least: int = 0) -> TopN:
     """Random lists of up to 9 movies not rated; empty for users of fewer than `least` ratings."""
     random = np.random.default_rng(seed)
     lists: list[np.ndarray] = []
-    for row in dense:
-        free = random.permutation(np.flatnonzero(row == 0))
-        served = (row > 0).sum() >= least
+    for given in dense:
+        free = random.permutation(np.flatnonzero(given == 0))
+        served = (given > 0).sum() >= least
         lists.append(free[: random.integers(0, 10)] if served else free[:0])
     indices = np.concatenate(lists).astype(np.int32)
     scores = np.concatenate([np.sort(random.normal(size=len(one)))[::-1] for one in lists])

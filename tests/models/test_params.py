@@ -119,7 +119,7 @@ def test_parameters_check_themselves_in_python() -> None:
         replace(MODELS["als"].config(), factors=0)
 
 
-@pytest.mark.parametrize("name", ["k", "n", "seed", "memory_mb", "threads"])
+@pytest.mark.parametrize("name", ["k", "seed", "memory_mb", "threads", "block_rows"])
 def test_options_out_of_range_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"^{name} = -1 is out of range$") as caught:
         FitOptions(**{name: -1})

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Factors, Interactions, ModelOutput, Neighbours, UserNeighbours
-from recsys.models.base import Prediction
-from recsys.numerics import prediction
+from recsys.domain import Charts, Factors, Interactions, Neighbours, UserNeighbours
 from recsys.numerics.prediction import predict_ratings, rating_range
 
 USERS, ITEMS = 12, 9
@@ -37,6 +35,10 @@ def some_lists(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return indptr, np.concatenate(lists).astype(np.int32), np.concatenate(scores)
 
 
+def user_neighbours(dense: np.ndarray, means: np.ndarray, seed: int) -> UserNeighbours:
+    return UserNeighbours(*some_lists(USERS, seed), np.zeros(0, np.int32), means, csr_matrix(dense))
+
+
 def entries(lists: Neighbours | UserNeighbours, row: int) -> list[tuple[int, float]]:
     part = slice(lists.indptr[row], lists.indptr[row + 1])
     return list(zip(lists.indices[part], lists.scores[part], strict=True))
@@ -54,7 +56,7 @@ def test_by_factors() -> None:
     assert factors.item_bias is not None
     factors.user_bias[4] = np.nan
     data = interactions(some_ratings(1), (0.5, 5.0))
-    found = predict_ratings(data, ModelOutput(factors=factors), "factors", *PAIRS)
+    found = predict_ratings(data, factors, *PAIRS)
     dots = factors.users.astype(float) @ factors.items.astype(float).T
     wanted = factors.user_bias[:, None] + factors.item_bias + dots
     np.testing.assert_allclose(found.reshape(USERS, ITEMS), np.clip(wanted, 0.5, 5), rtol=1e-12)
@@ -65,10 +67,9 @@ def test_by_factors() -> None:
 
 def test_by_user_neighbours() -> None:
     dense = some_ratings(2)
-    near = UserNeighbours(*some_lists(USERS, 2), np.zeros(0, np.int32))
     means = np.array([row[row > 0].mean() if row.any() else np.nan for row in dense])
-    output = ModelOutput(user_neighbours=near, user_means=means)
-    found = predict_ratings(interactions(dense, (-9, 9)), output, "user_neighbours", *PAIRS)
+    near = user_neighbours(dense, means, 2)
+    found = predict_ratings(interactions(dense, (-9, 9)), near, *PAIRS)
     wanted = np.full((USERS, ITEMS), np.nan)
     for user, item in np.ndindex(USERS, ITEMS):
         rated = [(other, s) for other, s in entries(near, user) if dense[other, item]]
@@ -79,12 +80,11 @@ def test_by_user_neighbours() -> None:
     assert 0 < np.isnan(wanted).sum() < wanted.size
 
 
-def test_by_movie_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prediction, "_PAIRS_AT_ONCE", 10)
+def test_by_movie_neighbours() -> None:
     dense = some_ratings(3)
     near = Neighbours(*some_lists(ITEMS, 3))
     data = interactions(dense, (-9, 9))
-    found = predict_ratings(data, ModelOutput(neighbours=near), "movie_neighbours", *PAIRS)
+    found = predict_ratings(data, near, *PAIRS, pairs_at_once=10)
     wanted = np.full((USERS, ITEMS), np.nan)
     for user, item in np.ndindex(USERS, ITEMS):
         rated = [(other, s) for other, s in entries(near, item) if dense[user, other]]
@@ -95,15 +95,33 @@ def test_by_movie_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < np.isnan(wanted).sum() < wanted.size
 
 
-@pytest.mark.parametrize("form", ["user_neighbours", "movie_neighbours"])
-def test_the_lists_stay_in_their_order(form: Prediction) -> None:
-    near = Neighbours(*some_lists(ITEMS, 4))
-    users = UserNeighbours(*some_lists(USERS, 4), np.zeros(0, np.int32))
-    before = [array.copy() for lists in (near, users) for array in (lists.indices, lists.scores)]
-    output = ModelOutput(neighbours=near, user_neighbours=users, user_means=np.full(USERS, 3.0))
-    predict_ratings(interactions(some_ratings(4)), output, form, *PAIRS)
-    after = [array for lists in (near, users) for array in (lists.indices, lists.scores)]
-    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+def lists_of(form: str, dense: np.ndarray) -> Neighbours | UserNeighbours:
+    if form == "users":
+        return user_neighbours(dense, np.full(USERS, 3.0), 4)
+    return Neighbours(*some_lists(ITEMS, 4))
+
+
+@pytest.mark.parametrize("form", ["users", "movies"])
+def test_the_lists_stay_in_their_order(form: str) -> None:
+    dense = some_ratings(4)
+    near = lists_of(form, dense)
+    before = near.indices.copy(), near.scores.copy()
+    predict_ratings(interactions(dense), near, *PAIRS)
+    assert np.array_equal(near.indices, before[0])
+    assert np.array_equal(near.scores, before[1])
+
+
+@pytest.mark.parametrize("form", ["users", "movies"])
+def test_the_number_of_pairs_at_once_does_not_matter(form: str) -> None:
+    dense = some_ratings(4)
+    data, near = interactions(dense), lists_of(form, dense)
+    whole = predict_ratings(data, near, *PAIRS)
+    assert np.array_equal(predict_ratings(data, near, *PAIRS, pairs_at_once=7), whole, True)
+
+
+def test_models_that_predict_no_ratings_are_refused() -> None:
+    with pytest.raises(TypeError, match="Charts predicts no ratings"):
+        predict_ratings(interactions(some_ratings(4)), Charts(), *PAIRS)
 
 
 def test_a_rating_of_zero_counts_as_given() -> None:
@@ -111,7 +129,7 @@ def test_a_rating_of_zero_counts_as_given() -> None:
     near = Neighbours(np.array([0, 2, 2, 2]), np.array([1, 2], np.int32), np.array([0.5, 0.5]))
     data = Interactions(ratings, csr_matrix((3, 0)), (), rating_range=(0, 5))
     only = np.array([0])
-    found = predict_ratings(data, ModelOutput(neighbours=near), "movie_neighbours", only, only)
+    found = predict_ratings(data, near, only, only)
     assert found.tolist() == [2.0]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recsys.domain import Neighbours, RankedLists
-from recsys.models.base import FitOptions
-from recsys.numerics.topk import joined, over_blocks, ranked, ranked_top_k, shortened, spread
+from recsys.domain import ComputeLimits, Neighbours, RankedLists
+from recsys.numerics.blocks import map_blocks
+from recsys.numerics.topk import concatenate, empty, ranked, ranked_top_k, scatter, truncate
 
 
 def lists_of(lists: RankedLists) -> list[list[tuple[int, float]]]:
@@ -43,13 +43,13 @@ def test_ranked_orders_scattered_entries() -> None:
         np.array([2, 0, 2, 2]), np.array([7, 1, 3, 5]), np.array([0.5, 2.0, 0.5, 9.0]), 4
     )
     assert lists_of(lists) == [[(1, 2.0)], [], [(5, 9.0), (3, 0.5), (7, 0.5)], []]
-    assert lists_of(shortened(lists, 2)) == [[(1, 2.0)], [], [(5, 9.0), (3, 0.5)], []]
+    assert lists_of(truncate(lists, 2)) == [[(1, 2.0)], [], [(5, 9.0), (3, 0.5)], []]
 
 
-def test_spread_carries_a_subset_over() -> None:
+def test_scatter_maps_a_subset_back() -> None:
     lists = ranked(np.array([0, 1]), np.array([1, 0]), np.array([0.5, 0.25]), 2)
     kept = np.array([1, 4])
-    assert lists_of(spread(lists, kept, kept, 6)) == [[], [(4, 0.5)], [], [], [(1, 0.25)], []]
+    assert lists_of(scatter(lists, kept, kept, 6)) == [[], [(4, 0.5)], [], [], [(1, 0.25)], []]
 
 
 def test_blocks_cover_all_rows_in_order() -> None:
@@ -61,8 +61,15 @@ def test_blocks_cover_all_rows_in_order() -> None:
         return ranked(rows, rows + start, np.ones(len(rows)), len(rows))
 
     # One worker, 1 MiB, 128 KiB a row: 8 rows a block.
-    options = FitOptions(memory_mb=1, threads=1)
-    lists = joined(Neighbours, over_blocks(20, 2**17, options, work))
+    limits = ComputeLimits(memory_mb=1, threads=1)
+    lists = concatenate(Neighbours, map_blocks(20, 2**17, limits, work))
     assert sizes == [8, 8, 4]
     assert isinstance(lists, Neighbours)
     assert lists_of(lists) == [[(i, 1.0)] for i in range(20)]
+
+
+def test_lists_of_no_blocks_and_empty_lists() -> None:
+    assert lists_of(concatenate(Neighbours, [])) == []
+    lists = empty(Neighbours, 3)
+    assert isinstance(lists, Neighbours)
+    assert lists_of(lists) == [[], [], []]

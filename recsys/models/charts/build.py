@@ -31,6 +31,7 @@ def weighted_rating(votes: np.ndarray, means: Float64, q: float) -> WeightedRati
     mean = float(np.mean(means))
     least = float(np.quantile(votes, q))
     total = votes + least
+    # Without votes and with m = 0 there is nothing to divide by.
     share = np.divide(votes, total, out=np.zeros(len(votes)), where=total > 0)
     return WeightedRating(share * means + (1 - share) * mean, mean, least, votes >= least)
 
@@ -66,6 +67,7 @@ def _chart(
     scores = score(items).astype(np.float64)
     listed = scores > -np.inf
     items, scores = items[listed], scores[listed]
+    # The last key sorts first: by score, then by position.
     order = np.lexsort((items, -scores))
     best = items[order]
     return Chart(genre, best.astype(np.int32), scores[order], votes.counts[best], votes.means[best])

@@ -52,6 +52,7 @@ def _worth(data: Interactions, votes: Int64, grades: int) -> Float64:
     """Return log(votes) times the entropy, in nats, of the grades each item was given."""
     ratings = data.user_items
     low, high = rating_range(data)
+    # All ratings the same: any width puts them into one grade.
     width = (high - low) / grades or 1.0
     grade = np.clip((ratings.data - low) // width, 0, grades - 1).astype(np.int64)
     cells = ratings.indices.astype(np.int64) * grades + grade
@@ -72,6 +73,7 @@ def _eras(data: Interactions) -> Int64:
 def _turns(worth: Float64, genres: csr_matrix, eras: Int64) -> Int64:
     """Return the place, from 1, of each item in its cells; the last of its places."""
     lengths = np.diff(genres.indptr)
+    # Movies without genres form a cell of their own in each era.
     bare = np.flatnonzero(lengths == 0)
     items = np.concatenate((np.repeat(np.arange(len(worth)), lengths), bare))
     columns = np.concatenate((genres.indices, np.full(len(bare), genres.shape[1])))

@@ -47,6 +47,7 @@ def liked(user_items: csr_matrix) -> np.ndarray:
     rows = np.repeat(np.arange(len(lengths)), lengths)
     sums = np.bincount(rows, user_items.data, minlength=len(lengths))
     sizes = np.bincount(rows, np.abs(user_items.data), minlength=len(lengths))
+    # A user who always gives the same rating likes everything, whatever rounding says.
     least = (sums - _ROUNDING * sizes) / np.maximum(lengths, 1)
     enough: np.ndarray = user_items.data >= least[rows]
     return enough

@@ -62,6 +62,7 @@ def _distinct_sets(vectors: csr_matrix) -> tuple[Int64, Int64]:
     """
     if 0 in vectors.shape:
         return np.zeros(0, np.int64), np.zeros(vectors.shape[0], np.int64)
+    # Bytes of bits compare faster than rows of floats.
     bits = np.packbits(vectors.toarray() > 0, axis=1)
     _, first, members = np.unique(bits, axis=0, return_index=True, return_inverse=True)
     return first, members.reshape(-1)
@@ -86,6 +87,7 @@ def _lists_of_items(lists: RankedLists, set_of_item: Int64, k: int) -> Neighbour
     starts = np.cumsum(lengths) - lengths
     ranks = np.arange(len(rows)) - starts[rows]
     entries = lists.indptr[set_of_item][rows] + ranks
+    # The list of a set may hold the movie itself: what follows it moves up by one.
     own = lists.indices[entries] == rows
     before = np.cumsum(own) - own
     own_above = before - before[starts[rows]] if len(rows) else before

@@ -37,6 +37,7 @@ def text_vectors(texts: Sequence[str], ngrams: int) -> csr_matrix:
 def _words(texts: Sequence[str]) -> tuple[Int64, Int64]:
     """Number the words of all texts, one after the other; return them and the text of each."""
     analyze = CountVectorizer(stop_words="english").build_analyzer()
+    # A dictionary that numbers each new word on first sight.
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__
     words, lengths = array("q"), array("q")
@@ -57,6 +58,8 @@ def _terms(words: Int64, text_of: Int64, ngrams: int) -> Iterator[tuple[Int64, I
             inside = np.flatnonzero(last < len(words))
             inside = inside[text_of[last[inside]] == text_of[starts[inside]]]
             starts, last = starts[inside], last[inside]
+            # An n-gram is the number of its first n - 1 words and its last word, renumbered:
+            # integers instead of millions of strings.
             pairs = terms[inside] * (words.max(initial=0) + 1) + words[last]
             terms = np.unique(pairs, return_inverse=True)[1]
         yield starts, terms

@@ -79,6 +79,7 @@ def rank(ensemble: Ensemble, users: UserRows, n: int, limits: ComputeLimits) -> 
     def work(start: int, stop: int) -> RankedLists:
         block = users.block(start, stop)
         rates = np.diff(block.ratings.indptr) > 0
+        # Users without ratings have no candidates: nothing is known about them.
         open_to = np.where(rates[:, None] & rated_items, 1.0, -np.inf)
         exclude_rated(open_to, block.ratings)
         candidates = open_to > 0

@@ -78,6 +78,7 @@ def rank_by_selection(
     without the movies the user has rated.
     """
     names = tuple(member.name for member in ensemble.members)
+    # Each member lists n: the others may have nothing for a user.
     lists = [member.rank(users, n, limits) for member in ensemble.members]
     ratings = np.diff(users.ratings.indptr).astype(np.int64)
 

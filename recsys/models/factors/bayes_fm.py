@@ -113,11 +113,13 @@ def posterior_mean(
         if iteration >= config.burn_in:
             mean.add(sample)
 
+    # The priors of the library expect ratings about 0 with a spread of 1.
     level, unit = ratings.data.mean(), ratings.data.std()
     values = (ratings.data - level) / unit
     standard = csr_matrix((values, ratings.indices, ratings.indptr), shape=ratings.shape)
     sides = user_side(data), item_side(data)
     for chain in range(config.chains):
+        # Chains of one seed would be copies of each other.
         seed = (options.seed + chain) % 2**32
         draw(standard, *sides, config.rank, config.iterations, seed, take)
     result = mean.mean(config.stored_factors)

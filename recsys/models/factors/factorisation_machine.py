@@ -99,6 +99,7 @@ def draw(
     builder.set_task_type(library.TaskType.REGRESSION)
     builder.set_n_iter(iterations)
     builder.set_n_kept_samples(kept)
+    # Weights of one kind of feature share a prior.
     builder.set_group_index([*users.kinds, *(users.kinds.max() + 1 + items.kinds)])
 
     def after_each(iteration: int, machine: Any, *_: Any) -> bool:
@@ -110,6 +111,7 @@ def draw(
         library.RelationBlock(raters, users.features),
         library.RelationBlock(ratings.indices.astype(np.int64), items.features),
     ]
+    # All features are in relation blocks: each user and item is stored once, not once per rating.
     nothing = csr_matrix((ratings.nnz, 0))
     settings = seed % 2**31, builder.build()  # a seed is a signed number there
     predictor, _ = library.create_train_fm(

@@ -33,6 +33,7 @@ from recsys.domain import (
     RankedLists,
 )
 from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.params import Bounds, Params
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.prediction import predict_ratings
 from recsys.numerics.sparse import axis_signs, binarize, has_ratings, with_values
@@ -96,6 +97,7 @@ def factorize(user_items: csr_matrix, config: MfConfig, options: FitOptions) -> 
         for _ in range(config.iterations):
             own = _solved(by_user, other, config, options)
             other = _solved(by_item, own, config, options)
+    # Alternating least squares ends in arbitrary axes; distances by coordinates need fixed ones.
     axes = _principal_axes(other[:, :-1], np.diff(by_item.indptr))
     own[:, :-1] = own[:, :-1] @ axes
     other[:, :-1] = other[:, :-1] @ axes
@@ -112,6 +114,7 @@ def _solved(ratings: csr_matrix, others: Float64, config: MfConfig, options: Fit
     known = np.column_stack([others[:, :-1], np.ones(len(others))])
     counts = np.diff(ratings.indptr)
     seen = binarize(ratings)
+    # The other side's bias is known here, so the target is what it leaves.
     sums = with_values(ratings, ratings.data - others[ratings.indices, -1]) @ known
     diagonal = np.arange(width)
     penalty = np.empty((len(counts), width))

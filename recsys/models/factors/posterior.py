@@ -40,6 +40,7 @@ class PosteriorMean:
     _item_bias: Float64 | float = 0.0
 
     def add(self, sample: Sample) -> None:
+        # Centred factors compress better: what all share is in the biases.
         sample = centred(sample)
         self.count += 1
         self._user_bias = self._user_bias + sample.user_bias

@@ -36,8 +36,10 @@ def cosine_neighbours(
     if matrix.nnz == 0:
         return empty(RankedLists, columns)
     unit, norms = _unit_columns(matrix)
+    # One more than k shows whether a tie was cut.
     fast = _kernel(unit, min(options.k + 1, columns), options)
     largest = float(np.abs(matrix.data).max())
+    # The kernel cannot shrink, and shrinking changes the order: no row of it can be used.
     if shrinkage > 0:
         trusted = np.zeros(columns, bool)
     else:

@@ -70,6 +70,7 @@ def evidence(data: Interactions, config: CollectiveEaseConfig) -> csr_matrix:
     ratings = weighted_ratings(data.user_items, config.rating_effect)
     rows = [ratings * np.sqrt(1 - config.session_share)]
     if config.session_share > 0:
+        # Two cuts, half a window apart: ratings on both sides of one cut share the other's window.
         for shift in (0.0, 0.5):
             sessions = _sessions(data, config.session_seconds, shift)
             rows.append(_regrouped(ratings, sessions) * np.sqrt(config.session_share / 2))
@@ -86,7 +87,9 @@ def _sessions(data: Interactions, seconds: float, shift: float) -> Int64:
     users = row_of_entries(ratings)
     times = np.zeros(ratings.nnz) if data.rated_at is None else data.rated_at
     windows = np.floor(_since_first(times) / seconds + shift).astype(np.int64) + 1
+    # Window 0 holds the ratings of unknown time.
     windows[np.isnan(times)] = 0
+    # One integer for (user, window), renumbered without gaps.
     keys = users * (windows.max(initial=0) + 1) + windows
     return np.unique(keys, return_inverse=True)[1]
 

@@ -70,6 +70,7 @@ def fit_rows(
 
 def most_rated_items(user_items: csr_matrix, count: int) -> Int64:
     """Return the ascending positions of the `count` items with the most ratings, at least one."""
+    # Stable, so that ties at the limit go by position.
     votes = column_counts(user_items)
     ordered = np.argsort(-votes, kind="stable")[:count]
     return np.sort(ordered[votes[ordered] > 0])
@@ -82,6 +83,7 @@ def inverse_gram(raters: csr_matrix, regularization: float, options: FitOptions)
     Woodbury's identity is faster.
     """
     with threadpool_limits(options.threads or None, "blas"):
+        # Half: Woodbury works on users x users, but multiplies back to items x items.
         if raters.shape[0] < raters.shape[1] // 2:
             return _inverse_by_users(raters, regularization, options)
         return _inverse_by_items(raters, regularization, options)
@@ -98,6 +100,7 @@ def _inverse_by_items(raters: csr_matrix, regularization: float, options: FitOpt
 def _inverse_by_users(raters: csr_matrix, regularization: float, options: FitOptions) -> Float32:
     """Compute `(I - X' inv(XX' + lambda I) X) / lambda`, with one dense users x items array."""
     factor = _cholesky(_gram(raters.T.tocsr(), options), regularization)
+    # inv(L) X alone is needed: its Gram matrix is X' inv(XX' + lambda I) X.
     half = raters.toarray(order="F")
     blas.solve(factor, half)
     identity = np.zeros((raters.shape[1],) * 2, np.float32, order="F")
