@@ -97,7 +97,10 @@ def similar_items(fitted: Fitted, options: FitOptions) -> Neighbours | None:
     if isinstance(fitted, Factors):
         return scoring.neighbours_by_factors(fitted.items, options.k, options)
     if isinstance(fitted, ItemVectors):
-        vectors = scoring.weighted_vectors(fitted.parts, fitted.weights)
+        one_space = len(fitted.parts) == 1  # its vectors have length 1 already
+        vectors = fitted.parts[0]
+        if not one_space:
+            vectors = scoring.weighted_vectors(fitted.parts, fitted.weights)
         return scoring.neighbours_by_vectors(vectors, options.k, options)
     return None
 

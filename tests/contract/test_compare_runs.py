@@ -78,6 +78,7 @@ def make_run(connection, lists, similar=(), metrics=()):
     ]
     write(connection, run_id, "user_recommendations", ("user_id", "movie_id"), rows)
     write(connection, run_id, "movie_similarities", ("movie_id", "similar_movie_id"), near)
+    results.attach(connection, run_id)
     lifecycle.complete(connection, run_id, [], {})
     lifecycle.record_metrics(connection, run_id, [(ids[name], metric) for name, metric in metrics])
     return run_id

@@ -406,7 +406,7 @@ def test_an_empty_database_has_nothing_to_learn_from(empty_database, plan_all):
     [
         (RefreshSettings(), ["nonsense"], "unknown model 'nonsense'"),
         (RefreshSettings(parameters={"nonsense": {}}), None, "unknown model 'nonsense'"),
-        (RefreshSettings(parameters={"als": {"depth": 1}}), None, "unknown parameter 'depth'"),
+        (RefreshSettings(parameters={"als": {"depth": 1}}), None, "unknown key 'depth'"),
         (RefreshSettings(parameters={"als": {"factors": "x"}}), None, "has the wrong type"),
     ],
 )

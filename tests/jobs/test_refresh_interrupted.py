@@ -116,7 +116,7 @@ def test_an_interrupt_in_the_publish_transaction_undoes_it(refreshed_database, f
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(refresh_job.lifecycle, "publish", interrupt)
+    monkeypatch.setattr(refresh_job.publication, "publish", interrupt)
     with pytest.raises(KeyboardInterrupt):
         refresh(refreshed_database, few)
     stopped = (2, "failed", "it was stopped by a signal", False)
@@ -156,6 +156,7 @@ def test_a_run_that_has_ended_cannot_fail(connection, ended):
     results.append(connection, "user_factors", run_id, factors)
     results.finish(connection, "user_factors", run_id)
     if ended == "complete":
+        results.attach(connection, run_id)
         lifecycle.complete(connection, run_id, stages, FACTS)
     else:
         lifecycle.fail(connection, run_id, "first", stages)

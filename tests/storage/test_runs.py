@@ -98,6 +98,7 @@ def test_a_complete_run_has_its_stages_its_facts_and_its_results(connection):
     model_id = lifecycle.register_models(connection, MODELS)["b"]
     run_id = begin(connection)
     write_factors(connection, run_id, model_id)
+    results.attach(connection, run_id)
     lifecycle.complete(connection, run_id, STAGES, FACTS)
     found = row(connection, run_id)
     assert (found["state"], found["error"], found["pruned_at"]) == ("complete", None, None)
@@ -265,6 +266,7 @@ def test_orphans_are_marked_and_their_results_dropped(database):
         complete, orphan, bare = begin(connection), begin(connection), begin(connection)
         for run_id in (complete, orphan):
             write_factors(connection, run_id, model_id)
+        results.attach(connection, complete)
         lifecycle.complete(connection, complete, STAGES, FACTS)
         publication.publish(connection, complete)
     with database.transaction() as connection:
