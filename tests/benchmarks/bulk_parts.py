@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 from generate import generate
-from recsys.jobs.outputs import OutputWriter
 
 from recsys.domain import Neighbours, RankedLists, TopN
 from recsys.jobs.ingest import ingest
