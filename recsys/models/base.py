@@ -23,6 +23,7 @@ from recsys.domain import (
     UserRows,
 )
 from recsys.errors import ConfigError
+from recsys.models import params
 from recsys.models.params import Bounds, Params
 from recsys.numerics import scoring
 
@@ -211,3 +212,8 @@ def _contradictions(spec: ModelSpec) -> Iterator[str]:
             yield f"role {role} takes {able[role][1]}"
         elif not -(2**15) <= order < 2**15:
             yield f"role {role} has order {order}, which does not fit into 16 bits"
+
+
+def make_config(spec: ModelSpec, values: Mapping[str, Any]) -> Any:
+    """Build a model's parameters from named values, as `params.read` does."""
+    return params.read(spec.config, values, f"model {spec.name}")

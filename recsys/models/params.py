@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import (
-    TYPE_CHECKING,
     Annotated,
     Any,
     Literal,
@@ -29,9 +28,6 @@ from typing import (
 )
 
 from recsys.errors import ConfigError
-
-if TYPE_CHECKING:
-    from recsys.models.base import ModelSpec
 
 NOT_A_KEY: Mapping[str, bool] = {"key": False}
 """Metadata of a field that is no parameter: it is neither read from a table nor checked."""
@@ -124,11 +120,6 @@ def read(kind: type[P], values: Mapping[str, Any], where: str, **rest: Any) -> P
         return kind(**values, **rest)
     except ConfigError as exc:
         raise ConfigError(f"{where}: {exc}", hint=exc.hint, key=exc.key) from exc
-
-
-def make_config(spec: ModelSpec, params: Mapping[str, Any]) -> Any:
-    """Build a model's parameters as `read` does."""
-    return read(spec.config, params, f"model {spec.name}")
 
 
 def declarations(kind: type[Any]) -> Mapping[str, Any]:

@@ -13,11 +13,10 @@ from scipy.sparse import csr_matrix
 from recsys.domain import Factors, Interactions, Metric
 from recsys.errors import ConfigError, RecsysError
 from recsys.jobs.training import ModelResults, compute
-from recsys.models.base import FitOptions
+from recsys.models.base import FitOptions, make_config
 from recsys.models.factors import factorisation_machine as machine
 from recsys.models.factors.bayes_fm import SPEC, BayesFmConfig, fit, posterior_mean
 from recsys.models.factors.posterior import PosteriorMean, Sample, centred, nearest
-from recsys.models.params import make_config
 from recsys.numerics.prediction import predict_ratings
 
 USERS, ITEMS = 40, 30

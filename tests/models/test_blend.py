@@ -12,9 +12,8 @@ import pytest
 from recsys.domain import Factors, FittedModel, Neighbours, TopN
 from recsys.errors import ConfigError
 from recsys.jobs.training import compute
-from recsys.models.base import FitOptions, rank
+from recsys.models.base import FitOptions, make_config, rank
 from recsys.models.ensembles.blend import SPEC
-from recsys.models.params import make_config
 from recsys.numerics.scoring import standardize
 from recsys.numerics.topk import empty, ranked
 from tests.models import helpers
