@@ -1,12 +1,13 @@
-# Every target sets up what it needs by itself. `make help` lists them.
+# Every target installs what it needs into .venv. `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
-# Each worker has an embedded server of its own; a server that is given knows roles only once.
+# Each worker starts an embedded server of its own. Roles belong to a whole server, so that workers
+# cannot share the one in RECSYS_DATABASE_URL.
 SIDE_BY_SIDE := $(if $(RECSYS_DATABASE_URL),,-n auto --maxprocesses 4 --dist worksteal)
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format docs bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -27,11 +28,15 @@ format: $(VENV)/ready-to-develop ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/ready-to-develop ## Build the documentation site in docs/_build/html
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -d docs/_build/doctrees docs docs/_build/html
+	@echo 'The site starts at docs/_build/html/index.html'
+
 bench: $(VENV)/ready-to-develop ## Measure the bulk paths on 10 million generated ratings
 	$(BIN)/python tests/benchmarks/bulk_paths.py
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
