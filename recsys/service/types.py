@@ -34,7 +34,7 @@ class Recommendation:
     title: str
     score: float
     source: str
-    """Where the row comes from: stored, live, content or popular."""
+    """Where the row comes from: stored, live, content or chart."""
     model: str
     """The model that scored the row; for a hybrid, the part that contributed it."""
     run_id: int

@@ -296,7 +296,7 @@ FAILURES = [
     (
         "similar-users 1",
         "error: run 1 has compared no users",
-        "hint: Add user_knn to the models that are refreshed.",
+        "hint: Refresh a model that compares users.",
     ),
     (
         "predict 1 2 --model als",

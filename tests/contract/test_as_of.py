@@ -133,7 +133,7 @@ def test_a_run_that_was_pruned_is_named(two_runs):
         as_of(two_runs, NOON.replace(day=2))
     diagnosis = caught.value.orig.diag
     assert (diagnosis.sqlstate, diagnosis.message_primary, diagnosis.message_hint) == (
-        "55000",
+        "RS004",
         "run 1, published then, was pruned at 2024-06-01 00:00:00+00",
         "recsys.runs says which are kept; keep_runs in recsys.toml, how many.",
     )

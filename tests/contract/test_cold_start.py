@@ -50,7 +50,7 @@ def ids(rows):
 def test_nobody_is_known_of_an_unknown_user(everything):
     rows = recommend(everything, NOBODY)
     assert ids(rows) == chart(everything, "popular")[:10]
-    assert {(row.source, row.model) for row in rows} == {("popular", "popular")}
+    assert {(row.source, row.model) for row in rows} == {("chart", "popular")}
 
 
 def test_one_rating_since_the_run_is_enough_for_content(everything):
@@ -71,7 +71,7 @@ def test_content_goes_before_the_chart_and_the_chart_fills_up(everything):
     sources = [row.source for row in rows]
     content = sources.count("content")
     assert 0 < content < 59
-    assert sources == ["content"] * content + ["popular"] * (59 - content)
+    assert sources == ["content"] * content + ["chart"] * (59 - content)
     filled = [m for m in chart(everything, "popular") if m not in ids(rows)[:content] and m != 7]
     assert ids(rows)[content : content + len(filled)] == filled
     # Those that nobody has rated come last.
@@ -81,7 +81,7 @@ def test_content_goes_before_the_chart_and_the_chart_fills_up(everything):
 def test_ratings_of_nothing_worth_are_no_content(everything):
     rate(everything, NEWCOMER, (7, 0.0))
     rows = recommend(everything, NEWCOMER, model="content")
-    assert {row.source for row in rows} == {"popular"}
+    assert {row.source for row in rows} == {"chart"}
 
 
 def test_content_passes_the_filters(everything):
@@ -108,9 +108,7 @@ def test_a_chart_asked_for_is_filled_up_with_what_it_leaves_out(everything):
     rows = recommend(everything, NOBODY, 1000, model="top_rated")
     assert ids(rows)[: len(wanted)] == wanted
     assert sorted(ids(rows)) == list(range(1, 61))
-    assert [row.source for row in rows] == ["stored"] * len(wanted) + ["popular"] * (
-        60 - len(wanted)
-    )
+    assert [row.source for row in rows] == ["stored"] * len(wanted) + ["chart"] * (60 - len(wanted))
 
 
 def test_everybody_enters_the_random_chart_at_a_place_of_their_own(everything):

@@ -290,12 +290,12 @@ def evaluation(connection):
 IN_METRICS = "its figures are in recsys.run_metrics"
 COMPLETE = "compare runs whose state in recsys.runs is complete"
 REFUSED = {
-    "unknown": (lambda connection: 4711, "P0002", "there is no run 4711"),
+    "unknown": (lambda connection: 4711, "RS001", "there is no run 4711"),
     "none": (lambda connection: None, "22004", "run_id must not be NULL"),
-    "running": (begin, "55000", "run {} has no results to compare: it is running"),
-    "failed": (failed, "55000", "run {} has no results to compare: it is failed"),
-    "evaluation": (evaluation, "55000", "run {} is an evaluation, which has no results to compare"),
-    "pruned": (pruned, "55000", "the results of run {} were pruned"),
+    "running": (begin, "RS004", "run {} has no results to compare: it is running"),
+    "failed": (failed, "RS004", "run {} has no results to compare: it is failed"),
+    "evaluation": (evaluation, "RS004", "run {} is an evaluation, which has no results to compare"),
+    "pruned": (pruned, "RS004", "the results of run {} were pruned"),
 }
 HINTS = {
     "unknown": "recsys.runs holds every run",
@@ -363,7 +363,7 @@ def test_the_size_of_a_run_is_that_of_its_partitions(connection):
     assert connection.scalar(size, {"run_id": run_id}) == 0
 
 
-@pytest.mark.parametrize(("run_id", "sqlstate"), [(4711, "P0002"), (None, "22004")])
+@pytest.mark.parametrize(("run_id", "sqlstate"), [(4711, "RS001"), (None, "22004")])
 def test_a_run_that_is_none_has_no_size(connection, run_id, sqlstate):
     with pytest.raises(DBAPIError) as caught:
         connection.scalar(sa.text("SELECT recsys.run_size(:run_id)"), {"run_id": run_id})

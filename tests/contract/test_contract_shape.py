@@ -104,7 +104,7 @@ def test_functions_are_stable_and_run_in_parallel(connection):
         AND (provolatile = 'v' OR proparallel <> 's')
         ORDER BY proname
     """
-    assert connection.scalars(sa.text(query)).all() == ["block", "rate", "require_user"]
+    assert connection.scalars(sa.text(query)).all() == ["block", "ensure_user", "rate"]
 
 
 def test_what_reads_no_table_is_immutable(connection):
@@ -113,7 +113,7 @@ def test_what_reads_no_table_is_immutable(connection):
         WHERE pronamespace = 'recsys'::regnamespace AND provolatile = 'i'
     """
     found = set(connection.scalars(sa.text(query)))
-    assert found == {"label_of", "misspelt", "rating_hash", "require_id", "require_n"}
+    assert found == {"label_of", "spelling_variants", "rating_hash", "require_id", "require_n"}
 
 
 def test_the_schema_says_its_version(connection):

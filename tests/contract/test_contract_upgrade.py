@@ -237,3 +237,20 @@ def may_call(connection):
         "WHERE p.proname = 'top_movies' AND p.pronamespace = 'recsys'::regnamespace"
     )
     return tuple(connection.execute(query, {"reader": READER, "outsider": OUTSIDER}).one())
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        "require_user(user_id integer)",
+        "asked_models(asked_model text)",
+        "misspelt(words text[])",
+        "changed_since(run_id integer, user_id integer)",
+        "list_anew(run_id integer, model_id smallint, scoring text, user_id integer, length int)",
+    ],
+)
+def test_functions_that_were_renamed_leave_nothing_behind(connection, old):
+    connection.execute(sa.text(f"CREATE FUNCTION recsys.{old} RETURNS int RETURN 1"))
+    versions.upgrade(connection)
+    name = old.partition("(")[0]
+    assert connection.scalar(sa.text(f"SELECT to_regproc('recsys.{name}')")) is None

@@ -43,5 +43,5 @@ def test_its_examples_run(everything, name):
         everything.execute(sa.text(EXAMPLES[name].replace(":", r"\:"))).all()
     except sa.exc.DBAPIError as exc:
         # There is one run only to compare.
-        if (name, exc.orig.sqlstate) != ("compare_runs", "P0002"):
+        if (name, exc.orig.sqlstate) != ("compare_runs", "RS001"):
             raise

@@ -32,7 +32,7 @@ def test_contributions_add_up_to_the_score_that_is_shown(everything, model, user
     """Down the whole list, where live and content rows follow the stored ones."""
     rows = recommend(everything, user, 60, model)
     assert rows[0].source == "stored"
-    assert rows[-1].source in ("content", "popular")
+    assert rows[-1].source in ("content", "chart")
     for row in rows:
         found = explain(everything, user, row.movie_id, model)
         assert {(e.source, e.model, e.run_id) for e in found} == {(row.source, row.model, 1)}
@@ -84,7 +84,7 @@ def test_what_no_rated_movie_leads_to_has_one_row_without_one(everything):
     for last in recommend(everything, 4711, 60):
         [row] = explain(everything, 4711, last.movie_id)
         assert (row.because_movie_id, row.because_title, row.rating) == (None, None, None)
-        assert (row.source, row.contribution, row.exact) == ("popular", last.score, True)
+        assert (row.source, row.contribution, row.exact) == ("chart", last.score, True)
 
 
 def test_hybrids_name_the_model_a_row_came_from(everything):
@@ -145,7 +145,7 @@ def test_shared_genres_and_tags(everything):
         ("explain(1, 4711)", "P0002", "there is no movie 4711"),
         ("explain(NULL, 1)", "22004", "user_id must not be NULL"),
         ("explain(1, NULL)", "22004", "movie_id must not be NULL"),
-        ("explain(1, 1, 'nix''; --')", "22023", "run 1 has no model 'nix''; --'"),
+        ("explain(1, 1, 'nix''; --')", "RS002", "run 1 has no model 'nix''; --'"),
     ],
 )
 def test_what_cannot_be_explained(everything, call, state, told):

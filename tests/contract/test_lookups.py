@@ -60,7 +60,7 @@ N_IS_A_LENGTH = {
     "n": (-1, "22023", "n must be 0 or more, not -1", None),
     "no n": (None, "22004", "n must not be NULL", "Leave it out for the default."),
 }
-UNKNOWN_MODEL = ("nonsense", "22023", "run 1 has no model 'nonsense'", ALL_MODELS)
+UNKNOWN_MODEL = ("nonsense", "RS002", "run 1 has no model 'nonsense'", ALL_MODELS)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_similar_refuses_what_cannot_be(published, argument, value, sqlstate, me
         ("similar_users(1, 10, 'nonsense')", *UNKNOWN_MODEL[1:]),
         ("similar_users(NULL)", "22004", "user_id must not be NULL", None),
         (
-            "similar_users(1)", "22023", "run 1 has compared no users",
+            "similar_users(1)", "RS002", "run 1 has compared no users",
             "Refresh a model that compares users.",
         ),
         ("predict_rating(1, 1, 'nonsense')", *UNKNOWN_MODEL[1:]),
@@ -198,12 +198,12 @@ CHARTS = "It has: most_rated, popular, top_rated, trending."
         ("n", *N_IS_A_LENGTH["n"]),
         ("n", *N_IS_A_LENGTH["no n"]),
         (
-            "genre", "Nonsense", "22023", "there is no genre 'Nonsense'",
+            "genre", "Nonsense", "RS003", "there is no genre 'Nonsense'",
             "There are: Action, Comedy, Drama, Film-Noir, Sci-Fi.",
         ),
-        ("chart", "nonsense", "22023", "run 1 has no chart 'nonsense'", CHARTS),
-        ("chart", "ease", "22023", "run 1 has no chart 'ease'", CHARTS),
-        ("chart", "random", "22023", "run 1 has no chart 'random'", CHARTS),
+        ("chart", "nonsense", "RS002", "run 1 has no chart 'nonsense'", CHARTS),
+        ("chart", "ease", "RS002", "run 1 has no chart 'ease'", CHARTS),
+        ("chart", "random", "RS002", "run 1 has no chart 'random'", CHARTS),
     ],
 )  # fmt: skip
 def test_top_movies_refuses_what_cannot_be(published, argument, value, sqlstate, message, hint):

@@ -119,14 +119,14 @@ def test_what_is_like_nothing_rated_is_taken_from_the_chart_and_then_the_rest(pu
     assert min(len(content), len(chart), len(rest)) > 0
     assert [(row.source, row.model) for row in rows] == [("content", "content_genres")] * len(
         content
-    ) + [("popular", "popular")] * len(chart + rest)
+    ) + [("chart", "popular")] * len(chart + rest)
     assert [row.score for row in rows[-len(rest) :]] == [0] * len(rest)
 
 
 def test_an_unknown_user_gets_the_chart_and_then_the_unrated(published):
     rows = recommend(published, 4711, 1000)
     assert ids(rows) == [*popular(published), 59, 60]
-    assert {(row.source, row.model) for row in rows} == {("popular", "popular")}
+    assert {(row.source, row.model) for row in rows} == {("chart", "popular")}
     assert [row.score for row in rows[-2:]] == [0, 0]
 
 
@@ -134,7 +134,7 @@ def test_an_unknown_user_gets_the_chart_and_then_the_unrated(published):
 def test_who_has_not_rated_gets_what_is_popular(published, user):
     rows = recommend(published, user, 5)
     assert ids(rows) == popular(published)[:5]
-    assert {(row.source, row.model) for row in rows} == {("popular", "popular")}
+    assert {(row.source, row.model) for row in rows} == {("chart", "popular")}
 
 
 def test_what_was_rated_a_moment_ago_is_left_out(published):
@@ -249,11 +249,11 @@ MODELS = (
 @pytest.mark.parametrize(
     ("values", "sqlstate", "message", "hint"),
     [
-        ({"model": "no"}, "22023", "run 1 has no model 'no'", MODELS),
-        ({"model": "x' OR true --"}, "22023", "run 1 has no model 'x'' OR true --'", MODELS),
-        ({"genres": ["Drama", "No"]}, "22023", "there is no genre 'No'", GENRES),
-        ({"genres": [None]}, "22023", "there is no genre NULL", GENRES),
-        ({"genres": ["Drama}'; --"]}, "22023", "there is no genre 'Drama}''; --'", GENRES),
+        ({"model": "no"}, "RS002", "run 1 has no model 'no'", MODELS),
+        ({"model": "x' OR true --"}, "RS002", "run 1 has no model 'x'' OR true --'", MODELS),
+        ({"genres": ["Drama", "No"]}, "RS003", "there is no genre 'No'", GENRES),
+        ({"genres": [None]}, "RS003", "there is no genre NULL", GENRES),
+        ({"genres": ["Drama}'; --"]}, "RS003", "there is no genre 'Drama}''; --'", GENRES),
         (
             {"year_from": 1999, "year_to": 1990},
             "22023",

@@ -75,7 +75,7 @@ def test_who_gave_nothing_gets_the_chart(published):
     query = "SELECT movie_id FROM recsys.charts WHERE chart = 'popular' AND genre IS NULL"
     rows = ask(published, "{}", 1000)
     assert [row.movie_id for row in rows] == [*published.scalars(sa.text(query)), 59, 60]
-    assert {(row.source, row.model) for row in rows} == {("popular", "popular")}
+    assert {(row.source, row.model) for row in rows} == {("chart", "popular")}
 
 
 def test_of_a_movie_given_twice_the_last_rating_counts(everything):

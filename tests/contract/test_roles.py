@@ -282,7 +282,7 @@ def test_the_app_rates_and_blocks(given_database, session):
     assert app.execute(rated, first).fetchall() == [(4.5,)]
     shown = app.execute("SELECT movie_id FROM recsys.recommend(1, 100)").fetchall()
     assert not {first, second} & set(shown)
-    assert sqlstate(app, "SELECT recsys.require_user(5)") == DENIED
+    assert sqlstate(app, "SELECT recsys.ensure_user(5)") == DENIED
 
 
 # --- statement timeouts ---

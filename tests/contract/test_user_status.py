@@ -104,8 +104,8 @@ def test_what_it_says_is_what_recommend_does(everything):
     expected = {
         "personalised": "stored",
         "live": "live",
-        "cold_start": "popular",
-        "unknown_user": "popular",
+        "cold_start": "chart",
+        "unknown_user": "chart",
     }
     for user in (1, 2, 3, 81, 4711):
         first = everything.scalar(

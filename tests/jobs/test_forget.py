@@ -106,4 +106,4 @@ def test_the_forgotten_are_served_as_strangers(two_runs):
     with two_runs.transaction() as connection:
         status = connection.scalar(sa.text("SELECT status FROM recsys.user_status(1)"))
         sources = connection.scalars(sa.text("SELECT DISTINCT source FROM recsys.recommend(1)"))
-        assert (status, list(sources)) == ("unknown_user", ["popular"])
+        assert (status, list(sources)) == ("unknown_user", ["chart"])

@@ -205,14 +205,14 @@ def test_what_a_run_of_the_first_revision_published_goes_on_being_served(old_dat
     assert ask(RECOMMEND.format(1, 5)) == [
         (1, 5, 0.5, "stored", "ease", 1),
         (2, 4, 0.25, "stored", "ease", 1),
-        (3, 2, 4.0, "popular", "most_rated", 1),
-        (4, 3, 3.0, "popular", "most_rated", 1),
-        (5, 6, 0.0, "popular", "most_rated", 1),
+        (3, 2, 4.0, "chart", "most_rated", 1),
+        (4, 3, 3.0, "chart", "most_rated", 1),
+        (5, 6, 0.0, "chart", "most_rated", 1),
     ]
     # User 6 has not rated.
     assert ask(RECOMMEND.format(6, 2)) == [
-        (1, 1, 5.0, "popular", "most_rated", 1),
-        (2, 2, 4.0, "popular", "most_rated", 1),
+        (1, 1, 5.0, "chart", "most_rated", 1),
+        (2, 2, 4.0, "chart", "most_rated", 1),
     ]
     assert ask("SELECT * FROM recsys.similar(1)") == [(1, 3, "Film 3", 0.25, "ease", 1)]
     assert ask("SELECT * FROM recsys.top_movies(1, NULL, 'most_rated')") == [
@@ -232,7 +232,7 @@ def test_the_first_refresh_after_an_upgrade_is_published_beside_the_old_run(old_
     report = refresh(old_database, plan(RefreshSettings(models=models, threads=1)))
     assert (report.run_id, report.published) == (2, True)
     assert rows_of(old_database, RECOMMEND.format(6, 1)) == [
-        (1, 1, pytest.approx(0.6), "popular", "popular", 2)
+        (1, 1, pytest.approx(0.6), "chart", "popular", 2)
     ]
     assert rows_of(
         old_database, "SELECT run_id, cold_start, rating_model FROM recsys.runs ORDER BY run_id"

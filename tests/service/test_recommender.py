@@ -332,7 +332,7 @@ REFUSED = [
     (
         lambda s: s.similar_users(1),
         "run 1 has compared no users",
-        "Add user_knn to the models that are refreshed.",
+        "Refresh a model that compares users.",
     ),
     (lambda s: s.similar_users(1, model="no"), "run 1 has no model 'no'", ALL),
     (

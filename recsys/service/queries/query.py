@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import starmap
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -27,18 +27,20 @@ Result = TypeVar("Result")
 
 NO_CONTRACT = ("3F000", "42P01")  # no such schema, no such view
 FIRST_STEPS = "`recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
-# What the contract means by its SQLSTATEs: NULL, not a value, out of range, no text that
-# PostgreSQL could hold; unknown; not there.
 REFUSED: Mapping[str | None, type[RecsysError]] = {
-    "22004": ConfigError,
-    "22023": ConfigError,
-    "22003": ConfigError,
-    "22P02": ConfigError,
-    "22000": ConfigError,
+    "22004": ConfigError,  # NULL
+    "22023": ConfigError,  # an invalid argument
+    "22003": ConfigError,  # outside the rating scale, or outside the type
+    "22P02": ConfigError,  # no value of its type, raised by PostgreSQL itself
+    "22000": ConfigError,  # a character that no text can hold
     "P0002": UnknownMovie,
     "55000": NotPublished,
+    "RS001": RunError,  # no such run
+    "RS002": ConfigError,  # the run has no such model or chart
+    "RS003": ConfigError,  # no such genre
+    "RS004": RunError,  # the run has no results
 }
-REFUSED_OF_RUNS = {**REFUSED, "P0002": RunError, "55000": RunError}
+"""The error that each SQLSTATE of the contract stands for."""
 HINTS = {NotPublished: FIRST_STEPS, UnknownMovie: "find its id with `recsys search TITLE`"}
 
 
@@ -67,7 +69,6 @@ class Query(Generic[Result]):
     params: Mapping[str, Any]
     parse: Callable[[list[list[Any]]], Result]
     """Makes the result of the rows of each statement; may raise what the rows say is wrong."""
-    refused: Mapping[str | None, type[RecsysError]] = field(default_factory=lambda: REFUSED)
     writes: bool = False
     check_if_empty: Query[None] | None = None
     """Run if the result is None or has no rows; raises if the arguments explain that."""
@@ -76,7 +77,7 @@ class Query(Generic[Result]):
         """Translate a database error; `empty` says that the schema is not installed."""
         if empty:
             return NotPublished("the database is empty", hint=FIRST_STEPS)
-        kind = self.refused.get(failure.sqlstate)
+        kind = REFUSED.get(failure.sqlstate)
         if kind is None:
             return failure
         words = str(failure).partition(": ")[2]
@@ -87,7 +88,6 @@ def rows(
     kind: type[Row],
     query: str,
     params: Mapping[str, Any],
-    refused: Mapping[str | None, type[RecsysError]] = REFUSED,
     check_if_empty: Query[None] | None = None,
 ) -> Query[Rows[Row]]:
     """Query rows of one type, a frozen dataclass with a field per column, in the same order."""
@@ -97,7 +97,7 @@ def rows(
         return Rows(kind, list(starmap(kind, found[0])))
 
     statement = Statement(query, tuple_row)
-    return Query([statement], params, parse, refused, check_if_empty=check_if_empty)
+    return Query([statement], params, parse, check_if_empty=check_if_empty)
 
 
 def row(

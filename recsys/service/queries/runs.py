@@ -9,7 +9,7 @@ from typing import Any
 from psycopg.rows import class_row, dict_row
 
 from recsys.errors import ConfigError, NotPublished, RunError
-from recsys.service.queries.query import FIRST_STEPS, REFUSED_OF_RUNS, Query, Rows, row, rows
+from recsys.service.queries.query import FIRST_STEPS, Query, Rows, row, rows
 from recsys.service.types import (
     Freshness,
     PublicationEntry,
@@ -144,7 +144,7 @@ def freshness(count_ratings: bool) -> Query[Rows[Freshness]]:
 
 
 def verify_lists(run_id: int | None, users: int | None) -> Query[Rows[VerifiedLists]]:
-    return rows(VerifiedLists, VERIFY, {"run_id": run_id, "users": users}, REFUSED_OF_RUNS)
+    return rows(VerifiedLists, VERIFY, {"run_id": run_id, "users": users})
 
 
 def status() -> Query[Status]:
@@ -221,4 +221,4 @@ def run(run_id: int) -> Query[RunRecord]:
 
 
 def compare_runs(a: int, b: int, k: int) -> Query[Rows[RunDifference]]:
-    return rows(RunDifference, COMPARE, {"a": a, "b": b, "k": k}, REFUSED_OF_RUNS)
+    return rows(RunDifference, COMPARE, {"a": a, "b": b, "k": k})

@@ -41,7 +41,7 @@ INSERT INTO {child} (run_id, model_id, rank, user_id, movie_id, score)
 SELECT :run_id, m.model_id, l.rank, c.user_id, l.movie_id, l.score
 FROM changed_users AS c
 CROSS JOIN recsys_store.models AS m
-CROSS JOIN LATERAL recsys.list_anew(:base, m.model_id, m.scoring, c.user_id, :length) AS l
+CROSS JOIN LATERAL recsys.recomputed_list(:base, m.model_id, m.scoring, c.user_id, :length) AS l
 WHERE m.scoring IN ('sum', 'mean_product') AND m.name = ANY (:models)
 """
 USERS = """

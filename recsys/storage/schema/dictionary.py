@@ -54,9 +54,22 @@ Schema `recsys`: what analysts and applications read, kept stable. This page is 
 comments in the database by `recsys db dictionary`; in psql, `\\dv+ recsys.*`, `\\d+ recsys.movies`
 and `\\df+ recsys.*` show the same.
 
-Failures have a SQLSTATE: `22004` a value is missing, `22023` a value that cannot be, `22003` a
-rating outside the scale, `P0002` no such movie or run, `55000` nothing is published or the results
-of a run are gone.
+Each error has its own SQLSTATE:
+
+| SQLSTATE | meaning | standard class |
+|---|---|---|
+| `22004` | an argument is NULL and must not be | null value not allowed |
+| `22023` | an invalid argument: a negative `n`, years in the wrong order, malformed `ratings` | \
+invalid parameter value |
+| `22003` | a rating outside the scale | numeric value out of range |
+| `P0002` | no such movie | no data found |
+| `55000` | nothing is published | object not in prerequisite state |
+| `RS001` | no such run | own class `RS` |
+| `RS002` | the run has no such model or chart, or none for the purpose | own class `RS` |
+| `RS003` | no such genre | own class `RS` |
+| `RS004` | the run has no results: pruned, not complete or an evaluation | own class `RS` |
+
+An unknown user is no error: the chart serves them. `recsys.user_status` tells who is known.
 """
 
 

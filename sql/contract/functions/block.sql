@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM recsys.require_movie(block.movie_id);
-    PERFORM recsys.require_user(block.user_id);
+    PERFORM recsys.ensure_user(block.user_id);
     INSERT INTO recsys_store.blocks AS b (user_id, movie_id, until, created_at)
     VALUES (block.user_id, block.movie_id, block.until, clock_timestamp())
     ON CONFLICT ON CONSTRAINT pk_blocks

@@ -27,15 +27,15 @@ BEGIN
         FROM recsys_store.runs AS r WHERE r.run_id = asked;
         IF run.kind <> 'refresh' THEN
             RAISE 'run % is an evaluation, which has no results to compare', asked
-            USING ERRCODE = 'object_not_in_prerequisite_state',
+            USING ERRCODE = 'RS004',
                 HINT = 'its figures are in recsys.run_metrics';
         ELSIF run.state <> 'complete' THEN
             RAISE 'run % has no results to compare: it is %', asked, run.state
-            USING ERRCODE = 'object_not_in_prerequisite_state',
+            USING ERRCODE = 'RS004',
                 HINT = 'compare runs whose state in recsys.runs is complete';
         ELSIF run.pruned_at IS NOT NULL THEN
             RAISE 'the results of run % were pruned', asked
-            USING ERRCODE = 'object_not_in_prerequisite_state',
+            USING ERRCODE = 'RS004',
                 HINT = 'its figures are still in recsys.run_metrics';
         END IF;
     END LOOP;
@@ -193,4 +193,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.compare_runs(integer, integer, integer) IS
-'What differs between two complete runs whose results are kept; value compares, b less a where both have a figure. part lists: for each model with lists in both, over the n users with a list in either, the first k of their two lists: overlap (movies in both by the length of the longer, which is k where it is full), rbo (rank-biased overlap, extrapolated from depth k, p = 0.9), users (with a list), users_changed and its share (any place differs), users_gained and users_lost (a list in b only, in a only; overlap and rbo 0, changed). part rows: rows in each result table, 0 for a run without. part metrics: every figure of recsys.run_metrics that both have, n the smaller of the two. A run that does not exist: error P0002; one that is not complete, was pruned or is an evaluation: 55000; k not from 1 to 1000: 22023; NULL: 22004';
+'What differs between two complete runs whose results are kept; value compares, b less a where both have a figure. part lists: for each model with lists in both, over the n users with a list in either, the first k of their two lists: overlap (movies in both by the length of the longer, which is k where it is full), rbo (rank-biased overlap, extrapolated from depth k, p = 0.9), users (with a list), users_changed and its share (any place differs), users_gained and users_lost (a list in b only, in a only; overlap and rbo 0, changed). part rows: rows in each result table, 0 for a run without. part metrics: every figure of recsys.run_metrics that both have, n the smaller of the two. A run that does not exist: error RS001; one that is not complete, was pruned or is an evaluation: RS004; k not from 1 to 1000: 22023; NULL: 22004';

@@ -79,4 +79,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.predict_rating(integer, integer, text) IS
-'The rating a user would give a movie, on the scale of the ratings, by the named model or by the published run''s best one, else through movies rated since. NULL where it cannot be known: an unknown user or movie, one without ratings, no neighbour that has the rating, a model that predicts none. A model the run does not have: error 22023';
+'The rating a user would give a movie, on the scale of the ratings, by the named model or by the published run''s best one, else through movies rated since. NULL where it cannot be known: an unknown user or movie, one without ratings, no neighbour that has the rating, a model that predicts none. A model the run does not have: error RS002';

@@ -18,7 +18,7 @@ BEGIN
             USING ERRCODE = '22003',
                 HINT = format('It is from %s to %s.', coalesce(scale.rating_min, '-1e300'), coalesce(scale.rating_max, '1e300'));
     END IF;
-    PERFORM recsys.require_user(rate.user_id);
+    PERFORM recsys.ensure_user(rate.user_id);
     INSERT INTO recsys_store.ratings AS r (user_id, movie_id, rating, rated_at)
     VALUES (rate.user_id, rate.movie_id, rate.rating, clock_timestamp())
     ON CONFLICT ON CONSTRAINT pk_ratings

@@ -18,4 +18,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.run_size(integer) IS
-'Bytes on disk of the results of a run, with their indexes; 0 where it has none: pruned, failed, an evaluation. A run that does not exist: error P0002';
+'Bytes on disk of the results of a run, with their indexes; 0 where it has none: pruned, failed, an evaluation. A run that does not exist: error RS001';

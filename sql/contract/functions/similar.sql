@@ -11,4 +11,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION recsys.similar(integer, integer, text) IS
-'The n movies most similar to a movie in the published run, by the named model; without one by the default model, or another where that knows nothing of the movie. Weights that speak against a movie are left out. An unknown movie: error P0002; a model the run does not have: 22023; no rows by a model that compares no movies';
+'The n movies most similar to a movie in the published run, by the named model; without one by the default model, or another where that knows nothing of the movie. Weights that speak against a movie are left out. An unknown movie: error P0002; a model the run does not have: RS002; no rows by a model that compares no movies';

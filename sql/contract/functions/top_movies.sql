@@ -50,4 +50,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.top_movies(integer, text, text) IS
-'The first n movies of a chart of the published run: of all movies or of one genre (in any case). chart is the name of a chart''s model, as most_rated; without one it is the first of the run by top_order of recsys.models. An unknown chart or genre: error 22023';
+'The first n movies of a chart of the published run: of all movies or of one genre (in any case). chart is the name of a chart''s model, as most_rated; without one it is the first of the run by top_order of recsys.models. An unknown chart: error RS002; an unknown genre: RS003';

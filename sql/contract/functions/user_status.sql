@@ -35,7 +35,7 @@ BEGIN
     run_age := run.age;
     ratings_since_run := CASE
         WHEN NOT (
-            SELECT c.changed FROM recsys.changed_since(run.run_id, user_status.user_id) AS c
+            SELECT c.changed FROM recsys.ratings_changed(run.run_id, user_status.user_id) AS c
         ) THEN 0
         ELSE greatest(
             1,
@@ -49,7 +49,7 @@ BEGIN
             )
         )
     END;
-    SELECT a.* INTO asked FROM recsys.asked_models(NULL) AS a;
+    SELECT a.* INTO asked FROM recsys.resolve_models(NULL) AS a;
     IF status IS NOT NULL THEN
         NULL;
     ELSIF ratings = 0 THEN

@@ -35,11 +35,11 @@ DECLARE
 BEGIN
     PERFORM recsys.require_id('user_id', asked_user_id);
     PERFORM recsys.require_movie(asked_movie_id);
-    SELECT a.* INTO asked FROM recsys.asked_models(asked_model) AS a;
+    SELECT a.* INTO asked FROM recsys.resolve_models(asked_model) AS a;
     IF NOT FOUND THEN
         PERFORM recsys.require_model(recsys.require_published(), asked_model);
     END IF;
-    SELECT c.changed INTO changed FROM recsys.changed_since(asked.run_id, asked_user_id) AS c;
+    SELECT c.changed INTO changed FROM recsys.ratings_changed(asked.run_id, asked_user_id) AS c;
     SELECT array_agg(r.movie_id), array_agg(r.rating) INTO rated, given
     FROM (
         SELECT o.movie_id, o.rating FROM recsys_store.ratings AS o
@@ -80,7 +80,7 @@ BEGIN
         WHERE asked.content_id IS NOT NULL
         UNION ALL
         SELECT
-            CASE WHEN asked.chart_id = asked.model_id THEN 'stored' ELSE 'popular' END,
+            CASE WHEN asked.chart_id = asked.model_id THEN 'stored' ELSE 'chart' END,
             asked.chart,
             NULL, NULL, 'none'
     LOOP

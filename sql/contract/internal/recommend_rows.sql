@@ -71,7 +71,7 @@ BEGIN
           AND NOT EXISTS (
                 SELECT FROM recsys_store.blocks AS b WHERE b.user_id = asked_user_id
             )
-          AND NOT (SELECT c.changed FROM recsys.changed_since(published_id, asked_user_id) AS c)
+          AND NOT (SELECT c.changed FROM recsys.ratings_changed(published_id, asked_user_id) AS c)
         ORDER BY u.rank
         LIMIT asked_n;
         GET DIAGNOSTICS served = ROW_COUNT;
@@ -89,7 +89,7 @@ BEGIN
         RAISE EXCEPTION 'year_from % is after year_to %', asked_year_from, asked_year_to
             USING ERRCODE = '22023';
     END IF;
-    SELECT a.* INTO asked FROM recsys.asked_models(asked_model) AS a;
+    SELECT a.* INTO asked FROM recsys.resolve_models(asked_model) AS a;
     IF NOT FOUND THEN
         PERFORM recsys.require_model(recsys.require_published(), asked_model);
     END IF;
@@ -103,7 +103,7 @@ BEGIN
         SELECT g.movie_ids, g.given INTO rated, given FROM recsys.given_ratings(asked_ratings) AS g;
         shown := coalesce(rated, '{}');
     ELSE
-        SELECT c.changed INTO changed FROM recsys.changed_since(asked.run_id, asked_user_id) AS c;
+        SELECT c.changed INTO changed FROM recsys.ratings_changed(asked.run_id, asked_user_id) AS c;
     END IF;
     IF served > 0 THEN
         NULL;  -- as above
@@ -208,7 +208,7 @@ BEGIN
         RETURN QUERY
         SELECT
             served + (row_number() OVER (ORDER BY c.genre_id, c.rank))::integer, c.movie_id, m.title, c.score,
-            CASE WHEN asked.model_id = asked.chart_id THEN 'stored' ELSE 'popular' END,
+            CASE WHEN asked.model_id = asked.chart_id THEN 'stored' ELSE 'chart' END,
             asked.chart, asked.run_id
         FROM recsys_store.movie_charts AS c
         JOIN recsys.eligible_movies(
@@ -233,7 +233,7 @@ BEGIN
     RETURN QUERY
     SELECT
         served + (row_number() OVER (ORDER BY m.movie_id))::integer, m.movie_id, m.title,
-        0.0::double precision, 'popular', asked.chart, asked.run_id
+        0.0::double precision, 'chart', asked.chart, asked.run_id
     FROM recsys.eligible_movies(
         asked_user_id, genre_ids, asked_year_from, asked_year_to, shown
     ) AS m

@@ -32,7 +32,7 @@ BEGIN
         RETURN;
     ELSIF then_run.pruned_at IS NOT NULL THEN
         RAISE EXCEPTION 'run %, published then, was pruned at %', then_run.run_id, then_run.pruned_at
-            USING ERRCODE = '55000',
+            USING ERRCODE = 'RS004',
                 HINT = 'recsys.runs says which are kept; keep_runs in recsys.toml, how many.';
     END IF;
 

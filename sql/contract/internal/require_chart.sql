@@ -21,7 +21,7 @@ BEGIN
         JOIN recsys_store.models AS m ON m.kind = 'chart' AND r.parameters -> 'models' ? m.name
         WHERE r.run_id = require_chart.run_id;
         RAISE EXCEPTION 'run % has no chart %', require_chart.run_id, coalesce(quote_literal(require_chart.chart), 'at all')
-            USING ERRCODE = '22023', HINT = 'It has: ' || coalesce(names, 'none') || '.';
+            USING ERRCODE = 'RS002', HINT = 'It has: ' || coalesce(names, 'none') || '.';
     END IF;
     RETURN found_model_id;
 END

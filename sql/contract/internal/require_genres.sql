@@ -16,7 +16,7 @@ BEGIN
     IF FOUND THEN
         SELECT string_agg(g.name, ', ' ORDER BY g.name) INTO names FROM recsys_store.genres AS g;
         RAISE EXCEPTION 'there is no genre %', quote_nullable(unknown)
-            USING ERRCODE = '22023', HINT = 'There are: ' || coalesce(names, 'none') || '.';
+            USING ERRCODE = 'RS003', HINT = 'There are: ' || coalesce(names, 'none') || '.';
     END IF;
     RETURN ARRAY(
         SELECT g.genre_id FROM recsys_store.genres AS g

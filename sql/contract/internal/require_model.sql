@@ -19,7 +19,7 @@ BEGIN
         CROSS JOIN jsonb_object_keys(r.parameters -> 'models') AS k (name)
         WHERE r.run_id = require_model.run_id;
         RAISE EXCEPTION 'run % has no model %', require_model.run_id, quote_nullable(require_model.model)
-            USING ERRCODE = '22023', HINT = 'It has: ' || names || '.';
+            USING ERRCODE = 'RS002', HINT = 'It has: ' || names || '.';
     END IF;
     RETURN found_model_id;
 END

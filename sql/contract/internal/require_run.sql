@@ -6,7 +6,7 @@ BEGIN
     PERFORM recsys.require_id('run_id', require_run.run_id);
     IF NOT EXISTS (SELECT FROM recsys_store.runs AS r WHERE r.run_id = require_run.run_id) THEN
         RAISE EXCEPTION 'there is no run %', require_run.run_id
-            USING ERRCODE = 'P0002', HINT = 'recsys.runs holds every run';
+            USING ERRCODE = 'RS001', HINT = 'recsys.runs holds every run';
     END IF;
 END
 $$;

@@ -53,7 +53,7 @@ BEGIN
     WHERE n.name <> '';
 
     FOR pass IN 1..4 LOOP
-        wanted := CASE pass WHEN 4 THEN recsys.misspelt(words) ELSE passes[pass] END;
+        wanted := CASE pass WHEN 4 THEN recsys.spelling_variants(words) ELSE passes[pass] END;
         -- What an earlier pass gave fits this one as well.
         wanted := CASE pass WHEN 1 THEN wanted ELSE wanted && !!passes[pass - 1] END;
         found := ARRAY(

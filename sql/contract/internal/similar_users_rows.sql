@@ -29,7 +29,7 @@ BEGIN
         LIMIT 1;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'run % has compared no users', asked_run_id
-                USING ERRCODE = '22023', HINT = 'Refresh a model that compares users.';
+                USING ERRCODE = 'RS002', HINT = 'Refresh a model that compares users.';
         END IF;
     END IF;
 

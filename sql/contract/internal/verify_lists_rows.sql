@@ -27,7 +27,7 @@ BEGIN
     WHERE r.run_id = asked_run_id;
     IF run.pruned_at IS NOT NULL OR run.state <> 'complete' THEN
         RAISE EXCEPTION 'run % has no results here', run.run_id
-            USING ERRCODE = '55000', HINT = 'recsys.runs shows which were dropped.';
+            USING ERRCODE = 'RS004', HINT = 'recsys.runs shows which were dropped.';
     END IF;
     FOR one IN
         SELECT m.model_id, m.name, m.scoring FROM recsys_store.models AS m
@@ -38,7 +38,7 @@ BEGIN
         WITH chosen AS MATERIALIZED (
             SELECT u.user_id
             FROM recsys_store.run_users AS u
-            CROSS JOIN LATERAL recsys.changed_since(run.run_id, u.user_id) AS c
+            CROSS JOIN LATERAL recsys.ratings_changed(run.run_id, u.user_id) AS c
             WHERE u.run_id = run.run_id AND NOT c.changed
             -- Any of them, the same each time.
             ORDER BY hashint4(u.user_id), u.user_id
@@ -53,7 +53,7 @@ BEGIN
         anew AS MATERIALIZED (
             SELECT c.user_id, l.rank, l.movie_id, l.score
             FROM chosen AS c
-            CROSS JOIN LATERAL recsys.list_anew(
+            CROSS JOIN LATERAL recsys.recomputed_list(
                 run.run_id, one.model_id, one.scoring, c.user_id,
                 (run.parameters ->> 'list_length')::integer
             ) AS l

@@ -1,4 +1,6 @@
-CREATE OR REPLACE FUNCTION recsys.list_anew(
+DROP FUNCTION IF EXISTS recsys.list_anew(integer, smallint, text, integer, integer);  -- its name before
+
+CREATE OR REPLACE FUNCTION recsys.recomputed_list(
     run_id integer, model_id smallint, scoring text, user_id integer, length integer
 )
 RETURNS TABLE (rank bigint, movie_id integer, score double precision)
@@ -10,21 +12,21 @@ AS $$
         SELECT array_agg(r.movie_id) AS rated, array_agg(r.rating) AS given
         FROM (
             SELECT o.movie_id, o.rating FROM recsys_store.ratings AS o
-            WHERE o.user_id = list_anew.user_id
+            WHERE o.user_id = recomputed_list.user_id
             ORDER BY o.movie_id
         ) AS r
     ) AS g
     CROSS JOIN LATERAL recsys.live_scores(
-        list_anew.run_id, list_anew.model_id, list_anew.scoring, g.rated, g.given
+        recomputed_list.run_id, recomputed_list.model_id, recomputed_list.scoring, g.rated, g.given
     ) AS s
     WHERE NOT EXISTS (
         SELECT FROM recsys_store.ratings AS r
-        WHERE r.user_id = list_anew.user_id AND r.movie_id = s.movie_id
+        WHERE r.user_id = recomputed_list.user_id AND r.movie_id = s.movie_id
     )
     ORDER BY s.score DESC, s.movie_id
-    LIMIT list_anew.length
+    LIMIT recomputed_list.length
 $$;
 
-REVOKE ALL ON FUNCTION recsys.list_anew(integer, smallint, text, integer, integer) FROM PUBLIC;
-COMMENT ON FUNCTION recsys.list_anew(integer, smallint, text, integer, integer) IS
+REVOKE ALL ON FUNCTION recsys.recomputed_list(integer, smallint, text, integer, integer) FROM PUBLIC;
+COMMENT ON FUNCTION recsys.recomputed_list(integer, smallint, text, integer, integer) IS
 'Internal: the list a user''s ratings as they are now lead to by a model''s published similarities, as its run would store it. The caller plans nested loops along the keys';

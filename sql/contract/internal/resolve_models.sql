@@ -1,4 +1,6 @@
-CREATE OR REPLACE FUNCTION recsys.asked_models(asked_model text)
+DROP FUNCTION IF EXISTS recsys.asked_models(text);  -- its name before
+
+CREATE OR REPLACE FUNCTION recsys.resolve_models(asked_model text)
 RETURNS TABLE (
     run_id integer,
     model_id smallint, name text, kind text,
@@ -15,8 +17,8 @@ AS $$
     FROM recsys_store.published AS p
     JOIN recsys_store.runs AS r ON r.run_id = p.run_id
     JOIN recsys_store.models AS m ON CASE
-        WHEN asked_models.asked_model IS NULL THEN m.model_id = r.default_model_id
-        ELSE m.name = asked_models.asked_model AND r.parameters -> 'models' ? m.name
+        WHEN resolve_models.asked_model IS NULL THEN m.model_id = r.default_model_id
+        ELSE m.name = resolve_models.asked_model AND r.parameters -> 'models' ? m.name
     END
     LEFT JOIN LATERAL (
         SELECT o.model_id, o.name
@@ -38,6 +40,6 @@ AS $$
         ON c.model_id = CASE WHEN m.kind = 'chart' THEN m.model_id ELSE r.cold_start_model_id END
 $$;
 
-REVOKE ALL ON FUNCTION recsys.asked_models(text) FROM PUBLIC;
-COMMENT ON FUNCTION recsys.asked_models(text) IS
+REVOKE ALL ON FUNCTION recsys.resolve_models(text) FROM PUBLIC;
+COMMENT ON FUNCTION recsys.resolve_models(text) IS
 'Internal: the published run and its models that answer for a model: itself, the one that follows new ratings, the one that compares what movies are, the chart for people nothing is known of; no row where nothing is published or the run has no such model';

@@ -1,11 +1,13 @@
-CREATE OR REPLACE FUNCTION recsys.misspelt(words text[])
+DROP FUNCTION IF EXISTS recsys.misspelt(text[]);  -- its name before
+
+CREATE OR REPLACE FUNCTION recsys.spelling_variants(words text[])
 RETURNS tsquery
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     -- Movies are indexed by their words with each letter made _ in turn.
     SELECT string_agg('(' || concat_ws(' | ', format('''%s'':*', w.word), s.spellings) || ')', ' & ')::tsquery
-    FROM unnest(misspelt.words) AS w (word)
+    FROM unnest(spelling_variants.words) AS w (word)
     LEFT JOIN LATERAL (
         SELECT string_agg(
             concat_ws(
@@ -24,6 +26,6 @@ AS $$
     ) AS s ON w.word ~ '^[^0-9]{4,30}$'
 $$;
 
-REVOKE ALL ON FUNCTION recsys.misspelt(text[]) FROM PUBLIC;
-COMMENT ON FUNCTION recsys.misspelt(text[]) IS
+REVOKE ALL ON FUNCTION recsys.spelling_variants(text[]) FROM PUBLIC;
+COMMENT ON FUNCTION recsys.spelling_variants(text[]) IS
 'Internal: the search for movies that have all these folded words, beginnings of them or, from four letters on, words that are one mistake away';
