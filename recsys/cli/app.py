@@ -19,6 +19,7 @@ from recsys.cli import (
     demo,
     evaluate,
     ingest,
+    models,
     output,
     recommend,
     refresh,
@@ -40,7 +41,7 @@ app = typer.Typer(
 )
 PANELS: dict[str, tuple[typer.Typer, ...]] = {
     "Data": (demo.app, ingest.app),
-    "Models and runs": (refresh.app, evaluate.app, tune.app, runs.verify_app),
+    "Models and runs": (models.app, refresh.app, evaluate.app, tune.app, runs.verify_app),
     "Recommendations": (recommend.app, similar_text.app),
     "Users": (users.app,),
     "Operation": (status.app, report.app, serve.app),

@@ -133,7 +133,7 @@ def verify(
     run: Annotated[
         int | None,
         typer.Argument(
-            min=0, max=LARGEST_ID, metavar="[RUN]", help="Run id. Default: the published run."
+            min=0, max=LARGEST_ID, metavar="RUN", help="Run id. Default: the published run."
         ),
     ] = None,
     users: Annotated[int, typer.Option(min=1, help="Number of users to check.")] = 1000,
