@@ -1,8 +1,12 @@
-"""The error family: what went wrong, and in ``hint`` what to do about it."""
+"""The errors of recsys. Each says what went wrong, and in `hint` what can be done about it.
+
+A hint is for every reader: of Python, of HTTP, of the command line. So it names no command; the
+command line adds one by the type of the error.
+"""
 
 
 class RecsysError(Exception):
-    """A failure we know: its message says what and where, its hint what to do."""
+    """Base of all errors that recsys raises on purpose."""
 
     exit_code = 1
 
@@ -11,31 +15,75 @@ class RecsysError(Exception):
         self.hint = hint
 
 
+# --- configuration and arguments ---
+
+
 class ConfigError(RecsysError):
-    """A setting, an environment variable or `recsys.toml` cannot be used."""
+    """An environment variable, `recsys.toml` or a parameter of a model is not valid."""
 
     def __init__(self, message: str, *, hint: str | None = None, key: tuple[str, ...] = ()) -> None:
         super().__init__(message, hint=hint)
         self.key = key
-        """The way to the value at fault, as far as whoever raised this knew it."""
+        """The path of the value through the tables, as far as it is known."""
+
+
+class InvalidArgument(RecsysError):
+    """An argument is not valid: an unknown genre, a count out of range, an unwritable path."""
+
+
+class MissingDependency(RecsysError):
+    """A package or program is not installed."""
+
+
+# --- data ---
 
 
 class DataError(RecsysError):
-    """An input file cannot be loaded: names the file, the line where known, and the reason."""
+    """An input cannot be loaded. The message names the file, the line if known, and the reason."""
+
+
+class NothingLoaded(DataError):
+    """The database has no ratings yet."""
+
+
+# --- the database ---
 
 
 class StorageError(RecsysError):
-    """PostgreSQL could not be reached, or refused what was asked of it."""
+    """PostgreSQL could not be reached, or it rejected a statement."""
 
     def __init__(
-        self, message: str, *, hint: str | None = None, sqlstate: str | None = None
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        sqlstate: str | None = None,
+        primary: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.sqlstate = sqlstate
+        """PostgreSQL's error code; None if it sent none."""
+        self.primary = primary
+        """The primary message of PostgreSQL or the driver alone, on one line."""
+
+
+class SchemaOutdated(StorageError):
+    """The schema is missing, or belongs to another version of recsys."""
+
+
+class ServerInUse(StorageError):
+    """Other commands use the embedded server."""
+
+
+# --- runs ---
 
 
 class RunError(RecsysError):
-    """A refresh could not be carried through."""
+    """A run failed, or cannot be used for what was asked of it."""
+
+
+class UnknownRun(RunError):
+    """No run has this id."""
 
 
 class RefreshBusy(RunError):
@@ -45,17 +93,20 @@ class RefreshBusy(RunError):
 
 
 class EvaluationError(RecsysError):
-    """A model cannot be measured as asked, or the measurement would not be honest."""
+    """A model cannot be measured in this way, or test data would leak into the training."""
 
 
 class GateRefused(RecsysError):
-    """The publish gate refused a run; what was published before stays."""
+    """The publish gate refused a run. The published run stays."""
 
     exit_code = 3
 
 
+# --- reading what is published ---
+
+
 class NotPublished(RecsysError):
-    """Nothing is published yet, so there is nothing to recommend from."""
+    """No run is published yet."""
 
 
 class UnknownUser(RecsysError):
@@ -64,3 +115,7 @@ class UnknownUser(RecsysError):
 
 class UnknownMovie(RecsysError):
     """No movie has this id or title."""
+
+
+class UnknownModel(InvalidArgument):
+    """No model has this name, or the published run does not have it."""

@@ -31,7 +31,8 @@ from recsys.cli import (
     tune,
     users,
 )
-from recsys.errors import ConfigError, RecsysError
+from recsys.cli.hints import hint_of
+from recsys.errors import InvalidArgument, RecsysError
 
 app = typer.Typer(
     name="recsys",
@@ -107,7 +108,7 @@ def _run() -> None:
         _refuse_broken_text(sys.argv)
         app()
     except RecsysError as error:
-        _report(error, str(error), error.hint)
+        _report(error, str(error), hint_of(error))
         sys.exit(error.exit_code)
     except Exception as error:
         message = f"unexpected {type(error).__name__}: {error}"
@@ -118,7 +119,7 @@ def _run() -> None:
 def _refuse_broken_text(arguments: list[str]) -> None:
     for argument in arguments:
         if not argument.isascii() and "\\udc" in ascii(argument):
-            raise ConfigError(f"{argument!a} is not text in the encoding of this terminal")
+            raise InvalidArgument(f"{argument!a} is not text in the encoding of this terminal")
 
 
 def _report(error: Exception, message: str, hint: str | None) -> None:

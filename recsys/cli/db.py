@@ -15,7 +15,7 @@ import typer
 from recsys.cli import output
 from recsys.cli.options import Json, database
 from recsys.config import settings
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, MissingDependency
 
 if TYPE_CHECKING:
     from recsys.storage.schema.versions import SchemaState
@@ -179,7 +179,7 @@ def _run_psql(current: settings.Settings, arguments: Sequence[str]) -> int:
     server = None if current.database_url else _embedded_server(current)
     program = str(server.program("psql")) if server else shutil.which("psql")
     if program is None:
-        raise ConfigError("psql is not on PATH", hint="install PostgreSQL's client programs")
+        raise MissingDependency("psql is not on PATH", hint="install PostgreSQL's client programs")
     with server.running() if server else nullcontext(current.database_url) as address:
         # Other users of the machine can read the arguments of a process, not its environment.
         public, password = split_password(str(address))

@@ -161,7 +161,7 @@ def find_movie(service: Recommender, text: str) -> KnownMovie | FoundMovie:
                 raise
     found = service.search(text, 1)
     if not found:
-        raise UnknownMovie(f"no title matches {text!r}", hint="try fewer words: recsys search WORD")
+        raise UnknownMovie(f"no title matches {text!r}", hint="try fewer words")
     return found[0]
 
 

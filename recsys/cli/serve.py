@@ -15,7 +15,7 @@ import typer
 
 from recsys.cli import output
 from recsys.config import settings
-from recsys.errors import ConfigError, RecsysError
+from recsys.errors import MissingDependency, RecsysError
 
 app = typer.Typer()
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -49,7 +49,7 @@ def serve(
 def _require_web() -> None:
     missing = [name for name in PARTS_OF_WEB if find_spec(name) is None]
     if missing:
-        raise ConfigError(
+        raise MissingDependency(
             f"`recsys serve` needs what is not installed: {', '.join(missing)}",
             hint="pip install 'recsys[web]'",
         )

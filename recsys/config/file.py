@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import tomlkit
 
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, InvalidArgument
 from recsys.files import written_whole
 from recsys.models.params import read
 
@@ -115,5 +115,8 @@ def write_table(path: Path, key: Key, values: Mapping[str, Any]) -> None:
         table = table[name]
     for name, value in values.items():
         table[name] = list(value) if isinstance(value, tuple) else value
-    with written_whole(path) as file:
-        file.write(tomlkit.dumps(document).encode())
+    try:
+        with written_whole(path) as file:
+            file.write(tomlkit.dumps(document).encode())
+    except InvalidArgument as exc:
+        raise ConfigError(str(exc)) from exc

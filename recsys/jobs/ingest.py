@@ -13,7 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from recsys.domain import Dataset, Int32, MetadataSet, RejectedRow
-from recsys.errors import DataError
+from recsys.errors import DataError, NothingLoaded
 from recsys.ingest.dataset import read_dataset
 from recsys.ingest.duplicates import OnDuplicate
 from recsys.ingest.tmdb.dataset import read_metadata
@@ -126,7 +126,7 @@ def ingest_metadata(
         started_at = ingests.now(connection)
         edition = catalogue.loaded_edition(connection)
     if edition is None:
-        raise DataError("there are no movies to describe", hint="load ratings first: recsys ingest")
+        raise NothingLoaded("there are no movies to describe", hint="load ratings first")
     reporter.begin("read metadata")
     found = read_metadata(path, progress=reporter.advance)
     reporter.end(f"{found.rows_read:,} rows")

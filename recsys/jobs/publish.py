@@ -34,7 +34,7 @@ def publish(
         if refused and not force:
             raise GateRefused(
                 f"run {run_id} was refused by the gate: {refused}",
-                hint=f"`recsys runs publish {run_id} --force REASON` publishes it all the same",
+                hint="the published run stays",
             )
         publication.publish(connection, run_id, reason=reason)
     return Publication(run_id, before.run_id if before is not None else None)

@@ -102,7 +102,7 @@ def refresh(
     if chosen.publish and not published:
         raise GateRefused(
             f"run {run_id} is not published: {'; '.join(verdict.reasons)}",
-            hint="what was published stays; `recsys refresh --force REASON` publishes anyway",
+            hint="the published run stays",
         )
     seconds = clock.total_seconds
     return RefreshReport(run_id, published, True, rows, seconds, tuple(metrics), verdict.reasons)

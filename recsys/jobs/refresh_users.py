@@ -60,11 +60,11 @@ def _base(database: Database, chosen: Plan) -> Any:
     with database.transaction() as connection:
         base = publication.published_run(connection)
     if base is None:
-        raise NotPublished("nothing is published yet", hint="run `recsys refresh` without options")
+        raise NotPublished("nothing is published yet", hint="a whole refresh comes first")
     if base.parameters != chosen.parameters or base.seed != chosen.settings.seed:
         raise RunError(
             f"run {base.run_id} is of other settings than recsys.toml says now",
-            hint="`recsys refresh` without --users-only computes everything by them",
+            hint="a whole refresh uses the new settings",
         )
     return base
 

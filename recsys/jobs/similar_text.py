@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from recsys.domain import ComputeLimits, Int64, RankedLists
-from recsys.errors import ConfigError, DataError
+from recsys.errors import DataError, InvalidArgument
 from recsys.ingest.csv.texts import TextTable, read_texts
 from recsys.models.content.content_text import ContentTextConfig
 from recsys.models.content.text import text_vectors
@@ -41,11 +41,11 @@ def similar_pairs(
     """Yield the n most similar rows of every row of a CSV file, by `content_text`'s cosine.
 
     The file is read and compared before this returns. Raises DataError on a file that cannot be
-    used, ConfigError where there would be more pairs than memory is meant for.
+    used, InvalidArgument for more pairs than fit in memory.
     """
     table = read_texts(path, id_column, text_column)
     if len(table.ids) * min(n, len(table.ids)) > MOST_PAIRS:
-        raise ConfigError(
+        raise InvalidArgument(
             f"{n:,} rows for each of {len(table.ids):,} are too many",
             hint="ask for fewer with -n, or for those of one row with --of ID",
         )

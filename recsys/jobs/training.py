@@ -94,7 +94,7 @@ def fit_model(
     except Exception as exc:
         raise RunError(
             f"model {spec.name} failed: {type(exc).__name__}: {exc}",
-            hint="`recsys -v refresh` shows where; other models can run without it",
+            hint="leave the model out, or look up the traceback in the debug log",
         ) from exc
 
 

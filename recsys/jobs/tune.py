@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from recsys.domain import RATING_METRICS, FittedModel, Float64, Interactions, UserRows
-from recsys.errors import ConfigError, EvaluationError, RecsysError
+from recsys.errors import EvaluationError, InvalidArgument, RecsysError
 from recsys.evaluation.intervals import Interval, difference_interval
 from recsys.evaluation.protocols import PROTOCOLS, Material, Protocol
 from recsys.evaluation.ranking import RANKING_METRICS, ranking_figures
@@ -239,7 +239,7 @@ def _order(trial: Trial, metric: str) -> tuple[float, int]:
 def _check(spec: ModelSpec, protocol: Protocol, metric: str | None) -> None:
     if not spec.search:
         searchable = ", ".join(name for name, each in MODELS.items() if each.search)
-        raise ConfigError(
+        raise InvalidArgument(
             f"model {spec.name} has no parameters to search", hint=f"those that do: {searchable}"
         )
     if metric is not None and metric not in METRICS:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recsys.errors import ConfigError
+from recsys.errors import InvalidArgument, MissingDependency
 from recsys.files import check_writable, written_whole
 
 if TYPE_CHECKING:
@@ -38,22 +38,22 @@ STYLE: dict[Any, Any] = {
 
 
 def require(what: str, *packages: str) -> None:
-    """Raise ConfigError if packages of the extra `report` are missing."""
+    """Raise MissingDependency if packages of the extra `report` are not installed."""
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
         names = " and ".join(missing)
         plural = "packages" if len(missing) > 1 else "package"
         verb = "are" if len(missing) > 1 else "is"
-        raise ConfigError(
+        raise MissingDependency(
             f"{what} need the {plural} {names}, which {verb} not installed",
             hint="pip install 'recsys[report]'",
         )
 
 
 def check_target(path: Path) -> None:
-    """Raise ConfigError if `path` cannot be written as a picture; call it before a long job."""
+    """Raise InvalidArgument if `path` cannot be written as a picture; call it before a long job."""
     if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(
+        raise InvalidArgument(
             f"{path} is neither a .png nor an .svg file", hint=f"one of {', '.join(SUFFIXES)}"
         )
     require("plots", "matplotlib")

@@ -6,7 +6,7 @@ import logging
 import time
 from pathlib import Path
 
-from recsys.errors import ConfigError
+from recsys.errors import InvalidArgument
 from recsys.files import written_whole
 from recsys.report.clouds import Cloud, cloud, cloud_of_titles
 from recsys.report.figures import draw
@@ -26,7 +26,7 @@ def write_report(
 ) -> list[Path]:
     """Write the page, the plots as PNG files, or both; return the paths of the files.
 
-    Raises NotPublished if nothing has been ingested, ConfigError if a file cannot be written.
+    Raises NotPublished if nothing has been ingested, InvalidArgument if a file cannot be written.
     """
     started = time.monotonic()
     findings = read(database)
@@ -62,7 +62,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as exc:
-        raise ConfigError(f"{folder} cannot be made: {exc.strerror}") from exc
+        raise InvalidArgument(f"{folder} cannot be created: {exc.strerror}") from exc
 
 
 def _since(started: float) -> float:

@@ -62,8 +62,8 @@ class Recommender(Session):
     ) -> Rows[Recommendation]:
         """Return the top n movies for a user, best first.
 
-        A user without ratings gets a chart. Raises ConfigError for an unknown genre and for a model
-        that is not published.
+        A user without ratings gets a chart. Raises InvalidArgument for an unknown genre and for a
+        model that is not published.
         """
         filters = Filters(n, model, genres, year_from, year_to)
         return self._run(users.recommend(user_id, filters))
@@ -80,8 +80,8 @@ class Recommender(Session):
     ) -> Rows[Recommendation]:
         """Return the top n movies for someone with these ratings by movie id, and store nothing.
 
-        Raises UnknownMovie, and ConfigError for a rating outside the scale, for an unknown genre
-        and for a model that is not published.
+        Raises UnknownMovie, and InvalidArgument for a rating outside the scale, for an unknown
+        genre and for a model that is not published.
         """
         filters = Filters(n, model, genres, year_from, year_to)
         return self._run(users.recommend_for(ratings, filters))
@@ -91,7 +91,7 @@ class Recommender(Session):
     ) -> Rows[Contribution]:
         """Return what each rated movie contributes to the score of a movie, largest first.
 
-        Raises UnknownMovie, and ConfigError for a model that is not published.
+        Raises UnknownMovie, and InvalidArgument for a model that is not published.
         """
         return self._run(users.explain(user_id, movie_id, model))
 
@@ -100,7 +100,7 @@ class Recommender(Session):
     ) -> Rows[Reason]:
         """Return the n rated movies that contribute most to each of several movies.
 
-        Raises UnknownMovie, and ConfigError for a model that is not published.
+        Raises UnknownMovie, and InvalidArgument for a model that is not published.
         """
         return self._run(users.reasons(user_id, movie_ids, n, model))
 
@@ -109,8 +109,8 @@ class Recommender(Session):
     ) -> float | None:
         """Return the rating that a user would give a movie, on the scale of the ratings.
 
-        None if there is too little data for a prediction. Raises UnknownMovie, and ConfigError for
-        a model that is not published or does not predict ratings.
+        None if there is too little data for a prediction. Raises UnknownMovie, and InvalidArgument
+        for a model that is not published or does not predict ratings.
         """
         return self._run(users.predict_rating(user_id, movie_id, model))
 
@@ -119,8 +119,8 @@ class Recommender(Session):
     ) -> Rows[SimilarUser]:
         """Return the n users with the most similar taste, nearest first.
 
-        Empty if the user has no neighbours. Raises ConfigError for a model that is not published or
-        does not compare users.
+        Empty if the user has no neighbours. Raises InvalidArgument for a model that is not
+        published or does not compare users.
         """
         return self._run(users.similar_users(user_id, n, model))
 
@@ -150,7 +150,7 @@ class Recommender(Session):
         """Store a rating; the next call of `recommend` takes it into account.
 
         Adds the user if necessary and replaces an earlier rating. Raises UnknownMovie, and
-        ConfigError for a rating outside the scale.
+        InvalidArgument for a rating outside the scale.
         """
         self._run(users.rate(user_id, movie_id, rating))
 
@@ -184,8 +184,8 @@ class Recommender(Session):
     ) -> Rows[SimilarMovie]:
         """Return the n movies most similar to a movie, nearest first.
 
-        Empty if the movie has no neighbours. Raises UnknownMovie, and ConfigError for a model that
-        is not published or does not compare movies.
+        Empty if the movie has no neighbours. Raises UnknownMovie, and InvalidArgument for a model
+        that is not published or does not compare movies.
         """
         return self._run(catalogue.similar(movie_id, n, model))
 
@@ -201,7 +201,7 @@ class Recommender(Session):
     ) -> Rows[ChartEntry]:
         """Return the first n movies of a chart, of all genres or of one.
 
-        Without a name it is the preferred chart of the published run. Raises ConfigError for an
+        Without a name it is the preferred chart of the published run. Raises InvalidArgument for an
         unknown chart or genre.
         """
         return self._run(catalogue.top_movies(n, genre, chart))
@@ -259,8 +259,8 @@ class Recommender(Session):
     def compare_runs(self, a: int, b: int, k: int = 10) -> Rows[RunDifference]:
         """Compare the top k of the lists, the row counts and the metrics of run b with run a.
 
-        Raises RunError for a run without results to compare, and ConfigError for a k that is not
-        between 1 and 1000.
+        Raises RunError for a run without results to compare, and InvalidArgument for a k that is
+        not between 1 and 1000.
         """
         return self._run(runs.compare_runs(a, b, k))
 

@@ -57,7 +57,7 @@ def test_the_life_of_the_embedded_server(recsys, first_demo, demo_home):
             1,
             [
                 "error: the embedded server is in use by another recsys command",
-                "hint: wait for it to end, or `recsys db stop --force` to cut it off",
+                "hint: wait for it to end; `recsys db stop --force` stops it all the same",
             ],
         )
     ended = run("stop")
@@ -148,7 +148,8 @@ def test_who_may_only_read_is_told_so(recsys, given_database, as_role, line):
     assert (done.code, done.out) == (1, "")
     assert done.errors == [
         "error: PostgreSQL refused (42501): permission denied for schema recsys_store",
-        "hint: this role lacks the right; connect as one that has it, as recsys_job for jobs",
+        "hint: this role lacks the privilege; connect as a role that has it, "
+        "as recsys_job for jobs",
     ]
 
 

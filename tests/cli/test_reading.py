@@ -306,27 +306,27 @@ FAILURES = [
     (
         "predict 1 99999",
         "error: there is no movie 99999",
-        "hint: find its id with `recsys search TITLE`",
+        "hint: search for its title to find its id; `recsys search TITLE`",
     ),
     (
         "predict 1 nonesuch",
         "error: no title matches 'nonesuch'",
-        "hint: try fewer words: recsys search WORD",
+        "hint: try fewer words; `recsys search TITLE`",
     ),
     (
         "similar 99999",
         "error: there is no movie 99999",
-        "hint: find its id with `recsys search TITLE`",
+        "hint: search for its title to find its id; `recsys search TITLE`",
     ),
     (
         "similar 99999999999999999999",
         "error: no title matches '99999999999999999999'",
-        "hint: try fewer words: recsys search WORD",
+        "hint: try fewer words; `recsys search TITLE`",
     ),
     (
         "similar nonesuch",
         "error: no title matches 'nonesuch'",
-        "hint: try fewer words: recsys search WORD",
+        "hint: try fewer words; `recsys search TITLE`",
     ),
 ]
 
@@ -345,7 +345,7 @@ def test_verbose_adds_the_traceback(reading):
     assert "recsys.errors.UnknownMovie: there is no movie 99999" in done.err
     assert done.errors[-2:] == [
         "error: there is no movie 99999",
-        "hint: find its id with `recsys search TITLE`",
+        "hint: search for its title to find its id; `recsys search TITLE`",
     ]
 
 
@@ -397,7 +397,10 @@ def test_a_number_too_large_is_refused(reading, line):
 )
 def test_nothing_published(recsys, filled_database, line):
     done = recsys(*line.split(), RECSYS_DATABASE_URL=filled_database.url)
-    hint = "hint: `recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
+    hint = (
+        "hint: load ratings, and publish a refresh of them; `recsys demo`, "
+        "or `recsys ingest ml-latest-small` and then `recsys refresh`"
+    )
     assert (done.code, done.out) == (1, "")
     assert done.errors == ["error: nothing is published yet", hint]
 
@@ -408,7 +411,10 @@ def test_nothing_published(recsys, filled_database, line):
 )
 def test_an_empty_database(recsys, empty_database, line):
     done = recsys(*line.split(), RECSYS_DATABASE_URL=empty_database.url)
-    hint = "hint: `recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
+    hint = (
+        "hint: load ratings, and publish a refresh of them; `recsys demo`, "
+        "or `recsys ingest ml-latest-small` and then `recsys refresh`"
+    )
     assert (done.code, done.out, done.errors) == (1, "", ["error: the database is empty", hint])
 
 

@@ -43,8 +43,7 @@ def test_what_cannot_be_is_told_in_two_lines(reporting, tmp_path):
     )
     found = reporting(tmp_path / "none" / "a.html")
     assert found.errors == [
-        f"error: {tmp_path}/none/a.html cannot be written: "
-        f"{tmp_path}/none is no folder we may write to"
+        f"error: {tmp_path}/none/a.html cannot be written: there is no folder {tmp_path}/none"
     ]
 
 
@@ -60,4 +59,6 @@ def test_nothing_to_report_on(recsys, empty_database, tmp_path):
     page = str(tmp_path / "a.html")
     found = recsys("report", page, RECSYS_DATABASE_URL=empty_database.url)
     assert (found.code, found.errors[0]) == (1, "error: the database is empty")
-    assert found.errors[1].startswith("hint: `recsys demo`, or `recsys ingest")
+    assert found.errors[1].startswith(
+        "hint: load ratings, and publish a refresh of them; `recsys demo`"
+    )

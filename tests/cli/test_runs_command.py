@@ -277,8 +277,12 @@ def test_a_run_compared_with_itself(ask):
 @pytest.mark.parametrize(
     ("arguments", "error", "hint"),
     [
-        (("show", "9"), "there is no run 9", "recsys.runs holds every run"),
-        (("compare", "1", "9"), "there is no run 9", "recsys.runs holds every run"),
+        (("show", "9"), "there is no run 9", "recsys.runs holds every run; `recsys runs list`"),
+        (
+            ("compare", "1", "9"),
+            "there is no run 9",
+            "recsys.runs holds every run; `recsys runs list`",
+        ),
         (
             ("compare", "3", "1"),
             "run 3 has no results to compare: it is failed",

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from recsys.errors import StorageError
 from recsys.storage.schema import versions
 
-HINT = "drop those objects, run `recsys db upgrade`, and create them again"
+HINT = "drop those objects, upgrade the schema, and create them again"
 READER, OUTSIDER = (f'Recsys test "{name}" {os.getpid()}' for name in ("reader", "outsider"))
 ONE_MORE_ARGUMENT = (
     "top_movies",

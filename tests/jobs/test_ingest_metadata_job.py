@@ -92,7 +92,7 @@ def test_none_of_ours_is_an_error_and_changes_nothing(filled_database, tmp_path,
 def test_without_movies_there_is_nothing_to_describe(database, tmp_path):
     with pytest.raises(DataError, match="there are no movies to describe") as caught:
         ingest_metadata(database, tmp_path)
-    assert caught.value.hint == "load ratings first: recsys ingest"
+    assert caught.value.hint == "load ratings first"
 
 
 def test_the_real_files_describe_the_real_edition(database, ml_latest_small, the_movies_dataset):

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.config.settings import RefreshSettings
-from recsys.errors import ConfigError, EvaluationError
+from recsys.errors import ConfigError, EvaluationError, InvalidArgument
 from recsys.evaluation.protocols import PROTOCOLS, Material
 from recsys.jobs import tune as tune_job
 from recsys.jobs.plan import plan
@@ -188,7 +188,7 @@ def test_an_interrupt_keeps_what_was_found(filled_database, monkeypatch):
     ],
 )
 def test_what_cannot_be_tuned(filled_database, model, metric, told):
-    with pytest.raises((ConfigError, EvaluationError)) as caught:
+    with pytest.raises((InvalidArgument, EvaluationError)) as caught:
         tune(filled_database, planned(model), model, RANDOM, metric=metric)
     assert str(caught.value) == told
 

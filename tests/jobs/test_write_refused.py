@@ -26,7 +26,7 @@ REFUSALS = {
     "the disk is full": (
         FULL,
         "PostgreSQL refused (53100): could not extend file: No space left",
-        "the disk of the database is full; make room and run the command again",
+        "the disk of the database is full; make room and try again",
     ),
     "it takes too long": (
         SLOW,

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from recsys.domain import Metric
-from recsys.errors import ConfigError
+from recsys.errors import InvalidArgument, MissingDependency
 from recsys.evaluation.protocols import PROTOCOLS
 from recsys.evaluation.results import Evaluated, EvaluationReport
 from recsys.report import evaluation_plot, pictures
@@ -91,12 +91,12 @@ def test_the_same_figures_give_the_same_file(tmp_path, suffix):
 
 
 def test_invalid_targets(tmp_path, monkeypatch):
-    with pytest.raises(ConfigError, match=r"a\.pdf is neither a \.png nor an \.svg file$"):
+    with pytest.raises(InvalidArgument, match=r"a\.pdf is neither a \.png nor an \.svg file$"):
         pictures.check_target(tmp_path / "a.pdf")
-    with pytest.raises(ConfigError, match="is no folder we may write to"):
+    with pytest.raises(InvalidArgument, match="there is no folder"):
         pictures.check_target(tmp_path / "none" / "a.png")
     monkeypatch.setattr(pictures, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="matplotlib, which is not installed") as caught:
+    with pytest.raises(MissingDependency, match="matplotlib, which is not installed") as caught:
         pictures.check_target(tmp_path / "a.png")
     assert caught.value.hint == "pip install 'recsys[report]'"
 
@@ -107,7 +107,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
 
     (tmp_path / "a.png").write_text("before")
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(ConfigError, match=r"a\.png cannot be written: No space left on device"):
+    with pytest.raises(InvalidArgument, match=r"a\.png cannot be written: No space left on device"):
         evaluation_plot.plot_evaluation(BOTH, tmp_path / "a.png")
     assert [each.name for each in tmp_path.iterdir()] == ["a.png"]
     assert (tmp_path / "a.png").read_text() == "before"

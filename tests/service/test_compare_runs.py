@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from recsys import Recommender
 from recsys.config.settings import RefreshSettings
-from recsys.errors import ConfigError, NotPublished, RunError
+from recsys.errors import InvalidArgument, NotPublished, RunError
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
 from recsys.models.registry import DEFAULT_SET
@@ -86,7 +86,7 @@ def test_runs_that_cannot_be_compared(service):
         ),
         (
             lambda: service.compare_runs(1, 2, 0),
-            ConfigError,
+            InvalidArgument,
             "lists cannot be compared to a depth of 0",
             "k is a number from 1 to 1000",
         ),

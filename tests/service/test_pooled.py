@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from psycopg.rows import scalar_row
 
 from recsys import AsyncRecommender, Recommender
-from recsys.errors import ConfigError, StorageError, UnknownMovie
+from recsys.errors import InvalidArgument, StorageError, UnknownMovie
 from recsys.service import async_recommender, recommender
 from recsys.service.queries.query import Query, Rows
 from recsys.service.types import FoundMovie, Freshness, Recommendation
@@ -431,10 +431,10 @@ def test_both_write_the_same(refreshed_database, select):
     ("call", "kind", "words"),
     [
         (lambda s: s.movie(4711), UnknownMovie, "there is no movie 4711"),
-        (lambda s: s.recommend(1, -1), ConfigError, "n must be 0 or more, not -1"),
-        (lambda s: s.search("a\x00b"), ConfigError, "cannot contain NUL"),
-        (lambda s: s.recommend(1, genres=["\x00"]), ConfigError, "cannot contain NUL"),
-        (lambda s: s.recommend_for({1: float("nan")}), ConfigError, "json"),
+        (lambda s: s.recommend(1, -1), InvalidArgument, "n must be 0 or more, not -1"),
+        (lambda s: s.search("a\x00b"), InvalidArgument, "cannot contain NUL"),
+        (lambda s: s.recommend(1, genres=["\x00"]), InvalidArgument, "cannot contain NUL"),
+        (lambda s: s.recommend_for({1: float("nan")}), InvalidArgument, "json"),
     ],
 )
 def test_both_raise_the_same(edition_database, call, kind, words):

@@ -74,7 +74,7 @@ def test_an_old_server_is_refused(database, monkeypatch, tmp_path):
         open_database(tmp_path, database.url),
     ):
         pytest.fail("an old server was opened")
-    assert caught.value.hint == "PostgreSQL 99 or newer is needed"
+    assert caught.value.hint == "PostgreSQL 99 or newer is required"
 
 
 def test_a_transaction_commits(database):
@@ -158,6 +158,7 @@ def test_what_the_server_refuses_names_its_code_and_keeps_the_cause(database):
     with pytest.raises(StorageError) as caught, database.transaction() as connection:
         connection.execute(sa.text("SELECT 1 / 0"))
     assert str(caught.value) == "PostgreSQL refused (22012): division by zero"
+    assert (caught.value.sqlstate, caught.value.primary) == ("22012", "division by zero")
     assert caught.value.__cause__ is not None
 
 
@@ -166,9 +167,9 @@ def test_what_the_server_refuses_names_its_code_and_keeps_the_cause(database):
     [
         (
             "SELECT FROM recsys_store.nothing",
-            "the schema is missing or old: run `recsys db upgrade`",
+            "the schema is missing or outdated: upgrade it",
         ),
-        ("SELECT recsys.nothing()", "the contract is missing or old: run `recsys db upgrade`"),
+        ("SELECT recsys.nothing()", "the SQL contract is missing or outdated: upgrade it"),
         (
             "SET LOCAL statement_timeout = 1; SELECT pg_sleep(1)",
             engine.HINTS["57014"],

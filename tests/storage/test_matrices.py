@@ -150,7 +150,7 @@ def test_progress_is_told_on_the_way_and_at_the_end(connection):
 def test_an_empty_database_is_a_data_error(connection):
     with pytest.raises(DataError, match="there are no ratings in the database") as caught:
         read_snapshot(connection)
-    assert caught.value.hint == "load some: `recsys ingest ml-latest-small`"
+    assert caught.value.hint == "load some first"
 
 
 def test_movies_alone_are_a_data_error_too(connection):

@@ -182,7 +182,7 @@ def test_what_cannot_be_published(connection, make, why):
     with pytest.raises(RunError) as caught:
         publication.publish(connection, run_id)
     assert re.fullmatch(f"run {run_id} cannot be published: {why}", str(caught.value))
-    assert caught.value.hint == "`recsys runs list` shows the runs there are"
+    assert caught.value.hint == "recsys.runs holds every run"
     assert publication.published_run(connection).run_id == good
     assert log(connection) == [(good, "publish", None)]
 

@@ -45,7 +45,7 @@ def test_another_version_is_refused(connection, change):
     connection.execute(sa.text(change))
     with pytest.raises(StorageError, match="belongs to another version of recsys") as caught:
         versions.ensure(connection)
-    assert caught.value.hint == "run `recsys db upgrade`"
+    assert caught.value.hint == "upgrade the schema"
 
 
 def test_the_digest_is_of_all_contract_files():
@@ -136,9 +136,7 @@ def test_a_shape_that_changes_under_somebodys_view_is_an_error_that_names_it(con
         versions.apply_contract(connection)
     assert str(caught.value).startswith("recsys.models changes its columns")
     assert "view mine depends on view recsys.models" in str(caught.value)
-    assert caught.value.hint == (
-        "drop those objects, run `recsys db upgrade`, and create them again"
-    )
+    assert caught.value.hint == ("drop those objects, upgrade the schema, and create them again")
 
 
 def test_a_function_of_another_result_is_made_anew(connection):

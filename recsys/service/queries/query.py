@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from psycopg.rows import scalar_row, tuple_row
 
 from recsys.errors import (
-    ConfigError,
+    InvalidArgument,
     NotPublished,
     RecsysError,
     RunError,
     StorageError,
+    UnknownModel,
     UnknownMovie,
+    UnknownRun,
 )
 from recsys.storage.server.pool import Statement
 
@@ -26,22 +28,22 @@ Row = TypeVar("Row")
 Result = TypeVar("Result")
 
 NO_CONTRACT = ("3F000", "42P01")  # no such schema, no such view
-FIRST_STEPS = "`recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`"
+FIRST_STEPS = "load ratings, and publish a refresh of them"
 REFUSED: Mapping[str | None, type[RecsysError]] = {
-    "22004": ConfigError,  # NULL
-    "22023": ConfigError,  # an invalid argument
-    "22003": ConfigError,  # outside the rating scale, or outside the type
-    "22P02": ConfigError,  # no value of its type, raised by PostgreSQL itself
-    "22000": ConfigError,  # a character that no text can hold
+    "22004": InvalidArgument,  # NULL
+    "22023": InvalidArgument,  # an invalid argument
+    "22003": InvalidArgument,  # outside the rating scale, or outside the type
+    "22P02": InvalidArgument,  # no value of its type, raised by PostgreSQL itself
+    "22000": InvalidArgument,  # a character that no text can hold
     "P0002": UnknownMovie,
     "55000": NotPublished,
-    "RS001": RunError,  # no such run
-    "RS002": ConfigError,  # the run has no such model or chart
-    "RS003": ConfigError,  # no such genre
+    "RS001": UnknownRun,  # no such run
+    "RS002": UnknownModel,  # the run has no such model or chart
+    "RS003": InvalidArgument,  # no such genre
     "RS004": RunError,  # the run has no results
 }
 """The error that each SQLSTATE of the contract stands for."""
-HINTS = {NotPublished: FIRST_STEPS, UnknownMovie: "find its id with `recsys search TITLE`"}
+HINTS = {NotPublished: FIRST_STEPS, UnknownMovie: "search for its title to find its id"}
 
 
 class Rows(list[Row]):
@@ -80,8 +82,7 @@ class Query(Generic[Result]):
         kind = REFUSED.get(failure.sqlstate)
         if kind is None:
             return failure
-        words = str(failure).partition(": ")[2]
-        return kind(words, hint=HINTS.get(kind, failure.hint))
+        return kind(failure.primary or str(failure), hint=HINTS.get(kind, failure.hint))
 
 
 def rows(

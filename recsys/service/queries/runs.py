@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg.rows import class_row, dict_row
 
-from recsys.errors import ConfigError, NotPublished, RunError
+from recsys.errors import NotPublished, UnknownModel, UnknownRun
 from recsys.service.queries.query import FIRST_STEPS, Query, Rows, row, rows
 from recsys.service.types import (
     Freshness,
@@ -180,7 +180,7 @@ def model_check(
     def parse(found: list[list[Any]]) -> None:
         fitting = sorted(known.model for known in query.parse(found) if fits(known))
         if model is not None and model not in fitting:
-            raise ConfigError(
+            raise UnknownModel(
                 f"no {result} of a model {model!r} are published",
                 hint=f"models: {', '.join(fitting)}" if fitting else "no published model has any",
             )
@@ -208,7 +208,7 @@ def run(run_id: int) -> Query[RunRecord]:
     def parse(found: list[list[Any]]) -> RunRecord:
         facts, stages, metrics, publications = found
         if not facts:
-            raise RunError(f"there is no run {run_id}", hint="recsys.runs holds every run")
+            raise UnknownRun(f"there is no run {run_id}", hint="recsys.runs holds every run")
         return RunRecord(**facts[0], stages=stages, metrics=metrics, publications=publications)
 
     statements = [

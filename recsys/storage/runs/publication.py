@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from recsys.domain import Metric
-from recsys.errors import RunError
+from recsys.errors import RunError, UnknownRun
 from recsys.storage.schema.tables import runs as tables
 
 # The newest runs stay, and the published one whatever its age.
@@ -43,8 +43,8 @@ def publish(
     ).one_or_none()
     why = _unpublishable(run)
     if why:
-        hint = "`recsys runs list` shows the runs there are"
-        raise RunError(f"run {run_id} cannot be published: {why}", hint=hint)
+        kind = RunError if run else UnknownRun
+        raise kind(f"run {run_id} cannot be published: {why}", hint="recsys.runs holds every run")
     connection.execute(
         tables.publications.insert().values(run_id=run_id, action=action, reason=reason)
     )
@@ -98,8 +98,8 @@ def published_before(connection: sa.Connection) -> tuple[int | None, int]:
     earlier = [run_id for run_id in standing[:-1] if run_id is not None]
     if not earlier:
         raise RunError(
-            "nothing was published before what is published now",
-            hint="`recsys runs list` shows the runs there are, `recsys runs publish N` takes one",
+            "no run was published before the published run",
+            hint="recsys.runs holds every run; publish one by its id",
         )
     return standing[-1], earlier[-1]
 

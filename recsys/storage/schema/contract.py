@@ -15,8 +15,9 @@ from recsys.storage.load.copy import driver
 
 CONTRACT = "recsys"
 CREATED = re.compile(r"^CREATE OR REPLACE (VIEW|FUNCTION) recsys\.(\w+)", re.MULTILINE)
-# Undefined table, undefined function; ambiguous function: another file may drop one of the two.
-NOT_YET = {"42P01", "42883", "42725"}
+# Undefined table, function or column of a view that another file re-creates; an ambiguous function:
+# another file may drop one of the two.
+NOT_YET = {"42P01", "42883", "42725", "42703"}
 SHAPE_CHANGED = {"42P16", "42P13"}  # columns of a view; result or argument names of a function
 CHANGES = {"VIEW": "columns", "FUNCTION": "arguments or its result"}
 GRANTED_AS = {"VIEW": sql.SQL("TABLE"), "FUNCTION": sql.SQL("FUNCTION")}
@@ -112,7 +113,7 @@ def _drop(connection: sa.Connection, objects: list[Standing]) -> None:
             raise StorageError(
                 f"{each.signature} changes its {CHANGES[each.kind]}, but other objects are built "
                 f"on it: {exc.diag.message_detail}",
-                hint="drop those objects, run `recsys db upgrade`, and create them again",
+                hint="drop those objects, upgrade the schema, and create them again",
             ) from exc
 
 

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from recsys.errors import StorageError
+from recsys.errors import SchemaOutdated, StorageError
 from recsys.storage.schema import resources, roles
 from recsys.storage.schema.contract import CONTRACT, apply_script
 from recsys.storage.schema.tables import STORE
@@ -42,15 +42,15 @@ def upgrade(connection: sa.Connection) -> None:
 def ensure(connection: sa.Connection) -> None:
     """Build the schema in an empty database; refuse one of another version.
 
-    Raises StorageError with the command that mends it.
+    Raises SchemaOutdated for a schema of another version.
     """
     state = (revision(connection), contract_version(connection))
     if state == (None, None):
         upgrade(connection)
     elif state != (head(), contract_digest()):
-        raise StorageError(
+        raise SchemaOutdated(
             "the schema of the database belongs to another version of recsys",
-            hint="run `recsys db upgrade`",
+            hint="upgrade the schema",
         )
 
 

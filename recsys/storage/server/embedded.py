@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from recsys.errors import ConfigError, StorageError
+from recsys.errors import ConfigError, ServerInUse, StorageError
 from recsys.storage.server import server_paths
 from recsys.storage.server.server_paths import ServerPaths
 
@@ -89,13 +89,13 @@ class EmbeddedServer:
     def stop(self, *, force: bool = False) -> bool:
         """Stop the server; return whether it was running.
 
-        Raises StorageError if other commands use it, unless forced.
+        Raises ServerInUse while other commands use it, unless forced.
         """
         with self._mutex():
             if self._claimed() and not force:
-                raise StorageError(
+                raise ServerInUse(
                     "the embedded server is in use by another recsys command",
-                    hint="wait for it to end, or `recsys db stop --force` to cut it off",
+                    hint="wait for it to end",
                 )
             self.paths.keep.unlink(missing_ok=True)
             return self._stop()

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from recsys.errors import ConfigError, StorageError
+from recsys.errors import ConfigError, SchemaOutdated, StorageError
 from recsys.storage.server.embedded import EmbeddedServer
 
 MINIMUM_VERSION = 15
@@ -120,9 +120,10 @@ def sqlalchemy_url(url: str) -> sa.URL:
 
 
 def split_password(url: str) -> tuple[str, str | None]:
-    """Return the URL without any password, and the password."""
+    """Return the URL without its password, and the password."""
     parsed = sqlalchemy_url(url).set(drivername="postgresql")
-    asked = parsed.query.get("password")
+    # libpq also accepts the password as a parameter of the query.
+    given = parsed.query.get("password")
     public = parsed.difference_update_query(["password", "sslpassword"])
     public = sa.URL.create(
         public.drivername,
@@ -133,12 +134,12 @@ def split_password(url: str) -> tuple[str, str | None]:
         public.database,
         public.query,
     )
-    return public.render_as_string(), parsed.password or (asked if isinstance(asked, str) else None)
+    return public.render_as_string(), parsed.password or (given if isinstance(given, str) else None)
 
 
 @contextmanager
 def translated_errors(label: str) -> Iterator[None]:
-    """Turn what the driver and SQLAlchemy raise into StorageError, without a password in it."""
+    """Turn errors of the driver and of SQLAlchemy into StorageError, without a password in it."""
     try:
         yield
     except (psycopg.Error, SQLAlchemyError) as exc:
@@ -149,62 +150,62 @@ def _storage_error(exc: Exception, label: str) -> StorageError:
     driver = exc.orig if isinstance(exc, DBAPIError) else exc
     if not isinstance(driver, psycopg.Error):
         return StorageError(f"the database layer failed: {exc}")
-    if isinstance(driver, psycopg.DataError) and driver.sqlstate is None:
-        # The driver itself refused a value, as a text with a NUL in it.
-        return StorageError(f"psycopg refused: {_first_line(driver)}", sqlstate=DATA_EXCEPTION)
+    primary, state = _primary_message(driver), driver.sqlstate
+    if isinstance(driver, psycopg.DataError) and state is None:
+        # The driver itself rejected a value, for example a text with a NUL character.
+        state = DATA_EXCEPTION
+        return StorageError(f"psycopg refused: {primary}", sqlstate=state, primary=primary)
     if _was_lost(exc):
-        return StorageError(
-            f"the connection to {label} was lost: {_first_line(driver)}",
-            hint=STOPPED,
-            sqlstate=driver.sqlstate,
-        )
-    if driver.sqlstate is None:
-        return StorageError(
-            f"no connection to {label}: {_first_line(driver)}",
-            hint="is the server running, and are host, port, user and database right? A pooler as "
-            "PgBouncer needs `transaction_pooler=True`"
-            if isinstance(driver, PoolTimeout)
-            else "is the server running, and are host, port, user and database right?",
-        )
-    return StorageError(
-        f"PostgreSQL refused ({driver.sqlstate}): {_first_line(driver)}",
-        hint=HINTS.get(driver.sqlstate) or driver.diag.message_hint,
-        sqlstate=driver.sqlstate,
+        message = f"the connection to {label} was lost: {primary}"
+        return StorageError(message, hint=STOPPED, sqlstate=state, primary=primary)
+    if state is None:
+        hint = f"{NOT_REACHED}. {POOLER}" if isinstance(driver, PoolTimeout) else NOT_REACHED
+        return StorageError(f"no connection to {label}: {primary}", hint=hint, primary=primary)
+    kind = SchemaOutdated if state in NO_SUCH_OBJECT else StorageError
+    return kind(
+        f"PostgreSQL refused ({state}): {primary}",
+        hint=HINTS.get(state) or driver.diag.message_hint,
+        sqlstate=state,
+        primary=primary,
     )
 
 
 def _was_lost(exc: Exception) -> bool:
-    """Tell whether there was a connection, and there is none any more."""
+    """Tell whether an open connection broke, as opposed to one that never opened."""
     if isinstance(exc, DBAPIError):
         return exc.connection_invalidated
-    # What the driver tells by itself, as of a COPY; of an attempt to connect it has the pgconn.
-    never_there = (PoolTimeout, TooManyRequests, PoolClosed, psycopg.errors.ConnectionTimeout)
+    # SQLAlchemy does not see errors inside a COPY. Only a failed attempt to connect has a pgconn.
+    never_open = (PoolTimeout, TooManyRequests, PoolClosed, psycopg.errors.ConnectionTimeout)
     return (
         isinstance(exc, psycopg.OperationalError)
-        and not isinstance(exc, never_there)
+        and not isinstance(exc, never_open)
         and exc.sqlstate is None
         and exc.pgconn is None
     )
 
 
-STOPPED = "the server was stopped or ended the session; when it runs, run the command again"
+NOT_REACHED = "is the server running, and are host, port, user and database right?"
+POOLER = "A pooler as PgBouncer needs `transaction_pooler=True`"
+STOPPED = "the server was stopped or ended the session; try again when it runs"
+NO_SUCH_OBJECT = ("42P01", "3F000", "42883")  # table, schema, function
 HINTS = {
-    "42P01": "the schema is missing or old: run `recsys db upgrade`",
-    "3F000": "the schema is missing: run `recsys db upgrade`",
-    "42883": "the contract is missing or old: run `recsys db upgrade`",
-    "42501": "this role lacks the right; connect as one that has it, as recsys_job for jobs",
-    "53100": "the disk of the database is full; make room and run the command again",
+    "42P01": "the schema is missing or outdated: upgrade it",
+    "3F000": "the schema is missing: create it by an upgrade",
+    "42883": "the SQL contract is missing or outdated: upgrade it",
+    "42501": "this role lacks the privilege; connect as a role that has it, as recsys_job for jobs",
+    "53100": "the disk of the database is full; make room and try again",
     "57P01": STOPPED,
     "57014": (
         "statement_timeout or a cancel request stopped the statement; a role that runs jobs "
         "has no limit after ALTER ROLE ... SET statement_timeout = 0"
     ),
-    "40001": "another command changed the same data at the same time; run it again",
-    "55P03": "another command holds a lock this one needs; run it again when that has ended",
+    "40001": "another transaction changed the same data at the same time; try again",
+    "55P03": "another transaction holds a lock that this one needs; try again when it has ended",
 }
 
 
-def _first_line(error: psycopg.Error) -> str:
+def _primary_message(error: psycopg.Error) -> str:
+    # An error of the driver itself has no diagnostics, only a text of several lines.
     text = error.diag.message_primary or str(error)
     return text.strip().splitlines()[0] if text.strip() else type(error).__name__
 
@@ -214,7 +215,7 @@ def _check_version(database: Database) -> None:
     if version < MINIMUM_VERSION * 10_000:
         raise StorageError(
             f"{database.label} is PostgreSQL {version // 10_000}",
-            hint=f"PostgreSQL {MINIMUM_VERSION} or newer is needed",
+            hint=f"PostgreSQL {MINIMUM_VERSION} or newer is required",
         )
 
 
@@ -225,7 +226,7 @@ def _wait_for_version(database: Database) -> int:
             with database.engine.connect() as connection:
                 return int(connection.scalar(sa.text("SHOW server_version_num")) or 0)
         except DBAPIError as exc:
-            # A server in crash recovery answers, but not yet with a connection.
+            # A server in crash recovery answers, but accepts no connection yet.
             starting = getattr(exc.orig, "sqlstate", None) == STARTING_UP or (
                 "starting up" in str(exc.orig) or "not yet accepting" in str(exc.orig)
             )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.domain import Float64, IdMap, Int32, Int64, Interactions, Progress
-from recsys.errors import DataError
+from recsys.errors import NothingLoaded
 from recsys.storage.load.copy import HEADER, TRAILER, driver
 from recsys.storage.snapshot import item_features
 
@@ -84,16 +84,13 @@ def read_snapshot(
     """Read the training data; the transaction of the connection must be a snapshot.
 
     Ratings, genres and years are always read; `needs` selects times, texts (untagged_texts: without
-    users' tags), votes and attributes. Raises DataError if there are no ratings.
+    users' tags), votes and attributes. Raises NothingLoaded if there are no ratings.
     """
     connection.execute(sa.text(WAIT_FOR_INGEST))
     users, movies = _ids(connection, "users", "user_id"), _ids(connection, "movies", "movie_id")
     total = connection.scalar(sa.text("SELECT count(*) FROM recsys_store.ratings")) or 0
     if not total:
-        raise DataError(
-            "there are no ratings in the database",
-            hint="load some: `recsys ingest ml-latest-small`",
-        )
+        raise NothingLoaded("there are no ratings in the database", hint="load some first")
     times = "times" in needs
     matrix, rated_at, hashes = _read_ratings(connection, users, movies, total, times, progress)
     genres, item_genres = _read_genres(connection, movies)

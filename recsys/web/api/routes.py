@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from recsys.errors import ConfigError, UnknownUser
+from recsys.errors import InvalidArgument, UnknownUser
 from recsys.service.types import (
     ChartEntry,
     Contribution,
@@ -99,11 +99,11 @@ async def chart(
     """Return the first movies of a chart, of all genres or of one."""
     try:
         rows = await recommender.top_movies(n, genre=genre, chart=chart)
-    except ConfigError:
+    except InvalidArgument:
         try:
             # If it fails without the genre as well, the chart is unknown: 404 instead of 422.
             await recommender.top_movies(0, chart=chart)
-        except ConfigError as unknown:
+        except InvalidArgument as unknown:
             return problem(404, str(unknown), unknown.hint)
         raise
     return tagged(request, rows)

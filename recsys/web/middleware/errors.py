@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recsys.errors import (
-    ConfigError,
+    InvalidArgument,
     NotPublished,
     RecsysError,
     RunError,
@@ -35,7 +35,7 @@ STATUS: Mapping[type[RecsysError], int] = {
     UnknownMovie: 404,
     UnknownUser: 404,
     RunError: 404,
-    ConfigError: 422,
+    InvalidArgument: 422,
     NotPublished: 503,
     StorageError: 503,
 }

@@ -15,6 +15,7 @@ CHARTS = "It has: most_rated, popular, top_rated, trending."
 GENRES = "There are: Action, Comedy, Drama, Film-Noir, Sci-Fi."
 FIND = "GET /movies?query=TITLE finds movies by title"
 JSON = "application/json"
+FIRST_STEPS = "load ratings, and publish a refresh of them"
 TOO_GREAT = "Input should be less than or equal to {}"
 TOO_SMALL = "Input should be greater than or equal to 0"
 

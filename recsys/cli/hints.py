@@ -1,0 +1,32 @@
+"""The commands that help after an error, by its type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from recsys.errors import (
+    GateRefused,
+    NothingLoaded,
+    NotPublished,
+    RecsysError,
+    SchemaOutdated,
+    ServerInUse,
+    UnknownMovie,
+    UnknownRun,
+)
+
+COMMANDS: Mapping[type[RecsysError], str] = {
+    NotPublished: "`recsys demo`, or `recsys ingest ml-latest-small` and then `recsys refresh`",
+    NothingLoaded: "`recsys ingest ml-latest-small`",
+    UnknownMovie: "`recsys search TITLE`",
+    UnknownRun: "`recsys runs list`",
+    GateRefused: "`--force REASON` publishes it all the same",
+    SchemaOutdated: "`recsys db upgrade`",
+    ServerInUse: "`recsys db stop --force` stops it all the same",
+}
+
+
+def hint_of(error: RecsysError) -> str | None:
+    """Return the hint of an error, with the command of its nearest type."""
+    command = next((COMMANDS[kind] for kind in type(error).__mro__ if kind in COMMANDS), None)
+    return "; ".join(filter(None, (error.hint, command))) or None
