@@ -89,7 +89,7 @@ def test_two_rollbacks_at_once_go_two_back(four_runs):
 
 
 def test_nothing_published_cannot_be_rolled_back(filled_database):
-    with pytest.raises(RunError, match="nothing was published before"):
+    with pytest.raises(RunError, match="no run was published before"):
         rollback(filled_database)
 
 
