@@ -48,7 +48,7 @@ def test_a_rollback_goes_one_back_and_twice_two(four_runs):
     assert rows_of(four_runs, SEEN) == [(3,)]
     assert rollback(four_runs) == Publication(2, 3)
     assert rollback(four_runs) == Publication(1, 2)
-    with pytest.raises(RunError, match="nothing was published before what is published now"):
+    with pytest.raises(RunError, match="no run was published before the published run"):
         rollback(four_runs)
     assert rows_of(four_runs, LOG) == [
         (1, "publish", None), (2, "publish", None), (3, "publish", None), (4, "publish", None),
