@@ -63,6 +63,9 @@ def recsys(tmp_path: Path, filled_database: Database) -> Callable[..., str]:
 def test_the_example_is_refreshed_served_and_follows_ratings(
     recsys: Callable[..., str],
 ) -> None:
+    documented = recsys("models", "also_watched")
+    assert "Also watched" in documented
+    assert "popularity" in documented
     recsys("refresh")
     stored = json.loads(recsys("recommend", "1", "--json"))
     assert {(row["source"], row["model"]) for row in stored} == {("stored", "also_watched")}
