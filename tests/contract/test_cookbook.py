@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 FOLDER = Path(__file__).resolve().parents[2] / "sql" / "cookbook"
-FILES = sorted(FOLDER.glob("*.sql"))
+FILES = sorted(FOLDER.glob("*/*.sql"))
+PATHS = {file.stem: file for file in FILES}
 EMPTY_HERE = {"rejected_rows", "drift_between_runs", "controversial_movies"}
 """Nothing was rejected of the made-up edition, it has one run, and no movie has 50 ratings."""
 NOTHING_PUBLISHED = "55000"
@@ -27,7 +28,7 @@ def query_of(file):
 
 def answer(connection, name):
     """Return the rows as dictionaries."""
-    found = connection.execute(sa.text(query_of(FOLDER / f"{name}.sql").replace(":", r"\:")))
+    found = connection.execute(sa.text(query_of(PATHS[name]).replace(":", r"\:")))
     return [dict(row) for row in found.mappings()]
 
 
@@ -48,12 +49,12 @@ def test_each_says_its_question_and_what_to_read_off(file):
 
 
 def test_there_are_enough_of_them_and_the_list_has_them_all():
-    listed = re.findall(r"\(([a-z_]+)\.sql\) \| (.+) \|", (FOLDER / "README.md").read_text())
+    listed = re.findall(r"\(([a-z_/]+)\.sql\) \| (.+) \|", (FOLDER / "README.md").read_text())
     questions = {}
     for file in FILES:
         comment = re.split(r"\n-- Read off: ", file.read_text())[0]
         words = comment.removeprefix("-- Question: ").replace("\n--  ", "")
-        questions[file.stem] = " ".join(words.split())
+        questions[f"{file.parent.name}/{file.stem}"] = " ".join(words.split())
     assert dict(listed) == questions
     assert len(questions) >= 20
 
