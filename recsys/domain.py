@@ -19,6 +19,7 @@ Float64 = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 """Called with the amount done so far and the total, both in the same unit."""
 
+# 0 is a valid time, and integers have no NaN.
 NO_TIME = np.iinfo(np.int64).min
 """Stands for an unknown time in `Ratings.rated_at`; written to the database as NULL."""
 
@@ -69,6 +70,7 @@ class Tags:
 
     user_ids: Int32
     movie_ids: Int32
+    # A NumPy array of text would pad every tag to the longest.
     tags: list[str]
     tagged_at: Int64
     """Unix seconds, or `NO_TIME`."""
@@ -114,15 +116,15 @@ class RatingScale:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """One edition, read, typed and validated, with nothing of it in the database yet."""
+    """One edition as read from its files: typed and validated, not yet loaded."""
 
     edition: str
     dialect: str
     scale: RatingScale | None
-    """None where the format promises no scale."""
+    """None if the format defines no scale."""
     movies: list[Movie]
     users: list[User]
-    """Only those the files describe; who merely rates is known from `ratings`."""
+    """Users with attributes; users who only rate appear in `ratings` alone."""
     ratings: Ratings
     tags: Tags | None
     genome: Genome | None
@@ -167,7 +169,7 @@ class MovieMetadata:
     vote_count: int | None = None
     popularity: float | None = None
     budget: int | None = None
-    """US dollars; None where the source says 0."""
+    """US dollars; None if the source has 0."""
     revenue: int | None = None
     poster_path: str | None = None
     collection: str | None = None
@@ -175,7 +177,7 @@ class MovieMetadata:
 
 @dataclass(frozen=True, slots=True)
 class MetadataSet:
-    """What `recsys ingest-metadata` read; every key occurs once."""
+    """The metadata that `recsys ingest-metadata` loads; every key occurs once."""
 
     movies: list[MovieMetadata]
     keywords: dict[int, str]
@@ -204,13 +206,14 @@ class IdMap:
 
     def position(self, id_: int) -> int | None:
         """Return the position of an id, None if it is not in the map."""
+        # searchsorted returns the length for an id above all others.
         p = int(np.searchsorted(self.ids, id_))
         return p if p < len(self.ids) and self.ids[p] == id_ else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeLimits:
-    """What a computation may use of the machine."""
+    """Limits on the memory and the threads of a computation."""
 
     memory_mb: int = 1024
     """Bound of the working blocks, all threads together, in MiB."""
@@ -222,6 +225,7 @@ class ComputeLimits:
     @property
     def workers(self) -> int:
         """Return the number of threads that work side by side."""
+        # cpu_count returns None if the number cannot be determined.
         return self.threads or os.cpu_count() or 1
 
 
@@ -235,7 +239,7 @@ class Votes:
 
 @dataclass(frozen=True, slots=True)
 class Interactions:
-    """All that a model may learn from, in positions: no ids, no database.
+    """The training data of a model, in positions instead of ids.
 
     Positions ascend with the ids, so a tie broken by position is a tie broken by movie_id.
     Users and items are all of the catalogue: rows and columns without ratings are empty.
@@ -266,7 +270,7 @@ class Interactions:
 
 @dataclass(frozen=True, slots=True)
 class UserRows:
-    """A block of users to make lists for: who they are and what they rated."""
+    """A block of users to rank for: their positions and their ratings."""
 
     positions: Int64
     """Their positions among all users."""
@@ -318,7 +322,7 @@ class TopN(RankedLists):
     source_names: tuple[str, ...] = ()
 
 
-# What `fit` returns is one of the types below: `Fitted`.
+# `fit` returns one of the types below, together called `Fitted`.
 
 
 class Neighbours(RankedLists):
@@ -365,6 +369,7 @@ class Factors:
 
 
 def _known(factors: Float32, bias: Float64 | None) -> NDArray[np.bool_]:
+    # With biases, regularization can shrink the factors of a known row to zero.
     known: NDArray[np.bool_] = np.any(factors, axis=1)
     return known if bias is None else ~np.isnan(bias)
 
@@ -422,10 +427,11 @@ Fitted = Neighbours | UserNeighbours | Factors | ItemVectors | Charts | Ensemble
 
 @dataclass(frozen=True, slots=True)
 class FittedModel:
-    """What a model has learned, and how lists follow from it."""
+    """A fitted model and the function that ranks with it."""
 
     name: str
     fitted: Fitted
+    # Any, because each ranker accepts only the type that its own `fit` returns.
     ranker: Callable[[Any, UserRows, int, ComputeLimits], TopN]
 
     def rank(self, users: UserRows, n: int, limits: ComputeLimits | None = None) -> TopN:

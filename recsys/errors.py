@@ -1,7 +1,7 @@
-"""The errors of recsys. Each says what went wrong, and in `hint` what can be done about it.
+"""The errors of recsys. Each has a message, and in `hint` a remedy if one is known.
 
-A hint is for every reader: of Python, of HTTP, of the command line. So it names no command; the
-command line adds one by the type of the error.
+Python, HTTP and the command line show the same hint, so it names no command. The command line adds
+one by the type of the error.
 """
 
 
@@ -79,7 +79,7 @@ class ServerInUse(StorageError):
 
 
 class RunError(RecsysError):
-    """A run failed, or cannot be used for what was asked of it."""
+    """A run failed, or lacks the results that an operation needs."""
 
 
 class UnknownRun(RunError):
@@ -89,7 +89,7 @@ class UnknownRun(RunError):
 class RefreshBusy(RunError):
     """Another refresh holds the lock of this database."""
 
-    exit_code = 4
+    exit_code = 4  # schedulers retry it, unlike a failure
 
 
 class EvaluationError(RecsysError):
@@ -99,10 +99,10 @@ class EvaluationError(RecsysError):
 class GateRefused(RecsysError):
     """The publish gate refused a run. The published run stays."""
 
-    exit_code = 3
+    exit_code = 3  # scripts can tell it from a failed refresh
 
 
-# --- reading what is published ---
+# --- reading published results ---
 
 
 class NotPublished(RecsysError):

@@ -16,14 +16,15 @@ Format = Literal["text", "json"]
 def set_up(console: Console, *, verbose: bool, form: Format = "text") -> None:
     """Send the project's log records to the console.
 
-    As text: warnings, or everything when verbose. As JSON, an object a line: what jobs do as well.
+    As text, it shows warnings, or all records if verbose. As JSON, one object per line, it also
+    shows the progress of jobs.
     """
     handler = _as_json(console) if form == "json" else _as_text(console)
     usual = logging.INFO if form == "json" else logging.WARNING
     _send("recsys", handler, logging.DEBUG if verbose else usual)
-    _send("psycopg.pool", handler, logging.WARNING)  # it tells of every connection it lends
+    _send("psycopg.pool", handler, logging.WARNING)  # at lower levels it logs every connection
     _send("uvicorn", handler, logging.INFO if verbose else logging.WARNING)
-    # What the driver itself warns of is raised besides, and told then.
+    # The driver raises what it warns about, so a warning would repeat the error.
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 
@@ -34,8 +35,8 @@ def _send(name: str, handler: logging.Handler, level: int) -> None:
     logger.propagate = False
 
 
-def tell_what_is_done() -> None:
-    """Show what is done even where nobody asked for more than warnings."""
+def show_info() -> None:
+    """Show informational records too, for commands that run for days."""
     root = logging.getLogger("recsys")
     root.setLevel(min(root.level, logging.INFO))
 
@@ -53,7 +54,7 @@ def _as_json(console: Console) -> logging.Handler:
 
 
 class _JsonLines(logging.Formatter):
-    """An object a line: time (ISO 8601, UTC), level, logger, message, and `facts` of the record."""
+    """One JSON object per line: time (ISO 8601, UTC), level, logger, message and `facts`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {

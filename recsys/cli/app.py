@@ -37,6 +37,7 @@ from recsys.errors import InvalidArgument, RecsysError
 app = typer.Typer(
     name="recsys",
     no_args_is_help=True,
+    # Typer's tracebacks may show local variables, such as a URL with its password.
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -91,12 +92,15 @@ def main() -> None:
     try:
         _run()
     except SystemExit as leaving:
+        # The usual case, without importing the jobs only to exit.
         if threading.active_count() == 1:
             raise
         from recsys.jobs.background import COMPUTING
 
         if all(thread.name != COMPUTING for thread in threading.enumerate()):
             raise
+        # A kernel of NumPy or SciPy cannot be interrupted, so the process ends without its thread.
+        # os._exit does not flush the standard streams.
         sys.stdout.flush()
         os._exit(leaving.code if isinstance(leaving.code, int) else 1)
 
@@ -117,6 +121,7 @@ def _run() -> None:
 
 
 def _refuse_broken_text(arguments: list[str]) -> None:
+    # Python decodes undecodable bytes as lone surrogates, which cannot be sent to PostgreSQL.
     for argument in arguments:
         if not argument.isascii() and "\\udc" in ascii(argument):
             raise InvalidArgument(f"{argument!a} is not text in the encoding of this terminal")
@@ -135,5 +140,5 @@ def _report(error: Exception, message: str, hint: str | None) -> None:
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    # Unwinds the stack as Ctrl-C does: the run is marked as failed, the server is released.
+    # SystemExit unwinds the stack as Ctrl-C does: the run is marked as failed, the server released.
     raise SystemExit(128 + number)

@@ -74,6 +74,7 @@ def status(json: Json = False) -> None:
     current = settings.load()
     found: dict[str, object] = {}
     if not current.database_url:
+        # Opening the database would start the server, whose state is the question.
         server = _embedded_server(current).status()
         found = {
             "server": "embedded",
@@ -86,6 +87,7 @@ def status(json: Json = False) -> None:
         if not server.running:
             _show_status(found, json=json)
             return
+    # Not options.database(), which writes: it marks abandoned runs as failed.
     with (
         open_database(current.home, current.database_url, reuse_connections=True) as opened,
         opened.transaction() as connection,
@@ -154,6 +156,7 @@ def roles() -> None:
         )
 
 
+# psql parses its arguments itself, so Typer must accept options that it does not know.
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
     """Run psql on the database, with the given arguments: recsys db psql -c "SELECT 1"."""
@@ -166,7 +169,7 @@ def _embedded_server(current: settings.Settings) -> EmbeddedServer:
 
     if current.database_url:
         raise ConfigError(
-            "RECSYS_DATABASE_URL is set, and that server is not ours to start or stop",
+            "RECSYS_DATABASE_URL is set, so recsys does not start or stop the server",
             hint="unset it to use the embedded PostgreSQL",
         )
     return EmbeddedServer(current.home)

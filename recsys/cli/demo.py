@@ -41,6 +41,7 @@ def demo(
 
     current = settings.load()
     given = data or current.movielens
+    # Starting the embedded server takes seconds, so a wrong path is reported before.
     if given is not None and not given.expanduser().exists():
         raise DataError(f"{given} does not exist", hint="give a folder, a .zip or a CSV file")
     with database() as opened:
@@ -49,7 +50,7 @@ def demo(
                 opened, current, data=given, replace=replace, reporter=reporter, say=output.message
             )
         run = report.refresh
-        word = f"published in {run.seconds:.1f} s" if run.changed else "published and still true"
+        word = f"published in {run.seconds:.1f} s" if run.changed else "published and up to date"
         output.message(f"\n{report.edition}: run {run.run_id} is {word}.\n")
         with Recommender(opened, options=PoolOptions(size=1)) as service:
             _show_results(service)
@@ -59,6 +60,7 @@ def _show_results(service: Recommender) -> None:
     top = service.top_movies(10)
     columns = ("rank", "title", "score", "votes", "mean_rating")
     output.table(top, columns, title="The top chart, by weighted rating")
+    # The most rated movie is the one that most readers know.
     known = service.top_movies(1, chart="most_rated")[0]
     similar = service.similar(known.movie_id, 8)
     caption = f"model {similar[0].model}" if similar else None

@@ -59,6 +59,7 @@ def evaluate(
             output.write_line(f"{known.name:<22}{known.description}")
         return
     chosen = protocol_named(protocol)
+    # An evaluation takes minutes, so an unwritable path is reported before it.
     if plot is not None:
         pictures.check_target(plot)
     todo = plan(settings.load().refresh, model_names(models), publish=False)
@@ -83,6 +84,7 @@ class _Row:
     model: str
 
     def with_figures(self, figures: dict[str, object]) -> _Row:
+        # The columns depend on the protocol, and a frozen dataclass refuses assignment.
         self.__dict__.update(figures)
         return self
 
@@ -113,6 +115,7 @@ def _rows(report: EvaluationReport, names: dict[str, str]) -> list[_Row]:
     """Return a row for each model that has the first figure, best first."""
     leading = next(iter(names.values()))
     measured = [one for one in report.evaluated if one.figure(leading) is not None]
+    # A protocol that measures lists orders the report by nDCG, not by errors.
     if leading == "rmse":
         measured.sort(key=lambda one: (one.figure("rmse"), one.model))
     return [

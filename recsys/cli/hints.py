@@ -20,9 +20,9 @@ COMMANDS: Mapping[type[RecsysError], str] = {
     NothingLoaded: "`recsys ingest ml-latest-small`",
     UnknownMovie: "`recsys search TITLE`",
     UnknownRun: "`recsys runs list`",
-    GateRefused: "`--force REASON` publishes it all the same",
+    GateRefused: "`--force REASON` publishes it anyway",
     SchemaOutdated: "`recsys db upgrade`",
-    ServerInUse: "`recsys db stop --force` stops it all the same",
+    ServerInUse: "`recsys db stop --force` stops it anyway",
 }
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
+# Repeated from recsys.ingest, whose import would slow down `recsys --help`.
 class Format(StrEnum):
     ML_100K = "ml-100k"
     ML_1M = "ml-1m"
@@ -70,6 +71,7 @@ def ingest(
 
     limit = reject_limit(max_rejects)
     with output.reporting() as reporter:
+        # A download may take minutes: it comes before the connection to the database.
         path = find_source(source, settings.load().cache, reporter)
         with database() as opened:
             report = ingest_job(
@@ -100,7 +102,7 @@ def reject_limit(text: str) -> RejectLimit:
             return RejectLimit(rows=int(number))
     except ValueError:
         pass
-    raise typer.BadParameter(f"--max-rejects cannot be {text!r}: a share, as 1%, or a number")
+    raise typer.BadParameter(f"--max-rejects is a share such as 1% or a number, not {text!r}")
 
 
 def _show_report(report: IngestReport, *, json: bool) -> None:
@@ -128,6 +130,7 @@ def _show_report(report: IngestReport, *, json: bool) -> None:
         f"{report.duplicates:,} duplicates merged, {len(report.rejected):,} rejected, "
         f"{report.seconds:.1f} s"
     )
+    # A wrong delimiter or encoding spoils every row alike; three rows show the cause.
     for row in report.rejected[:3]:
         output.message(f"  rejected {row.file} line {row.line}: {row.reason}")
     if report.rejected:
@@ -151,4 +154,4 @@ def metadata(
     with output.reporting() as reporter, database() as opened:
         report = ingest_metadata(opened, path, reporter=reporter)
     _show_report(report.ingest, json=False)
-    output.message(f"{report.matched:,} movies described, {report.unmatched:,} films are not here.")
+    output.message(f"{report.matched:,} movies matched, {report.unmatched:,} not in the catalogue.")

@@ -103,6 +103,7 @@ def _facts(spec: ModelSpec, published: tuple[str, ...] | None) -> dict[str, Any]
 
 
 def _line(spec: ModelSpec, published: tuple[str, ...] | None) -> _Line:
+    # find_spec looks for the package without importing it.
     missing = spec.requires is not None and find_spec(spec.requires[0]) is None
     needs = f" (needs recsys[{spec.requires[1]}])" if spec.requires and missing else ""
     return _Line(

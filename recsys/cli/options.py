@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from recsys.service import Recommender
     from recsys.storage.server.engine import Database
 
+# Ids have the type integer in PostgreSQL.
 LARGEST_ID = 2**31 - 1
 User = Annotated[int, typer.Argument(min=0, max=LARGEST_ID, metavar="USER", help="User id.")]
 Movie = Annotated[str, typer.Argument(metavar="MOVIE", help="Id or title of the movie.")]
@@ -35,7 +36,7 @@ def model_names(text: str | None) -> list[str] | None:
         return None
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise typer.BadParameter("--models names no model: as --models ease,als")
+        raise typer.BadParameter("--models needs a name, for example --models ease,als")
     return names
 
 
@@ -47,6 +48,7 @@ def database() -> Iterator[Database]:
 
     current = settings.load()
     with open_database(current.home, current.database_url, reuse_connections=True) as opened:
+        # A killed process cannot mark its run as failed, so the next command does.
         clear_orphans(opened)
         yield opened
 

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 as_log_lines = False
 """Whether messages and progress go to the log, as one JSON object per line."""
+# Rich would otherwise color numbers and quoted words inside titles.
 stdout = Console(highlight=False)
 TITLE_WIDTH = 16
 stderr = Console(stderr=True, highlight=False)
@@ -39,12 +40,14 @@ def message(text: str) -> None:
     if as_log_lines:
         logger.info(text)
     else:
+        # Titles contain brackets, which Rich reads as markup. A wrapped URL could not be copied.
         stderr.print(escape(text), soft_wrap=True)
 
 
 def write_line(text: str) -> None:
     """Write one line of data to stdout, unformatted."""
-    if sys.stdout is not None:  # None where the parent process closed the descriptor
+    # Not through Rich, which wraps lines. None if the parent process closed the descriptor.
+    if sys.stdout is not None:
         sys.stdout.write(text + "\n")
 
 
@@ -134,6 +137,7 @@ def duration(seconds: float) -> str:
 @contextmanager
 def reporting() -> Iterator[Reporter]:
     """Yield a reporter: one progress bar per stage on a terminal, otherwise one line per stage."""
+    # The jobs log the end of their work themselves.
     if as_log_lines:
         yield Silent()
         return

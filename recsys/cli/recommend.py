@@ -45,13 +45,16 @@ def recommend(
     if json:
         output.json_rows(found, omit=() if labelled else ("label",))
         return
+    # The label takes the column of the model, which the caption names then.
     columns = ("rank", "movie_id", "title", "score", "source", "label" if labelled else "model")
     nothing = "no movie fits" if n else None
     named = next((f"labels of {row.model}, " for row in found if row.label), "")
     caption = f"{named}run {found[0].run_id}" if found else nothing
     output.table(found, columns, title=f"Recommended to user {user}", caption=caption)
     if found and not any(row.source == "stored" for row in found):
-        output.message("No stored row fits: shown is what serves people of whom little is known.")
+        output.message(
+            "No stored recommendation fits; the column `source` shows the origin of each row."
+        )
 
 
 @app.command()
@@ -69,7 +72,9 @@ def similar(
         output.json_rows(found)
         return
     columns = ("rank", "movie_id", "title", "score")
-    caption = f"model {found[0].model}, run {found[0].run_id}" if found else "none is known"
+    caption = (
+        f"model {found[0].model}, run {found[0].run_id}" if found else "no similar movie is known"
+    )
     title = f"Similar to {known.title} ({known.year or 'year unknown'}), movie {known.movie_id}"
     output.table(found, columns, title=title, caption=caption)
 
@@ -82,9 +87,11 @@ def similar_users(user: User, n: Count = 10, model: Model = None, json: Json = F
     if json:
         output.json_rows(found)
         return
-    caption = f"model {found[0].model}, run {found[0].run_id}" if found else "nobody is near"
+    caption = (
+        f"model {found[0].model}, run {found[0].run_id}" if found else "no similar user is known"
+    )
     columns = ("rank", "user_id", "score", "common_ratings")
-    output.table(found, columns, title=f"Of similar taste as user {user}", caption=caption)
+    output.table(found, columns, title=f"Similar to user {user}", caption=caption)
 
 
 @app.command()
@@ -104,11 +111,13 @@ def explain(
         return
     first = found[0]
     if first.because_movie_id is None:
-        output.message(f"No movie user {user} rated leads to {known.title}: it is {first.source}.")
+        because = f"its source is {first.source}"
+        output.message(f"No rating of user {user} contributes to {known.title}; {because}.")
         return
     columns = ("because_title", "rating", "contribution", "share", "shared_genres", "shared_tags")
     more = f"; {len(found) - n} more" if len(found) > n else ""
-    how = "their sum" if first.exact else "divided among them, an account of the closest"
+    # Factors do not add up over rated movies, so their score is attributed by similarity.
+    how = "the sum" if first.exact else "divided among the most similar rated movies"
     caption = f"score {first.score:.4f} by {first.model} ({first.source}), {how}{more}"
     title = f"Why {known.title} for user {user}"
     output.table([_reason(row) for row in found[:n]], columns, title=title, caption=caption)
@@ -145,7 +154,7 @@ def predict(
     if json:
         output.write_json({"user_id": user, "movie_id": known.movie_id, "rating": rating})
         return
-    unknown = "cannot be known: it takes ratings of the user and of the movie"
+    unknown = "unknown: too few ratings of the user or of the movie"
     shown = {known.title: unknown if rating is None else f"{rating:.2f}"}
     output.properties(f"Predicted rating of user {user}", shown)
 

@@ -1,4 +1,4 @@
-"""`recsys refresh` and `recsys schedule`: compute and publish, once or by the clock."""
+"""`recsys refresh` and `recsys schedule`: compute and publish, once or on a schedule."""
 
 from __future__ import annotations
 
@@ -49,8 +49,9 @@ def refresh(
 
     if users_only and (models or force is not None):
         raise typer.BadParameter("--users-only takes neither --models nor --force")
+    # The publication log is the only record of why the gate was overridden.
     if force is not None and not force.strip():
-        raise typer.BadParameter("--force wants the reason in words: it is kept in the log")
+        raise typer.BadParameter("--force needs a reason, which the publication log keeps")
     todo = plan(settings.load().refresh, model_names(models), publish=not no_publish)
     with output.reporting() as reporter, database() as opened:
         if users_only:
@@ -60,7 +61,7 @@ def refresh(
                 opened, todo, if_changed=if_changed, force=force, reporter=reporter
             )
     if not report.changed:
-        output.message(f"No change: run {report.run_id} is published and still true.")
+        output.message(f"No change: run {report.run_id} is published and up to date.")
         return
     for model, metric in report.metrics:
         output.message(
@@ -89,12 +90,14 @@ def schedule(
     from recsys.jobs.schedule import Scheduler, upcoming
 
     chosen = settings.load().schedule
+    # Computed in any case: an expression that never comes true fails now, not at night.
     times = list(islice(upcoming(chosen, datetime.now(UTC)), coming or 1))
     if coming:
         for due in times:
             output.write_line(f"{due.at:%Y-%m-%d %H:%M %Z}  {due.job}")
         return
-    logs.tell_what_is_done()
+    logs.show_info()
+    # Each job is a process of its own: its memory goes back, and recsys.toml is read again.
     command = [sys.executable, "-m", "recsys"]
     if output.as_log_lines:
         command += ["--log-format", "json"]

@@ -35,7 +35,8 @@ def report(
     Without OUT.html only the plots of --png are written.
     """
     if page is None and png is None:
-        raise typer.BadParameter("name a page to write, as report.html, or a folder by --png")
+        raise typer.BadParameter("name a page, for example report.html, or a folder with --png")
+    # First, because the import below fails if the packages of the extra are missing.
     check_targets(page, png)
     from recsys.report.write import write_report
 

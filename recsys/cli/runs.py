@@ -93,7 +93,7 @@ def publish(
     from recsys.jobs.publish import publish as publish_job
 
     if force is not None and not force.strip():
-        raise typer.BadParameter("--force wants the reason in words: it is kept in the log")
+        raise typer.BadParameter("--force needs a reason, which the publication log keeps")
     with database() as opened:
         done = publish_job(opened, run, reason=force or reason, force=force is not None)
     output.message(_replaced(done))
@@ -136,6 +136,7 @@ def verify(
             min=0, max=LARGEST_ID, metavar="RUN", help="Run id. Default: the published run."
         ),
     ] = None,
+    # A list costs as much as a live query, so a sample is the default.
     users: Annotated[int, typer.Option(min=1, help="Number of users to check.")] = 1000,
     every: Annotated[bool, typer.Option("--all", help="Check all users.")] = False,
     json: Json = False,
@@ -147,12 +148,13 @@ def verify(
         output.json_rows(found)
     else:
         columns = ("model", "users", "stored", "recomputed", "missing", "extra")
-        caption = None if found else "no model of the run has lists that follow from similarities"
+        caption = None if found else "the run has no model whose lists follow from similarities"
         number = f"run {found[0].run_id}" if found else "the run"
-        output.table(found, columns, title=f"Lists of {number}, computed anew", caption=caption)
+        output.table(found, columns, title=f"Lists of {number}, recomputed", caption=caption)
+    # A difference is a failure, for scripts that check the exit code.
     wrong = sum(row.missing + row.extra for row in found)
     if wrong:
-        raise RunError(f"{wrong:,} rows are not what they should be", hint="`recsys refresh`")
+        raise RunError(f"{wrong:,} rows differ from the recomputed lists", hint="`recsys refresh`")
 
 
 def _replaced(done: Publication) -> str:
@@ -188,6 +190,7 @@ def _run_line(run: Run) -> _RunLine:
 
 def _state(run: Run | RunRecord) -> str:
     """Return the state of a run in one word."""
+    # A run that the gate refused can be published by force.
     if run.published:
         return "published"
     if run.kind == "evaluation":
@@ -204,10 +207,10 @@ def _scope_in_short(run: Run) -> str:
 
 
 def _scope(run: RunRecord) -> str | None:
-    """Return what a run computed: everything, some models or some users."""
+    """Return the scope of a run in words: all models, some models or some users."""
     if run.scope == "users":
-        return f"users: lists of those whose ratings changed; all else of run {run.base_run_id}"
-    return "models: some, for trying out" if run.scope == "models" else run.scope
+        return f"users: lists of users with changed ratings; other results of run {run.base_run_id}"
+    return "models: a trial of some models" if run.scope == "models" else run.scope
 
 
 def _facts(run: RunRecord) -> dict[str, object]:
@@ -222,7 +225,7 @@ def _facts(run: RunRecord) -> dict[str, object]:
         "memory": None if run.peak_memory_mb is None else f"{run.peak_memory_mb:,} MiB at most",
         "read": _read(run) if run.snapshot_at else None,
         "snapshot": run.snapshot_at,
-        "its checksum": _shortened(run.snapshot_checksum),
+        "input checksum": _shortened(run.snapshot_checksum),
         "output checksum": _shortened(run.output_checksum),
         "size on disk": _size(run.run_size),
         "pruned": run.pruned_at if run.kind == "refresh" else None,
@@ -273,12 +276,12 @@ def _show_metrics(run: RunRecord) -> None:
     for protocol in dict.fromkeys(metric.protocol for metric in shown):
         of_protocol = [metric for metric in shown if metric.protocol == protocol]
         output.table(of_protocol, columns, title=f"Metrics: {protocol}")
-    _tell_of_segments(len(run.metrics) - len(shown))
+    _mention_segments(len(run.metrics) - len(shown))
 
 
-def _tell_of_segments(more: int) -> None:
+def _mention_segments(more: int) -> None:
     if more:
-        output.message(f"Figures by segment are left out ({more:,}): --json shows them.")
+        output.message(f"Figures by segment are omitted ({more:,}); --json shows them.")
 
 
 # --- two runs ---
@@ -363,7 +366,7 @@ def _show_metrics_of_both(rows: Sequence[RunDifference], runs: str) -> None:
         ]
         columns = ("model", "metric", "a", "b", "change")
         output.table(lines, columns, title=f"Metrics: {protocol}, {runs}")
-    _tell_of_segments(len(rows) - len(shown))
+    _mention_segments(len(rows) - len(shown))
 
 
 # --- how figures are written ---

@@ -20,7 +20,8 @@ from recsys.errors import MissingDependency, RecsysError
 app = typer.Typer()
 LOCAL = ("127.0.0.1", "localhost", "::1")
 PUBLIC = (
-    "warning: whoever reaches {} can read what is recommended to anybody: let only a proxy do so"
+    "warning: every client that reaches {} can read the recommendations of all users; "
+    "allow only a proxy to connect"
 )
 SECONDS_TO_END = 5
 PARTS_OF_WEB = ("fastapi", "httptools", "jinja2", "prometheus_client", "uvicorn", "uvloop")
@@ -38,6 +39,7 @@ def serve(
     """
     _require_web()
     token = settings.load().api_token
+    # A port in use is reported before the database is opened.
     with _listening(host, port) as listening:
         if host not in LOCAL:
             output.message(PUBLIC.format(host))
@@ -50,7 +52,7 @@ def _require_web() -> None:
     missing = [name for name in PARTS_OF_WEB if find_spec(name) is None]
     if missing:
         raise MissingDependency(
-            f"`recsys serve` needs what is not installed: {', '.join(missing)}",
+            f"`recsys serve` needs packages that are not installed: {', '.join(missing)}",
             hint="pip install 'recsys[web]'",
         )
 
@@ -58,13 +60,15 @@ def _require_web() -> None:
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
+        # Python's default backlog of at most 128 would refuse bursts of connections.
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as exc:
+        # The codes of gaierror are not those of errno.
         unnamed = isinstance(exc, socket.gaierror)
         reason = exc.strerror if unnamed else os.strerror(exc.errno or 0)
         raise RecsysError(
             f"cannot listen on {host}, port {port}: {reason}",
-            hint="another program may have it: choose another by --port",
+            hint="another program may use it; choose a different port with --port",
         ) from exc
 
 
@@ -77,7 +81,7 @@ async def _serve(listening: socket.socket, host: str, token: str | None) -> None
     async with AsyncRecommender.connect() as recommender:
         config = uvicorn.Config(
             create_app(recommender, token=token),
-            log_config=None,
+            log_config=None,  # recsys.logs has configured the loggers
             # Access logs hold user ids: they are written for debugging only.
             access_log=logging.getLogger("recsys").isEnabledFor(logging.DEBUG),
             server_header=False,

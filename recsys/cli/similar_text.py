@@ -69,7 +69,7 @@ def _csv(pairs: Iterable[SimilarPair]) -> None:
 
 def _table(found: list[SimilarText], of: str) -> None:
     short = [replace(row, text=_beginning(row.text)) for row in found]
-    caption = None if found else "no other text is like it"
+    caption = None if found else "no other text is similar"
     output.table(short, ("rank", "id", "text", "score"), title=f"Similar to {of}", caption=caption)
 
 

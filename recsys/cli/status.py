@@ -31,6 +31,7 @@ def status(
     """Show the data set, the published run and its freshness."""
     from recsys.service.prometheus import as_prometheus
 
+    # Counting the new ratings reads all of them, and staleness depends on the age alone.
     with recommender() as service:
         fresh = service.freshness(count_ratings=not check)
         found = None if check or prometheus else service.status()
@@ -80,7 +81,7 @@ def _check(fresh: Sequence[Freshness]) -> None:
         message = (
             f"{names} are stale: run {row.run_id} is {output.duration(row.age_seconds or 0)} old, "
         )
-        message += f"{allowed} are allowed"
+        message += f"the maximum age is {allowed}"
     failed = f"; the last refresh failed: {row.last_error}" if row.last_error else ""
     raise RecsysError(message + failed, hint="`recsys refresh`, or see `recsys runs list`")
 

@@ -34,6 +34,7 @@ def tune(
             min=1, max=10_000, help="Number of fits; the first uses the configured parameters."
         ),
     ] = 20,
+    # The inner split uses seed + 1, which must be in range too.
     seed: Annotated[
         int, typer.Option(min=0, max=2**31 - 2, help="Seed of the splits and the search.")
     ] = 42,
@@ -64,6 +65,7 @@ def tune(
         _tables(report)
     if write:
         _write(report, current)
+    # The results so far are shown, but a script sees that the search is not complete.
     if report.interrupted:
         raise typer.Exit(130)
 
@@ -112,12 +114,13 @@ def _value(value: Any) -> str:
 def _verdict(report: TuneReport) -> str:
     cut = "Interrupted; of the trials so far: " if report.interrupted else ""
     if report.gain is None:
-        return f"{cut}Nothing tried is better than what is configured."
+        return f"{cut}No trial is better than the configured parameters."
+    # The interval is of a mean over users, so it is taken before the root of RMSE.
     of = "mean squared error" if report.metric == "rmse" else report.metric
     sure = "" if report.gain.low > 0 else ": within the noise"
     return (
-        f"{cut}Trial {report.best.number} is the best; its gain of {of} over what is configured "
-        f"lies in {report.gain.low:+.4f} to {report.gain.high:+.4f} (95 %){sure}."
+        f"{cut}Trial {report.best.number} is the best; its gain in {of} over the configured "
+        f"parameters lies in {report.gain.low:+.4f} to {report.gain.high:+.4f} (95 %){sure}."
     )
 
 

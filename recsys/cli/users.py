@@ -45,9 +45,10 @@ def block(
     """Exclude a movie from a user's recommendations."""
     with recommender() as service:
         known = find_movie(service, movie)
+        # A time without an offset is local time, as the user typed it.
         service.block(user, known.movie_id, until and until.astimezone())
     end = f"until {until:%Y-%m-%d %H:%M}" if until else "for good"
-    output.message(f"{known.title} is kept from user {user} {end}.")
+    output.message(f"{known.title} is blocked for user {user} {end}.")
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def forget(
 
     with database() as opened:
         removed = {} if check else job.forget(opened, user)
+        # Counted after the removal: other sessions may have written in between.
         left = job.remembered(opened, user)
     if json:
         output.write_json({"user_id": user, "removed": removed, "left": left})
@@ -80,5 +82,7 @@ def forget(
     if any(left.values()):
         raise RecsysError(
             f"{sum(left.values()):,} rows are about user {user}",
-            hint=f"`recsys forget {user}` removes them" if check else "somebody added them anew",
+            hint=f"`recsys forget {user}` removes them"
+            if check
+            else "another session has added them since; run it again",
         )

@@ -72,8 +72,8 @@ class ConfigFile:
     def line(self, key: Key) -> int | None:
         """Return the line, from 1, of a key or table; None if the file does not have it.
 
-        The parser gives no positions. So it gets ever longer beginnings of the file: the key
-        stands on the line after the longest beginning that is TOML and lacks it.
+        The parser gives no positions, so it parses longer and longer beginnings of the file. The
+        key stands on the line after the longest valid beginning without it.
         """
         lines = self.text.splitlines(keepends=True)
         before = 0

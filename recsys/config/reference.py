@@ -1,4 +1,4 @@
-"""The configuration reference, made of the dataclasses that read the configuration.
+"""The configuration reference, generated from the dataclasses that read the configuration.
 
 python -m recsys.config.reference > docs/configuration.md
 """
@@ -90,7 +90,7 @@ def _keys(kind: type[Any]) -> str:
 
 
 def _row(parameter: Parameter) -> tuple[str, ...]:
-    # As TOML writes it, which for these values is as JSON does.
+    # JSON and TOML write numbers, strings, booleans and arrays alike.
     default = "" if parameter.default is None else f"`{json.dumps(parameter.default)}`"
     return (
         f"`{parameter.name}`",

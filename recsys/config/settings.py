@@ -153,18 +153,18 @@ class Settings:
         """The times of jobs. Raises ConfigError for anything wrong in `recsys.toml`."""
         if not self._file:
             return ScheduleSettings()
-        # The jobs read the other tables later, at night; their errors are due now.
+        # The jobs read the other tables at night; their errors are reported now.
         _ = self.refresh
         return self._file.params(ScheduleSettings, "schedule", source=self._file)
 
     @property
     def cache(self) -> Path:
-        """Where downloads are kept."""
+        """The folder of downloads."""
         return self.home / "cache"
 
 
 def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
-    """Read the settings from the environment, and find the `recsys.toml` they lead to.
+    """Read the settings from the environment, and find `recsys.toml`.
 
     Raises ConfigError naming the variable at fault.
     """
@@ -184,9 +184,9 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
 
 
 def write_parameters(current: Settings, model: str, parameters: Mapping[str, Any]) -> Path:
-    """Set parameters of a model in `recsys.toml`, made in this folder if there is none; return it.
+    """Set parameters of a model in `recsys.toml`, created here if missing; return its path.
 
-    Raises ConfigError where it cannot be written.
+    Raises ConfigError if it cannot be written.
     """
     path = current.config_file or Path.cwd() / CONFIG_NAME
     write_table(path, ("models", model), parameters)
@@ -196,7 +196,7 @@ def write_parameters(current: Settings, model: str, parameters: Mapping[str, Any
 def _api_token(text: str | None) -> str | None:
     if not text:
         return None
-    # What else there may be cannot be sent as `Authorization: Bearer`.
+    # RFC 6750 allows only these characters in `Authorization: Bearer`.
     if len(text) < SHORTEST_TOKEN or not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", text):
         raise ConfigError(
             f"RECSYS_API_TOKEN must have {SHORTEST_TOKEN} characters or more, "
@@ -207,7 +207,7 @@ def _api_token(text: str | None) -> str | None:
 
 
 def _default_home() -> Path:
-    # A root's own folders are closed to the user its server runs as.
+    # PostgreSQL does not run as root, and its own user cannot enter root's home.
     if os.geteuid() == 0:
         return Path("/usr/local/var/recsys" if sys.platform == "darwin" else "/var/lib/recsys")
     return platformdirs.user_data_path("recsys")

@@ -16,6 +16,7 @@ from wordcloud import STOPWORDS, WordCloud
 
 from recsys.report.figures import short
 
+# Comes with matplotlib, so that pictures do not depend on the fonts of the machine.
 FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 WIDTH, HEIGHT, SCALE = 520, 300, 2
 WORDS, SEED = 80, 42
@@ -53,6 +54,7 @@ class Cloud:
 
 def cloud_of_titles(titles: Sequence[str]) -> Cloud | None:
     """Draw the words of titles by how often they occur; None if no word can be drawn."""
+    # Collocations would count a word again in the pairs that contain it.
     words = WordCloud(stopwords=STOPWORDS | EXTRA_STOPWORDS, collocations=False, min_word_length=2)
     return cloud("words of the titles", words.process_text("\n".join(titles)))
 
@@ -68,6 +70,7 @@ def cloud(what: str, counts: Mapping[str, int]) -> Cloud | None:
     }
     if not fit:
         return None
+    # Ties by word, so that the order of the rows does not change the picture.
     words = dict(sorted(fit.items(), key=lambda item: (-item[1], item[0]))[:WORDS])
     drawn = _word_cloud().generate_from_frequencies(words)
     first = ", ".join(f"{word} ({count:,})" for word, count in list(words.items())[:5])
@@ -76,6 +79,7 @@ def cloud(what: str, counts: Mapping[str, int]) -> Cloud | None:
 
 
 def _is_left_to_right(character: str) -> bool:
+    # Without the library raqm, Pillow draws right-to-left text backwards.
     return unicodedata.bidirectional(character) not in ("R", "AL")
 
 

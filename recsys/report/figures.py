@@ -126,10 +126,12 @@ def _time(findings: Findings) -> Plot:
         above.bar(range(len(periods)), [p.ratings for p in periods], width=0.8, color=BAR)
         above.set_title(f"Ratings and their mean by {unit}")
         _count_upwards(above, "ratings")
+        # NaN interrupts the line at periods without ratings.
         means = [np.nan if p.mean is None else p.mean for p in periods]
         below.plot(range(len(periods)), means, color=ACCENT, marker="o", markersize=3)
         below.grid(axis="y")
         below.set_ylabel("mean")
+        # The step is rounded up, so that at most TIME_LABELS dates are shown.
         shown = range(0, len(periods), -(-len(periods) // TIME_LABELS))
         below.set_xticks(shown, [labels[place] for place in shown])
         for axes in (above, below):
@@ -217,6 +219,7 @@ def activity(people: Sequence[CountBin]) -> tuple[list[int], list[int]]:
     least = min(group.ratings for group in people)
     edges = [2**power for power in range(least.bit_length() - 1, most.bit_length() + 1)]
     counts = [0] * (len(edges) - 1)
+    # A number of b bits lies in the bin from 2**(b - 1).
     for group in people:
         counts[group.ratings.bit_length() - least.bit_length()] += group.members
     return edges, counts

@@ -244,6 +244,7 @@ def top_share(groups: Sequence[CountBin], share: float) -> float:
 def gini(groups: Sequence[CountBin]) -> float:
     """Return the Gini coefficient: 0 for an even distribution, near 1 if few have all ratings."""
     members, ratings = concentration(groups)
+    # The largest members come first, so the curve lies above the diagonal, not below it.
     return float(2 * np.trapezoid(ratings, members) - 1)
 
 
@@ -251,5 +252,6 @@ def median(groups: Sequence[CountBin]) -> float:
     """Return the median number of ratings."""
     ordered = sorted(groups, key=lambda group: group.ratings)
     ends = np.cumsum([group.members for group in ordered])
+    # Both middle positions are the same one if the number of members is odd.
     middle = np.searchsorted(ends, [(ends[-1] - 1) // 2, ends[-1] // 2], side="right")
     return float(np.mean([ordered[place].ratings for place in middle]))

@@ -66,7 +66,7 @@ def render(
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=StrictUndefined,  # a misspelled name fails instead of rendering as nothing
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -92,8 +92,10 @@ def inline_svg(name: str, figure: Figure) -> Markup:
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(text, format="svg", metadata=nothing, transparent=True)
     svg = text.getvalue()
+    # HTML allows no XML declaration and no second doctype.
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)  # not needed inside HTML
+    # Unused ids make the page larger and could occur in two plots.
     referenced = set(re.findall(r'(?:href="|url\()#(\w+)', svg))
     svg = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in referenced else "", svg)
     return Markup(re.sub(r'style="[^"]*"', _themed, svg))  # matplotlib escapes its texts

@@ -33,7 +33,7 @@ STYLE: dict[Any, Any] = {
     "axes.edgecolor": WHISKER,
     "text.parse_math": False,  # titles may contain dollar signs
     "svg.hashsalt": "recsys",  # random ids would make equal plots differ
-    "svg.fonttype": "none",
+    "svg.fonttype": "none",  # text stays text, which is smaller and can be selected
 }
 
 
@@ -70,6 +70,7 @@ def bars(
     """Draw horizontal bars with labels and optional intervals, the first bar on top."""
     ends = intervals or [(None, None)] * len(values)
     pairs = list(zip(values, ends, strict=True))
+    # An interval need not contain the value, and matplotlib rejects negative error bars.
     lows = [max(0.0, value - (value if low is None else low)) for value, (low, _) in pairs]
     highs = [max(0.0, (value if high is None else high) - value) for value, (_, high) in pairs]
     places = range(len(names))
@@ -83,6 +84,7 @@ def bars(
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="x")
     end = max(value + high for value, high in zip(values, highs, strict=True))
+    # Room for the label behind the longest bar.
     axes.set_xlim(0, 1.12 * end if end > 0 else 1)
     for place, value, high, label in zip(places, values, highs, labels, strict=True):
         axes.text(value + high + 0.01 * end, place, label, va="center", fontsize=9)

@@ -44,6 +44,7 @@ def write_report(
             pictures / f"words_of_{name}.png": found.png(transparent=False)
             for name, found in clouds.items()
         }
+    # Written last, so that a plot that fails leaves the old files in place.
     for path, content in files.items():
         with written_whole(path) as file:
             file.write(content)

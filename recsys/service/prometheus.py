@@ -26,6 +26,7 @@ GAUGES = {
 """Help text of each gauge and the field that it shows, with one sample per kind of result."""
 
 
+# Not by prometheus_client: `recsys status --prometheus` works without the extra `web`.
 def as_prometheus(fresh: Sequence[Freshness]) -> str:
     """Return the gauges; unknown values have no sample."""
     return "\n".join(_lines(fresh))
@@ -37,7 +38,9 @@ def _lines(fresh: Sequence[Freshness]) -> Iterator[str]:
         yield f"# TYPE {name} gauge"
         for row in fresh:
             value = getattr(row, field)
+            # The format has no null: a missing sample means unknown.
             if value is not None:
+                # 17 significant digits keep every float64 exact.
                 yield f'{name}{{artefact="{row.artefact}"}} {float(value):.17g}'
     attempts = [row.last_attempt_at for row in fresh if row.last_attempt_at is not None]
     if attempts:

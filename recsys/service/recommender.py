@@ -40,6 +40,7 @@ from recsys.service.types import (
 )
 
 
+# The docstrings stand in both classes, so that help() and the reference show them.
 class Recommender(Session):
     """Read published results from any number of threads.
 
@@ -65,6 +66,7 @@ class Recommender(Session):
         A user without ratings gets a chart. Raises InvalidArgument for an unknown genre and for a
         model that is not published.
         """
+        # Keyword arguments, so that callers need not import a type to filter by year.
         filters = Filters(n, model, genres, year_from, year_to)
         return self._run(users.recommend(user_id, filters))
 
@@ -78,7 +80,7 @@ class Recommender(Session):
         year_from: int | None = None,
         year_to: int | None = None,
     ) -> Rows[Recommendation]:
-        """Return the top n movies for someone with these ratings by movie id, and store nothing.
+        """Return the top n movies for a visitor with these ratings by movie id, and store nothing.
 
         Raises UnknownMovie, and InvalidArgument for a rating outside the scale, for an unknown
         genre and for a model that is not published.
@@ -176,7 +178,7 @@ class Recommender(Session):
         return self._run(catalogue.movie_details(movie_id))
 
     def movie_cards(self, movie_ids: Sequence[int]) -> Rows[MovieCard]:
-        """Return what lists show of these movies, in the given order, without unknown ones."""
+        """Return cards of these movies, in the given order, without unknown movies."""
         return self._run(catalogue.movie_cards(movie_ids))
 
     def similar(
@@ -216,7 +218,7 @@ class Recommender(Session):
     # --- runs and published state ---
 
     def status(self) -> Status:
-        """Return what the database contains, what is published and how the last refresh ended."""
+        """Return the contents of the database, the published run and the last refresh."""
         return self._run(runs.status())
 
     def published(self) -> PublishedRun:
@@ -272,4 +274,5 @@ class Recommender(Session):
         Checks the published run unless `run_id` names another, and as many users as given, None for
         all of them. Raises RunError for a run without results.
         """
+        # A list costs as much as a live query, so a sample is the default.
         return self._run(runs.verify_lists(run_id, users))

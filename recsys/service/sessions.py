@@ -1,4 +1,4 @@
-"""What both recommenders share: opening the database, keeping a pool, running a query."""
+"""The base classes of both recommenders: open the database, keep a pool, run a query."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ class Session:
         owned: ExitStack | None = None,
         options: PoolOptions | None = None,
     ) -> None:
-        self._pool = Pool(database.url, database.label, options or PoolOptions())
+        # Holds the embedded server if this session opened it; the caller closes its own database.
         self._owned = owned or ExitStack()
+        self._pool = Pool(database.url, database.label, options or PoolOptions())
 
     @classmethod
     def connect(
@@ -54,6 +55,7 @@ class Session:
 
     def close(self) -> None:
         """Close the connections; the embedded server stops with its last user."""
+        # Connections first: the server below may stop with its last user.
         self._pool.close()
         self._owned.close()
 
@@ -73,12 +75,15 @@ class Session:
         return self._pool.stats()
 
     def _run(self, query: Query[Result]) -> Result:
+        # A write may be committed when its connection breaks, so only reads are repeated.
         try:
             found = self._pool.fetch(query.statements, query.params, again=not query.writes)
         except StorageError as exc:
+            # A relation is missing from an empty database, but also from an outdated schema.
             empty = exc.sqlstate in NO_CONTRACT and self._run(is_empty())
             raise query.error(exc, empty=empty) from exc
         result = query.parse(found)
+        # Checked only now, so that a query with rows costs one round trip.
         if query.check_if_empty is not None and (result is None or result == []):
             self._run(query.check_if_empty)
         return result
@@ -125,6 +130,7 @@ class AsyncSession:
     async def close(self) -> None:
         """Close the connections; the embedded server stops with its last user."""
         await self._pool.close()
+        # Stopping the embedded server would block the event loop.
         await asyncio.to_thread(self._owned.close)
 
     async def __aenter__(self) -> Self:
@@ -154,6 +160,7 @@ class AsyncSession:
         return result
 
 
+# A coroutine alone could not be used in `async with` without a second await.
 class Connecting(Generic[Opened]):
     """A session to be opened, by `await` or by `async with`, which also closes it."""
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+# Rows are built by position: fields stand in the order of the selected columns.
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True)  # without slots, because vars() needs the dictionary of the instance
 class Filters:
     """How many recommendations to return, by which model, and from which movies.
 
@@ -403,6 +405,7 @@ class RunRecord:
     cold_start: str | None
     rating_model: str | None
     seed: int
+    # Any: models from other packages have parameters of their own.
     parameters: dict[str, Any]
     versions: dict[str, str]
     snapshot_at: datetime | None

@@ -57,7 +57,7 @@ def test_the_life_of_the_embedded_server(recsys, first_demo, demo_home):
             1,
             [
                 "error: the embedded server is in use by another recsys command",
-                "hint: wait for it to end; `recsys db stop --force` stops it all the same",
+                "hint: wait for it to end; `recsys db stop --force` stops it anyway",
             ],
         )
     ended = run("stop")
@@ -97,7 +97,7 @@ def test_a_server_of_ones_own_is_left_alone(recsys, command):
         1,
         "",
         [
-            "error: RECSYS_DATABASE_URL is set, and that server is not ours to start or stop",
+            "error: RECSYS_DATABASE_URL is set, so recsys does not start or stop the server",
             "hint: unset it to use the embedded PostgreSQL",
         ],
     )

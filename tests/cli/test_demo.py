@@ -91,7 +91,7 @@ def test_the_second_demo_computes_nothing_and_shows_the_same(first_demo, demo_ho
     second = run_recsys("demo", RECSYS_HOME=str(demo_home))
     assert (second.code, second.out) == (0, first_demo.out)
     assert "The built-in sample stays." in second.err
-    assert "recsys-sample: run 1 is published and still true." in second.err
+    assert "recsys-sample: run 1 is published and up to date." in second.err
     assert "ease " not in second.err
 
 
@@ -106,7 +106,7 @@ def test_given_data_is_loaded_once(database, recsys, tmp_path):
     assert f"Loading {sample}" in first.err
     assert re.search(r"run 1 is published in \d", first.err)
     assert re.search(r" is loaded already: \d+,\d+ rows unchanged\.", again.err)
-    assert "run 1 is published and still true." in again.err
+    assert "run 1 is published and up to date." in again.err
     assert again.out == first.out
 
 

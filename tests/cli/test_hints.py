@@ -16,7 +16,7 @@ from recsys.cli.hints import COMMANDS, hint_of
         (errors.UnknownMovie("gone"), "`recsys search TITLE`"),
         (errors.UnknownRun("gone", hint="look"), "look; `recsys runs list`"),
         (errors.RunError("gone", hint="look"), "look"),
-        (errors.GateRefused("no"), "`--force REASON` publishes it all the same"),
+        (errors.GateRefused("no"), "`--force REASON` publishes it anyway"),
         (errors.RecsysError("no"), None),
     ],
 )

@@ -104,14 +104,14 @@ def test_forms_that_max_rejects_has_not(text):
     with pytest.raises(typer.BadParameter) as caught:
         reject_limit(text)
     assert caught.value.message == (
-        f"--max-rejects cannot be {text!r}: a share, as 1%, or a number"
+        f"--max-rejects is a share such as 1% or a number, not {text!r}"
     )
 
 
 def test_a_wrong_limit_is_told_before_anything_is_read(recsys, at):
     done = recsys("ingest", "/nonexistent", "--max-rejects", "101%", **at)
     assert (done.code, done.out) == (2, "")
-    assert "--max-rejects cannot be '101%': a share, as 1%, or a number" in done.err
+    assert "--max-rejects is a share such as 1% or a number, not '101%'" in done.err
 
 
 @pytest.mark.parametrize("name", ["/nonexistent/ratings.csv", "ml-nosuch", ""])
@@ -213,7 +213,7 @@ def test_metadata(recsys, at, tmp_path, contract_rows):
     assert recsys("ingest", sample, **at).code == 0
     done = recsys("ingest-metadata", sample, **at)
     assert (done.code, done.out) == (0, "")
-    assert done.errors[-1] == "1,200 movies described, 0 films are not here."
+    assert done.errors[-1] == "1,200 movies matched, 0 not in the catalogue."
     assert recsys("ingest-metadata", sample, **at).errors[-2].startswith("No change: ")
     kinds = contract_rows(
         at["RECSYS_DATABASE_URL"], "SELECT kind FROM recsys.ingests ORDER BY ingest_id"
@@ -259,7 +259,7 @@ def test_refresh_publishes_and_only_if_changed(
     again = refresh("--if-changed")
     assert (again.code, again.errors[-1]) == (
         0,
-        "No change: run 1 is published and still true.",
+        "No change: run 1 is published and up to date.",
     )
     assert runs(contract_rows, filled_database) == [(1, True, ALL)]
     folder = write_edition(tmp_path / "ml-small-made-up", ["1,1,1.5,1700000000"])
@@ -308,7 +308,7 @@ def test_models_that_are_not_there(refresh, contract_rows, filled_database):
 def test_no_model_chosen_does_not_publish_all(refresh, contract_rows, filled_database, text):
     done = refresh("--models", text)
     assert (done.code, done.out) == (2, "")
-    assert "--models names no model: as --models ease,als" in done.err
+    assert "--models needs a name, for example --models ease,als" in done.err
     assert runs(contract_rows, filled_database) == []
 
 

@@ -95,8 +95,11 @@ def test_what_a_table_says_around_the_rows(reading):
 
 def test_messages_go_to_stderr_only(reading):
     done = reading("recommend", "999999", "-n", "1")
-    assert done.err == "No stored row fits: shown is what serves people of whom little is known.\n"
-    assert "No stored row fits" not in done.out
+    assert (
+        done.err
+        == "No stored recommendation fits; the column `source` shows the origin of each row.\n"
+    )
+    assert "No stored recommendation" not in done.out
     assert reading("recommend", "1", "-n", "1").err == ""
 
 
@@ -167,8 +170,8 @@ def test_similar_users(reading_all, contract_rows, everything_database, argument
     cells = [[output.cell(row[column]) for column in columns] for row in expected]
     assert (shown.code, shown.err, cells_of(shown.out)) == (0, "", (columns, cells))
     lines = [line.strip() for line in shown.out.splitlines()]
-    assert lines[0] == f"Of similar taste as user {arguments[0]}"
-    assert ("model user_knn, run 1" if expected else "nobody is near") in lines
+    assert lines[0] == f"Similar to user {arguments[0]}"
+    assert ("model user_knn, run 1" if expected else "no similar user is known") in lines
 
 
 PREDICTED = [
@@ -193,7 +196,7 @@ def test_predict(reading_all, contract_rows, everything_database, arguments, mov
     wanted = {"user_id": int(arguments[0]), "movie_id": movie, "rating": rating}
     assert (done.code, done.err, done.json) == (0, "", wanted)
     shown = reading_all("predict", *arguments)
-    unknown = "cannot be known: it takes ratings of the user and of the movie"
+    unknown = "unknown: too few ratings of the user or of the movie"
     assert (shown.code, shown.err) == (0, "")
     told = unknown if rating is None else f"{rating:.2f}"
     # The title is broken where it is longer than the lines below.

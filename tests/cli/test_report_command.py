@@ -32,7 +32,7 @@ def test_plots_alone(reporting, tmp_path):
 def test_what_cannot_be_is_told_in_two_lines(reporting, tmp_path):
     found = reporting()
     assert found.code == 2
-    assert "name a page to write, as report.html, or a folder by --png" in found.err
+    assert "name a page, for example report.html, or a folder with --png" in found.err
     found = reporting(tmp_path / "a.pdf")
     assert (found.code, found.errors) == (
         1,

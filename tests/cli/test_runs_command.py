@@ -16,7 +16,7 @@ from recsys.storage.server.engine import Database, sqlalchemy_url
 
 OTHER = {"als": {"factors": 2, "iterations": 1}, "mf": {"factors": 2, "iterations": 2}}
 LIGHT = Metric("train", "rmse", 0.5, 9, "light", None, None)
-LEFT_OUT = "Figures by segment are left out (1): --json shows them."
+LEFT_OUT = "Figures by segment are omitted (1); --json shows them."
 NARROW = {"COLUMNS": "80", "TERMINAL_WIDTH": "80"}
 LISTS = """
 SELECT model, metric, value, n FROM recsys.compare_runs(1, 2, 5) WHERE part = 'lists'
@@ -165,7 +165,7 @@ def test_show_as_text(ask, told):
         "memory": f"{run['peak_memory_mb']:,} MiB at most",
         "read": f"{run['ratings_count']:,} ratings from 0.5 to 5, 81 users, 60 movies",
         "snapshot": output.cell(run["snapshot_at"]),
-        "its checksum": f"{run['snapshot_checksum'][:16]}...",
+        "input checksum": f"{run['snapshot_checksum'][:16]}...",
         "output checksum": f"{run['output_checksum'][:16]}...",
         "size on disk": f"{run['size'] / 2**20:,.1f} MiB",
         "publish 1": output.cell(entry["published_at"]),
@@ -208,10 +208,10 @@ def test_show_a_failed_run_and_an_evaluation(ask):
 
 
 def test_show_what_a_run_computed_and_what_it_took_over(ask):
-    assert facts_of(ask("runs", "show", "2").out)["scope"] == "models: some, for trying out"
+    assert facts_of(ask("runs", "show", "2").out)["scope"] == "models: a trial of some models"
     shown = ask("runs", "show", "5")
     words = " ".join(shown.out.split())
-    assert "scope users: lists of those whose ratings changed; all else of run 1 " in words
+    assert "scope users: lists of users with changed ratings; other results of run 1 " in words
     assert max(map(len, shown.out.splitlines())) <= 80
     run = ask("runs", "show", "5", "--json").json
     assert (run["scope"], run["base_run_id"]) == ("users", 1)

@@ -99,7 +99,7 @@ def test_the_port_is_taken(recsys, published_url):
     assert (done.code, done.out) == (1, "")
     assert done.errors == [
         f"error: cannot listen on 127.0.0.1, port {port}: Address already in use",
-        "hint: another program may have it: choose another by --port",
+        "hint: another program may use it; choose a different port with --port",
     ]
 
 
@@ -122,8 +122,8 @@ def test_a_public_address_is_warned_of(recsys):
     url = "postgresql://me@127.0.0.1:9/nowhere"
     done = recsys("serve", "--host", "0.0.0.0", "--port", "0", RECSYS_DATABASE_URL=url)
     assert done.errors[0] == (
-        "warning: whoever reaches 0.0.0.0 can read what is recommended to anybody: "
-        "let only a proxy do so"
+        "warning: every client that reaches 0.0.0.0 can read the recommendations of all users; "
+        "allow only a proxy to connect"
     )
     for host in ("127.0.0.1", "localhost"):
         done = recsys("serve", "--host", host, "--port", "0", RECSYS_DATABASE_URL=url)
@@ -142,6 +142,6 @@ def test_without_the_parts_of_web(recsys, monkeypatch):
     done = recsys("serve")
     assert (done.code, done.out) == (1, "")
     assert done.errors == [
-        "error: `recsys serve` needs what is not installed: no_such_module, nor_this_one",
+        "error: `recsys serve` needs packages that are not installed: no_such_module, nor_this_one",
         "hint: pip install 'recsys[web]'",
     ]

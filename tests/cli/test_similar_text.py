@@ -101,7 +101,7 @@ def test_a_row_that_is_like_no_other(recsys: Any, write: Any) -> None:
     assert recsys("similar-text", write(), "--of", "empty", "--json").json == []
     shown = recsys("similar-text", write(), "--of", "empty")
     assert shown.code == 0
-    assert "no other text is like it" in shown.out
+    assert "no other text is similar" in shown.out
 
 
 HEADERS = [

@@ -28,7 +28,7 @@ def test_a_table_the_verdict_and_lines_to_paste(on_filled, settings_file):
     assert lines[0].strip() == "ease by ndcg, inside the train part of random-90-10"
     assert lines[2].split() == ["rank", "trial", "parameters", "figure", "train_s"]
     assert "configured" in found.out
-    assert "its gain of ndcg over what is configured lies in " in found.err
+    assert "its gain in ndcg over the configured parameters lies in " in found.err
     assert tomllib.loads("\n".join(lines[-2:])).keys() == {"models"}
     assert settings_file.read_text() == before
 

@@ -72,6 +72,7 @@ def use_problem_details(app: FastAPI) -> None:
             )
         return app.openapi_schema
 
+    # FastAPI's documented way of changing the document.
     app.openapi = openapi  # type: ignore[method-assign]
 
 

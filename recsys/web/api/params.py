@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from recsys.service import AsyncRecommender
 from recsys.service.types import Filters
 
+# Ids have the type integer in PostgreSQL.
 MAX_ID = 2**31 - 1
 MAX_ROWS = 1000
 MAX_RATINGS = 10_000
@@ -81,6 +82,7 @@ class RatingsBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    # Strict, because pydantic would read "4" and true as numbers.
     ratings: Annotated[
         dict[Id, Annotated[float, Field(allow_inf_nan=False, strict=True)]],
         Field(max_length=MAX_RATINGS, description="Ratings by movie id."),

@@ -28,6 +28,7 @@ def tagged(request: Request, value: Any) -> Response:
     """
     body = _json(value)
     tag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
+    # no-cache allows storing: caches ask each time whether the tag is still current.
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
     known = request.headers.get("if-none-match")
     if known is not None and _matches(known, tag):
@@ -36,6 +37,7 @@ def tagged(request: Request, value: Any) -> Response:
 
 
 def _matches(known: str, tag: str) -> bool:
+    # Proxies that compress a response mark its tag as weak.
     return known.strip() == "*" or tag in (
         each.strip().removeprefix("W/") for each in known.split(",")
     )

@@ -1,1 +1,1 @@
-"""The web pages: HTML routes, templates and drawings."""
+"""The web pages: HTML routes, templates and sparklines."""

@@ -30,6 +30,7 @@ def _read(path: Path) -> Asset:
     return Asset(content, blake2b(content, digest_size=6).hexdigest(), MEDIA_TYPES[path.suffix])
 
 
+# Only these files are served: the name in a URL never becomes a path.
 ASSETS: Mapping[str, Asset] = {
     path.name: _read(path) for path in sorted(STATIC.iterdir()) if path.suffix in MEDIA_TYPES
 }

@@ -109,6 +109,7 @@ async def top(
     if not charts:
         raise NotPublished("no chart is published", hint="the next refresh may add one")
     shown = chart or charts[0].model
+    # The form sends an empty genre for all genres.
     entries, places = await gather(
         recommender.top_movies(CHART_LENGTH, genre=genre or None, chart=shown),
         recommender.charts(1, by_genre=shown),

@@ -33,9 +33,11 @@ async def people(id: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None) -> Re
     return page("people.html")
 
 
+# Before /person/{user_id}, which would read "random" as an invalid number.
 @router.get("/person/random")
 async def random_person(recommender: RecommenderDep) -> Response:
     user_id = await recommender.a_user(at_random=True)
+    # A stored redirect would lead to the same person again.
     return RedirectResponse(f"/person/{user_id}", SEE_OTHER, headers={"Cache-Control": "no-store"})
 
 

@@ -33,6 +33,7 @@ LONG_WORD, LONG_TITLE, LONGER_TITLE = 10, 18, 42
 def poster_classes(movie_id: int, title: str, genres: Sequence[str]) -> str:
     """Return the CSS classes of a drawn poster: two colours, a motif and the size of the title."""
     first, second = _leading_genres(genres)
+    # By id, so that a movie looks the same on every page.
     return f"g-{first} h-{second} v{movie_id % VARIANTS} {_size(title)}"
 
 

@@ -38,6 +38,7 @@ def sparkline(run_ids: Sequence[int], points: Sequence[Point]) -> Sparkline:
     step = (WIDTH - 2 * MARGIN) / max(1, len(points) - 1)
 
     def height(value: float) -> float:
+        # Equal values have no range and lie in the middle.
         share = (value - bottom) / (top - bottom) if top > bottom else 0.5
         return round(HEIGHT - MARGIN - share * (HEIGHT - 2 * MARGIN), 1)
 

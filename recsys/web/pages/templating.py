@@ -121,7 +121,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
-        auto_reload=False,
+        auto_reload=False,  # installed templates do not change: no file check per request
     )
     templates.globals |= {"asset": asset_url, "poster_classes": poster_classes}
     filters = (

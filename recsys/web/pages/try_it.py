@@ -43,6 +43,7 @@ async def try_it(request: Request, recommender: RecommenderDep, q: SearchText = 
         _listed(recommender, request),
         recommender.rating_scale(),
         recommender.models(),
+        # Movies that are rated or found already are left out.
         recommender.charts(TO_RATE * 2),
         _found(recommender, words),
     )
@@ -87,6 +88,7 @@ async def _listed(recommender: AsyncRecommender, request: Request) -> TryList:
 def ratings_in(parameters: Iterable[tuple[str, str]]) -> dict[int, float]:
     """Return the ratings in a query string such as m1=5&m2=4.5, without the movies in drop=."""
     parameters = list(parameters)
+    # Without scripts the button Clear submits the form with drop=ID.
     dropped = {value for name, value in parameters if name == "drop"}
     ratings = {}
     for name, value in parameters:
@@ -96,6 +98,7 @@ def ratings_in(parameters: Iterable[tuple[str, str]]) -> dict[int, float]:
         rating = _number(value)
         if rating is not None:
             ratings[int(movie[1])] = rating
+    # An address can name any number of movies; the limit bounds the query.
     return dict(list(ratings.items())[-MAX_RATINGS:])
 
 
