@@ -26,6 +26,7 @@ def novelty(lists: TopN, train: csr_matrix, k: int) -> Float64:
     `p(i)` is the share of users with train ratings who rated the item (Zhou et al. 2010); an
     unrated item counts as rated once.
     """
+    # At least 1: without ratings the logarithm would be infinite.
     raters = max(1, int((np.diff(train.indptr) > 0).sum()))
     counts = np.bincount(train.indices, minlength=train.shape[1])
     information = np.log2(raters / np.maximum(1, counts))
@@ -61,6 +62,7 @@ def diversity(lists: TopN, vectors: csr_matrix, k: int) -> Float64:
     total = np.asarray(sums.multiply(sums).sum(axis=1), np.float64).ravel()
     own = np.bincount(users, norms[items] > 0, lists.rows)
     lengths = np.bincount(users, minlength=lists.rows)
+    # Ordered pairs, as the sum above counts each pair twice.
     pairs = lengths * (lengths - 1)
     missing = np.full(lists.rows, np.nan)
     cosines: Float64 = np.divide(total - own, pairs, out=missing, where=pairs > 0)

@@ -97,6 +97,7 @@ def _means(protocol: Protocol, segment: str, figures: UserFigures, seed: int) ->
     if len(figures.users) == 0:
         return
     columns = np.stack(list(figures.values.values()), axis=1)
+    # One resampling for all columns: drawing the users takes most of the time.
     intervals = bootstrap_intervals(columns, seed)
     for name, values, interval in zip(figures.values, columns.T, intervals, strict=True):
         value = float(values.mean())
@@ -111,12 +112,14 @@ def _beyond(
     k = protocol.k
     filled = int(np.count_nonzero(np.diff(lists.indptr)))
     share = coverage(lists, train.shape[1], k)
+    # No interval: coverage is a property of all lists, and no mean over users.
     yield Metric(protocol.name, f"coverage@{k}", share, filled)
     for name, values in (
         ("novelty", novelty(lists, train, k)),
         ("diversity", diversity(lists, item_vectors, k)),
         ("popularity_share", popularity_share(lists, train, k)),
     ):
+        # NaN marks lists that are too short for the metric.
         users = np.flatnonzero(~np.isnan(values))
         yield from _means(protocol, "all", UserFigures(users, {name: values[users]}), seed)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from recsys.domain import Float64
 from recsys.errors import EvaluationError
 
-DRAWS = 1000
+DRAWS = 1000  # enough for the ends of a 95 % interval (Efron and Tibshirani 1993, ch. 14)
 _BOUNDS = (0.025, 0.975)
 BLOCK_CELLS = 1 << 22
 """Users times draws in one block: 32 MiB for each array of a block."""
@@ -79,6 +79,7 @@ def _resampled_sums(columns: Float64, seed: int, draws: int, block_cells: int) -
     for start in range(0, draws, block):
         count = min(block, draws - start)
         drawn = random.integers(0, size, (count, size))
+        # A range of numbers for each draw, so that one bincount counts them all.
         drawn += np.arange(count)[:, None] * size
         times = np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size)
         sums[start : start + count] = times @ columns

@@ -17,6 +17,7 @@ def check_split(split: Split) -> None:
     """Raise EvaluationError where a (user, item) pair is trained on and tested."""
     if split.train.shape != split.test.shape:
         raise EvaluationError(f"train is {split.train.shape}, test is {split.test.shape}")
+    # By pair and by entry: only the entries tell if the same rating is used twice.
     both = entries_of(split.test, rows_of(split.train), split.train.indices) >= 0
     shared = np.isin(split.test_entries, split.train_entries)
     if both.any() or shared.any():
@@ -37,6 +38,7 @@ def check_unseen(lists: TopN, train: csr_matrix) -> None:
         "are outside the catalogue", rows, lists, (lists.indices < 0) | (lists.indices >= items)
     )
     _refuse("are train ratings", rows, lists, entries_of(train, rows, lists.indices) >= 0)
+    # np.unique finds the first entry of each pair; every other one repeats it.
     again = np.ones(len(lists), bool)
     again[np.unique(rows * items + lists.indices, return_index=True)[1]] = False
     _refuse("repeat an item", rows, lists, again)

@@ -99,6 +99,7 @@ def _by_item(material: Material, seed: int) -> Iterator[Split]:
         order = entries_of(material.ratings, *material.order)
         if (order < 0).any():
             raise EvaluationError("the file names ratings that are not in the database")
+    # Share and grouping of the published benchmark: figures compare only with these.
     yield stratified_split(material.ratings, 0.75, seed, by="item", order=order)
 
 

@@ -36,6 +36,7 @@ def rating_errors(predicted: Float64, given: Float64, fallback: Float64) -> Rati
         )
     known = ~np.isnan(predicted)
     used = np.where(known, predicted, fallback)
+    # A single infinite error would hide all others in the mean.
     if not np.isfinite(used).all():
         raise EvaluationError(f"{int((~np.isfinite(used)).sum())} predictions are not finite")
     return RatingErrors(used - given, known)

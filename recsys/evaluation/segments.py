@@ -40,5 +40,6 @@ def head_items(counts: Int64) -> Bool:
     order = np.argsort(-counts, kind="stable")
     before = np.cumsum(counts[order]) - counts[order]
     head = np.zeros(len(counts), bool)
+    # The item that crosses the limit belongs to the head, which so holds at least its share.
     head[order] = before < HEAD_RATINGS * counts.sum()
     return head

@@ -116,6 +116,7 @@ def leave_last_out(ratings: csr_matrix, rated_at: Float64, seed: int) -> Split:
     _check_times(ratings, rated_at)
     drawn = np.random.default_rng(seed).permutation(ratings.nnz)
     times = np.where(np.isnan(rated_at), -np.inf, rated_at)
+    # lexsort takes the most significant key last.
     order = np.lexsort((drawn, times, rows_of(ratings)))
     last = ratings.indptr[1:][np.diff(ratings.indptr) >= 2] - 1
     tested = np.zeros(ratings.nnz, bool)
@@ -134,6 +135,7 @@ def k_folds(ratings: csr_matrix, k: int, seed: int) -> Iterator[Split]:
             hint="k must be at least 2 and at most the number of ratings.",
         )
     parts = np.array_split(np.random.default_rng(seed).permutation(ratings.nnz), k)
+    # One split at a time: all of them would hold the ratings k times.
     return (divided(ratings, _marked(ratings.nnz, part)) for part in parts)
 
 
@@ -172,6 +174,7 @@ def entries_of(
     rows, columns = np.asarray(rows, np.int64), np.asarray(columns, np.int64)
     inside = (columns >= 0) & (columns < matrix.shape[1])
     keys = keys_of(matrix)
+    # A column outside the matrix would take the key of an entry in another row.
     sought = np.where(inside, rows * matrix.shape[1] + columns, -1)
     places = np.minimum(np.searchsorted(keys, sought), max(0, len(keys) - 1))
     found = keys[places] == sought if len(keys) else np.zeros(len(rows), bool)
@@ -182,6 +185,7 @@ def _part(ratings: csr_matrix, entries: Int64) -> csr_matrix:
     indptr = np.searchsorted(entries, ratings.indptr).astype(ratings.indptr.dtype)
     values = ratings.data[entries].astype(np.float64)
     part = csr_matrix((values, ratings.indices[entries], indptr), shape=ratings.shape)
+    # Entries keep their order, so scipy need not search for duplicates.
     part.has_canonical_format = True
     return part
 

@@ -1,4 +1,4 @@
-"""What runs beside the main thread of a refresh, so that it hears signals and is heard of."""
+"""Threads beside the main thread of a refresh: the computation and the heartbeat."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 COMPUTING = "recsys computing"
-"""Name of the thread that computes: a process that leaves need not wait for it."""
+"""Name of the computing thread; a process that exits does not wait for it."""
 
 
 def interruptibly(work: Callable[[], Result]) -> Result:
-    """Return what `work` returns, or raise what it raises; signals are heard meanwhile.
+    """Run `work` in a thread, so that signals are handled meanwhile; return its result.
 
-    In the main thread a signal would wait for the library's kernel that runs, for minutes perhaps.
-    Work that is interrupted goes on until the process ends, and comes to nothing.
+    Python handles signals between two instructions of the main thread: a call into LAPACK there
+    delays them by minutes. Interrupted work goes on until the process ends; its result is lost.
     """
     results: list[Result] = []
     errors: list[BaseException] = []
@@ -31,9 +31,11 @@ def interruptibly(work: Callable[[], Result]) -> Result:
     def run() -> None:
         try:
             results.append(work())
+        # An error that leaves a thread is printed and lost; the caller raises it instead.
         except BaseException as exc:
             errors.append(exc)
 
+    # A daemon: the interpreter would join any other thread before it exits.
     thread = threading.Thread(target=run, name=COMPUTING, daemon=True)
     thread.start()
     thread.join()
@@ -44,7 +46,7 @@ def interruptibly(work: Callable[[], Result]) -> Result:
 
 @contextmanager
 def heartbeat(database: Database, run_id: int) -> Iterator[None]:
-    """Tell the database every few seconds that the run is being computed."""
+    """Record a heartbeat of the run every few seconds."""
     over = threading.Event()
 
     def tell() -> None:
@@ -52,6 +54,7 @@ def heartbeat(database: Database, run_id: int) -> Iterator[None]:
             try:
                 with database.transaction() as connection:
                     lifecycle.beat(connection, run_id)
+            # One missed beat does no harm; an error of the database shows in the main thread.
             except StorageError as exc:
                 logger.debug("no heartbeat: %s", exc)
 

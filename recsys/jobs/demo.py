@@ -1,4 +1,4 @@
-"""The main job, start to finish, on whatever data can be had."""
+"""The demo: load a data set, compute all models and publish them, in one call."""
 
 from __future__ import annotations
 
@@ -40,20 +40,19 @@ def run_demo(
     reporter: Reporter,
     say: Say,
 ) -> DemoReport:
-    """Load data if need be, compute and publish if anything changed.
+    """Load data if needed, then compute and publish if anything changed.
 
-    The data is `data`, else what the database holds, else
-    ml-latest-small from the cache or from GroupLens, else the built-in sample, which makes way
-    for any of the others.
+    The data is `data`, else the edition in the database, else ml-latest-small from the cache or
+    from GroupLens, else the built-in sample. Any other data replaces the sample.
     """
     with database.transaction() as connection:
         versions.ensure(connection)
         present = catalogue.loaded_edition(connection)
     if data is not None:
-        # The sample is nobody's data: it makes way for real ones.
+        # The sample is fictional: real data replaces it without being asked to.
         _load(database, data.expanduser(), replace or present == SAMPLE, reporter, say)
     elif present in (None, SAMPLE) or replace:
-        _load_what_can_be_had(database, settings, present, replace, reporter, say)
+        _load_default(database, settings, present, replace, reporter, say)
     else:
         say(f"The database holds {present} already.")
     with database.transaction() as connection:
@@ -72,7 +71,7 @@ def _load(database: Database, path: Path, replace: bool, reporter: Reporter, say
         say(f"{report.edition} is loaded already: {report.counts.unchanged:,} rows unchanged.")
 
 
-def _load_what_can_be_had(
+def _load_default(
     database: Database,
     settings: Settings,
     present: str | None,
@@ -82,6 +81,7 @@ def _load_what_can_be_had(
 ) -> None:
     try:
         archive = find_source(DEMO_EDITION, settings.cache, reporter)
+    # A machine without a network still gets a demo; errors of the disk are raised.
     except DownloadFailed as exc:
         reporter.end("failed")
         say(f"No MovieLens data: {exc}")
@@ -99,4 +99,5 @@ def _load_sample(database: Database, replace: bool, reporter: Reporter) -> None:
         sample = write_sample(Path(folder) / SAMPLE)
         source = "built-in sample"
         ingest(database, sample, source=source, edition=SAMPLE, replace=replace, reporter=reporter)
+        # Metadata is matched to loaded movies, so it comes second.
         ingest_metadata(database, sample, source=source, reporter=reporter)

@@ -115,6 +115,7 @@ def measure(
     """Fit every model on the train part of each split and measure it on the test part."""
     parts: dict[str, list[_Part]] = {spec.name: [] for spec in chosen.specs}
     options = fit_options(chosen.settings)
+    # As long as a refresh makes them, so that its time and its hybrids are measured.
     n = max(chosen.settings.list_length, protocol.k)
     for number, split in enumerate(splits, 1):
         train = train_of(data, split)
@@ -201,6 +202,7 @@ def _store(
         ids = lifecycle.register_models(connection, chosen.descriptions)
         parameters: Mapping[str, Any] = {
             **chosen.parameters,
+            # Only the measured models: the parameters of the others explain no figure.
             "models": {one.model: asdict(chosen.configs[one.model]) for one in evaluated},
             "protocol": protocol.name,
         }

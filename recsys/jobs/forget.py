@@ -1,4 +1,4 @@
-"""Forget a person, with a receipt."""
+"""Erase a user from all tables and return a receipt."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ logger = logging.getLogger(__name__)
 
 
 def forget(database: Database, user_id: int) -> dict[str, int]:
-    """Remove a person from every table and every kept run; return the rows of each column.
+    """Remove a user from every table and every kept run; return the rows per column.
 
-    One transaction: all or nothing. No refresh may run meanwhile: it would write them anew. Raises
-    UnknownUser where no row is about them, RefreshBusy.
+    One transaction: all or nothing. Raises UnknownUser if no row holds the user, RefreshBusy.
     """
     with database.transaction() as connection:
         versions.ensure(connection)
+        # A refresh that has read its snapshot would write the rows of the user again.
         lock.keep_refreshes_out(connection)
         removed = erasure.erase(connection, user_id)
         if not any(removed.values()):
+            # Inside the transaction: the rollback also removes the entry in the log.
             raise UnknownUser(f"no row is about user {user_id}")
     logger.info("forgot a user: %s", removed)
     return removed
 
 
 def remembered(database: Database, user_id: int) -> dict[str, int]:
-    """Count the rows about a person that each table has."""
+    """Count the rows of each table that hold the user."""
     with database.transaction() as connection:
         versions.ensure(connection)
         return erasure.count(connection, user_id)

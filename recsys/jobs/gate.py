@@ -36,7 +36,7 @@ TEST_SHARE = 0.1
 @dataclass(frozen=True, slots=True)
 class Verdict:
     reasons: tuple[str, ...]
-    """Reasons not to publish the run; none: it may be published."""
+    """Reasons not to publish the run; if there are none, it may be published."""
     figures: tuple[tuple[str, Metric], ...] = ()
     """Measured figures, each beside the name of its model."""
 
@@ -139,6 +139,7 @@ def _measured(
     )
     above = difference_interval(own.values["ndcg"], baseline.values["ndcg"], seed)
     reasons = []
+    # A value below by chance is no reason: the whole interval must lie below 0.
     if chosen.settings.gate.beat_popularity and above.high < 0:
         below = f"{name} is below popularity: {METRIC} {metric.value:.4f} to {popularity.value:.4f}"
         # A refusal would help no reader if nothing better is published.
@@ -166,6 +167,7 @@ def _fell(now: Metric, before: Metric) -> bool:
     """Return whether a figure fell by more than the 95 % interval of the difference."""
     if now.ci_low is None or before.ci_low is None:
         return now.value < before.value
+    # As if the runs were independent samples: half-widths add in quadrature.
     return before.value - now.value > math.hypot(
         now.value - now.ci_low, before.value - before.ci_low
     )

@@ -49,7 +49,7 @@ class IngestReport:
     duplicates: int
     rejected: list[RejectedRow]
     replaced: str | None
-    """The edition that was here before, if it was replaced."""
+    """The edition that was replaced, if any."""
     seconds: float
 
     @property
@@ -79,12 +79,13 @@ def ingest(
     """Load a folder, an archive or a ratings file; on any error the database stays as it was.
 
     Raises DataError for files that cannot be loaded, for too many bad rows, and for an edition
-    other than the one that is here, unless `replace`.
+    other than the loaded one, unless `replace`.
     """
     reporter = reporter or Silent()
     begun = time.monotonic()
     with database.transaction() as connection:
         versions.ensure(connection)
+        # Tried here too: a second ingest should fail before it reads files for minutes.
         catalogue.lock_for_ingest(connection)
         started_at = ingests.now(connection)
         known = _known_movies(connection, replace=replace)
@@ -92,6 +93,7 @@ def ingest(
     _check_rejects(dataset, max_rejects or RejectLimit())
     with database.transaction() as connection:
         catalogue.lock_for_ingest(connection)
+        # The edition may have changed since the first transaction: it is checked under the lock.
         replaced = _make_way(connection, dataset.edition, replace=replace)
         counts = _write(connection, dataset, reporter)
         facts = {**_facts(dataset, started_at, counts), "replaced": replaced is not None}
@@ -115,9 +117,9 @@ def ingest(
 def ingest_metadata(
     database: Database, path: Path, *, source: str | None = None, reporter: Reporter | None = None
 ) -> MetadataReport:
-    """Load The Movies Dataset for the movies that are here; on any error nothing changes.
+    """Load The Movies Dataset for the loaded movies; on any error nothing changes.
 
-    Raises DataError for files that cannot be loaded, and where no film of theirs is ours.
+    Raises DataError for files that cannot be loaded or that share no film with the database.
     """
     reporter = reporter or Silent()
     begun = time.monotonic()
@@ -198,7 +200,7 @@ def _check_rejects(dataset: Dataset, limit: RejectLimit) -> None:
 
 
 def _make_way(connection: sa.Connection, edition: str, *, replace: bool) -> str | None:
-    """Return the edition that was cleared away, None if there was none to clear."""
+    """Clear the loaded edition if `replace`; return its name, None if nothing was cleared."""
     present = catalogue.loaded_edition(connection)
     if present is None:
         return None
@@ -214,7 +216,7 @@ def _make_way(connection: sa.Connection, edition: str, *, replace: bool) -> str 
 
 
 def _write(connection: sa.Connection, dataset: Dataset, reporter: Reporter) -> Counts:
-    """Write all parts; movies first and users before what refers to them."""
+    """Write all parts; movies and users precede the rows that refer to them."""
     reporter.begin("write movies, users")
     people = [dataset.ratings.user_ids]
     people += [dataset.tags.user_ids] if dataset.tags else []

@@ -1,4 +1,4 @@
-"""From what a person types to a file: a path, or a MovieLens edition fetched by its name."""
+"""Resolve the source of an ingest: a path, or a MovieLens edition to download."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from recsys.jobs.progress import Reporter
 
 
 def find_source(text: str, cache: Path, reporter: Reporter) -> Path:
-    """Return the path meant; a path that exists comes before an edition of the same name.
+    """Return the path of a data set; existing paths take precedence over editions.
 
-    Raises DataError where it is neither.
+    Raises DataError if the text is neither a path nor an edition.
     """
     path = Path(text).expanduser()
     try:
         if text and path.exists():
             return path
+    # exists() raises if the name is too long or a folder above may not be searched.
     except OSError as exc:
         raise DataError(f"{text[:100]} cannot be read: {exc.strerror}") from exc
     if text not in EDITIONS:

@@ -1,4 +1,4 @@
-"""Runs whose process ended without a word: marked as failed by whichever command comes next."""
+"""Mark runs as failed whose process died before it could do so itself."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ logger = logging.getLogger(__name__)
 
 
 def clear_orphans(database: Database) -> list[int]:
-    """Mark runs as failed that are running and that nobody runs; return them.
+    """Mark runs without a living process as failed; return them.
 
-    Where there is no schema yet, or the role may only read, nothing is done.
+    Does nothing without a schema, or if the role may only read.
     """
     try:
         with database.transaction() as connection:
+            # Checked first: the lock below makes a refresh that starts meanwhile fail.
             if not lifecycle.any_running(connection):
                 return []
+        # No refresh holds the lock, so no process computes the runs that say so.
         with (
             database.session() as session,
             lock.single_flight(session),
@@ -34,7 +36,7 @@ def clear_orphans(database: Database) -> list[int]:
 
 
 def fail_orphans(connection: sa.Connection) -> list[int]:
-    """Mark them, as the one who holds the lock."""
+    """Mark all running runs as failed; the caller holds the lock of refreshes."""
     orphans = lifecycle.fail_orphans(connection)
     for run_id in orphans:
         logger.warning("run %d was left unfinished; its results are dropped", run_id)

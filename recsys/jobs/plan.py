@@ -1,4 +1,4 @@
-"""What a refresh is to compute, checked before anything is read."""
+"""The plan of a refresh, validated before any data is read."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ STORED_ROLES: tuple[Role, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a refresh computes, checked."""
+    """The models and settings of a refresh, validated."""
 
     specs: tuple[ModelSpec, ...]
-    """In the order of the registry, so that parts come before what is composed of them."""
+    """In the order of the registry: parts come before the models composed of them."""
     configs: dict[str, Any]
     settings: RefreshSettings
     publish: bool
     whole: bool = True
-    """Whether these are all models of the settings, not some for trying out."""
+    """False for a selection of the models, which is never published."""
 
     @property
     def descriptions(self) -> list[dict[str, Any]]:
@@ -81,7 +81,7 @@ class Plan:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Return what the run is to record, in the form the database gives it back."""
+        """Return the parameters to record, in the form in which JSON returns them."""
         parameters = {
             "models": {spec.name: asdict(self.configs[spec.name]) for spec in self.specs},
             "neighbours": self.settings.neighbours,
@@ -100,8 +100,8 @@ def plan(
 ) -> Plan:
     """Check names and parameters of the models to refresh, and add those they are composed of.
 
-    A choice of models is for trying out and is not published. Raises ConfigError, naming the line
-    of `recsys.toml`.
+    A selection (`models`) is for experiments and is never published. Raises ConfigError, naming the
+    line of `recsys.toml`.
     """
     _check_names(settings, models or ())
     configs: dict[str, Any] = {}
@@ -119,7 +119,7 @@ def plan(
 
 
 def _check_names(settings: RefreshSettings, models: Sequence[str]) -> None:
-    """Raise ConfigError for names nobody bears, and for parameters of models left out as well."""
+    """Raise ConfigError for unknown models and bad parameters, also of models not refreshed."""
     for name in models:
         _check_name(name)
     try:
@@ -150,6 +150,7 @@ def _config(settings: RefreshSettings, name: str) -> Any:
 def _check_parts(model: ModelSpec, parts: Iterable[str]) -> None:
     """Raise ConfigError unless the parts precede the model in the registry and it can use them."""
     names = list(MODELS)
+    # Only earlier models: this rules out cycles, and parts are fitted first.
     before = names[: names.index(model.name)]
     allowed = [name for name in before if _can_use(model, MODELS[name])]
     for part in parts:
@@ -177,6 +178,7 @@ def _add(configs: dict[str, Any], settings: RefreshSettings, name: str) -> None:
 def _check_package(settings: RefreshSettings, spec: ModelSpec) -> None:
     if spec.requires is None or find_spec(spec.requires[0]) is not None:
         return
+    # Here and not in fit: the import would fail after minutes of other models.
     package, extra = spec.requires
     error = ConfigError(
         f"model {spec.name} needs the package {package}, which is not installed",
@@ -186,7 +188,7 @@ def _check_package(settings: RefreshSettings, spec: ModelSpec) -> None:
 
 
 def _check_roles(chosen: Plan) -> None:
-    """Raise ConfigError unless the models that readers get without naming one are there."""
+    """Raise ConfigError unless the plan has the models that serve requests without a model."""
     settings = chosen.settings
     kinds = {spec.name: spec.kind for spec in chosen.specs}
     personal = [name for name, kind in kinds.items() if kind == "personal"]
@@ -207,5 +209,6 @@ def _check_roles(chosen: Plan) -> None:
             if fitting
             else f"add one that {what} to [refresh] models",
         )
+        # A role that is not set follows from the models, so theirs is the line to change.
         given = settings.source is not None and settings.source.line(("refresh", key))
         raise settings.located(error, "refresh", key if given else "models")

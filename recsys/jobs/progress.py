@@ -1,4 +1,4 @@
-"""How a job tells what it is doing, to whoever wants to show it."""
+"""The interface by which jobs report their progress."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Protocol
 
 
 class Reporter(Protocol):
-    """Told of one stage after the other."""
+    """Receives the stages of a job, one after the other."""
 
     def begin(self, stage: str) -> None: ...
 
     def advance(self, done: int, total: int) -> None:
-        """So much of the current stage is done; both in the stage's own unit."""
+        """Report the progress of the current stage, in a unit of its own."""
 
     def end(self, note: str) -> None:
-        """The current stage ended; the note says with what, as `100,836 ratings`."""
+        """End the current stage; the note is its result, such as `100,836 ratings`."""
 
 
 class Silent:
-    """Tells nobody."""
+    """Discards all reports."""
 
     def begin(self, stage: str) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Drop the results of old runs; what is known of the runs themselves stays."""
+"""Drop the results of old runs; their parameters, stages and metrics stay."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ LOCK_NOT_AVAILABLE = "55P03"
 
 
 def prune(database: Database, keep: int) -> list[int]:
-    """Drop results beyond the `keep` newest runs, never the published one's; return the runs.
+    """Drop the results of all but the published and the `keep` newest runs; return the runs.
 
-    Readers of other runs do not wait. Of a run that somebody reads for long, what is left is
-    dropped the next time.
+    Readers of other runs do not wait. If a run is read for longer than the lock timeout, the rest
+    of its results is dropped the next time.
     """
     with database.transaction() as connection:
+        # Marked in a transaction of its own: from its commit on no rollback can publish them.
         candidates = publication.beyond_retention(connection, keep)
         pruned = [run_id for run_id in candidates if publication.mark_pruned(connection, run_id)]
     with database.transaction() as connection:
+        # Includes runs of an earlier pruning that was interrupted or timed out.
         to_drop = results.of_pruned_runs(connection)
     for run_id in to_drop:
         try:

@@ -1,4 +1,4 @@
-"""Which run readers see: published by hand, or taken back."""
+"""Publish a run by hand, or roll back to the run published before."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from recsys.storage.server.engine import Database
 class Publication:
     run_id: int
     replaced: int | None
-    """The run that readers saw before; None: none."""
+    """The run that was published before, None if there was none."""
 
 
 def publish(
     database: Database, run_id: int, *, reason: str | None = None, force: bool = False
 ) -> Publication:
-    """Publish a complete run whose results are here.
+    """Publish a complete run that has its results.
 
-    Raises RunError where it cannot be, GateRefused where the gate refused it and `force` is not
-    set.
+    Raises RunError if it cannot be published, GateRefused if the gate refused it and `force` is
+    not set.
     """
     _ensure_schema(database)
     with database.transaction() as connection:
@@ -41,9 +41,9 @@ def publish(
 
 
 def rollback(database: Database, *, reason: str | None = None) -> Publication:
-    """Publish the run that was published before the present one; again, the one before that.
+    """Publish the run that the published one replaced; repeated calls go further back.
 
-    Raises RunError where there is none or its results were dropped.
+    Raises RunError if there is none or its results were dropped.
     """
     _ensure_schema(database)
     with database.transaction() as connection:
@@ -53,6 +53,7 @@ def rollback(database: Database, *, reason: str | None = None) -> Publication:
 
 
 def _ensure_schema(database: Database) -> None:
-    """Check it before: what publishes is as short as can be, and this reads our files."""
+    """Check the schema in a transaction of its own."""
+    # It reads files of the package, and the publishing transaction holds locks.
     with database.transaction() as connection:
         versions.ensure(connection)

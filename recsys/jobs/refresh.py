@@ -70,12 +70,12 @@ def refresh(
 ) -> RefreshReport:
     """Compute the models of the plan on the current ratings, write them as a run, publish it.
 
-    Only one refresh runs on a database at a time. A run that fails is marked so and leaves no
+    Only one refresh runs on a database at a time. A run that fails is marked and leaves no
     results. A run that the gate refuses is complete but not published, unless `force` gives the
     reason to publish it anyway. Raises RefreshBusy, DataError without ratings, RunError if a model
     fails, GateRefused.
     """
-    # From here on, so that the seconds of a run include waiting for the snapshot.
+    # Started here, so that the seconds of a run include waiting for the snapshot.
     clock = StageClock(reporter or Silent())
     with single_flight(database) as session:
         snapshot = _read(database, chosen, clock)
@@ -115,7 +115,7 @@ def _judge(
     computed: Mapping[str, ModelResults],
     clock: StageClock,
 ) -> Verdict:
-    """Ask the gate if the run is to be published; scores must be finite in any case."""
+    """Apply the gate to a run that is to be published; scores must be finite in any case."""
     check_scores(computed)
     if not chosen.publish or not chosen.settings.gate.enabled:
         return Verdict(())
@@ -126,7 +126,7 @@ def _judge(
 
 
 def prune_quietly(database: Database, keep: int) -> None:
-    """Drop results of old runs, if that can be done now."""
+    """Drop the results of old runs; log a failure instead of raising it."""
     try:
         prune(database, keep)
     except StorageError as exc:
@@ -136,9 +136,9 @@ def prune_quietly(database: Database, keep: int) -> None:
 
 @contextmanager
 def single_flight(database: Database) -> Iterator[sa.Connection]:
-    """Be the only refresh of the database; yield the session that holds the lock.
+    """Take the lock of refreshes; yield the session that holds it.
 
-    Runs whose process ended without finishing them are cleared up first.
+    Runs of processes that died are marked as failed first.
     """
     with database.session() as session:
         with database.transaction() as connection:
@@ -290,7 +290,7 @@ def _finish(
         "refused": "; ".join(ending.refused) or None,
     }
     attach(database, session, writer.run_id)
-    # Nothing slow from here to the commit: publishing takes milliseconds whatever the run holds.
+    # Nothing slow until the commit: publication takes milliseconds for a run of any size.
     started = time.monotonic()
     with database.transaction() as connection:
         lifecycle.complete(connection, writer.run_id, clock.stages, facts)

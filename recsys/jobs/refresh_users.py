@@ -56,7 +56,7 @@ def refresh_users(
 
 
 def _base(database: Database, chosen: Plan) -> Any:
-    """Return the published run, which has to be one of these settings."""
+    """Return the published run; raise RunError if its settings differ from the plan."""
     with database.transaction() as connection:
         base = publication.published_run(connection)
     if base is None:
@@ -79,6 +79,7 @@ def _begin(database: Database, base: Any, clock: StageClock) -> int:
             parameters=base.parameters,
             versions=code_versions(connection),
             scope="users",
+            # The full run, even if the published one only took over its results.
             base_run_id=base.base_run_id or base.run_id,
         )
 
@@ -88,6 +89,7 @@ def _write(
 ) -> tuple[int, dict[str, Any]]:
     """Write all results of the run from one state of the database; return the rows and facts."""
     with database.transaction() as connection:
+        # One snapshot for all statements: lists and the recorded hashes must agree.
         connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         with clock.stage("lists") as done:
             changed_users.find(connection, base.run_id)

@@ -1,4 +1,4 @@
-"""Write what models computed, in positions, as rows of the result tables, in ids."""
+"""Write the results of models as rows of the result tables; positions become ids."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ResultWriter:
 
     @property
     def checksum(self) -> str:
-        """sha256 over all that was written, run and model numbers aside."""
+        """sha256 over all rows written, without the ids of the run and the models."""
         return self._digest.hexdigest()
 
     def write(
@@ -107,7 +107,7 @@ class ResultWriter:
             yield from _factor_columns(found.factors, users, movies)
 
     def _source_column(self, lists: TopN) -> Columns:
-        """Return which model each row of a hybrid came from; nothing for other models."""
+        """Return the source model of each row of a hybrid; no column for other models."""
         if lists.sources is None:
             return {}
         ids = np.array([self.model_ids[name] for name in lists.source_names], np.int16)
@@ -115,7 +115,7 @@ class ResultWriter:
 
 
 def _user_columns(snapshot: Snapshot) -> Columns:
-    """Return the count and hash of the ratings that the run read of each user."""
+    """Return the count and hash of the ratings of each user in the snapshot."""
     counts = np.diff(snapshot.interactions.user_items.indptr)
     rated = counts > 0
     return {
@@ -166,12 +166,13 @@ def _chart_columns(
 
 
 def _factor_columns(factors: Factors, users: IdMap, movies: IdMap) -> Iterator[tuple[str, Columns]]:
-    """Leave out users and movies that the model knows nothing about."""
+    """Yield the factors of the users and movies that the model knows."""
     sides = [
         (USER_FACTORS, "user_id", users, factors.users, factors.user_bias, factors.known_users),
         (MOVIE_FACTORS, "movie_id", movies, factors.items, factors.item_bias, factors.known_items),
     ]
     for table, column, ids, matrix, bias, known in sides:
+        # Single precision: half the size, and ranks do not depend on the other digits.
         columns: Columns = {column: ids.ids[known], "factors": matrix[known].astype(np.float32)}
         yield table, columns if bias is None else {**columns, "bias": bias[known]}
 

@@ -1,7 +1,7 @@
-"""Run refreshes by the clock: one at a time, again where they fail, until told to stop.
+"""Run refreshes on a schedule: one at a time, retried if they fail, until stopped.
 
-Each is a process of its own, so that its memory is the system's again and nothing of it outlives
-it. Times are those of Debian's cron, also where clocks are put forward and back.
+Each refresh is a process of its own, so that its memory returns to the system and a crash does not
+stop the schedule. Times follow Debian's cron, also at changes of daylight saving time.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from recsys.errors import ConfigError, GateRefused, RefreshBusy
 logger = logging.getLogger(__name__)
 
 LONGEST_SLEEP_S = 30.0
-"""So that a clock that is set, or a machine that slept, is noticed."""
+"""Longer waits are divided, so that a changed clock or a suspended machine is noticed."""
 TO_END_S = 30.0
-"""What a refresh gets to mark itself as failed before it is killed."""
+"""Time for a refresh to mark its run as failed before it is killed."""
 RETRIED = 1
-"""Exit code of a failure that may be none the next time, as a database that was down."""
+"""Exit code of a failure that a retry may cure, such as a database that is down."""
 MEANINGS = {
     2: "wrong usage or settings",
     GateRefused.exit_code: "refused by the gate",
@@ -49,13 +49,13 @@ JOBS = {
     "refresh": ("refresh", "--if-changed"),
     "users_only": ("refresh", "--users-only"),
 }
-"""What the keys of `[schedule]` run."""
+"""The command that each key of `[schedule]` runs."""
 
 
 def upcoming(settings: ScheduleSettings, after: datetime) -> Iterator[Due]:
-    """Yield what is due after a time, in order; of two at one time the whole refresh.
+    """Yield the jobs due after a time, in order; of two at one time the whole refresh first.
 
-    Raises ConfigError for an expression that is none or never comes true.
+    Raises ConfigError for an expression that is invalid or never matches.
     """
     times = {job: _times(settings, job, after) for job in JOBS if getattr(settings, job)}
     if not times:
@@ -73,6 +73,7 @@ def _times(settings: ScheduleSettings, job: str, after: datetime) -> Iterator[da
     expression = getattr(settings, job)
     try:
         times = CronSim(expression, after.astimezone(ZoneInfo(settings.timezone)))
+        # A second iterator: only the first step shows that an expression never matches.
         next(CronSim(expression, after.astimezone(ZoneInfo(settings.timezone))))
     except (CronSimError, StopIteration) as exc:
         error = ConfigError(
@@ -85,7 +86,7 @@ def _times(settings: ScheduleSettings, job: str, after: datetime) -> Iterator[da
 
 
 class Scheduler:
-    """Runs what is due; `command` is what the arguments of a job are given to."""
+    """Runs the jobs that are due; their arguments are appended to `command`."""
 
     def __init__(
         self,
@@ -100,7 +101,7 @@ class Scheduler:
         self._sleep = sleep
 
     def run(self, jobs: int | None = None) -> None:
-        """Run what is due for ever, or so many jobs. What was missed meanwhile is not made up."""
+        """Run due jobs forever, or a number of them; times missed meanwhile are skipped."""
         while jobs is None or jobs > 0:
             due = next(upcoming(self._settings, self._now()))
             self._tell(f"next: {due.job} at {due.at:%Y-%m-%d %H:%M %Z}", due)
@@ -113,9 +114,10 @@ class Scheduler:
             self._sleep(min(left, LONGEST_SLEEP_S))
 
     def _run(self, due: Due) -> None:
-        """Run a job; where it fails, again after a while that doubles each time."""
+        """Run a job; retry it after failures, with pauses that double."""
         for attempt in range(self._settings.retries + 1):
             code = self._run_once(due)
+            # Wrong settings or a refusal of the gate would only repeat themselves.
             if code != RETRIED:
                 break
             if attempt == self._settings.retries:
@@ -141,11 +143,12 @@ class Scheduler:
 
 @contextmanager
 def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Let no process outlive what started it."""
+    """Terminate the process if the block ends before it."""
     try:
         yield process
     finally:
         if process.poll() is None:
+            # SIGTERM and a pause: the refresh marks its run as failed before it exits.
             process.terminate()
             try:
                 process.wait(TO_END_S)

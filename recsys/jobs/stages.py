@@ -1,4 +1,4 @@
-"""Measure the stages of a run: time, rows, memory; and name the code that ran."""
+"""Measure the time, rows and memory of the stages of a run; name the versions of the code."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class StageClock:
     def __init__(self, reporter: Reporter) -> None:
         self.stages: list[Stage] = []
         self._reporter = reporter
+        # Durations never come from the wall clock, which may be set while a run computes.
         self._started = time.monotonic()
         self.started_at = datetime.now(UTC)
 
@@ -42,7 +43,7 @@ class StageClock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[int, str], None]]:
-        """Time a stage; what is yielded takes its rows and their word."""
+        """Time a stage; yield a function that takes the number of rows and their unit."""
         started_at, started = datetime.now(UTC), time.monotonic()
         self._reporter.begin(name)
         rows, word = 0, "rows"
@@ -51,6 +52,7 @@ class StageClock:
             nonlocal rows, word
             rows, word = count, unit
 
+        # Without `finally`: a stage that fails has no rows, and the run records the error.
         yield done
         seconds = time.monotonic() - started
         self.stages.append(Stage(name, started_at, seconds, rows, peak_memory_mb()))
@@ -65,13 +67,15 @@ def peak_memory_mb() -> int:
     with suppress(OSError):
         status = Path("/proc/self/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) // 2**10
+    # ru_maxrss is in bytes on macOS, in KiB elsewhere.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak // (2**20 if sys.platform == "darwin" else 2**10))
 
 
 def reset_peak_memory() -> None:
-    """Let the peak begin anew where the system can do that; elsewhere it only ever rises."""
+    """Reset the peak of resident memory, where the system supports it."""
     with suppress(OSError):
+        # 5 resets VmHWM and leaves the flags of the pages alone, see proc(5).
         Path("/proc/self/clear_refs").write_text("5")
 
 

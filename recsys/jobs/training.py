@@ -1,4 +1,4 @@
-"""Fit the models of a run: the one place that does it, for refresh, evaluate, gate and tune."""
+"""Fit the models of a run, for refresh, evaluate, gate and tune alike."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def training_steps(
 ) -> Iterator[TrainingStep]:
     """Yield one step for each model, in an order in which parts come before their composition.
 
-    The caller fits each step before it takes the next one, and measures what that took.
+    The caller fits each step before it takes the next one, and measures the time.
     """
     # Shared by the steps: each adds its model, and later ones find their parts there.
     fitted: dict[str, FittedModel] = {}
@@ -81,8 +81,9 @@ def fit_model(
 ) -> FittedModel:
     """Fit one model; `fitted` holds the models it is composed of.
 
-    Raises RunError naming the model if it fails in a way it did not foresee.
+    Raises RunError naming the model for errors other than RecsysError.
     """
+    # Only its own parts: a model must not depend on the other models of a run.
     parts = {name: (fitted or {})[name] for name in spec.parts(config)}
     try:
         return FittedModel(

@@ -31,19 +31,19 @@ from recsys.storage.server.engine import Database
 
 METRICS = (*RANKING_METRICS, *RATING_METRICS)
 INNER = "random-90-10"
-"""How a train part is divided of a protocol whose own split comes with the data set."""
+"""Inner split for protocols whose own split comes with the data set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One set of parameters and what it came to."""
+    """One set of parameters and its result."""
 
     number: int
-    """From 1; the first is what is configured."""
+    """From 1; the first has the configured parameters."""
     parameters: Mapping[str, Any]
-    """Those that are searched."""
+    """The searched parameters."""
     value: float | None
-    """The figure; None where the fit failed."""
+    """Value of the metric; None if the fit failed."""
     train_seconds: float
     error: str | None = None
 
@@ -56,10 +56,10 @@ class TuneReport:
     trials: tuple[Trial, ...]
     """The best first, failed ones last."""
     gain: Interval | None
-    """Ends of the 95 % interval of how much better the best is than what is configured, by the
-    same users (for `rmse`: of the mean squared error); None where that is the best."""
+    """95 % interval of the gain of the best parameters over the configured ones on the same users
+    (for `rmse`: in the mean squared error); None if the configured ones are best."""
     n: int
-    """Users, or for rmse and mae ratings, that were measured on."""
+    """Number of users measured; for rmse and mae the number of ratings."""
     interrupted: bool
 
     @property
@@ -79,12 +79,12 @@ def tune(
     split_file: Path | None = None,
     reporter: Reporter | None = None,
 ) -> TuneReport:
-    """Fit a model with the parameters configured and with others drawn at random, and compare.
+    """Compare the configured parameters of a model with others drawn at random.
 
-    The test ratings of the protocol are never read: its train part is divided once more, and on
-    what is held out of that the figures are measured. Of a protocol with several splits the first
-    counts. Parts that a model is composed of are fitted once, as configured. Raises ConfigError
-    for a model that has nothing to search, EvaluationError for a metric it cannot give.
+    The test ratings of the protocol are never used: the train part of its first split is split
+    again, and the metric is measured on the inner test part. Parts of the model are fitted once, as
+    configured. Raises InvalidArgument for a model without parameters to search, EvaluationError for
+    a metric that does not apply to it.
     """
     spec = MODELS[model]
     _check(spec, protocol, metric)
@@ -111,15 +111,15 @@ def tune(
 
 @dataclass(frozen=True, slots=True)
 class Inner:
-    """The train part of a protocol, divided once more."""
+    """The train part of a protocol, split again."""
 
     data: Interactions
-    """What may be learned from."""
+    """The inner train part."""
     split: Split
 
 
 def inner_train(data: Interactions, protocol: Protocol, pairs: Any, seed: int) -> Inner:
-    """Divide a protocol's train part as the protocol divides, or at random where it cannot."""
+    """Split the train part by the protocol, or at random if the split of the protocol is fixed."""
     outer = next(protocol.splits(Material(data.user_items, data.rated_at, pairs, pairs), seed))
     train = train_of(data, outer)
     # A published split exists once: inside its train part the split is random.
@@ -130,7 +130,7 @@ def inner_train(data: Interactions, protocol: Protocol, pairs: Any, seed: int) -
 
 
 class _Bench:
-    """Fits one model with one set of parameters after the other and measures each."""
+    """Fits and measures one model with several sets of parameters."""
 
     def __init__(
         self,
@@ -147,14 +147,14 @@ class _Bench:
         self._n = max(chosen.settings.list_length, protocol.k)
         self._parts: dict[str, FittedModel] = {}
         self._values: dict[int, Float64] = {}
-        """Of each trial one value a user or rating, in the same order; more is better."""
+        """Per trial one value for each user or rating, in the same order; higher is better."""
 
     @property
     def size(self) -> int:
         return len(self._values[1])
 
     def fit_parts(self, clock: StageClock) -> None:
-        """Fit what the model is composed of."""
+        """Fit the parts of the model."""
         for part in self._chosen.specs:
             if part.name != self._spec.name:
                 with clock.stage(part.name) as done:
@@ -162,7 +162,7 @@ class _Bench:
                     done(1, "fit")
 
     def measure(self, number: int, config: Any) -> tuple[float, float]:
-        """Return the figure of a config, and the seconds its fit took."""
+        """Return the metric of a config and the seconds of its fit."""
         clock = StageClock(Silent())
         model = self._fit(self._spec, config)
         seconds = clock.total_seconds
@@ -194,13 +194,14 @@ class _Bench:
         predicted = predict_ratings(train, model.fitted, users, items)
         fallback = user_mean_fallback(split.train, users)
         errors = rating_errors(predicted, split.test.data, fallback).errors
+        # Negated, as less error is better.
         return -(errors**2) if self._metric == "rmse" else -np.abs(errors)
 
 
 def _search(
     bench: _Bench, configured: Any, count: int, seed: int, clock: StageClock
 ) -> tuple[list[Trial], bool]:
-    """Measure what is configured, then what is drawn; what is interrupted ends there."""
+    """Measure the configured, then the drawn parameters; tell whether it was interrupted."""
     spec = bench._spec
     bench.fit_parts(clock)
     tried: list[Trial] = []
@@ -225,6 +226,7 @@ def _try(bench: _Bench, configured: Any, number: int, parameters: Mapping[str, A
     try:
         config = make_config(bench._spec, {**asdict(configured), **parameters})
         value, seconds = bench.measure(number, config)
+    # Drawn values may contradict each other, or the fit may not converge.
     except RecsysError as exc:
         return Trial(number, parameters, None, 0.0, str(exc))
     return Trial(number, parameters, value, seconds)
@@ -255,7 +257,7 @@ def _check(spec: ModelSpec, protocol: Protocol, metric: str | None) -> None:
 
 
 def settings_lines(model: str, parameters: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines of `recsys.toml` that say so."""
+    """Yield the parameters as lines of `recsys.toml`."""
     yield f"[models.{model}]"
     for name, value in parameters.items():
         yield f"{name} = {_written(value)}"

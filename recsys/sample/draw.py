@@ -44,6 +44,7 @@ class Draw:
 
     def some(self, items: Sequence[T], count: int) -> list[T]:
         """Return `count` different items in their order."""
+        # Generator.permutation may change between versions of numpy, uniforms do not.
         chosen = np.argsort(self.uniforms(len(items)), kind="stable")[:count]
         return [items[i] for i in sorted(chosen)]
 
@@ -53,6 +54,7 @@ class Draw:
             left -= weight
             if left < 0:
                 return item
+        # Reached only if rounding leaves the rest at 0 or above.
         return choices[-1][1]
 
 

@@ -107,6 +107,7 @@ def write_sample(folder: Path, *, seed: int = 2024) -> Path:
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
+        # The same line ends on every system, so that checksums are equal.
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
@@ -141,6 +142,7 @@ def _link_rows(count: int) -> Iterable[Row]:
 
 def _tags(movies: Sequence[SampleMovie], ratings: Ratings, seed: int) -> Iterable[Row]:
     """Yield tags that some users give a few movies, minutes after rating them."""
+    # Each part draws from a stream of its own: changing one leaves the others alone.
     draw = Draw(seed, 4)
     tagging = draw.uniforms(int(ratings.user_ids.max()) + 1) < TAGGERS
     noted = tagging[ratings.user_ids] & (draw.uniforms(len(ratings)) < 0.05)
@@ -158,6 +160,7 @@ def _tags(movies: Sequence[SampleMovie], ratings: Ratings, seed: int) -> Iterabl
 
 def _release_days(movies: Sequence[SampleMovie], seed: int) -> list[date]:
     draw = Draw(seed, 5)
+    # Up to the 28th, a day that every month has.
     return [date(movie.year, draw.whole(1, 12), draw.whole(1, 28)) for movie in movies]
 
 

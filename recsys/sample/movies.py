@@ -198,6 +198,7 @@ class _Catalogue:
         theme, draw = self._themes[themes[0]], self._draw
         if year is None:
             first, last = theme["years"]
+            # Catalogues have more recent films than old ones.
             year = first + int((last - first) * draw.uniform() ** 0.6)
         genres = self._genres(themes, year)
         quality = draw.bell()
@@ -246,6 +247,7 @@ class _Catalogue:
         if self._draw.uniform() > 0.25:
             return (name,)
         near = {t for circle in self._words["circles"].values() if name in circle for t in circle}
+        # Sorted, because the order of a set of strings changes from process to process.
         return (name, self._draw.pick(sorted(near - {name})))
 
     def _genres(self, themes: tuple[str, ...], year: int) -> tuple[str, ...]:
@@ -254,6 +256,7 @@ class _Catalogue:
             chosen.add(self._themes[themes[1]]["genres"].split("|")[0])
         elif self._draw.uniform() < 0.5:
             chosen.add(self._draw.pick(self._themes[themes[0]]["also"].split("|")))
+        # Feature films have been shown in IMAX since 2002.
         if year < 2002:
             chosen.discard("IMAX")
         return tuple(sorted(chosen))

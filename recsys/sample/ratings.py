@@ -54,6 +54,7 @@ def sample_ratings(movies: Sequence[SampleMovie], released: Int64, seed: int) ->
     users, items, times = [], [], []
     for user in range(PEOPLE):
         sessions = _sessions(int(counts[user]), draw)
+        # Films released after the last evening cannot be rated: -inf sorts behind all others.
         wanted = np.where(released <= sessions[-1], appeal[user], -np.inf)
         watched = np.sort(np.argsort(-wanted, kind="stable")[: counts[user]])
         rated_at = _rated_at(sessions, released[watched], draw)
@@ -139,6 +140,7 @@ def _activity(draw: Draw) -> Int64:
         counts = np.minimum(FEWEST + middle * tail, MOST).astype(np.int64)
         low, high = (middle, high) if counts.sum() < RATINGS else (low, middle)
     counts = np.minimum(FEWEST + low * tail, MOST).astype(np.int64)
+    # Whole numbers miss the total by a few ratings, which users with room take over.
     room = np.flatnonzero(counts < MOST)
     counts[room[: RATINGS - int(counts.sum())]] += 1
     return counts
@@ -156,13 +158,14 @@ def _values(liking: Float64, quality: Float64, draw: Draw) -> Float64:
 
 
 def _sessions(count: int, draw: Draw) -> Int64:
-    """Return the evenings, Unix seconds ascending, on which somebody rates `count` movies."""
+    """Return the evenings, Unix seconds ascending, on which a user rates `count` movies."""
     first, last = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (2012, 2025))
     joined = draw.uniform(first, last - 30 * DAY)
     stays = (last - joined) * draw.uniform() ** 2
     evenings = max(1, round(count / draw.uniform(8.0, 40.0)))
     days = (joined + stays * np.sort(draw.uniforms(evenings))) // DAY
     seconds = 17 * 3_600 + 5 * 3_600 * draw.uniforms(evenings)
+    # Drawn days may coincide; they become one evening.
     return (np.unique(days) * DAY + seconds[: len(np.unique(days))]).astype(np.int64)
 
 
