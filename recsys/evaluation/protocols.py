@@ -132,7 +132,7 @@ _PAIRS: frozenset[Need] = frozenset({"pairs"})
 _ALL = (
     Protocol(
         "recommenders-ml100k",
-        "of each movie's ratings a random 75 % to train on, the others relevant whatever their "
+        "of each movie's ratings a random 75 % to train on, the others relevant at any "
         "value, lists of 10 (benchmark of the recommenders library)",
         "ranking",
         _by_item,

@@ -49,10 +49,10 @@ def read_dataset(
 ) -> Dataset:
     """Read a folder, a zip or a single ratings CSV.
 
-    `format` forces one of `ml-100k`, `ml-1m`, `ml-10m`, `ml-csv`, `csv`. Rated movies
-    must be in the movies file or among `known_movie_ids`. Without both, movies are created from the
-    rated ids. `progress` is called for each
-    file with the bytes read and its size. Raises `DataError` if nothing can be loaded.
+    `format` forces one of `ml-100k`, `ml-1m`, `ml-10m`, `ml-csv`, `csv`. Rated movies must be in
+    the movies file or among `known_movie_ids`. Without both, movies are created from the rated ids.
+    `progress` is called for each file with the bytes read and its size. Raises `DataError` if
+    nothing can be loaded.
     """
     intake = Intake(progress)
     with open_folders(path) as folders:
@@ -80,6 +80,7 @@ def _read(
     )
     if open_catalogue:
         catalogue = np.unique(ratings.movie_ids)
+        # The foreign key of the ratings needs the movies, even without titles.
         movies = {id_: _unnamed(id_) for id_ in catalogue.tolist()}
     return Dataset(
         edition=edition,

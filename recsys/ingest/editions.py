@@ -45,6 +45,7 @@ def edition_of(layout: DatasetLayout, folder: Folder, path: Path, intake: Intake
         return f"csv:{given_name(path)}"
     if layout.dialect != "ml-csv":
         return layout.dialect
+    # The README names the edition even if the folder was renamed.
     if layout.readme is not None:
         named = _NAMED_IN_README.search(intake.read_text(layout.readme, "utf-8"))
         if named:
@@ -64,6 +65,7 @@ def given_name(path: Path) -> str:
 def _detect(folder: Folder, format: str | None) -> DatasetLayout | None:
     if format is not None:
         return DETECTORS[format](folder)
+    # MovieLens first: its CSV editions would pass as plain CSV as well.
     return next((layout for detect in DETECTORS.values() if (layout := detect(folder))), None)
 
 

@@ -1,4 +1,4 @@
-"""What a model is: an entry of the registry, and the default ways to use what it has learned."""
+"""The declaration of a model for the registry, and default functions that use a fitted model."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LIVE_SCORINGS: tuple[Scoring, ...] = ("sum", "mean_product")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitOptions(ComputeLimits, Params):
-    """What holds for every model of a run; a model's own parameters are in its config."""
+    """Options of all fits of a run; the parameters of a model are in its config."""
 
     k: Annotated[int, Bounds(1)] = 100
     """Number of neighbours kept for each item or user."""
@@ -69,7 +69,7 @@ class Range:
     low: float
     high: float
     log: bool = False
-    """Equal factors are equally likely, where else equal steps are."""
+    """Draw uniformly on a logarithmic scale."""
     whole: bool = False
     each: bool = False
     """One number for each element of the parameter, which is a tuple."""

@@ -1,7 +1,7 @@
-"""Parameters worth trying: drawn at random from what a model's SPEC says.
+"""Random search: draw parameters from the search space of a model.
 
 J. Bergstra, Y. Bengio: Random Search for Hyper-Parameter Optimization, JMLR 13, 2012: a model of
-few parameters, of which fewer matter, is served by it as well as by anything cleverer.
+few parameters, of which fewer matter, gains little from a more complex search.
 """
 
 from __future__ import annotations

@@ -206,7 +206,7 @@ def rank_by_chart(charts: Charts, users: UserRows, n: int, limits: ComputeLimits
 def neighbours_by_factors(items: Float32, k: int, limits: ComputeLimits) -> Neighbours:
     """List for each item the k with the most similar factors, by cosine, where it is above 0.
 
-    Items whose factors are all zero have no neighbours and are nobody's.
+    Items whose factors are all zero neither have nor become neighbours.
     """
     norms = np.linalg.norm(items, axis=1, keepdims=True)
     unit = items / np.where(norms > 0, norms, 1)

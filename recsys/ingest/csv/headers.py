@@ -132,6 +132,7 @@ def _ratings(entry: Entry) -> RatingsFile | None:
         return None
     positions = [_find(header, names) for names in (USER, MOVIE, RATING, TIME)]
     user, movie, rating, time = positions
+    # Ids and numbers hold no line breaks; only files with other columns need the slower search.
     extra = columns > sum(position is not None for position in positions)
     grammar = Grammar(separator, columns, quoted=True, multiline=extra)
     if user is None or movie is None or rating is None:
@@ -145,6 +146,7 @@ def _movies(entry: Entry) -> Table[Movie] | None:
     ids = (*MOVIE, "id") if catalogue else MOVIE
     separator, columns, header = _header(entry, (ids, TITLE))
     movie, title = _find(header, ids), _find(header, TITLE)
+    # A title beside a user is a review or a tag, not a movie.
     if movie is None or title is None or _find(header, USER) is not None:
         return None
     if not catalogue and _find(header, RATING) is not None:

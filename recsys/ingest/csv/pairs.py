@@ -46,4 +46,5 @@ def read_pairs(path: Path) -> tuple[Int32, Int32]:
 
 
 def _engine(separator: str) -> Literal["python", "c"]:
+    # The C parser takes a separator of one character only.
     return "python" if len(separator) > 1 else "c"

@@ -66,6 +66,7 @@ def _header(entry: Entry, wanted: Sequence[str]) -> tuple[str, list[str]]:
     line = entry.first_line()
     if not line:
         raise DataError(f"{entry.name} is empty", hint="Check how the file was made.")
+    # first_line() decodes invalid bytes to this character.
     if "\ufffd" in line:
         raise DataError(f"{entry.name}, line 1: not valid UTF-8", hint="Save it as UTF-8.")
     found = []

@@ -67,6 +67,7 @@ def ml_100k(folder: Folder) -> DatasetLayout | None:
         return None
     items, users = folder.files.get("u.item"), folder.files.get("u.user")
     genres = rows.GENRES_100K
+    # The editions before ml-10m are in Latin-1.
     bars = Grammar("|", 5 + len(genres), "latin-1")
     return DatasetLayout(
         "ml-100k",
@@ -133,6 +134,7 @@ def ml_csv(folder: Folder) -> DatasetLayout | None:
         "ml-csv",
         HALF_STARS,
         RatingsFile(ratings, _csv(4), header=True),
+        # Quoted titles and tags may contain line breaks.
         movies=Table(movies, _csv(3, multiline=True), True, rows.movie_piped),
         links=links and Table(links, _csv(3), True, rows.link),
         tags=tags and PlainFile(tags, _csv(4, multiline=True), header=True),

@@ -100,6 +100,7 @@ def _silent(done: int, total: int) -> None:
 def _alone(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on `path`; a second process waits and then finds the file."""
     with path.open("a") as lock:
+        # The kernel releases the lock with the process, also after a crash.
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -152,6 +153,7 @@ def _transfer(partial: _Partial, url: str, progress: Progress, timeout: float) -
     have, headers = 0, {"User-Agent": "recsys"}
     if resumable := partial.resumable():
         have, validator = resumable
+        # If-Range: if the file has changed, the server sends all of it instead of its end.
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
     try:
         response = _open(Request(url, headers=headers), timeout)
@@ -270,6 +272,7 @@ def _fault(path: Path, edition: Edition) -> str | None:
     if edition.md5 is None:
         return _zip_fault(path)
     with path.open("rb") as file:
+        # The flag admits MD5 where FIPS rules forbid it: it finds damage here, not forgery.
         got = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     return None if got == edition.md5 else f"expected MD5 {edition.md5}, got {got}"
 

@@ -22,6 +22,7 @@ LONGEST_KEY = 2000
 
 Fields = Sequence[str]
 
+# In the order of the flags in u.item.
 GENRES_100K = (
     "unknown",
     "Action",
@@ -82,6 +83,7 @@ def movie_from(movie_id: int, original: str, genres: Sequence[str], year: int | 
     title, title_year = split_title(original)
     if not title:
         raise BadField("title is empty")
+    # Each genre once: movie and genre are a key of the store.
     named = dict.fromkeys(genre.strip() for genre in genres)
     kept = tuple(genre for genre in named if genre.lower() not in _NO_GENRE)
     if any(len(genre.encode()) > LONGEST_KEY for genre in kept):
@@ -131,6 +133,7 @@ class MovieColumns:
         movie_id = parse_id(fields[self.movie_id], "movie id")
         genres = "" if self.genres is None else fields[self.genres]
         year = "" if self.year is None else fields[self.year].strip()
+        # pandas writes whole numbers as floats if values are missing in the column.
         given = parse_integer(year.removesuffix(".0"), "year") if year else None
         if given is not None and not 1800 <= given <= 2200:
             raise BadField(f"year {given} is outside 1800 to 2200")

@@ -103,6 +103,7 @@ def _rows(intake: Intake, table: Table[T]) -> Iterator[tuple[tuple[int, Record],
     grammar = table.grammar
     blocks = intake.blocks(table.entry, header=table.header, multiline=grammar.multiline)
     for block in blocks:
+        # Blocks end with a newline, so the last part is empty.
         for record in read_records(block.data.split(b"\n")[:-1], grammar):
             intake.rows_read += 1
             line = block.first_line + record.index
@@ -115,6 +116,7 @@ def _rows(intake: Intake, table: Table[T]) -> Iterator[tuple[tuple[int, Record],
 def _parse(record: Record, table: Table[T]) -> T:
     if record.problem is not None:
         raise BadField(record.problem)
+    # PostgreSQL cannot store NUL in a text.
     if b"\0" in record.raw:
         raise BadField("a NUL character in the row")
     return table.parse(record.fields)

@@ -16,6 +16,7 @@ ARTICLES = (
 )
 """English, French, Italian, Spanish, Portuguese, German, Dutch, Scandinavian."""
 
+# Only at the end: numbers elsewhere belong to the name. Some titles have `(V)` or `(TV)` behind it.
 _YEAR = re.compile(
     r"\s*\((?P<year>1[89]\d\d|20\d\d)(?:\s*[-–—]\s*(?:\d{4})?\s*)?\)\s*(?:\((?:V|TV|VG)\)\s*)?$"
 )
@@ -36,6 +37,7 @@ def split_title(original: str) -> tuple[str, int | None]:
     """
     title = " ".join(original.split())
     year = _YEAR.search(title)
+    # A title that consists of a year keeps it.
     if year is None or year.start() == 0:
         return _names_in_order(title), None
     return _names_in_order(title[: year.start()]), int(year["year"])

@@ -67,6 +67,7 @@ def movie(row: Mapping[str, str]) -> MovieMetadata:
         overview=overview(row["overview"]),
         tagline=text(row["tagline"]),
         release_date=iso_date(row["release_date"]),
+        # 0 stands for an unknown value, here and in budget and revenue.
         runtime=number(row["runtime"], most=_INT32) or None,
         original_language=text(row["original_language"]),
         vote_average=number(row["vote_average"], most=10),

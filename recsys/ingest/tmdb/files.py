@@ -184,6 +184,7 @@ class RowReader:
                 self._digest.update(line)
                 self._bytes += len(line)
                 self._line += 1
+                # Invalid bytes become surrogates, so that only their row is rejected.
                 text = line.decode("utf-8", "surrogateescape")
                 text = text.removeprefix("\ufeff") if self._line == 1 else text
                 self._record.append(text)
@@ -211,6 +212,7 @@ def row_reader(file: MetadataFile, columns: tuple[str, ...]) -> Iterator[RowRead
 
 @contextmanager
 def _long_fields() -> Iterator[None]:
+    # The limit is global in the csv module, so other readers get theirs back.
     previous = csv.field_size_limit(_LONGEST_FIELD)
     try:
         yield

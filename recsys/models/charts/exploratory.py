@@ -1,4 +1,4 @@
-"""Chart: what to show somebody to learn a taste: well known, disputed, of all genres and eras.
+"""Chart to learn the taste of a new user: known, disputed movies of all genres and eras.
 
 A. M. Rashid et al.: Getting to Know You: Learning New User Preferences in Recommender Systems,
 IUI 2002: log(popularity) * entropy finds movies that people can rate and whose rating tells

@@ -1,4 +1,4 @@
-"""Chart: what someone of whom nothing is known is most likely to watch and like.
+"""Chart: the movies that a new user is most likely to watch and like.
 
 S. E. Robertson: The Probability Ranking Principle in IR, Journal of Documentation 33(4), 1977. A
 list ordered by the probability that its reader gains from each entry has the highest expected
@@ -29,8 +29,8 @@ class PopularConfig(Params):
 def fit(data: Interactions, config: PopularConfig, options: FitOptions) -> Charts:
     """Rank the rated movies by (people who liked it) / (people who have rated anything).
 
-    A rating that is at least the mean of its user's is a like; so are all of someone who always
-    gives the same. Movies rated but liked by nobody score 0. A genre's chart has the same scores.
+    A rating that is at least the mean of its user's is a like; so are all ratings of a user who
+    always gives the same. Rated movies without a like score 0. Charts of genres keep the scores.
     """
     likes = np.bincount(
         data.user_items.indices[liked(data.user_items)], minlength=data.user_items.shape[1]
@@ -42,12 +42,12 @@ def fit(data: Interactions, config: PopularConfig, options: FitOptions) -> Chart
 
 
 def liked(user_items: csr_matrix) -> np.ndarray:
-    """Tell of each stored rating whether it is at least the mean of its user's ratings."""
+    """Mark the stored ratings that are at least the mean of their user's ratings."""
     lengths = np.diff(user_items.indptr)
     rows = np.repeat(np.arange(len(lengths)), lengths)
     sums = np.bincount(rows, user_items.data, minlength=len(lengths))
     sizes = np.bincount(rows, np.abs(user_items.data), minlength=len(lengths))
-    # A user who always gives the same rating likes everything, whatever rounding says.
+    # A user who always gives the same rating likes everything, in spite of rounding.
     least = (sums - _ROUNDING * sizes) / np.maximum(lengths, 1)
     enough: np.ndarray = user_items.data >= least[rows]
     return enough
@@ -61,7 +61,7 @@ SPEC = ModelSpec(
     config=PopularConfig,
     fit=fit,
     score_meaning="share of the people who rated it no lower than their own mean, up to 1",
-    description="Movies that most people watched and liked: for someone of whom nothing is known",
+    description="Movies that most people watched and liked, for users without ratings",
     default_set=True,
     roles={"cold_start": 10},
 )

@@ -18,7 +18,7 @@ class RandomConfig(Params):
 
 
 def fit(data: Interactions, config: RandomConfig, options: FitOptions) -> Charts:
-    """Shuffle all movies, those nobody has rated included; a genre's are in the same order.
+    """Shuffle all movies, also unrated ones; the charts of genres keep this order.
 
     The score is 1 for the first of all and falls evenly to `1 / movies` for the last.
     """
@@ -37,7 +37,7 @@ SPEC = ModelSpec(
     config=RandomConfig,
     fit=fit,
     score_meaning="place in a random order: 1 for the first, near 0 for the last",
-    description="All movies in random order, those nobody has rated yet among them",
+    description="All movies in random order, unrated ones included",
     personal_start=True,
     roles={"cold_start": 60},
 )

@@ -26,8 +26,8 @@ class TopRatedConfig(Params):
 def fit(data: Interactions, config: TopRatedConfig, options: FitOptions) -> Charts:
     """Rank the movies that qualify; for a genre, C and m are those of the genre's movies.
 
-    Movies of which nobody has voted in our ratings, or of which the metadata tells no votes, take
-    no part in C and m. Without metadata there are no charts of its votes.
+    Movies without votes in the chosen source do not count in C and m. Without metadata there are no
+    charts of its votes.
     """
     votes = count_votes(data.user_items) if config.votes == "ratings" else data.item_votes
     if votes is None:

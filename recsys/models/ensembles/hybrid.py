@@ -89,6 +89,7 @@ def rank_by_selection(
     row_bytes = _BYTES_AN_ENTRY * n * len(names)
     blocks = map_blocks(len(users), row_bytes, limits, work)
     sources = [block.sources for block in blocks if block.sources is not None]
+    # Without users there are no blocks, and concatenate needs an array.
     joined = np.concatenate([np.zeros(0, np.int16), *sources])
     return replace(concatenate(TopN, blocks), sources=joined, source_names=names)
 
@@ -116,6 +117,7 @@ def _offers(lists: Sequence[RankedLists]) -> Offers:
 def _listed(offers: Offers, entries: Int64, users: int, n: int) -> TopN:
     """Make lists of entries that are in order, user by user, n at most."""
     rows = offers.rows[entries]
+    # searchsorted finds the first entry of the user: the difference is the place in the list.
     kept = entries[np.arange(len(rows)) - np.searchsorted(rows, rows) < n]
     indptr = np.zeros(users + 1, np.int64)
     np.cumsum(np.bincount(offers.rows[kept], minlength=users), out=indptr[1:])

@@ -40,7 +40,7 @@ class HybridSwitchingConfig(Params):
 
 
 def fit(data: Interactions, config: HybridSwitchingConfig, options: FitOptions) -> Ensemble:
-    """Take the fitted models of the chain and what each asks of a user."""
+    """Take the fitted models of the chain and the number of ratings that each requires."""
     return replace(members_of(data, config.chain), min_ratings=config.min_ratings)
 
 
@@ -55,6 +55,7 @@ def rank(ensemble: Ensemble, users: UserRows, n: int, limits: ComputeLimits) -> 
         serves = np.zeros((len(ensemble.members), len(ratings)), bool)
         serves[offers.members, offers.rows] = True
         serves &= ratings >= needed
+        # 0 also for a user whom no model serves, but then there is no offer to take.
         first = np.argmax(serves, axis=0)
         wanted = serves[offers.members, offers.rows] & (first[offers.rows] == offers.members)
         entries = np.flatnonzero(wanted)

@@ -40,7 +40,7 @@ class BprConfig(Params):
 
 
 def fit(data: Interactions, config: BprConfig, options: FitOptions) -> Factors:
-    """Fit the factors, seeded and on one thread, whatever the options say.
+    """Fit the factors, seeded and always on one thread.
 
     The last column is 1 for a user and the bias of an item. Users and items without ratings have
     factors of 0.

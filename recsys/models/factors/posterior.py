@@ -77,7 +77,7 @@ def nearest(left: Float64, right: Float64, rank: int) -> tuple[Float64, Float64]
     The columns of the first are orthogonal and of mean square 1: cosines of the rows of the second
     are those of the columns of the product. There are fewer where that is all.
     """
-    with threadpool_limits(1, "blas"):  # the same whatever the number of threads
+    with threadpool_limits(1, "blas"):  # the same sums on any number of threads
         left_basis, left_rest = np.linalg.qr(left)
         right_basis, right_rest = np.linalg.qr(right)
         u, strengths, v = np.linalg.svd(left_rest @ right_rest.T, full_matrices=False)

@@ -43,6 +43,7 @@ def cosine_neighbours(
     if shrinkage > 0:
         trusted = np.zeros(columns, bool)
     else:
+        # The bound guards the division: all ratings may be 0.
         trusted = _trusted(fast, norms / max(largest, 1e-300), min_support, options.k)
     exact = _exact(unit, np.flatnonzero(~trusted), min_support, shrinkage, options)
     return _merged(truncate(fast, options.k), exact, trusted)

@@ -51,6 +51,7 @@ def common_ratings(
     seen = with_values(matrix.tocsc(), np.ones(matrix.nnz, np.bool_))
     owners = np.repeat(np.arange(lists.rows), np.diff(lists.indptr))
     common = np.zeros(len(lists), np.int32)
+    # One byte for each flag before it is packed, within half of the memory.
     room = options.memory_mb * 2**20 // (2 * max(1, lists.rows))
     width = int(min(max(64, room // 64 * 64), columns_at_once))  # whole 64-bit words
     for first in range(0, matrix.shape[1], width):
@@ -65,6 +66,7 @@ def common_ratings(
 def _words(flags: np.ndarray) -> np.ndarray:
     """Pack the flags of each row into 64-bit words."""
     packed = np.packbits(flags, axis=1)
+    # Padded with zeros, as bitwise_count works on whole words.
     words = np.zeros((len(packed), -(-packed.shape[1] // 8) * 8), np.uint8)
     words[:, : packed.shape[1]] = packed
     return words.view(np.uint64)

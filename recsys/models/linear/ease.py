@@ -111,7 +111,7 @@ def _inverse_by_users(raters: csr_matrix, regularization: float, options: FitOpt
 
 def _cholesky(gram: Float32, regularization: float) -> Float32:
     diagonal = np.arange(len(gram))
-    # lambda > 0 makes the matrix positive definite, whatever the ratings.
+    # lambda > 0 makes the matrix positive definite for any ratings.
     gram[diagonal, diagonal] += np.float32(regularization)
     _check(blas.cholesky(gram), len(gram), regularization)
     return gram

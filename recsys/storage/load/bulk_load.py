@@ -33,6 +33,7 @@ def fill(
     """
     constraints = introspection.constraints(connection, table)
     name, run = identifier(table), driver(connection).execute
+    # Triggers would run for each row; the caller records the changes in one statement.
     run(sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(name))
     with without_indexes(connection, table):
         for constraint in constraints:
@@ -52,6 +53,7 @@ def fill(
                 comment = sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}")
                 run(comment.format(_quoted(constraint), name, sql.Literal(constraint.comment)))
     run(sql.SQL("ALTER TABLE {} ENABLE TRIGGER USER").format(name))
+    # Autovacuum comes too late: the next statements would be planned for an empty table.
     run(sql.SQL("ANALYZE {}").format(name))
     return rows
 

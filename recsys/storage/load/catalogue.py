@@ -32,6 +32,7 @@ MOVIES = "recsys_store.movies"
 LOADED_EDITION = """
 SELECT edition FROM recsys_store.ingests WHERE kind = 'ratings' ORDER BY ingest_id DESC LIMIT 1
 """
+# A movie that was created from the ids of ratings has the title `Movie <id>`.
 DESCRIBED_MOVIES = """
 SELECT movie_id FROM recsys_store.movies WHERE original_title <> 'Movie ' || movie_id
 """
@@ -51,6 +52,7 @@ WHERE (m.title, m.original_title, m.year, m.imdb_id, m.tmdb_id)
     IS DISTINCT FROM
     (excluded.title, excluded.original_title, excluded.year, excluded.imdb_id, excluded.tmdb_id)
 """
+# In the order of the names, so that equal files give equal ids.
 ADD_GENRES = """
 INSERT INTO recsys_store.genres (name)
 SELECT DISTINCT genre FROM staged_genres AS s
@@ -74,6 +76,7 @@ FROM staged_genres AS s
 JOIN recsys_store.genres AS g ON g.name = s.genre
 ON CONFLICT DO NOTHING
 """
+# A file without an attribute does not erase the stored one.
 MERGE_USERS = """
 INSERT INTO recsys_store.users AS u (user_id, age, gender, occupation, zip_code)
 SELECT user_id, age, gender, occupation, zip_code FROM staged_users
@@ -87,6 +90,7 @@ WHERE (u.age, u.gender, u.occupation, u.zip_code)
         coalesce(excluded.occupation, u.occupation), coalesce(excluded.zip_code, u.zip_code)
     )
 """
+# The later rating wins; without both times, the one in the file.
 UPDATE_RATINGS = """
 UPDATE recsys_store.ratings AS r
 SET rating = s.rating, rated_at = coalesce(s.rated_at, r.rated_at)

@@ -18,6 +18,7 @@ from psycopg import sql
 
 from recsys.domain import NO_TIME, Progress
 
+# The signature; the flags and the length of the extension are 0.
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 CHUNK_ROWS = 1 << 18

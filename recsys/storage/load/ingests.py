@@ -35,6 +35,7 @@ def record(
         **facts,
         "files": [asdict(file) for file in files],
         "rejected": len(rejected),
+        # now() would be the start of the transaction.
         "finished_at": sa.func.clock_timestamp(),
     }
     table = catalogue.ingests
@@ -64,6 +65,7 @@ def clear(connection: sa.Connection) -> None:
         )
     for run_id in run_ids:
         results.drop(connection, run_id)
+    # One statement, as foreign keys forbid truncating the tables one by one.
     tables = sql.SQL(", ").join(
         identifier(name)
         for name in [

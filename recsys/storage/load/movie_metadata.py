@@ -145,6 +145,7 @@ def merge_metadata(connection: sa.Connection, found: MetadataSet) -> MetadataCou
     copy_rows(connection, "staged_movie_keywords", ("tmdb_id", "keyword_id"), found.movie_keywords)
     _stage(connection, "staged_people", Person, found.people)
     _stage(connection, "staged_credits", Credit, found.credits)
+    # Autovacuum never analyzes temporary tables.
     connection.exec_driver_sql(
         "ANALYZE staged_metadata, staged_movie_keywords, staged_credits, staged_people"
     )

@@ -1,1 +1,1 @@
-"""Runs: their life, their results, their publication."""
+"""Runs: life cycle, results and publication."""

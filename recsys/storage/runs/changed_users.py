@@ -1,6 +1,6 @@
-"""A run made of a published one: its results taken over, the lists of changed users anew.
+"""Derive a run from the published one: copy its results, recompute lists of changed users.
 
-All in the database, in one transaction that sees one state of it.
+Everything happens in the database, in one transaction with one snapshot.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from recsys.storage.runs import results
 from recsys.storage.schema.tables import STORE
 from recsys.storage.snapshot.matrices import WAIT_FOR_INGEST
 
-# By the ratings themselves: some may have passed the triggers that record changes.
+# From the ratings themselves: triggers may have been disabled while some were written.
 CHANGED = """
 SELECT user_id, n.ratings_count, n.ratings_hash
 FROM (
@@ -29,7 +29,7 @@ FULL JOIN (
 ) AS s USING (user_id)
 WHERE n.ratings_hash IS DISTINCT FROM s.ratings_hash
 """
-# Lists are added up in the order of the run that computed them, along the keys.
+# Sums must add up in the order of a full run, along the keys, to give equal digits.
 PLANNED_OTHERWISE = (
     "enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin",
     "jit",
@@ -56,7 +56,7 @@ SELECT
     (SELECT count(*) FROM recsys_store.movies) AS movies_count,
     now() AS snapshot_at
 """
-# What the lists are, after what the other results are.
+# Over the checksum of the other results and the new lists.
 CHECKSUM = """
 SELECT encode(sha256(convert_to(concat_ws(
     E'\n', CAST(:before AS text),
@@ -72,14 +72,14 @@ JOIN recsys_store.models AS m ON m.model_id = t.model_id
 
 
 def count(connection: sa.Connection, base: int) -> int:
-    """Count the users whose ratings a run did not read as they are now."""
+    """Count the users whose ratings changed since a run read them."""
     connection.execute(sa.text(WAIT_FOR_INGEST))
     query = sa.text(f"SELECT count(*) FROM ({CHANGED}) AS changed")
     return connection.scalar(query, {"base": base}) or 0
 
 
 def find(connection: sa.Connection, base: int) -> None:
-    """Find the users whose ratings a run did not read as they are now, for this transaction."""
+    """Store the users whose ratings changed since a run in a temporary table."""
     connection.execute(sa.text(WAIT_FOR_INGEST))
     table = f"CREATE TEMPORARY TABLE changed_users ON COMMIT DROP AS {CHANGED}"
     connection.execute(sa.text(table), {"base": base})

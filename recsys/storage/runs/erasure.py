@@ -1,4 +1,4 @@
-"""Forget a person: every table with their id, found in the catalogue."""
+"""Erase a user from every table with a user id, as the system catalogue lists them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from recsys.storage.load.copy import driver
 from recsys.storage.schema.tables import STORE
 from recsys.storage.schema.tables import runs as tables
 
-# Partitions are reached through their parents; one that stands alone belongs to nobody yet.
+# Attached partitions are reached through their parents; detached ones count as tables.
 KEYED = """
 SELECT c.relname, a.attname
 FROM pg_class AS c
@@ -19,24 +19,24 @@ WHERE c.relnamespace = CAST(:schema AS regnamespace)
   AND NOT c.relispartition
   AND NOT a.attisdropped
   AND a.attname ~ '(^|_)user_id$'
--- What others refer to goes last, before it what triggers write as ratings go.
+-- Referenced tables go last; before them the changes that triggers write as ratings go.
 ORDER BY c.relname = 'users', c.relname = 'rating_changes', c.relname, a.attname
 """
 
 
 def keyed_columns(connection: sa.Connection) -> list[tuple[str, str]]:
-    """Return tables and columns that say whom a row is about."""
+    """Return the tables and columns that hold a user id."""
     rows = connection.execute(sa.text(KEYED), {"schema": STORE})
     return [(table, column) for table, column in rows]
 
 
 def count(connection: sa.Connection, user_id: int) -> dict[str, int]:
-    """Return how many rows about a person each table and column has, `table.column`."""
+    """Return the number of rows of a user by `table.column`."""
     return _each(connection, user_id, "SELECT count(*) FROM {} WHERE {} = {}")
 
 
 def erase(connection: sa.Connection, user_id: int) -> dict[str, int]:
-    """Remove all rows about a person, in every kept run; return how many of each, and log them."""
+    """Remove all rows of a user, in every kept run; log and return their numbers."""
     removed = _each(
         connection,
         user_id,

@@ -16,12 +16,12 @@ TRY_LOCK_FOR_TRANSACTION = sa.text("SELECT pg_try_advisory_xact_lock(hashtext('r
 UNLOCK = sa.text("SELECT pg_advisory_unlock(hashtext('recsys refresh'))")
 HEARTBEAT_S = 5.0
 SILENCE = timedelta(seconds=12 * HEARTBEAT_S)
-"""Without a heartbeat for so long something is wrong with whoever runs a refresh."""
+"""A refresh without a heartbeat for this long has probably lost its machine."""
 WHO_RUNS = sa.text("""
 SELECT run_id, backend, started_at, now() - heartbeat_at AS silence FROM recsys_store.runs
 WHERE state = 'running' ORDER BY run_id DESC LIMIT 1
 """)
-# What is before its run, or no refresh, is known by its session only.
+# A refresh that has not begun its run, or an ingest, is known by its session only.
 WHO_HOLDS = sa.text("""
 SELECT a.pid, a.usename, coalesce(a.xact_start, a.backend_start) AS since
 FROM pg_locks AS l
@@ -36,8 +36,8 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
 def single_flight(session: sa.Connection) -> Iterator[None]:
     """Hold the lock that only one refresh of a database has; `session` is in autocommit.
 
-    The server frees it when the session ends, however it ends. Raises RefreshBusy, naming who
-    holds it since when.
+    The server releases it when the session ends, also after a crash. Raises RefreshBusy, which
+    names the holder and the time.
     """
     if not session.scalar(TRY_LOCK):
         raise _busy(session)
@@ -69,7 +69,7 @@ def _busy(connection: sa.Connection) -> RefreshBusy:
 
 
 def _session_that_holds(connection: sa.Connection) -> str:
-    """Return what the server tells of it, which to another role may be less."""
+    """Describe the session that holds the lock; some roles may not see it."""
     found = connection.execute(WHO_HOLDS).one_or_none()
     if found is None:
         return ""

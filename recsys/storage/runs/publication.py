@@ -1,4 +1,4 @@
-"""Which run readers see, and which runs keep their results."""
+"""The published run, and the retention of the results of runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recsys.domain import Metric
 from recsys.errors import RunError, UnknownRun
 from recsys.storage.schema.tables import runs as tables
 
-# The newest runs stay, and the published one whatever its age.
+# The newest runs stay, and the published one at any age.
 BEYOND_RETENTION = """
 SELECT run_id FROM (
     SELECT run_id FROM recsys_store.runs
@@ -29,14 +29,14 @@ ORDER BY run_id
 def publish(
     connection: sa.Connection, run_id: int, *, action: str = "publish", reason: str | None = None
 ) -> None:
-    """Let readers see a run from the commit on, and log that.
+    """Point readers to a run from the commit on, and log the publication.
 
     Raises RunError for a run that is not complete, whose results were dropped, or that holds only
     some of the models.
     """
     columns = tables.runs.c
     run = connection.execute(
-        # Held until the commit, so that nobody drops the results meanwhile.
+        # Locked until the commit, so that no pruning drops the results meanwhile.
         sa.select(columns.state, columns.pruned_at, columns.kind, columns.scope)
         .where(columns.run_id == run_id)
         .with_for_update()
@@ -55,7 +55,7 @@ def publish(
 
 
 def _unpublishable(run: Any) -> str | None:
-    """Return why a run cannot be published, None where it can."""
+    """Return why a run cannot be published, None if it can."""
     if run is None:
         return "it does not exist"
     if run.kind != "refresh":
@@ -68,7 +68,7 @@ def _unpublishable(run: Any) -> str | None:
 
 
 def refused(connection: sa.Connection, run_id: int) -> str | None:
-    """Return what the gate had against a run."""
+    """Return the reasons of the gate against a run."""
     column = sa.select(tables.runs.c.refused).where(tables.runs.c.run_id == run_id)
     found: str | None = connection.scalar(column)
     return found
@@ -77,10 +77,10 @@ def refused(connection: sa.Connection, run_id: int) -> str | None:
 def published_before(connection: sa.Connection) -> tuple[int | None, int]:
     """Return the run that is published and the one it replaced, until the transaction ends.
 
-    A rollback undoes a publication: what it led back to was published before what it undid, and
-    the one before that is next. Raises RunError where there is none.
+    A rollback undoes a publication, so the next rollback leads to the run before the one it led to.
+    Raises RunError if there is none.
     """
-    # One at a time: two rollbacks at once are to go two back.
+    # One at a time: two concurrent rollbacks go back two publications.
     connection.execute(sa.text("LOCK TABLE recsys_store.publications IN SHARE ROW EXCLUSIVE MODE"))
     log = connection.execute(
         sa.select(tables.publications.c.run_id, tables.publications.c.action).order_by(
@@ -106,7 +106,7 @@ def published_before(connection: sa.Connection) -> tuple[int | None, int]:
 
 @dataclass(frozen=True, slots=True)
 class PublishedFigures:
-    """What the published run came to."""
+    """Row counts and metrics of the published run."""
 
     run_id: int
     rows: Mapping[str, int]
@@ -115,14 +115,14 @@ class PublishedFigures:
     """Figures, each beside the name of its model."""
 
     def metric(self, model: str, protocol: str, name: str) -> Metric | None:
-        """Return one figure over everybody, None where it was not measured."""
+        """Return one metric over all users, None if it was not measured."""
         wanted = (model, protocol, name, "all")
         found = (m for of, m in self.metrics if (of, m.protocol, m.name, m.segment) == wanted)
         return next(found, None)
 
 
 def published_figures(connection: sa.Connection) -> PublishedFigures | None:
-    """Return what the published run came to, None when nothing is published."""
+    """Return the row counts and metrics of the published run, None if there is none."""
     run = published_run(connection)
     if run is None:
         return None
@@ -149,7 +149,7 @@ def published_figures(connection: sa.Connection) -> PublishedFigures | None:
 
 
 def published_run(connection: sa.Connection) -> sa.Row[Any] | None:
-    """Return the published run's row, None when nothing is published."""
+    """Return the row of the published run, None if there is none."""
     return connection.execute(
         sa.select(tables.runs).join(
             tables.published, tables.published.c.run_id == tables.runs.c.run_id
@@ -163,7 +163,7 @@ def beyond_retention(connection: sa.Connection, keep: int) -> list[int]:
 
 
 def mark_pruned(connection: sa.Connection, run_id: int) -> bool:
-    """Note that the results of a run go, unless it is published or gone; return whether they do."""
+    """Mark the results of a run as dropped unless it is published; return whether it was marked."""
     run = connection.execute(
         sa.select(tables.runs.c.pruned_at).where(tables.runs.c.run_id == run_id).with_for_update()
     ).one()

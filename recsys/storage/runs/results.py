@@ -54,11 +54,11 @@ def partition_name(table: str, run_id: int) -> str:
 
 
 def create(connection: sa.Connection, table: str, run_id: int) -> None:
-    """Make the standing-alone partition of a result table for a run; its owner is the table's."""
+    """Create the detached partition of a result table for a run; its owner is that of the table."""
     like = "LIKE {} INCLUDING CONSTRAINTS INCLUDING DEFAULTS INCLUDING COMMENTS"
     child = _name(partition_name(table, run_id))
     _run(connection, f"CREATE TABLE {{}} ({like})", child, _name(table))
-    # Whichever role refreshes, another one may have to prune.
+    # Another role than the one that refreshes may have to prune.
     owner = connection.scalar(sa.text(OTHER_OWNER), {"table": f"{STORE}.{table}"})
     if owner is not None:
         _run(connection, "ALTER TABLE {} OWNER TO {}", child, sql.Identifier(owner))
@@ -147,10 +147,10 @@ def drop(connection: sa.Connection, run_id: int) -> None:
 
 
 def detach_and_drop(session: sa.Connection, run_id: int) -> None:
-    """Drop every partition of a run; nobody who reads other runs waits.
+    """Drop every partition of a run; readers of other runs do not wait.
 
-    Waits for those who read this one. `session` is in autocommit. What an interrupted call left
-    behind is finished by the next.
+    Waits for the readers of this one. `session` is in autocommit. The next call finishes what an
+    interrupted one left.
     """
     for table in _partitions(session, run_id):
         child = partition_name(table, run_id)
@@ -164,7 +164,7 @@ def detach_and_drop(session: sa.Connection, run_id: int) -> None:
 
 
 def of_pruned_runs(connection: sa.Connection) -> list[int]:
-    """Return the runs that are to have no results and have some yet."""
+    """Return the pruned runs that still have results."""
     return list(connection.scalars(sa.text(LEFT_BEHIND), {"schema": STORE}))
 
 

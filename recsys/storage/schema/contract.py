@@ -1,4 +1,4 @@
-"""Put a file of the contract in place of what stands under its names, and keep who may use it."""
+"""Apply the files of the SQL contract: create or replace their objects and keep the grants."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ NOT_YET = {"42P01", "42883", "42725", "42703"}
 SHAPE_CHANGED = {"42P16", "42P13"}  # columns of a view; result or argument names of a function
 CHANGES = {"VIEW": "columns", "FUNCTION": "arguments or its result"}
 GRANTED_AS = {"VIEW": sql.SQL("TABLE"), "FUNCTION": sql.SQL("FUNCTION")}
+# xmin differs after each change of a row, so it tells which objects were replaced. A list of
+# privileges that is NULL stands for the default ones.
 STANDING = """
 SELECT
     'VIEW', c.relname, c.oid, CAST(c.xmin AS text),
@@ -49,7 +51,7 @@ ORDER BY 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A view or function as it stands; `version` is another once it was replaced."""
+    """An existing view or function; `version` changes when it is replaced."""
 
     kind: str
     name: str
@@ -60,12 +62,13 @@ class Standing:
 
 
 def apply_script(connection: sa.Connection, script: str) -> bool:
-    """Create or replace what the script holds; return False, undone, where it has to wait.
+    """Create or replace the objects of a script; return False, undone, if others must come first.
 
-    Objects of another shape and functions of other arguments go, their grants pass on. Raises
-    StorageError where somebody's objects are built on one that has to go.
+    Objects whose columns, arguments or results change are dropped and created again with their
+    grants. Raises StorageError if objects outside the script depend on one of them.
     """
     try:
+        # A savepoint: an error would otherwise abort the transaction of the whole upgrade.
         with connection.begin_nested():
             _replace(connection, script)
     except DBAPIError as exc:
@@ -82,16 +85,17 @@ def _replace(connection: sa.Connection, script: str) -> None:
     except DBAPIError as exc:
         if _sqlstate(exc) not in SHAPE_CHANGED:
             raise
+        # CREATE OR REPLACE can neither change columns nor the type of a result.
         _drop(connection, before)
         _run(connection, script)
     after = _standing(connection, script)
-    # A function the script did not write has arguments of old: left there, calls are ambiguous.
+    # An overload that the script did not write has old arguments and makes calls ambiguous.
     _drop(connection, [old for old in before if old.kind == "FUNCTION" and old in after])
     _pass_grants_on(connection, before, after)
 
 
 def _standing(connection: sa.Connection, script: str) -> list[Standing]:
-    """Return what stands under the names the script creates, every overload of a function."""
+    """Return the existing objects with the names in the script, all overloads of a function."""
     created = set(CREATED.findall(script))
     rows = connection.execute(sa.text(STANDING), {"schema": CONTRACT})
     found = [Standing(*row) for row in rows]
@@ -120,7 +124,7 @@ def _drop(connection: sa.Connection, objects: list[Standing]) -> None:
 def _pass_grants_on(
     connection: sa.Connection, before: list[Standing], after: list[Standing]
 ) -> None:
-    """Give objects made anew the grants of those that stood under their names."""
+    """Grant on the created objects what was granted on those of the same names."""
     known = {old.oid for old in before}
     for new in after:
         acls = [old.acl for old in before if (old.kind, old.name) == (new.kind, new.name)]
@@ -130,7 +134,7 @@ def _pass_grants_on(
 
 def _grant(connection: sa.Connection, target: Standing, acls: list[str]) -> None:
     on = sql.SQL("ON {} {}").format(GRANTED_AS[target.kind], sql.SQL(target.signature))
-    # A new function is everybody's; whether the old one was is said in its list.
+    # PUBLIC may call a new function by default; the old privileges say whether it should.
     driver(connection).execute(sql.SQL("REVOKE ALL {} FROM PUBLIC").format(on))
     for role, privilege, grantable in connection.execute(sa.text(GRANTS), {"acls": acls}):
         statement = sql.SQL("GRANT {} {} TO {}{}").format(

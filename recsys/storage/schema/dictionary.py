@@ -1,4 +1,4 @@
-"""The data dictionary of the contract, as the catalogue of the database has it."""
+"""The data dictionary of the SQL contract, read from the system catalogue."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ EXAMPLES = {
     "user_status": "SELECT * FROM recsys.user_status(1)",
     "verify_lists": "SELECT * FROM recsys.verify_lists(NULL, 100)",
 }
-"""A call of each function that people may copy."""
+"""An example call of each function."""
 HEADER = """\
 # Data dictionary
 
@@ -81,6 +81,7 @@ def markdown(connection: sa.Connection) -> str:
     parts = [
         HEADER,
         "Views: " + " · ".join(f"[`{name}`](#{name})" for name in names) + "\n",
+        # Of two headings with one name, Markdown renderers append -1 to the anchor of the second.
         "Functions: " + " · ".join(f"[`{row[0]}`](#{row[0]}-1)" if row[0] in names
                                     else f"[`{row[0]}`](#{row[0]})" for row in functions) + "\n",
         "## Views\n",

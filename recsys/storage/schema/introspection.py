@@ -1,4 +1,4 @@
-"""Keys, foreign keys and indexes of a table as the catalogue of PostgreSQL defines them."""
+"""Read keys, foreign keys and indexes of a table from the system catalogue."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+# Without check constraints: COPY verifies them row by row, which costs little.
 CONSTRAINTS = """
 SELECT conname, pg_get_constraintdef(oid), obj_description(oid, 'pg_constraint')
 FROM pg_constraint

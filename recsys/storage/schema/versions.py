@@ -29,9 +29,9 @@ def alembic_config(connection: sa.Connection) -> Config:
 
 
 def upgrade(connection: sa.Connection) -> None:
-    """Migrate the tables and re-create the contract; what is already so stays untouched.
+    """Migrate the tables and apply the contract; objects that are current stay untouched.
 
-    Where roles were set up, what is new is theirs as well.
+    If the roles are in use, they get their privileges on new objects.
     """
     command.upgrade(alembic_config(connection), "head")
     apply_contract(connection)
@@ -74,6 +74,7 @@ def revision(connection: sa.Connection) -> str | None:
 def sees_store(connection: sa.Connection) -> bool:
     """Return whether there is a store that the connected role may look into."""
     query = sa.text("SELECT has_schema_privilege(to_regnamespace(:store), 'USAGE')")
+    # The answer is NULL without a store.
     return connection.scalar(query, {"store": STORE}) is True
 
 
@@ -97,17 +98,19 @@ def contract_digest() -> str:
 
 
 def contract_files() -> list[Path]:
+    # By name across folders: the digest must not depend on the order of a file system.
     return sorted(resources.folder("sql").glob("contract/*/*.sql"), key=lambda path: path.name)
 
 
 def create_schema(connection: sa.Connection, name: str) -> None:
-    """Create a schema where it is missing; IF NOT EXISTS wants the right to even if it is there."""
+    """Create a schema if it is missing."""
+    # IF NOT EXISTS requires the privilege to create even if the schema exists.
     if not sa.inspect(connection).has_schema(name):
         connection.execute(sa.schema.CreateSchema(name))
 
 
 def apply_contract(connection: sa.Connection) -> None:
-    """Re-create every contract object; those built on one another are tried until all stand."""
+    """Apply every contract file; those that depend on later ones are tried again."""
     create_schema(connection, CONTRACT)
     pending = contract_files()
     while pending:
@@ -122,6 +125,7 @@ def apply_contract(connection: sa.Connection) -> None:
                 f"these contract files need objects that are missing or ambiguous: {names}"
             )
         pending = waiting
+    # COMMENT takes no bind parameters; both values are our own.
     connection.exec_driver_sql(
         f"COMMENT ON SCHEMA {CONTRACT} IS "
         f"'Recommendations, and all that is known of them; version {contract_digest()}'"

@@ -1,4 +1,4 @@
-"""What all tables share: the schema, the naming convention, a few column makers."""
+"""The schema, the naming convention and the column helpers of all tables."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ STORE = "recsys_store"
 
 metadata = sa.MetaData(
     schema=STORE,
+    # Without names of our own, migrations could not refer to constraints.
     naming_convention={
         "pk": "pk_%(table_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -41,6 +42,7 @@ def text_column(name: str, comment: str, *, nullable: bool = False) -> sa.Column
 
 
 def finite(column: str) -> sa.CheckConstraint:
-    """NaN sorts above Infinity in PostgreSQL, so these two bounds keep it out as well."""
+    """Return a check that excludes infinities and NaN."""
+    # NaN sorts above Infinity in PostgreSQL, so the upper bound excludes it as well.
     condition = f"{column} > '-Infinity' AND {column} < 'Infinity'"
     return sa.CheckConstraint(condition, name=f"{column}_finite")

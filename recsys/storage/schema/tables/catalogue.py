@@ -1,4 +1,4 @@
-"""What ingest writes: movies and what is known of them, people, ratings, tags, the tag genome."""
+"""Tables that ingest fills: movies, metadata, people, ratings, tags and the tag genome."""
 
 from __future__ import annotations
 
@@ -91,6 +91,7 @@ movies = sa.Table(
         "ix_movies_search_terms",
         sa.text("recsys_store.search_terms(title, year)"),
         postgresql_using="gin",
+        # Otherwise some searches would have to scan a list of pending entries.
         postgresql_with={"fastupdate": False},
     ),
     comment="The movies of the catalogue",
@@ -230,6 +231,7 @@ ratings = sa.Table(
     timestamp("rated_at", "When, where the file says", nullable=True),
     sa.PrimaryKeyConstraint("user_id", "movie_id"),
     finite("rating"),
+    # Covering: counts and means of a movie come from an index-only scan.
     sa.Index(None, "movie_id", "user_id", postgresql_include=["rating"]),
     comment="What people gave; one rating for a user and movie",
 )
@@ -275,6 +277,7 @@ tags = sa.Table(
     sa.PrimaryKeyConstraint("movie_id", "user_id", "tag"),
     # A key of the index must fit on a third of a page.
     sa.CheckConstraint("tag <> '' AND octet_length(tag) <= 2000", name="tag_length"),
+    # PostgreSQL does not index foreign keys; deleting a user would scan the table.
     sa.Index(None, "user_id"),
     comment="Free-text tags people gave movies",
 )

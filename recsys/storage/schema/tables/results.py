@@ -23,6 +23,7 @@ def _result_table(
         name,
         metadata,
         sa.Column("run_id", sa.Integer, nullable=False, comment="The run that wrote it"),
+        # Two bytes: it is repeated in every row of the largest tables.
         sa.Column("model_id", sa.SmallInteger, nullable=False, comment="The model that gave it"),
         *parts,
         postgresql_partition_by="LIST (run_id)",
@@ -109,6 +110,7 @@ movie_charts = _result_table(
     sa.Column("votes", sa.BigInteger, nullable=False, comment="Ratings counted"),
     _score("The chart's score, higher is better"),
     sa.Column("mean_rating", DOUBLE_PRECISION, comment="Mean of those ratings"),
+    # Not a primary key, which would exclude the NULL of charts of all genres.
     sa.UniqueConstraint(
         "run_id", "model_id", "genre_id", "rank", postgresql_nulls_not_distinct=True
     ),

@@ -41,6 +41,7 @@ models = sa.Table(
         "How its lists are scored: sum, mean_product, factors, profile, neighbour_ratings, parts",
         nullable=True,
     ),
+    # Empty for models that only older versions have refreshed.
     sa.Column(
         "family", sa.Text, nullable=False, server_default="", comment="Group it is listed with"
     ),
@@ -241,6 +242,7 @@ published = sa.Table(
         comment="Always true: there is one row",
     ),
     reference("run_id", "runs.run_id", "The run readers see"),
+    # With the primary key: the table cannot hold a second row.
     sa.CheckConstraint("only_row", name="only_row"),
     sa.Index(None, "run_id"),
     comment="The pointer that all contract views follow; no row: nothing is published",
