@@ -257,7 +257,7 @@ class Interactions:
     item_years: Int32 | None = None
     """Year of release of each item; 0 where unknown."""
     item_texts: tuple[str, ...] | None = None
-    """The text about each item; empty without any."""
+    """The text about each item; empty if there is none."""
     item_votes: Votes | None = None
     """Votes counted by the metadata; mean NaN without any."""
     user_attributes: csr_matrix | None = None
@@ -313,8 +313,8 @@ class RankedLists:
 class TopN(RankedLists):
     """For each user the best items that the user has not rated.
 
-    With `sources` the lists are composed of those of several models: each score is that of the
-    model its entry came from, so scores need not descend within a row.
+    With `sources` the lists combine those of several models. Each score is that of the source
+    model, so scores need not descend within a row.
     """
 
     sources: NDArray[np.int16] | None = None
@@ -326,12 +326,12 @@ class TopN(RankedLists):
 
 
 class Neighbours(RankedLists):
-    """For each item its most similar items, itself excluded, and how similar they are."""
+    """For each item the most similar other items, with their similarities."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserNeighbours(RankedLists):
-    """For each user the most similar users, itself excluded, and the ratings they are known by."""
+    """For each user the most similar other users, and the ratings of all users."""
 
     common: Int32
     """For each entry the number of items that both have rated."""
@@ -359,12 +359,12 @@ class Factors:
 
     @property
     def known_users(self) -> NDArray[np.bool_]:
-        """Return which users the model has learned about."""
+        """Return a mask of the users with learned factors."""
         return _known(self.users, self.user_bias)
 
     @property
     def known_items(self) -> NDArray[np.bool_]:
-        """Return which items the model has learned about."""
+        """Return a mask of the items with learned factors."""
         return _known(self.items, self.item_bias)
 
 
@@ -379,7 +379,7 @@ class ItemVectors:
     """Unit vectors of items in one or more spaces, such as genres and texts; sparse, float64."""
 
     parts: tuple[csr_matrix, ...]
-    """Items x features, one matrix for each space; a row of zeros where nothing is known."""
+    """Items x features, one matrix for each space; a row is empty if the item has no features."""
     weights: tuple[float, ...]
     """Share of each space in a score; they add up to 1."""
 
@@ -399,7 +399,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """The charts of one model, over all genres and by genre; without items a chart is absent."""
+    """The charts of one model, over all genres and by genre; a chart without items is absent."""
 
     charts: tuple[Chart, ...] = ()
 
@@ -415,11 +415,11 @@ class Ensemble:
 
     members: tuple[FittedModel, ...]
     weights: tuple[float, ...] = ()
-    """Of each member, where scores are added."""
+    """Weight of each member if scores are added."""
     min_ratings: tuple[int, ...] = ()
-    """Ratings that each member asks of a user, where lists are chosen."""
+    """Ratings that each member requires of a user, if lists are chosen by number of ratings."""
     candidates: NDArray[np.bool_] | None = None
-    """Items that may be recommended, where scores are added."""
+    """Items that may be recommended, if scores are added."""
 
 
 Fitted = Neighbours | UserNeighbours | Factors | ItemVectors | Charts | Ensemble
@@ -457,5 +457,5 @@ class Metric:
     segment: str = "all"
     """Which users or movies, such as `new users`."""
     ci_low: float | None = None
-    """Ends of the 95 % interval; None where none was computed."""
+    """Ends of the 95 % interval; None without an interval."""
     ci_high: float | None = None

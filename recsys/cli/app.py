@@ -116,7 +116,7 @@ def _run() -> None:
         sys.exit(error.exit_code)
     except Exception as error:
         message = f"unexpected {type(error).__name__}: {error}"
-        _report(error, message, "`recsys -v` before the command shows where")
+        _report(error, message, "`recsys -v COMMAND` logs the traceback")
         sys.exit(1)
 
 

@@ -97,7 +97,7 @@ def schedule(
             output.write_line(f"{due.at:%Y-%m-%d %H:%M %Z}  {due.job}")
         return
     logs.show_info()
-    # Each job is a process of its own: its memory goes back, and recsys.toml is read again.
+    # Each job runs in a process of its own, which frees its memory and reads recsys.toml again.
     command = [sys.executable, "-m", "recsys"]
     if output.as_log_lines:
         command += ["--log-format", "json"]

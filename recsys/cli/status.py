@@ -1,4 +1,4 @@
-"""`recsys status`: what the database holds and how fresh the published run is."""
+"""`recsys status`: the contents of the database and the freshness of the published run."""
 
 from __future__ import annotations
 

@@ -48,14 +48,14 @@ class _Sourced(Params):
 
 @dataclass(frozen=True, slots=True)
 class GateSettings(Params):
-    """The `[gate]` table: the conditions under which a run is published."""
+    """The `[gate]` table: the conditions for publishing a run."""
 
     enabled: bool = True
     """Whether runs are checked before they are published."""
     max_rows_drop: Annotated[float, Bounds(0, 1)] = 0.2
-    """Share of a model's rows that a run may have fewer than the published run."""
+    """Largest drop in the rows of a model, as a share of its rows in the published run."""
     min_served: Annotated[float, Bounds(0, 1)] = 0.5
-    """Share of the users with ratings to whom the default model must give ten movies."""
+    """Share of the users with ratings who must get ten movies from the default model."""
     beat_popularity: bool = True
     """Whether the default model's nDCG must be above popularity's, if the published run's was."""
     no_fall: bool = True
@@ -70,12 +70,12 @@ class RefreshSettings(_Sourced):
     models: tuple[ModelName, ...] | None = None
     """Models that a refresh computes, each named once. Without it: the default set."""
     default_model: ModelName | None = None
-    """Model used if a reader names none. Without it: the preferred one of the models refreshed."""
+    """Model for queries that name none. Without it: the preferred one of the refreshed models."""
     cold_start: ModelName | None = None
     """Chart for users without ratings. Without it: the most suitable chart of the run."""
     rating_model: ModelName | None = None
-    """Model that predicts ratings if a reader names none. Without it: the most accurate model of
-    the run."""
+    """Model that predicts ratings for queries that name none. Without it: the most accurate model
+    of the run."""
     neighbours: Annotated[int, Bounds(1, 10_000)] = 100
     """Number of similar movies and similar users kept; `ease` has `weights` of its own."""
     list_length: Annotated[int, Bounds(1, 10_000)] = 100
@@ -88,7 +88,7 @@ class RefreshSettings(_Sourced):
     seed: Annotated[int, Bounds(0, 2**31 - 1)] = 42
     """Seed of every random number; the same ratings and seed give the same results."""
     memory_mb: Annotated[int, Bounds(64, 2**20)] = 1024
-    """Size of the working arrays of a model, of all threads together, in MB."""
+    """Size of the working arrays of a model, over all threads, in MB."""
     threads: Annotated[int, Bounds(0, 1024)] = 0
     """Number of threads. 0: one per processor."""
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata=NOT_A_KEY)
@@ -109,7 +109,7 @@ class ScheduleSettings(_Sourced):
     refresh: Annotated[str, Called("cron expression, or empty")] = "30 3 * * *"
     """Times at which everything is computed if anything has changed. Empty: never."""
     users_only: Annotated[str, Called("cron expression, or empty")] = ""
-    """Times at which users with new ratings get new lists. Empty: never."""
+    """Times at which the lists of users with new ratings are recomputed. Empty: never."""
     timezone: Annotated[str, Called("time zone")] = "UTC"
     """Time zone of the expressions, as `Europe/Berlin`."""
     retries: Annotated[int, Bounds(0, 86_400)] = 3

@@ -91,7 +91,7 @@ class AsyncRecommender(AsyncSession):
     async def explain(
         self, user_id: int, movie_id: int, *, model: str | None = None
     ) -> Rows[Contribution]:
-        """Return what each rated movie contributes to the score of a movie, largest first.
+        """Return the contribution of each rated movie to the score of a movie, largest first.
 
         Raises UnknownMovie, and InvalidArgument for a model that is not published.
         """

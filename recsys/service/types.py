@@ -36,7 +36,7 @@ class Recommendation:
     title: str
     score: float
     source: str
-    """Where the row comes from: stored, live, content or chart."""
+    """Origin of the row: stored, live, content or chart."""
     model: str
     """The model that scored the row; for a hybrid, the part that contributed it."""
     run_id: int

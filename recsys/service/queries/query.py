@@ -70,7 +70,7 @@ class Query(Generic[Result]):
     statements: Sequence[Statement]
     params: Mapping[str, Any]
     parse: Callable[[list[list[Any]]], Result]
-    """Makes the result of the rows of each statement; may raise what the rows say is wrong."""
+    """Builds the result from the rows of each statement; may raise an error that they show."""
     writes: bool = False
     check_if_empty: Query[None] | None = None
     """Run if the result is None or has no rows; raises if the arguments explain that."""

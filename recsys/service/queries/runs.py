@@ -174,7 +174,7 @@ def models() -> Query[Rows[PublishedModel]]:
 def model_check(
     model: str | None, result: str, fits: Callable[[PublishedModel], bool]
 ) -> Query[None]:
-    """Raise if the named model never gives results of this kind; None names the default model."""
+    """Raise if the named model has no results of this kind; None means the default model."""
     query = models()
 
     def parse(found: list[list[Any]]) -> None:

@@ -151,7 +151,7 @@ async def recommendations(
 async def explanation(
     recommender: RecommenderDep, user_id: UserId, movie_id: MovieId, model: Model = None
 ) -> Response:
-    """Return what each rated movie contributes to the score of a movie, largest first."""
+    """Return the contribution of each rated movie to the score of a movie, largest first."""
     rows = await recommender.explain(user_id, movie_id, model=model)
     # The contract explains a chart for unknown users too, which says nothing about this user.
     no_ratings = all(row.because_movie_id is None for row in rows)

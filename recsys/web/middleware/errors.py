@@ -128,7 +128,7 @@ def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404 and "route" not in request.scope:
         path = request.scope["path"]
-        return problem(404, f"there is nothing at {path}", "/openapi.json lists what there is")
+        return problem(404, f"there is nothing at {path}", "/openapi.json lists the routes")
     return problem(error.status_code, str(error.detail), headers=error.headers)
 
 

@@ -45,9 +45,9 @@ UNKNOWN = [
     ("/charts/best?genre=Western", "run 1 has no chart 'best'", CHARTS),
     ("/charts/als", "run 1 has no chart 'als'", CHARTS),
     ("/runs/4711", "there is no run 4711", "GET /runs lists the runs"),
-    ("/nothing", "there is nothing at /nothing", "/openapi.json lists what there is"),
-    ("/movies/", "there is nothing at /movies/", "/openapi.json lists what there is"),
-    ("/docs", "there is nothing at /docs", "/openapi.json lists what there is"),
+    ("/nothing", "there is nothing at /nothing", "/openapi.json lists the routes"),
+    ("/movies/", "there is nothing at /movies/", "/openapi.json lists the routes"),
+    ("/docs", "there is nothing at /docs", "/openapi.json lists the routes"),
 ]
 
 
