@@ -207,7 +207,10 @@ def test_metadata(recsys, at, tmp_path, contract_rows):
     early = recsys("ingest-metadata", str(tmp_path), **at)
     assert (early.code, early.errors[-2:]) == (
         1,
-        ["error: there are no movies to describe", "hint: load ratings first: recsys ingest"],
+        [
+            "error: there are no movies to describe",
+            "hint: load ratings first; `recsys ingest ml-latest-small`",
+        ],
     )
     sample = str(write_sample(tmp_path / "made-up"))
     assert recsys("ingest", sample, **at).code == 0

@@ -96,17 +96,17 @@ def test_the_lock_of_a_replace_ends_with_its_transaction(refreshed_database, oth
 
 
 @pytest.mark.parametrize(
-    ("drop", "sqlstate"),
+    ("drop", "sqlstate", "part"),
     [
-        ("VIEW recsys.freshness", "42P01"),
-        ("FUNCTION recsys.search_movies CASCADE", "42883"),
+        ("VIEW recsys.freshness", "42P01", "schema"),
+        ("FUNCTION recsys.search_movies CASCADE", "42883", "SQL contract"),
     ],
 )
-def test_an_old_contract_is_not_an_empty_database(refreshed_database, drop, sqlstate):
+def test_an_old_contract_is_not_an_empty_database(refreshed_database, drop, sqlstate, part):
     with refreshed_database.transaction() as connection:
         connection.execute(sa.text(f"DROP {drop}"))
     service = Recommender(refreshed_database)
     with pytest.raises(StorageError) as caught:
         service.freshness() if sqlstate == "42P01" else service.search("film")
     assert caught.value.sqlstate == sqlstate
-    assert caught.value.hint == "the schema is missing or outdated: upgrade it"
+    assert caught.value.hint == f"the {part} is missing or outdated: upgrade it"

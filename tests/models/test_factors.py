@@ -246,7 +246,7 @@ def test_mf_recommends_by_predicted_ratings() -> None:
 
 def test_mf_refuses_what_cannot_be_solved() -> None:
     for name in ("regularization", "bias_regularization"):
-        with pytest.raises(ConfigError, match=rf"{name} = 0.0 is out of range"):
+        with pytest.raises(ConfigError, match=rf"{name} = 0 is out of range"):
             make_config(MODELS["mf"], {name: 0})
 
 

@@ -221,10 +221,14 @@ def test_ratings_that_are_here_and_not_in_the_files_stay(peopled):
 
 
 def test_progress_counts_ratings_on_both_ways(peopled):
-    told: list[int] = []
-    catalogue.merge_ratings(peopled, columns((1, 6, 1.0, 1), (2, 6, 1.0, 1)), told.append)
-    catalogue.merge_ratings(peopled, columns((1, 6, 1.0, 1)), told.append)
-    assert told == [2, 1]
+    told: list[tuple[int, int]] = []
+
+    def progress(done: int, total: int) -> None:
+        told.append((done, total))
+
+    catalogue.merge_ratings(peopled, columns((1, 6, 1.0, 1), (2, 6, 1.0, 1)), progress)
+    catalogue.merge_ratings(peopled, columns((1, 6, 1.0, 1)), progress)
+    assert told == [(2, 2), (1, 1)]
 
 
 # --- tags ---
