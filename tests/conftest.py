@@ -275,7 +275,7 @@ def as_role(
     yield open_as
     for role in ROLES:
         if (role,) not in found:
-            # Somebody else's tests may use them in a database of theirs.
+            # Other tests may use them in another database.
             with suppress(psycopg.errors.DependentObjectsStillExist):
                 run_on_server(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
@@ -421,7 +421,7 @@ def everything_template(
 
 @pytest.fixture(scope="session")
 def everything_database(server_url: str, everything_template: str) -> Database:
-    """The edition with every model; nobody may write to it."""
+    """The edition with every model; tests must not write to it."""
     return Database(with_database(server_url, everything_template))
 
 
@@ -492,14 +492,14 @@ def _template(
 
 @pytest.fixture(scope="session")
 def edition_database(server_url: str, refreshed_template: str) -> Database:
-    """The made-up edition with run 1 published; nobody may write to it."""
+    """The made-up edition with run 1 published; tests must not write to it."""
     url = sa.make_url(server_url).set(database=refreshed_template)
     return Database(url.render_as_string(hide_password=False))
 
 
 @pytest.fixture
 def unused_home() -> Iterator[Path]:
-    """A RECSYS_HOME that nobody uses."""
+    """An unused RECSYS_HOME."""
     # Not pytest's own folder: as root that one is closed to the server's user.
     home = Path(tempfile.mkdtemp(prefix="recsys-service-"))
     home.chmod(0o755)

@@ -63,7 +63,7 @@ def _base(database: Database, chosen: Plan) -> Any:
         raise NotPublished("nothing is published yet", hint="a whole refresh comes first")
     if base.parameters != chosen.parameters or base.seed != chosen.settings.seed:
         raise RunError(
-            f"run {base.run_id} is of other settings than recsys.toml says now",
+            f"run {base.run_id} has other settings than recsys.toml",
             hint="a whole refresh uses the new settings",
         )
     return base

@@ -212,7 +212,7 @@ def _search(
             with clock.stage(f"trial {number}") as done:
                 trial = _try(bench, configured, number, parameters)
                 if trial.error and number == 1:
-                    raise EvaluationError(f"what is configured fails: {trial.error}")
+                    raise EvaluationError(f"the configured parameters fail: {trial.error}")
                 tried.append(trial)
                 done(1, "failed" if trial.error else "fit")
     except KeyboardInterrupt:

@@ -65,7 +65,7 @@ class Server:
         return parsed.render_as_string(hide_password=False)
 
     def checkpoint(self) -> None:
-        """Leave nothing of what was done before to be written out during what is measured."""
+        """Flush earlier writes, so that none happens during the measurement."""
         with (
             suppress(psycopg.errors.InsufficientPrivilege),
             psycopg.connect(self.url, autocommit=True) as connection,

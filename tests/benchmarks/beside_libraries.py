@@ -71,7 +71,7 @@ def task_of(snapshot: Snapshot, folder: Path, kind: str) -> Task:
 
 
 def measure(kind: str, place: int, task: Task, repeats: int) -> Row | str:
-    """Run one contestant in this process; return what stops it, in words."""
+    """Run one contestant in this process; return the error that stops it."""
     warnings.simplefilter("ignore")  # of other libraries, about themselves
     contestant = (LISTS if kind == "lists" else RATINGS)[place]
     try:

@@ -68,7 +68,7 @@ class IngestSteps:
         self._stage = stage
 
     def advance(self, done: int, total: int) -> None:
-        # Of several files each comes to its end: what is between two ends adds up.
+        # Each of several files reports its end: the times between two ends add up.
         if done == total:
             self._mark(self._stage)
 

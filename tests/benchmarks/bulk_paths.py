@@ -1,4 +1,4 @@
-"""The three bulk paths against what is required of them: files in, matrix out, results in.
+"""The three bulk paths against their requirements: files in, matrix out, results in.
 
     python tests/benchmarks/bulk_paths.py [--ratings N] [--users N] [--movies N] [--folder FOLDER]
         [--repeats N] [--url URL] [--json]
@@ -55,7 +55,7 @@ Runs = dict[str, list[Measured]]
 
 @dataclass(frozen=True)
 class Check:
-    """One requirement; `ratio` is what is compared with the limit in it."""
+    """One requirement; its limit applies to `ratio`."""
 
     what: str
     required: str

@@ -1,4 +1,4 @@
-"""Write down what the SQL contract answers, or compare two such records.
+"""Record the answers of the SQL contract, or compare two such records.
 
     python tests/benchmarks/contract_answers.py dump URL before.json
     python tests/benchmarks/contract_answers.py dump URL after.json --like before.json

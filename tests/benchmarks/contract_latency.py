@@ -183,7 +183,7 @@ class Bench:
         return [row[0] for row in rows]
 
     def changed(self, live: Sequence[int]) -> Line:
-        """Time people who have rated one movie more since the run, and take that back."""
+        """Time users with one rating more than in the run, then undo it."""
         chosen = self.random.sample(live, min(len(live), self.calls // 8))
         with self.connection() as connection:
             connection.execute(
@@ -219,7 +219,7 @@ class Bench:
         return Line("live equals stored", None, None, "200 of 200 users", wrong == 0, note)
 
     def no_rated_movie(self, reads: int) -> Line:
-        """Read while somebody rates, as fast as they can, what is at the top of people's lists."""
+        """Read while one writer rates, as fast as possible, the movies at the top of the lists."""
         over, rated, wrong = threading.Event(), 0, 0
         few = self.users[:300]
         with self.connection() as connection:

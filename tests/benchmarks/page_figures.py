@@ -122,7 +122,7 @@ def few_colours(png: bytes) -> Image.Image:
     pixels = np.asarray(picture, dtype=np.float64)
     height, width, _ = pixels.shape
     pattern = np.tile(BAYER / BAYER.size - 0.47, (height // 4 + 1, width // 4 + 1))
-    # What is of one colour stays so.
+    # Areas of one colour stay so.
     varies = np.any([pixels != np.roll(pixels, 8, axis) for axis in (0, 1)], axis=(0, 3))
     moved = pixels + (DITHER * varies * pattern[:height, :width])[:, :, np.newaxis]
     dithered = Image.fromarray(np.clip(moved, 0, 255).astype(np.uint8))

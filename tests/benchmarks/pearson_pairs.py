@@ -5,7 +5,7 @@
 
 Ours and the cosine kernel of `implicit` take turns; the median of the ratios counts. What one would
 write with scikit-learn follows, once: its "correlation" of the dense matrix, which is fast for it
-but takes what nobody rated for ratings of 0, and a function of common raters, which computes what
+but takes missing ratings for 0, and a function of common raters, which computes what
 ours does, for some movies only: its time for all is extrapolated from the number of pairs.
 """
 

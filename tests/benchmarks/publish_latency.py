@@ -57,7 +57,7 @@ WHERE NOT l.granted AND a.application_name = 'reader'
 """
 OURS = HELD.format(whose="= pg_backend_pid()")
 PAUSE_S = 0.01
-"""Between two reads of one reader: who reads without a pause measures who gets a core."""
+"""Pause between two reads: without one the measurement shows the scheduling of cores."""
 STRENGTH = (
     "AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock",
     "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock",
@@ -168,7 +168,7 @@ class Bench:
 
     @contextmanager
     def watching(self, seen: Locks) -> Iterator[None]:
-        """Note from outside who waits, and the locks of what commits inside of one statement."""
+        """Record waiting sessions from outside, and the locks of commits inside one statement."""
         over = threading.Event()
 
         def watch() -> None:
@@ -198,7 +198,7 @@ class Bench:
                 ended = time.monotonic()
                 times.append((ended - began) * 1000)
                 transactions.append((ended - self.began) * 1000)
-        # Without the run that is made or dropped: nobody reads it.
+        # Without the run that is made or dropped, which has no readers.
         used &= self.used_by_readers()
         return Line(
             what,
@@ -237,7 +237,7 @@ def _by_mode(locks: Locks) -> dict[str, list[str]]:
 
 @contextmanager
 def one_more_rating(database: Database) -> Iterator[None]:
-    """Let somebody have rated one movie more."""
+    """Add one rating."""
     added = (
         "INSERT INTO recsys_store.ratings (user_id, movie_id, rating) "
         "SELECT u.user_id, m.movie_id, 3 FROM "

@@ -130,7 +130,7 @@ def _exit_code_of_main() -> int:
 
 @pytest.fixture(scope="session")
 def published_url(server_url: str, refreshed_template: str) -> str:
-    """URL of the made-up edition with run 1 published; nobody may write to it."""
+    """URL of the made-up edition with run 1 published; tests must not write to it."""
     parsed = sa.make_url(server_url).set(database=refreshed_template)
     return parsed.render_as_string(hide_password=False)
 
@@ -177,5 +177,5 @@ def demo_home(run_recsys: Callable[..., Outcome]) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def first_demo(run_recsys: Callable[..., Outcome], demo_home: Path) -> Outcome:
-    """The first `recsys demo` of a newcomer who is offline."""
+    """The first `recsys demo` on a machine without a network."""
     return run_recsys("demo", RECSYS_HOME=str(demo_home))

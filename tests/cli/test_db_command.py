@@ -142,7 +142,7 @@ def test_roles_of_an_empty_database(recsys, empty_database, as_role):
 
 
 @pytest.mark.parametrize("line", ["refresh", "db upgrade", "db roles"])
-def test_who_may_only_read_is_told_so(recsys, given_database, as_role, line):
+def test_a_reader_learns_of_missing_privileges(recsys, given_database, as_role, line):
     settings = {"RECSYS_DATABASE_URL": as_role(given_database, "recsys_reader").url}
     done = recsys(*line.split(), **settings)
     assert (done.code, done.out) == (1, "")

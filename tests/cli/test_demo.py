@@ -31,7 +31,7 @@ def asked(database, query):
         return [dict(row) for row in connection.execute(sa.text(query)).mappings()]
 
 
-def test_offline_it_says_so_and_takes_the_sample(first_demo, running):
+def test_offline_the_demo_falls_back_to_the_sample(first_demo, running):
     assert first_demo.code == 0
     told = first_demo.err.splitlines()
     [failed] = [line for line in told if line.startswith("No MovieLens data: ")]
@@ -123,7 +123,7 @@ def test_another_data_set_only_when_asked(filled_database, recsys, small_config,
     assert len(asked(filled_database, "SELECT movie_id FROM recsys.movies")) == 1200
 
 
-def test_the_sample_makes_way_for_real_data(database, edition, write_edition, recsys, tmp_path):
+def test_real_data_replaces_the_sample(database, edition, write_edition, recsys, tmp_path):
     config = tmp_path / "recsys.toml"
     config.write_text(FAST, encoding="utf-8")
     settings = {"RECSYS_DATABASE_URL": database.url, "RECSYS_CONFIG": str(config)}

@@ -59,7 +59,7 @@ def test_all_protocols_are_listed(on_filled):
         (("--protocol", "ml100k-u1", "--split-file", "gone.test"), "error: gone.test: "),
     ],
 )
-def test_what_cannot_be_meant_is_told(on_filled, arguments, message):
+def test_invalid_arguments_are_reported(on_filled, arguments, message):
     found = on_filled("evaluate", *arguments)
     assert (found.code, found.out) == (1, "")
     assert any(line.startswith(message) for line in found.errors)
@@ -92,7 +92,7 @@ def test_a_picture(on_filled, tmp_path):
     assert "most_rated" in path.read_text()
 
 
-def test_a_picture_that_cannot_be_is_told_before_anything_is_measured(on_filled, tmp_path):
+def test_an_unwritable_picture_fails_before_any_measurement(on_filled, tmp_path):
     found = on_filled("evaluate", "--plot", str(tmp_path / "figures.doc"))
     assert (found.code, found.out) == (1, "")
     assert found.errors[0].endswith("figures.doc is neither a .png nor an .svg file")

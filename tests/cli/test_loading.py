@@ -22,7 +22,7 @@ def at(database):
     return {"RECSYS_DATABASE_URL": database.url}
 
 
-def test_what_is_loaded_is_told_and_again_nothing_changes(
+def test_a_load_is_reported_and_a_repetition_changes_nothing(
     recsys, write_edition, at, tmp_path, contract_rows
 ):
     folder = write_edition(tmp_path / "ml-mine", GOOD)
@@ -108,7 +108,7 @@ def test_forms_that_max_rejects_has_not(text):
     )
 
 
-def test_a_wrong_limit_is_told_before_anything_is_read(recsys, at):
+def test_a_wrong_limit_is_reported_before_anything_is_read(recsys, at):
     done = recsys("ingest", "/nonexistent", "--max-rejects", "101%", **at)
     assert (done.code, done.out) == (2, "")
     assert "--max-rejects is a share such as 1% or a number, not '101%'" in done.err
@@ -271,7 +271,7 @@ def test_refresh_publishes_and_only_if_changed(
     assert runs(contract_rows, filled_database) == [(1, False, ALL), (2, True, ALL)]
 
 
-def test_what_a_fit_measured_is_told(refresh, contract_rows, filled_database):
+def test_metrics_of_a_fit_are_reported(refresh, contract_rows, filled_database):
     done = refresh("--models", "mf,ease")
     query = "SELECT model, protocol, metric, value, n FROM recsys.run_metrics ORDER BY n DESC"
     measured = [tuple(row.values()) for row in contract_rows(filled_database.url, query)]
@@ -354,7 +354,7 @@ def test_refresh_without_ratings(recsys, database, contract_rows):
         ),
     ],
 )
-def test_a_wrong_configuration_is_told(recsys, filled_database, tmp_path, text, told):
+def test_a_wrong_configuration_is_reported(recsys, filled_database, tmp_path, text, told):
     path = tmp_path / "recsys.toml"
     path.write_text(text, encoding="utf-8")
     done = recsys("refresh", RECSYS_DATABASE_URL=filled_database.url, RECSYS_CONFIG=str(path))

@@ -136,7 +136,7 @@ def test_messages_are_not_data(capsys):
     assert captured == ("", "[bold] a message that is long " + "x" * 200 + "\n")
 
 
-def test_a_line_a_stage_where_there_is_no_terminal(capsys):
+def test_one_line_per_stage_without_a_terminal(capsys):
     with output.reporting() as reporter:
         reporter.begin("read [files]")
         reporter.advance(1, 2)

@@ -86,7 +86,7 @@ def test_a_refresh_that_is_killed_is_cleared_up_by_the_next(endless, refreshed_d
     ]
 
 
-def test_of_two_refreshes_at_once_one_is_done(filled_database, spawn, small_config):
+def test_one_of_two_concurrent_refreshes_is_done(filled_database, spawn, small_config):
     settings = {"RECSYS_DATABASE_URL": filled_database.url, "RECSYS_CONFIG": small_config(12_000)}
     first = spawn("refresh", **settings)
     wait_for(filled_database, "SELECT state FROM recsys.runs", [("running",)])
@@ -101,7 +101,7 @@ def test_of_two_refreshes_at_once_one_is_done(filled_database, spawn, small_conf
 
 
 @pytest.mark.parametrize("arguments", [("recommend", "1", "-n", "1000"), ("top", "--json")])
-def test_a_reader_that_has_left_is_no_drama(spawn, published_url, arguments):
+def test_a_closed_pipe_is_no_error(spawn, published_url, arguments):
     reader, writer = os.pipe()
     os.close(reader)
     process = spawn(*arguments, stdout=writer, RECSYS_DATABASE_URL=published_url)

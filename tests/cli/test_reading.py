@@ -81,7 +81,7 @@ def test_the_table_shows_the_same(reading, contract_rows, published_url, argumen
     assert cells_of(done.out) == (list(columns), expected)
 
 
-def test_what_a_table_says_around_the_rows(reading):
+def test_lines_around_a_table(reading):
     assert reading("search", "film 17").out.splitlines()[0].strip() == "Movies for 'film 17'"
     similar = [line.strip() for line in reading("similar", "7", "-n", "1").out.splitlines()]
     assert similar[0] == "Similar to The Film 7 (1957), movie 7"
@@ -204,7 +204,7 @@ def test_predict(reading_all, contract_rows, everything_database, arguments, mov
     assert " ".join(shown.out.split()) == f"{title} The Film {movie} {told}"
 
 
-def test_models_that_tell_nothing_of_users_or_ratings(reading_all):
+def test_models_without_similar_users_or_predictions(reading_all):
     predicting = "models: bayes_fm, item_knn, mf, svd, user_knn"
     no_users = "no similar users of a model 'ease' are published"
     no_ratings = "no predicted ratings of a model 'ease' are published"
@@ -335,7 +335,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("line", "error", "hint"), FAILURES, ids=[f[0] for f in FAILURES])
-def test_a_failure_is_told_in_two_lines(reading, line, error, hint):
+def test_a_failure_is_reported_in_two_lines(reading, line, error, hint):
     for form in ([], ["--json"]):
         done = reading(*line.split(), *form)
         assert (done.code, done.out, done.errors) == (1, "", [error, hint])

@@ -29,7 +29,7 @@ def test_plots_alone(reporting, tmp_path):
     assert {each.suffix for each in tmp_path.iterdir() if each.is_file()} == {".png"}
 
 
-def test_what_cannot_be_is_told_in_two_lines(reporting, tmp_path):
+def test_errors_are_reported_in_two_lines(reporting, tmp_path):
     found = reporting()
     assert found.code == 2
     assert "name a page, for example report.html, or a folder with --png" in found.err

@@ -295,7 +295,7 @@ def test_a_run_compared_with_itself(ask):
         ),
     ],
 )
-def test_what_cannot_be_shown(ask, arguments, error, hint):
+def test_runs_that_cannot_be_shown(ask, arguments, error, hint):
     for form in ([], ["--json"]):
         done = ask("runs", *arguments, *form)
         told = [f"error: {error}", f"hint: {hint}"]

@@ -1,4 +1,4 @@
-"""`recsys serve` as a process: what it says, answers, and how it ends."""
+"""`recsys serve` as a process: output, responses and shutdown."""
 
 import json
 import re
@@ -44,13 +44,13 @@ def test_it_answers_until_it_is_stopped(start, refreshed_database, number):
         assert client.put(path, json=body).status_code == 401
         headers = {"Authorization": f"Bearer {TOKEN}"}
         assert client.put(path, json=body, headers=headers).status_code == 204
-        # Somebody who keeps the connection open does not keep the server up.
+        # A client with an open connection does not keep the server running.
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (0, "", "")
 
 
-def test_without_a_token_nobody_writes(start, published_url):
+def test_writing_is_refused_without_a_token(start, published_url):
     _, url = start(RECSYS_DATABASE_URL=published_url)
     answer = httpx.put(f"{url}/users/1/ratings/60", json={"rating": 4}, trust_env=False)
     assert answer.status_code == 403
@@ -103,13 +103,13 @@ def test_the_port_is_taken(recsys, published_url):
     ]
 
 
-def test_the_host_is_none(recsys):
+def test_an_unknown_host_is_an_error(recsys):
     done = recsys("serve", "--host", "nowhere.invalid")
     assert done.code == 1
     assert done.errors[0].startswith("error: cannot listen on nowhere.invalid, port 8000: ")
 
 
-def test_nobody_answers_at_the_url(recsys):
+def test_an_unreachable_database_is_reported(recsys):
     url = "postgresql://me:secret@127.0.0.1:9/nowhere"
     done = recsys("serve", "--port", "0", RECSYS_DATABASE_URL=url)
     assert (done.code, done.out) == (1, "")
@@ -130,7 +130,7 @@ def test_a_public_address_is_warned_of(recsys):
         assert done.errors[0].startswith("error: no connection")
 
 
-def test_a_token_that_is_none(recsys, published_url):
+def test_an_invalid_token_is_refused(recsys, published_url):
     done = recsys("serve", RECSYS_DATABASE_URL=published_url, RECSYS_API_TOKEN="secret")
     assert done.code == 1
     assert done.errors[0].startswith("error: RECSYS_API_TOKEN must have 16 characters or more")

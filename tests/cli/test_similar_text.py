@@ -236,7 +236,7 @@ BAD_REQUESTS = [
 
 
 @pytest.mark.parametrize(("options", "message", "hint"), BAD_REQUESTS)
-def test_a_request_that_cannot_be_met(
+def test_an_impossible_request(
     recsys: Any, write: Any, options: tuple[str, ...], message: str, hint: str | None
 ) -> None:
     outcome = recsys("similar-text", write(), *options)
@@ -262,7 +262,7 @@ def test_paths_that_are_no_file(recsys: Any, write: Any, tmp_path: Path) -> None
     ]
 
 
-def test_more_pairs_than_memory_is_meant_for(
+def test_too_many_pairs_for_the_memory(
     recsys: Any, write: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("recsys.jobs.similar_text.MOST_PAIRS", 24)

@@ -33,7 +33,7 @@ def test_a_table_the_verdict_and_lines_to_paste(on_filled, settings_file):
     assert settings_file.read_text() == before
 
 
-def test_what_is_better_is_written_where_asked(on_filled, settings_file):
+def test_better_parameters_are_written_on_request(on_filled, settings_file):
     found = on_filled("ease", "--trials", "4", "--seed", "3", "--write", "--json")
     best = found.json["trials"][0]["parameters"]["regularization"]
     assert f"Written to {settings_file}: the next refresh uses it." in found.err
@@ -44,7 +44,7 @@ def test_what_is_better_is_written_where_asked(on_filled, settings_file):
     assert again["value"] == found.json["trials"][0]["value"]
 
 
-def test_what_is_not_better_is_not_written(on_filled, settings_file):
+def test_parameters_that_are_not_better_are_not_written(on_filled, settings_file):
     before = settings_file.read_text()
     found = on_filled("ease", "--trials", "1", "--write")
     assert "recsys.toml stays as it is." in found.err

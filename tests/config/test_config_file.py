@@ -143,7 +143,7 @@ def test_values_are_set_and_all_else_stays(tmp_path):
     }
 
 
-def test_a_file_is_made_where_there_is_none(tmp_path):
+def test_a_missing_file_is_created(tmp_path):
     path = tmp_path / "recsys.toml"
     write_table(path, ("models", "item_knn"), {"similarity": "pearson"})
     assert path.read_text() == '[models.item_knn]\nsimilarity = "pearson"\n'
@@ -162,7 +162,7 @@ def test_mode_and_link_are_kept_and_nothing_else_is_left(tmp_path):
     assert sorted(each.name for each in tmp_path.iterdir()) == ["real.toml", "recsys.toml"]
 
 
-def test_what_cannot_be_written_stays_as_it_was(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     path = tmp_path / "recsys.toml"
     path.write_text(KEPT)
 

@@ -176,14 +176,14 @@ def test_the_token_of_writers_is_read_and_never_shown(tmp_path, token):
     "token",
     ["0123456789abcde", "0123456789 abcdef", "0123456789abcdé", "0123456789abcdef\n", "=" * 16],
 )
-def test_a_token_that_is_none_is_refused_unshown(tmp_path, token):
+def test_an_invalid_token_is_refused_and_not_shown(tmp_path, token):
     with pytest.raises(ConfigError, match="RECSYS_API_TOKEN must have 16 characters") as caught:
         load({"RECSYS_HOME": str(tmp_path), "RECSYS_API_TOKEN": token}, tmp_path)
     assert token not in str(caught.value)
     assert caught.value.hint == "make one with `openssl rand -hex 32`"
 
 
-def test_empty_variables_are_as_good_as_none(tmp_path, monkeypatch):
+def test_empty_variables_count_as_unset(tmp_path, monkeypatch):
     monkeypatch.setattr(settings, "_default_home", lambda: tmp_path)
     names = ("HOME", "DATABASE_URL", "MOVIELENS", "CONFIG", "API_TOKEN")
     empty = {f"RECSYS_{name}": "" for name in names}

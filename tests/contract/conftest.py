@@ -8,7 +8,7 @@ from recsys.jobs.refresh import refresh
 
 @pytest.fixture(scope="session")
 def two_runs_database(template_from_refreshed, plan_everything):
-    """Run 2, of every model, is published beside run 1; nobody may write to it."""
+    """Run 2, with every model, is published beside run 1; tests must not write to it."""
     with template_from_refreshed("two_runs") as database:
         assert refresh(database, plan_everything, force="other models").run_id == 2
         yield database

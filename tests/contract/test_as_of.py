@@ -1,4 +1,4 @@
-"""`recommendations_as_of`: what a user was recommended at a moment of the past."""
+"""`recommendations_as_of`: the recommendations of a user at a time in the past."""
 
 from datetime import UTC, datetime
 
@@ -35,7 +35,7 @@ def stored(connection, run_id, user_id=1):
 
 
 def log(connection, *entries):
-    """Make the log say what was published at noon of days of May 2024."""
+    """Rewrite the log: publications at noon on days of May 2024."""
     connection.execute(sa.text("DELETE FROM recsys_store.publications"))
     for day, action, run_id in entries:
         connection.execute(LOG, {"day": day, "action": action, "run_id": run_id})
@@ -88,7 +88,7 @@ def test_now_is_what_the_view_shows(published):
     assert as_of(published, "infinity", n=1000) == [tuple(row) for row in view]
 
 
-def test_what_was_rated_since_stays_in_the_list(published):
+def test_later_ratings_stay_in_the_past_list(published):
     before = as_of(published, "infinity")
     rated = "INSERT INTO recsys_store.ratings VALUES (1, :movie_id, 5, now())"
     published.execute(sa.text(rated), {"movie_id": before[0][1]})
@@ -148,7 +148,7 @@ def test_a_run_that_was_pruned_is_named(two_runs):
         (1, NOON, -1, "22023", "n must be 0 or more, not -1"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(published, user_id, at, n, code, message):
+def test_bad_arguments_are_refused(published, user_id, at, n, code, message):
     with pytest.raises(sa.exc.DBAPIError) as caught:
         as_of(published, at, user_id, n)
     assert (caught.value.orig.sqlstate, caught.value.orig.diag.message_primary) == (code, message)

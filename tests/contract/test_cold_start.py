@@ -1,4 +1,4 @@
-"""Who is served from what: stored lists, content, charts; people and movies nobody knows yet."""
+"""The sources of recommendations for new users and new movies: lists, content, charts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def ids(rows):
     return [row.movie_id for row in rows]
 
 
-def test_nobody_is_known_of_an_unknown_user(everything):
+def test_an_unknown_user_gets_the_chart(everything):
     rows = recommend(everything, NOBODY)
     assert ids(rows) == chart(everything, "popular")[:10]
     assert {(row.source, row.model) for row in rows} == {("chart", "popular")}
@@ -74,11 +74,11 @@ def test_content_goes_before_the_chart_and_the_chart_fills_up(everything):
     assert sources == ["content"] * content + ["chart"] * (59 - content)
     filled = [m for m in chart(everything, "popular") if m not in ids(rows)[:content] and m != 7]
     assert ids(rows)[content : content + len(filled)] == filled
-    # Those that nobody has rated come last.
+    # Unrated movies come last.
     assert set(ids(rows)[content + len(filled) :]) <= {59, 60}
 
 
-def test_ratings_of_nothing_worth_are_no_content(everything):
+def test_ratings_of_zero_make_no_content_profile(everything):
     rate(everything, NEWCOMER, (7, 0.0))
     rows = recommend(everything, NEWCOMER, model="content")
     assert {row.source for row in rows} == {"chart"}
@@ -111,7 +111,7 @@ def test_a_chart_asked_for_is_filled_up_with_what_it_leaves_out(everything):
     assert [row.source for row in rows] == ["stored"] * len(wanted) + ["chart"] * (60 - len(wanted))
 
 
-def test_everybody_enters_the_random_chart_at_a_place_of_their_own(everything):
+def test_each_user_enters_the_random_chart_at_a_place_of_their_own(everything):
     wanted = chart(everything, "random")
     assert sorted(wanted) == list(range(1, 61))
     starts = set()
@@ -125,7 +125,7 @@ def test_everybody_enters_the_random_chart_at_a_place_of_their_own(everything):
     assert len(starts) > 15
 
 
-def test_random_serves_movies_nobody_has_rated(everything):
+def test_random_serves_unrated_movies(everything):
     found = {
         movie
         for user in range(NOBODY, NOBODY + 60)
@@ -144,7 +144,7 @@ def test_a_movie_without_ratings_is_recommended_by_content(everything):
     assert everything.scalar(sa.text(query), {"model": "ease"}) == 0
 
 
-def test_similar_movies_of_one_nobody_has_rated_are_by_content(everything):
+def test_movies_similar_to_an_unrated_one_are_by_content(everything):
     query = "SELECT DISTINCT model FROM recsys.similar(:movie)"
     assert everything.scalars(sa.text(query), {"movie": 59}).all() == ["content"]
     assert everything.scalars(sa.text(query), {"movie": 1}).all() == ["ease"]

@@ -45,7 +45,7 @@ def model_ids(connection, *names):
 
 
 def write(connection, run_id, table, names, rows):
-    """Write (model, rank, and what `names` say) as a finished partition; none without rows."""
+    """Write (model, rank, columns of `names`) as a finished partition; none without rows."""
     if not rows:
         return
     model, rank, *ids = np.array(rows, np.int32).T
@@ -266,7 +266,7 @@ def test_a_run_is_the_same_as_itself(everything, run_id):
     assert all(row[5] == row[6] and row[7] == 0 for row in others)
 
 
-def test_runs_without_results_of_their_own_are_the_same_as_nothing(connection):
+def test_runs_without_results_compare_as_empty(connection):
     assert compare(connection, make_run(connection, {}), make_run(connection, {})) == []
 
 
@@ -364,7 +364,7 @@ def test_the_size_of_a_run_is_that_of_its_partitions(connection):
 
 
 @pytest.mark.parametrize(("run_id", "sqlstate"), [(4711, "RS001"), (None, "22004")])
-def test_a_run_that_is_none_has_no_size(connection, run_id, sqlstate):
+def test_an_unknown_run_has_no_size(connection, run_id, sqlstate):
     with pytest.raises(DBAPIError) as caught:
         connection.scalar(sa.text("SELECT recsys.run_size(:run_id)"), {"run_id": run_id})
     assert caught.value.orig.sqlstate == sqlstate

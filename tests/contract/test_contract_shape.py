@@ -107,7 +107,7 @@ def test_functions_are_stable_and_run_in_parallel(connection):
     assert connection.scalars(sa.text(query)).all() == ["block", "ensure_user", "rate"]
 
 
-def test_what_reads_no_table_is_immutable(connection):
+def test_functions_without_tables_are_immutable(connection):
     query = """
         SELECT proname FROM pg_proc
         WHERE pronamespace = 'recsys'::regnamespace AND provolatile = 'i'

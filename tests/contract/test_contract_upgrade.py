@@ -115,7 +115,7 @@ def test_functions_of_several_arguments_of_old_all_go(connection):
     assert arguments == "n integer, genre text, chart text"
 
 
-def test_an_overload_an_earlier_upgrade_left_behind_goes_and_the_current_one_stays(connection):
+def test_a_stale_overload_is_dropped_and_the_current_one_stays(connection):
     before = connection.execute(TOP_MOVIES).all()
     connection.execute(sa.text("CREATE FUNCTION recsys.top_movies(n integer) RETURNS int RETURN 1"))
     versions.upgrade(connection)
@@ -131,7 +131,7 @@ def test_a_view_and_overloads_elsewhere_of_that_name_are_let_be(connection):
     assert tuple(connection.execute(query).one()) == (1, 5, 7)
 
 
-def test_a_caller_of_a_function_with_other_arguments_goes_on(published, change):
+def test_a_caller_of_an_overload_keeps_working(published, change):
     rows = published.execute(sa.text("SELECT * FROM recsys.recommend(1, 5)")).all()
     change(
         "eligible_movies",
@@ -143,7 +143,7 @@ def test_a_caller_of_a_function_with_other_arguments_goes_on(published, change):
     assert len(rows) == 5
 
 
-def test_other_result_columns_make_the_function_anew(published, change):
+def test_other_result_columns_create_the_function_again(published, change):
     change(*ONE_COLUMN_LESS)
     versions.upgrade(published)
     assert len(published.execute(TOP_MOVIES).all()) == 1
@@ -153,7 +153,7 @@ def test_other_result_columns_make_the_function_anew(published, change):
 
 
 @pytest.mark.parametrize("edit", [ONE_MORE_ARGUMENT, ONE_COLUMN_LESS])
-def test_somebodys_view_on_the_old_function_is_named_and_nothing_changes(database, change, edit):
+def test_a_dependent_view_is_named_and_nothing_changes(database, change, edit):
     with database.transaction() as connection:
         connection.execute(
             sa.text("CREATE VIEW public.mine AS SELECT title FROM recsys.top_movies(3)")

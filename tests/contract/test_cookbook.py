@@ -162,7 +162,7 @@ def test_contributions_are_shares_of_the_score(everything):
         assert float(row["share"]) == pytest.approx(expected, abs=2e-3)
 
 
-def test_what_was_shown_then_is_the_stored_list(everything):
+def test_past_recommendations_are_the_stored_list(everything):
     then = [row["movie_id"] for row in answer(everything, "what_was_shown_then")]
     stored = sa.text(
         "SELECT movie_id FROM recsys.recommendations "
@@ -177,7 +177,7 @@ def test_cold_movies_have_no_rating_and_stand_beside_known_ones(everything):
     assert all(row["they_are"] > 0 for row in rows)
 
 
-def test_people_without_a_list_are_told_apart(everything):
+def test_people_without_a_list_are_distinguished(everything):
     rows = answer(everything, "who_has_no_list")
     [only] = rows
     assert (only["status"], only["people"]) == ("personalised", 80)

@@ -1,4 +1,4 @@
-"""The data dictionary in the docs is what the database says of itself."""
+"""The data dictionary in the docs equals the one generated from the database."""
 
 import re
 from pathlib import Path

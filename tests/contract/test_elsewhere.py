@@ -47,7 +47,7 @@ CHANGES = (
     "SELECT recsys.rate(1, (SELECT movie_id FROM recsys.recommend(1, 1)), 4.5)",
     "SELECT recsys.block(2, (SELECT movie_id FROM recsys.recommend(2, 1)), NULL)",
 )
-# Of an order nobody has fixed: COMMENTs on the restored objects are compared as well.
+# In no fixed order: COMMENTs on the restored objects are compared as well.
 OBJECTS = """
 SELECT c.relkind::text, c.relname::text, obj_description(c.oid, 'pg_class')
 FROM pg_class AS c WHERE c.relnamespace IN ('recsys'::regnamespace, 'recsys_store'::regnamespace)
@@ -93,7 +93,7 @@ def test_a_restored_database_answers_as_before(restored):
         assert changed == ["live"] * 10
 
 
-def test_a_restored_database_goes_on_living(restored):
+def test_a_restored_database_accepts_new_runs(restored):
     for database in restored:
         with database.transaction() as connection:
             for change in CHANGES:

@@ -1,4 +1,4 @@
-"""Every model by its name: what a run wrote is what was computed, and can be asked for."""
+"""Every model by name: stored results equal computed ones and can be queried."""
 
 from __future__ import annotations
 

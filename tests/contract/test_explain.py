@@ -80,7 +80,7 @@ def test_pearson_average_by_hand(everything):
         assert row.contribution == pytest.approx(expected, rel=1e-12)
 
 
-def test_what_no_rated_movie_leads_to_has_one_row_without_one(everything):
+def test_an_unexplained_movie_has_one_row_without_a_rated_movie(everything):
     for last in recommend(everything, 4711, 60):
         [row] = explain(everything, 4711, last.movie_id)
         assert (row.because_movie_id, row.because_title, row.rating) == (None, None, None)
@@ -97,7 +97,7 @@ def test_hybrids_name_the_model_a_row_came_from(everything):
         }
 
 
-def test_who_has_rated_since_is_explained_by_the_ratings_of_now(everything):
+def test_explanations_use_current_ratings(everything):
     before = recommend(everything, 1, 1)[0]
     everything.execute(sa.text("SELECT recsys.rate(1, :movie, 4)"), {"movie": before.movie_id})
     for model in ("ease", "als", "mf", "hybrid_mixed"):
@@ -148,7 +148,7 @@ def test_shared_genres_and_tags(everything):
         ("explain(1, 1, 'nix''; --')", "RS002", "run 1 has no model 'nix''; --'"),
     ],
 )
-def test_what_cannot_be_explained(everything, call, state, told):
+def test_impossible_explanations(everything, call, state, told):
     with pytest.raises(sa.exc.DBAPIError) as caught:
         everything.execute(sa.text(f"SELECT * FROM recsys.{call}"))
     assert caught.value.orig.sqlstate == state

@@ -1,4 +1,4 @@
-"""`freshness`: what a monitor asks of what readers see."""
+"""`freshness`: the age and staleness of published results, for monitoring."""
 
 from datetime import timedelta
 
@@ -71,7 +71,7 @@ def test_a_row_for_each_artefact_the_published_run_has(published, everything):
     ]  # fmt: skip
 
 
-def test_what_has_just_been_published_is_fresh(published):
+def test_a_new_publication_is_fresh(published):
     row = rows(published)[0]
     run = published.execute(sa.text("SELECT * FROM recsys.runs")).one()
     entry = published.execute(sa.text("SELECT * FROM recsys.publications")).one()
@@ -179,7 +179,7 @@ def test_withdrawn_is_stale(published):
     assert [row.artefact for row in rows(published)] == ARTEFACTS
 
 
-def test_a_real_refresh_that_fails_is_told(filled_database, plan_all, monkeypatch):
+def test_a_real_refresh_that_fails_is_reported(filled_database, plan_all, monkeypatch):
     def fail(*_):
         raise RecsysError("the disk is full")
 
@@ -196,7 +196,7 @@ def test_a_real_refresh_that_fails_is_told(filled_database, plan_all, monkeypatc
 
 
 def test_ratings_that_came_are_counted_by_the_users_they_are_of(published):
-    # Not rated by anybody, so new for these users.
+    # Unrated, so new for these users.
     run(published, "INSERT INTO recsys_store.ratings VALUES (1, 59, 4, '2001-01-01')")
     assert ratings_since(published) == 1
     run(published, "INSERT INTO recsys_store.ratings VALUES (2, 59, 4), (2, 60, 5)")

@@ -1,4 +1,4 @@
-"""Live lists: what ratings lead to through the published similarities, without a run."""
+"""Live lists: recomputed from the current ratings through the published similarities."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def assert_live(rows, wanted, model):
 
 
 @pytest.mark.parametrize("model", SCORED)
-def test_live_equals_stored_for_whoever_has_not_changed(everything, model):
+def test_live_equals_stored_for_unchanged_users(everything, model):
     stored = defaultdict(list)
     for user, movie, score in everything.execute(LISTS, {"model": model}):
         stored[user].append((movie, score))
@@ -114,7 +114,7 @@ def test_live_passes_the_filters(everything, model):
 
 @pytest.mark.parametrize("model", SCORED)
 @pytest.mark.parametrize("change", CHANGES)
-def test_whoever_changed_gets_live_rows_and_nobody_else(everything, change, model):
+def test_only_changed_users_get_live_rows(everything, change, model):
     first = min(ratings_of_all(everything)[1])
     others = [recommend(everything, user, 5, model) for user in range(2, 81)]
     everything.execute(sa.text(CHANGES[change]), {"first": first} if ":" in CHANGES[change] else {})
@@ -152,9 +152,7 @@ def test_models_without_similarities_that_add_up_follow_by_the_live_model(everyt
     assert_live(rows, live_list(everything, ratings_of_all(everything)[1], live)[:5], live)
 
 
-def test_what_is_committed_after_the_snapshot_is_new_however_early_it_began(
-    refreshed_database, plan_all
-):
+def test_ratings_committed_after_the_snapshot_are_new(refreshed_database, plan_all):
     with refreshed_database.transaction() as early:
         early.execute(ADD, {"user": 1, "movie": 60, "rating": 4.5})
         run_id = refresh(refreshed_database, plan_all, force="again").run_id

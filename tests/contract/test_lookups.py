@@ -50,7 +50,7 @@ def test_similar_is_the_stored_list_of_what_speaks_for(published, model):
     assert 1 not in [row[1] for row in expected]
 
 
-def test_similar_has_no_rows_where_there_is_nothing_to_say(published):
+def test_similar_is_empty_without_neighbours(published):
     assert similar(published, model="top_rated") == []
     assert similar(published, n=0) == []
 
@@ -76,7 +76,7 @@ UNKNOWN_MODEL = ("nonsense", "RS002", "run 1 has no model 'nonsense'", ALL_MODEL
         ),
     ],
 )  # fmt: skip
-def test_similar_refuses_what_cannot_be(published, argument, value, sqlstate, message, hint):
+def test_similar_refuses_bad_arguments(published, argument, value, sqlstate, message, hint):
     told = refusal(similar, published, **{argument: value})
     assert told == (sqlstate, message, hint)
 
@@ -97,7 +97,7 @@ def test_similar_refuses_what_cannot_be(published, argument, value, sqlstate, me
         ("predict_rating(1, NULL)", "22004", "movie_id must not be NULL", None),
     ],
 )  # fmt: skip
-def test_what_users_are_asked_for_has_to_be(published, call, sqlstate, message, hint):
+def test_bad_arguments_of_lookups_are_refused(published, call, sqlstate, message, hint):
     told = refusal(rows_of, published, f"SELECT * FROM recsys.{call}")
     assert told == (sqlstate, message, hint)
 
@@ -112,14 +112,14 @@ def test_what_users_are_asked_for_has_to_be(published, call, sqlstate, message, 
         ("predict_rating(1, 1, 'als')", [(None,)]),
     ],
 )
-def test_what_cannot_be_known_is_no_error(published, call, rows):
+def test_unknown_values_are_no_error(published, call, rows):
     assert rows_of(published, f"SELECT * FROM recsys.{call}") == rows
 
 
 @pytest.mark.parametrize(
     "call", ["similar(1)", "similar_users(1)", "predict_rating(1, 1)", "top_movies()"]
 )
-def test_where_nothing_is_published_every_function_says_so(published, call):
+def test_every_function_fails_without_a_publication(published, call):
     published.execute(sa.text("DELETE FROM recsys_store.published"))
     assert refusal(rows_of, published, f"SELECT * FROM recsys.{call}") == (
         "55000",
@@ -128,7 +128,7 @@ def test_where_nothing_is_published_every_function_says_so(published, call):
     )
 
 
-def test_a_movie_the_default_model_does_not_know_is_told_by_another(published):
+def test_another_model_serves_movies_unknown_to_the_default_model(published):
     expected = rows_of(
         published,
         "SELECT rank, similar_movie_id, similar_title, score, model, run_id "
@@ -140,7 +140,7 @@ def test_a_movie_the_default_model_does_not_know_is_told_by_another(published):
         assert similar(published, movie=60, model=model) == []
 
 
-def test_a_model_that_only_speaks_against_a_movies_neighbours_knows_none(published):
+def test_a_model_with_negative_weights_only_has_no_similar_movies(published):
     negative = """
         UPDATE recsys_store.movie_similarities AS s SET score = -0.5
         FROM recsys_store.models AS d
@@ -169,7 +169,7 @@ def test_top_movies_is_the_head_of_a_chart(published, chart, genre):
     assert top(published, 1000, genre, chart) == expected
 
 
-def test_most_rated_counts_what_is_there(published):
+def test_most_rated_counts_current_ratings(published):
     expected = rows_of(
         published,
         "SELECT movie_id, ratings_count, ratings_mean FROM recsys.movies WHERE ratings_count > 0 "
@@ -206,7 +206,7 @@ CHARTS = "It has: most_rated, popular, top_rated, trending."
         ("chart", "random", "RS002", "run 1 has no chart 'random'", CHARTS),
     ],
 )  # fmt: skip
-def test_top_movies_refuses_what_cannot_be(published, argument, value, sqlstate, message, hint):
+def test_top_movies_refuses_bad_arguments(published, argument, value, sqlstate, message, hint):
     told = refusal(top, published, **{argument: value})
     assert told == (sqlstate, message, hint)
 

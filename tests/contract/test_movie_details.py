@@ -22,7 +22,7 @@ INSERT INTO recsys_store.movie_keywords (movie_id, keyword_id) VALUES (1, 1), (1
 DETAILS = "SELECT * FROM recsys.movie_details ORDER BY movie_id"
 
 
-def test_each_movie_has_a_row_with_what_is_known_of_it(connection):
+def test_each_movie_has_one_row_with_its_metadata(connection):
     connection.exec_driver_sql(STORED)
     first, second = connection.execute(sa.text(DETAILS)).all()
     # In order of billing, the first ten of twelve.

@@ -1,4 +1,4 @@
-"""`rate` and `block`: what an application may write."""
+"""`rate` and `block`: the writes of an application."""
 
 import pytest
 import sqlalchemy as sa
@@ -31,7 +31,7 @@ def refused(connection, query, **values):
         ({"movie": 4711}, NO_MOVIE),
     ],
 )
-def test_nobody_and_nothing_are_refused(published, values, said):
+def test_missing_users_and_movies_are_refused(published, values, said):
     with published.begin_nested() as savepoint:
         assert refused(published, RATE, rating=4.0, **values) == said
         savepoint.rollback()
@@ -88,7 +88,7 @@ def test_a_block_is_kept_and_lifted(published):
     assert published.scalar(sa.text("SELECT count(*) FROM recsys_store.blocks")) == 1
 
 
-def test_what_is_rolled_back_is_not_kept(published):
+def test_a_rollback_discards_ratings_and_blocks(published):
     for query, values in ((RATE, {"rating": 4.0}), (BLOCK, {"until": None})):
         with published.begin_nested() as savepoint:
             call(published, query, user=4711, **values)

@@ -101,8 +101,8 @@ def test_behind_the_stored_rows_come_movies_like_those_rated(published):
     assert len(tail) > 1
 
 
-def test_what_is_like_nothing_rated_is_taken_from_the_chart_and_then_the_rest(published):
-    """User 4711 came after the run; a rating of 0 says nothing of what to recommend."""
+def test_the_chart_and_then_the_rest_fill_up_a_list(published):
+    """User 4711 came after the run; a rating of 0 is no evidence."""
     published.execute(sa.text("INSERT INTO recsys_store.users VALUES (4711)"))
     published.execute(
         sa.text(
@@ -131,13 +131,13 @@ def test_an_unknown_user_gets_the_chart_and_then_the_unrated(published):
 
 
 @pytest.mark.parametrize("user", [81, 4711], ids=["only tags", "unknown"])
-def test_who_has_not_rated_gets_what_is_popular(published, user):
+def test_users_without_ratings_get_popular_movies(published, user):
     rows = recommend(published, user, 5)
     assert ids(rows) == popular(published)[:5]
     assert {(row.source, row.model) for row in rows} == {("chart", "popular")}
 
 
-def test_what_was_rated_a_moment_ago_is_left_out(published):
+def test_movies_just_rated_are_left_out(published):
     before = ids(recommend(published))
     published.execute(
         sa.text("INSERT INTO recsys_store.ratings VALUES (1, :movie, 1.0, now())"),
@@ -195,14 +195,14 @@ def test_the_short_way_is_left_as_soon_as_anything_changes(published, change):
     ("until", "left_out"),
     [("NULL", True), ("now() + interval '1 day'", True), ("now() - interval '1 s'", False)],
 )
-def test_what_is_blocked_is_left_out_until_the_block_ends(published, until, left_out):
+def test_blocked_movies_are_left_out_until_the_block_ends(published, until, left_out):
     before = ids(recommend(published))
     published.execute(sa.text(BLOCK.format(until)), {"movie": before[0]})
     assert (before[0] not in ids(recommend(published, n=1000))) == left_out
     assert len(recommend(published)) == 10
 
 
-def test_a_block_is_one_users_own(published):
+def test_a_block_holds_for_one_user_only(published):
     movie = recommend(published, 3)[0].movie_id
     published.execute(sa.text(BLOCK.format("NULL")), {"movie": movie})
     assert recommend(published, 3)[0].movie_id == movie
@@ -265,7 +265,7 @@ MODELS = (
         ({"user": None}, "22004", "user_id must not be NULL", None),
     ],
 )
-def test_what_cannot_be_asked_is_refused(published, values, sqlstate, message, hint):
+def test_bad_arguments_are_refused(published, values, sqlstate, message, hint):
     with pytest.raises(sa.exc.DBAPIError) as caught:
         recommend(published, **values)
     said = caught.value.orig.diag

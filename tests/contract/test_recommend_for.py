@@ -58,20 +58,20 @@ def ask(connection, ratings, n=10, model=None):
         ),
     ],
 )
-def test_what_are_no_ratings_is_refused(published, ratings, sqlstate, message, hint):
+def test_malformed_ratings_are_refused(published, ratings, sqlstate, message, hint):
     with pytest.raises(sa.exc.DBAPIError) as caught:
         ask(published, ratings)
     said = caught.value.orig.diag
     assert (said.sqlstate, said.message_primary, said.message_hint) == (sqlstate, message, hint)
 
 
-def test_no_number_is_no_json(published):
+def test_non_finite_numbers_are_not_json(published):
     with pytest.raises(sa.exc.DBAPIError) as caught:
         ask(published, '{"1": NaN}')
     assert caught.value.orig.sqlstate == "22P02"
 
 
-def test_who_gave_nothing_gets_the_chart(published):
+def test_no_ratings_give_the_chart(published):
     query = "SELECT movie_id FROM recsys.charts WHERE chart = 'popular' AND genre IS NULL"
     rows = ask(published, "{}", 1000)
     assert [row.movie_id for row in rows] == [*published.scalars(sa.text(query)), 59, 60]
@@ -83,7 +83,7 @@ def test_of_a_movie_given_twice_the_last_rating_counts(everything):
     assert ask(everything, '{"1": 1.0, "1": 5.0}', 20, "pearson_average") == once
 
 
-def test_all_there_is_but_what_was_given(published):
+def test_everything_except_the_given_movies(published):
     rows = ask(published, '{"1": 5, "3": 4.5, "60": 2}', 1000)
     assert sorted(row.movie_id for row in rows) == [m for m in range(2, 60) if m != 3]
     assert [row.rank for row in rows] == list(range(1, 58))

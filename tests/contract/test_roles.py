@@ -1,4 +1,4 @@
-"""What each role can do and what not, connected as that role."""
+"""The privileges of each role, tested on connections of that role."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relkind = ANY (%s)
 ORDER BY 1
 """
-# Whatever is tried, each by itself.
+# Each attempt by itself.
 CREATIONS = [
     "CREATE TABLE recsys_store.t (x int)",
     "CREATE TABLE recsys.t (x int)",
@@ -103,7 +103,7 @@ CREATIONS = [
 
 @pytest.fixture(scope="session")
 def guarded(server_url, everything_template, run_on_server, as_role):
-    """The edition with every model, given to the roles; nobody may change it."""
+    """The edition with every model, given to the roles; tests must not change it."""
     name = f"{everything_template}_guarded"
     clone, gone = "CREATE DATABASE {} TEMPLATE {}", "DROP DATABASE {} WITH (FORCE)"
     run_on_server(sql.SQL(clone).format(sql.Identifier(name), sql.Identifier(everything_template)))
@@ -133,7 +133,7 @@ def session(guarded, as_role):
 
 
 def sqlstate(connection, statement):
-    """Return the SQLSTATE a statement fails with, None where it succeeds."""
+    """Return the SQLSTATE of a failing statement, None if it succeeds."""
     try:
         connection.execute(statement)
     except psycopg.Error as error:
@@ -232,7 +232,7 @@ def test_nothing_is_written_through_a_view(session, role):
     connection = session(role, writing=True)
     for view in relations(connection, "recsys", "v"):
         for statement in (f"INSERT INTO {view} DEFAULT VALUES", f"DELETE FROM {view}"):
-            # Most views are not such that anybody could write through them.
+            # PostgreSQL does not allow writes through most views.
             assert sqlstate(connection, statement) in (DENIED, "55000")
     assert sqlstate(connection, "UPDATE recsys.models SET description = 'x'") == DENIED
     assert sqlstate(connection, "DELETE FROM recsys.models") == DENIED
@@ -254,7 +254,7 @@ def test_a_reader_begins_read_only(session):
     assert sqlstate(session("recsys_reader"), "CREATE TABLE public.t (x int)") == READ_ONLY
 
 
-def test_who_is_none_of_the_roles_sees_nothing(given_database, run_on_server):
+def test_other_roles_see_nothing(given_database, run_on_server):
     stranger = sql.Identifier(f"recsys_test_stranger_{id(given_database)}")
     run_on_server(sql.SQL("CREATE ROLE {}").format(stranger))
     with given_database.transaction() as connection:
@@ -339,8 +339,8 @@ CREATE TEMPORARY TABLE pg_class (oid oid, relname text);
 """  # noqa: E501
 
 
-def test_what_a_caller_puts_in_the_way_is_not_met(given_database, session):
-    """The app could not even make these; where it can, it gains nothing by it."""
+def test_objects_of_a_caller_do_not_shadow_ours(given_database, session):
+    """The app cannot create these objects; even if it could, it would gain nothing."""
     app = session("recsys_app", to=given_database)
     calls = {
         name: f"SELECT * FROM recsys.{name}({arguments.replace('now()', 'pg_catalog.now()')})"
@@ -376,7 +376,7 @@ def test_definers_pin_their_search_path_and_are_the_owners(guarded):
         assert functions(run, "p.proowner <> 'recsys_owner'::regrole") == set()
 
 
-def test_what_reads_the_store_is_a_definer_or_internal(guarded):
+def test_functions_on_the_store_are_definers_or_internal(guarded):
     with guarded.transaction() as connection:
         reads = "p.prosrc ~ 'recsys_store' AND NOT p.prosecdef"
         everybodys = "EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE a.grantee = 0)"  # noqa: E501

@@ -178,7 +178,7 @@ def test_whole_names_come_first_with_a_year_and_in_parentheses_too(titled):
     assert search(titled, "fabuleux destin") == [901, 1005]
 
 
-def test_mistakes_come_after_all_else_and_only_where_there_is_room(titled):
+def test_misspellings_come_last_and_only_fill_up(titled):
     titled.execute(ADD, [row(1050, "Heart (1990)"), row(1051, "Heath Ledger (2000)")])
     assert search(titled, "heat") == [1013, 1014, 1051, 1015, 1050]
     assert search(titled, "heat", 4) == [1013, 1014, 1051, 1015]
@@ -216,7 +216,7 @@ def test_search_for_no_word_finds_nothing(titled, query):
         "matrixx " * 100,
     ],
 )
-def test_search_takes_no_orders(titled, query):
+def test_search_ignores_query_syntax(titled, query):
     search(titled, query)
     assert search(titled, "matrix") == [1001, 1002, 1003]
 
@@ -237,7 +237,7 @@ def test_search_is_cut_at_n(titled):
     ("query", "n", "code"),
     [(None, 10, "22004"), ("matrix", None, "22004"), ("matrix", -1, "22023")],
 )
-def test_what_cannot_be_asked_is_refused(titled, query, n, code):
+def test_bad_arguments_are_refused(titled, query, n, code):
     with pytest.raises(sa.exc.DBAPIError) as caught:
         search(titled, query, n)
     assert caught.value.orig.sqlstate == code

@@ -94,7 +94,7 @@ def test_correlations(publish, model):
         assert found[other, title] == pytest.approx(correlation, rel=1e-14, abs=1e-14)
 
 
-def test_scores_and_labels_of_somebody_who_came_later(publish):
+def test_scores_and_labels_of_a_new_user(publish):
     """The figures take the correlations of the six raters alone."""
     with publish(False) as connection:
         pairs = {

@@ -15,7 +15,7 @@ def change(connection, statement):
     connection.execute(sa.text(statement))
 
 
-def test_somebody_with_a_stored_list(everything):
+def test_status_of_a_user_with_a_stored_list(everything):
     found = status(everything, 1)
     ratings = everything.scalar(sa.text("SELECT count(*) FROM recsys.ratings WHERE user_id = 1"))
     assert (found.status, found.ratings, found.ratings_since_run) == ("personalised", ratings, 0)
@@ -37,7 +37,7 @@ def test_somebody_with_a_stored_list(everything):
     ],
     ids=["rated twice", "changed", "taken back", "ingested"],
 )  # fmt: skip
-def test_somebody_who_has_rated_since(everything, statement, since):
+def test_status_of_a_user_with_newer_ratings(everything, statement, since):
     change(everything, statement)
     found = status(everything, 1)
     assert (found.status, found.ratings_since_run) == ("live", since)
@@ -56,7 +56,7 @@ def test_a_rating_put_back_is_no_change(everything):
     )  # fmt: skip
 
 
-def test_who_takes_back_all_they_rated_since_is_as_before(everything):
+def test_undone_ratings_restore_the_status(everything):
     change(everything, "SELECT recsys.rate(81, 59, 4), recsys.rate(81, 60, 4)")
     assert (status(everything, 81).status, status(everything, 81).ratings_since_run) == ("live", 2)
     change(everything, "DELETE FROM recsys_store.ratings WHERE user_id = 81")
@@ -65,20 +65,20 @@ def test_who_takes_back_all_they_rated_since_is_as_before(everything):
     )  # fmt: skip
 
 
-def test_somebody_who_only_tags_is_cold(everything):
+def test_a_user_who_only_tags_is_cold(everything):
     found = status(everything, 81)
     assert (found.status, found.ratings) == ("cold_start", 0)
     assert found.explanation == "has rated nothing: recommend gives the chart"
 
 
-def test_somebody_whose_ratings_lead_nowhere_is_cold(everything):
+def test_a_user_whose_ratings_lead_nowhere_is_cold(everything):
     change(everything, "DELETE FROM recsys_store.user_recommendations WHERE user_id = 1")
     found = status(everything, 1)
     assert (found.status, found.ratings_since_run) == ("cold_start", 0)
     assert found.explanation.startswith("ease found nothing to recommend to this user")
 
 
-def test_nobody(everything):
+def test_status_of_an_unknown_user(everything):
     found = status(everything, 4711)
     assert tuple(found)[:3] == ("unknown_user", 0, 0)
     assert found.explanation == "nobody has this id: recommend gives the chart"
@@ -99,7 +99,7 @@ def test_null_is_refused(everything):
     assert caught.value.orig.sqlstate == "22004"
 
 
-def test_what_it_says_is_what_recommend_does(everything):
+def test_the_status_agrees_with_recommend(everything):
     change(everything, "SELECT recsys.rate(3, 59, 4)")
     expected = {
         "personalised": "stored",

@@ -42,7 +42,7 @@ def test_every_model_has_a_row_and_a_section_in_its_family() -> None:
     assert listed == [(name, name) for family in described for name in family]
 
 
-def test_a_section_says_what_a_reader_asks(spec: ModelSpec) -> None:
+def test_each_section_has_the_expected_items(spec: ModelSpec) -> None:
     words = ["For", "Formula", "Parameters", "Not for", "Score", "Reference"]
     words += ["Cost"] if spec.kind != "chart" else []
     found = re.findall(r"^- \*\*([^*]+)\*\*", SECTIONS[spec.name], re.MULTILINE)
@@ -57,7 +57,7 @@ def test_parameters_and_defaults_are_those_of_the_config(spec: ModelSpec) -> Non
     assert none == (not described)
 
 
-def test_what_a_model_gives_is_what_it_yields(spec: ModelSpec) -> None:
+def test_documented_outputs_are_those_of_the_model(spec: ModelSpec) -> None:
     row = re.search(rf"^\| \[`{spec.name}`\][^|]*\| ([^|]+) \|", PAGE, re.MULTILINE)
     assert row is not None
     assert ("charts" in row[1]) == (spec.kind == "chart")

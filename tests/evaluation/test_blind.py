@@ -56,7 +56,7 @@ def divide(ratings: csr_matrix) -> Split:
 
 
 def known(source: Source) -> Interactions:
-    """Return what a job reads of the source, and of movies and people whatever was rated."""
+    """Return the data a job reads of the source, movies and people, which no rating changes."""
     random = np.random.default_rng(1)
     return Interactions(
         source.ratings,

@@ -1,4 +1,4 @@
-"""A fit that saw a test rating is caught, whichever way it came; an honest one passes."""
+"""A fit that saw a test rating in any way is caught; a clean one passes."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_one_test_rating_is_enough_to_be_caught(source: Source) -> None:
             check_blind(leak, source, split, 0)
 
 
-def test_a_leak_is_caught_where_everything_is_rated_alike() -> None:
+def test_a_leak_is_caught_among_equal_ratings() -> None:
     source = Source(csr_matrix(np.full((4, 5), 3.0)))
     split = random_split(source.ratings, 0.3, 0)
     scrambled_source, other = scrambled(source, split, 0)

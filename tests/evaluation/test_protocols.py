@@ -71,7 +71,7 @@ def test_sizes(material: Material) -> None:
         assert next(PROTOCOLS[name].splits(material)).test.nnz == size
 
 
-def test_what_a_protocol_needs(material: Material) -> None:
+def test_protocols_without_their_data_are_refused(material: Material) -> None:
     bare = Material(material.ratings)
     without = Material(material.ratings, np.full(material.ratings.nnz, math.nan))
     for name, protocol in PROTOCOLS.items():

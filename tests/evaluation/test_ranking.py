@@ -197,7 +197,7 @@ def test_coverage() -> None:
 
 
 def test_novelty() -> None:
-    # Item 0 is rated by all 4 users with ratings, item 1 by 2, item 2 by 1, item 3 by nobody.
+    # Item 0 is rated by all 4 users with ratings, item 1 by 2, item 2 by 1, item 3 by none.
     train = csr_matrix(np.array([[1, 1, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 0], [0] * 4]))
     lists = top_n([2, 3], [3], [1, 3], [1, 2, 3], [0, 1, 2])
     assert novelty(lists, train, 2).tolist() == [2.0, 2.0, 1.5, 1.5, 0.5]

@@ -126,7 +126,7 @@ def test_same_seed_same_interval_in_any_blocks() -> None:
         assert bootstrap_interval(values, 8, block_cells=cells) == pytest.approx(whole, rel=1e-12)
 
 
-def test_interval_of_what_does_not_vary() -> None:
+def test_interval_of_constant_values() -> None:
     assert bootstrap_interval(array(0.25), 0) == Interval(0.25, 0.25)
     assert bootstrap_interval(np.full(9, 0.5), 0) == Interval(0.5, 0.5)
 

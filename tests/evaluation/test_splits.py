@@ -1,4 +1,4 @@
-"""Splits are complete, disjoint, repeatable, and divide where their rule says."""
+"""Splits are complete, disjoint and repeatable, and follow their rules."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_entries_are_found() -> None:
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, 1.1, NAN])
-def test_shares_that_leave_nothing_are_refused(share: float) -> None:
+def test_shares_that_leave_a_side_empty_are_refused(share: float) -> None:
     ratings, times = row(1, 2, 3)
     with pytest.raises(EvaluationError, match=r"test_share = .* is out of range"):
         random_split(ratings, share, 0)
@@ -211,7 +211,7 @@ def test_shares_that_leave_nothing_are_refused(share: float) -> None:
         temporal_split(ratings, times, share)
 
 
-def test_what_cannot_be_divided_is_refused() -> None:
+def test_impossible_splits_are_refused() -> None:
     ratings, times = row(1, 2, 3)
     for k in (0, 1, 4):
         with pytest.raises(EvaluationError, match=f"3 ratings cannot be divided into {k} folds"):

@@ -109,7 +109,9 @@ def test_bulk_equals_careful_on_random_lines(tmp_path: Path, share: float, block
 
 @pytest.mark.parametrize("text", STRANGE)
 @pytest.mark.parametrize("position", [0, 1, 2, 3])
-def test_one_strange_field_is_judged_alike(tmp_path: Path, text: str, position: int) -> None:
+def test_one_unusual_field_is_judged_alike_by_all_parsers(
+    tmp_path: Path, text: str, position: int
+) -> None:
     fields = ["1", "2", "3.5", "1000"]
     fields[position] = text
     data = f"5,6,4,99\n{','.join(fields)}\n8,9,1.0,98\n".encode()
@@ -206,7 +208,7 @@ def test_times_are_read_in_all_their_forms() -> None:
     assert column.convert(bulk_texts).tolist() == [forms[text.decode()] for text in bulk_texts]
 
 
-def test_stray_quote_costs_one_row_and_swallows_none(tmp_path: Path) -> None:
+def test_a_stray_quote_costs_one_row_only(tmp_path: Path) -> None:
     data = b'1;1;;"open;2\n2;2;;fine;3\n3;3;;"also\nfine";4\n4;4;;fine;5\n'
     file = numeric_file(tmp_path / "any.csv", data, FREE, FREE_COLUMNS)
     good, bad = bulk(file, 1 << 20)

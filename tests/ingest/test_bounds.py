@@ -95,7 +95,7 @@ def test_one_bad_user_of_the_oldest_edition(database, tmp_path, row, reason):
     ("date", "year"),
     [("01-Jan-0001", None), ("01-Jan-9999", None), ("01-Jan-1799", None), ("01-Jan-1800", 1800)],
 )
-def test_a_year_that_cannot_be_is_dropped(database, tmp_path, date, year):
+def test_an_impossible_year_is_dropped(database, tmp_path, date, year):
     flags = "|".join(["0"] * 18 + ["1"])
     folder = old_edition(tmp_path / "ml-100k", items=f"2|Two|{date}|||{flags}\n")
     assert ingest(database, folder).rejected == []

@@ -113,7 +113,7 @@ def test_ml_10m(tmp_path: Path) -> None:
     assert (dataset.rejected, dataset.rows_read) == ([], 6)
 
 
-def test_double_colon_files_without_neighbours_are_told_by_half_stars(tmp_path: Path) -> None:
+def test_half_stars_distinguish_lone_double_colon_files(tmp_path: Path) -> None:
     ten = write(tmp_path / "a", {"ratings.dat": ML_10M["ratings.dat"]})
     one = write(tmp_path / "b", {"ratings.dat": ML_1M["ratings.dat"]})
     assert [read_dataset(folder).dialect for folder in (ten, one)] == ["ml-10m", "ml-1m"]
@@ -263,7 +263,7 @@ def test_format_can_be_forced(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_holds_no_ratings_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_files_without_ratings_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "x.csv").write_bytes(content)
     with pytest.raises(DataError, match=message) as caught:
         read_dataset(tmp_path / "x.csv")

@@ -38,7 +38,7 @@ BODY = zipped("movieId,title,genres\n" + "1,Lighthouse Keeper\n" * 40_000)
 
 @dataclass
 class Server:
-    """What the server has and how it behaves; `requests` is what it was asked, in order."""
+    """The files and the behavior of the server; `requests` records its requests in order."""
 
     url: str = ""
     body: bytes = BODY
@@ -147,7 +147,9 @@ def test_a_cached_file_is_used_without_asking_the_network(
     assert server.requests == []
 
 
-def test_a_damaged_cached_file_is_fetched_anew(server: Server, pinned: str, tmp_path: Path) -> None:
+def test_a_damaged_cached_file_is_fetched_again(
+    server: Server, pinned: str, tmp_path: Path
+) -> None:
     for name in (NAME, pinned):
         (tmp_path / f"{name}.zip").write_bytes(BODY[:-100])
         assert fetch(name, tmp_path, base_url=server.url).read_bytes() == BODY
@@ -200,7 +202,7 @@ def leave_partial(cache: Path, data: bytes, note: str = '{"validator": "\\"v1\\"
     [{"ranges": False}, {"etag": '"v2"'}, {"wrong_range": True}],
     ids=["no ranges", "another version", "another range"],
 )
-def test_it_restarts_from_zero_where_the_rest_cannot_be_had(
+def test_it_restarts_from_zero_if_it_cannot_resume(
     server: Server, tmp_path: Path, change: dict[str, object]
 ) -> None:
     vars(server).update(change)
@@ -244,7 +246,7 @@ def test_a_weak_or_missing_validator_is_never_resumed_on(
     assert [wanted for _, wanted, _ in server.requests] == [None, None]
 
 
-def test_a_wrong_checksum_deletes_the_part_and_says_both(
+def test_a_wrong_checksum_deletes_the_part_and_names_both_sums(
     server: Server, pinned: str, tmp_path: Path
 ) -> None:
     server.body = BODY[:-1] + b"?"

@@ -498,7 +498,7 @@ def test_literal_is_read_as_python_reads_it(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", NO_LITERALS)
-def test_what_python_refuses_is_refused(text: str) -> None:
+def test_invalid_literals_are_refused(text: str) -> None:
     with pytest.raises((ValueError, SyntaxError)):
         _python(text)
     with pytest.raises(ValueError, match="not a Python literal"):
@@ -573,7 +573,7 @@ def three_files(folder: Path) -> None:
     write(folder, "credits.csv", line("[]", str([crew(7879, "John Lasseter")]), "862"))
 
 
-def test_folder_and_zip_say_the_same_and_leave_nothing_behind(tmp_path: Path) -> None:
+def test_folder_and_zip_give_the_same_and_leave_no_files(tmp_path: Path) -> None:
     folder = tmp_path / "in.zip"  # a name is no proof
     three_files(folder)
     (folder / "ratings.csv").write_text("not ours")
@@ -639,7 +639,7 @@ def test_progress_ends_with_the_whole_of_each_file(tmp_path: Path) -> None:
         ("movies_metadata.csv", b"id,title\n", "without the columns belongs_to_collection, budget"),
     ],
 )
-def test_what_cannot_be_loaded_is_named(
+def test_files_that_cannot_be_loaded_are_named(
     tmp_path: Path, name: str, content: bytes | None, message: str
 ) -> None:
     path = tmp_path / name

@@ -28,13 +28,13 @@ def state(database, run_id):
         return connection.execute(sa.text(query), {"run_id": run_id}).one()
 
 
-def test_what_work_gives_and_raises_comes_through():
+def test_results_and_errors_of_work_are_passed_on():
     assert interruptibly(lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
         interruptibly(lambda: 1 / 0)
 
 
-def test_work_has_a_thread_of_its_own_that_nobody_waits_for():
+def test_work_runs_in_a_daemon_thread():
     thread = interruptibly(threading.current_thread)
     assert (thread.name, thread.daemon) == (COMPUTING, True)
 
@@ -59,7 +59,7 @@ app.main()
 """
 
 
-def test_a_signal_is_heard_in_the_middle_of_a_kernel():
+def test_a_signal_is_handled_during_a_kernel():
     process = subprocess.Popen(
         [sys.executable, "-c", LONG_KERNEL], stdout=subprocess.PIPE, text=True
     )
@@ -93,7 +93,7 @@ def test_a_database_that_is_away_stops_no_computing(monkeypatch, database):
         time.sleep(0.2)
 
 
-def test_whoever_is_told_of_another_refresh_learns_when_it_fell_silent(database):
+def test_a_busy_refresh_reports_since_when_the_other_is_silent(database):
     run_id = begin(database)
     with database.transaction() as connection:
         connection.execute(
@@ -112,14 +112,14 @@ def test_whoever_is_told_of_another_refresh_learns_when_it_fell_silent(database)
     assert caught.value.hint == "its machine may be gone: end its session with pg_terminate_backend"
 
 
-def test_the_next_command_marks_a_run_nobody_runs(database):
+def test_the_next_command_marks_an_orphaned_run(database):
     run_id = begin(database)
     assert clear_orphans(database) == [run_id]
     assert state(database, run_id)[::2] == ("failed", "its process ended without finishing the run")
     assert clear_orphans(database) == []
 
 
-def test_a_run_somebody_runs_is_left_alone(database):
+def test_a_run_with_a_process_is_left_alone(database):
     run_id = begin(database)
     with database.session() as session, lock.single_flight(session):
         assert clear_orphans(database) == []

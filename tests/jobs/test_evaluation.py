@@ -1,4 +1,4 @@
-"""Measuring models on the data in the database: what is measured, learned from, kept."""
+"""Evaluation of models on the database: metrics, leakage and stored results."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_an_evaluation_is_no_refresh(refreshed_database):
     assert Recommender(refreshed_database).status().last_run_id == 1
 
 
-def test_nothing_of_a_test_rating_is_left_to_learn_from() -> None:
+def test_the_train_part_holds_no_trace_of_a_test_rating() -> None:
     ratings = np.arange(1.0, 13.0).reshape(3, 4)
     from scipy.sparse import csr_matrix
 
@@ -134,7 +134,7 @@ def test_tags_are_not_read(filled_database, monkeypatch):
     assert not any("loud" in text for text in seen[0])
 
 
-def test_a_file_says_what_is_tested(filled_database, tmp_path):
+def test_a_file_selects_the_test_ratings(filled_database, tmp_path):
     query = "SELECT user_id, movie_id, rating FROM recsys.ratings WHERE movie_id = 7"
     pairs = rows_of(filled_database, query)
     file = tmp_path / "u1.test"
@@ -142,7 +142,7 @@ def test_a_file_says_what_is_tested(filled_database, tmp_path):
     report = run(filled_database, "ml100k-u1", "mf", split_file=file)
     [metric] = [m for m in report.evaluated[0].metrics if (m.name, m.segment) == ("rmse", "all")]
     assert metric.n == len(pairs)
-    # Nobody else has rated the movie: no model can know it.
+    # The movie has no other rating, so no model knows it.
     assert report.evaluated[0].figure("known_share") == 0
 
 
@@ -164,7 +164,7 @@ def test_a_file_that_does_not_fit(filled_database, tmp_path, text, error, messag
         run(filled_database, "ml100k-u1", "mf", split_file=file)
 
 
-def test_a_protocol_that_wants_pairs_says_so(filled_database):
+def test_a_protocol_without_its_pairs_is_an_error(filled_database):
     with pytest.raises(EvaluationError, match="ml100k-u1 needs"):
         run(filled_database, "ml100k-u1", "mf")
 

@@ -46,7 +46,7 @@ def test_every_table_with_a_persons_key_is_found(two_runs):
     ]
 
 
-def test_nothing_of_the_person_stays_and_all_of_others_does(two_runs):
+def test_all_rows_of_the_user_go_and_all_others_stay(two_runs):
     before, others = remembered(two_runs, 1), about_others(two_runs)
     assert min(before.values()) > 0
     removed = forget(two_runs, 1)
@@ -68,7 +68,7 @@ def test_the_log_keeps_the_counts_and_not_the_person(two_runs):
     assert {*entry._fields} == {"erasure_id", "erased_at", "rows", "erased_by"}
 
 
-def test_somebody_unknown_is_an_error_and_no_entry(two_runs):
+def test_an_unknown_user_is_an_error_and_leaves_no_entry(two_runs):
     with pytest.raises(UnknownUser, match=r"^no row is about user 4711$"):
         forget(two_runs, 4711)
     with two_runs.transaction() as connection:
@@ -101,7 +101,7 @@ def test_all_or_nothing(two_runs, monkeypatch):
     assert remembered(two_runs, 1) == before
 
 
-def test_the_forgotten_are_served_as_strangers(two_runs):
+def test_erased_users_are_served_as_new_users(two_runs):
     forget(two_runs, 1)
     with two_runs.transaction() as connection:
         status = connection.scalar(sa.text("SELECT status FROM recsys.user_status(1)"))

@@ -1,4 +1,4 @@
-"""What the gate keeps from readers, what it says, and how it is overridden."""
+"""The publish gate: its rules, its messages, and how to override it."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_below_popularity_is_refused(refreshed_database, plan_all, monkeypatch):
     assert refresh(refreshed_database, chosen).published
 
 
-def test_below_popularity_is_published_where_nothing_better_is(
+def test_a_model_below_popularity_is_published_if_nothing_better_is(
     filled_database, plan_all, monkeypatch, caplog
 ):
     def popular_first(lists, test, train, k):
@@ -164,7 +164,7 @@ def test_short_lists_of_the_default_model_are_refused(refreshed_database, plan_a
     assert refresh(refreshed_database, plan(replace(plan_all.settings, gate=rules))).published
 
 
-@pytest.mark.parametrize("force", [None, "whatever it is"])
+@pytest.mark.parametrize("force", [None, "for any reason"])
 def test_scores_that_are_not_finite_fail_the_run_even_if_forced(
     refreshed_database, plan_all, monkeypatch, force
 ):
@@ -180,14 +180,14 @@ def test_scores_that_are_not_finite_fail_the_run_even_if_forced(
     assert rows_of(refreshed_database, PUBLISHED) == [(1,)]
 
 
-def test_a_gate_that_is_switched_off_asks_nothing(refreshed_database, plan_all):
+def test_a_disabled_gate_measures_nothing(refreshed_database, plan_all):
     settings = replace(plan_all.settings, neighbours=20, gate=GateSettings(enabled=False))
     report = refresh(refreshed_database, plan(settings))
     assert report.published
     assert rows_of(refreshed_database, FIGURES, run=2) == []
 
 
-def test_what_is_not_to_be_published_passes_no_gate(refreshed_database, plan_all):
+def test_an_unpublished_run_passes_no_gate(refreshed_database, plan_all):
     shorter = plan(replace(plan_all.settings, neighbours=20), publish=False)
     assert not refresh(refreshed_database, shorter).published
     assert rows_of(refreshed_database, RUNS) == [(1, "complete", None), (2, "complete", None)]
@@ -204,7 +204,7 @@ def test_what_is_not_to_be_published_passes_no_gate(refreshed_database, plan_all
         ((0.31, None, None), (0.31, None, None), False),
     ],
 )
-def test_what_counts_as_a_fall(now, before, fell):
+def test_a_fall_exceeds_the_intervals(now, before, fell):
     metrics = [Metric("gate", "ndcg@10", v, 9, "all", low, high) for v, low, high in (now, before)]
     assert gate._fell(*metrics) is fell
 

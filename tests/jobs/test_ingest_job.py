@@ -61,7 +61,7 @@ def counts(database):
         return tuple(connection.execute(COUNTS).one())
 
 
-def test_an_edition_comes_in(database, folder):
+def test_an_edition_is_loaded(database, folder):
     report = ingest(database, folder)
     assert report.counts == Counts(inserted=3 + 2 + 3)
     assert (report.edition, report.dialect, report.rows_read) == ("ml-tiny", "ml-csv", 8)
@@ -134,7 +134,7 @@ def test_a_second_batch_is_merged(database, folder, write_edition):
     ) == [(1, 10, 2.0), (1, 20, 3.0), (2, 10, 0.5), (3, 20, 5.0)]
 
 
-def test_tags_come_in_with_users_who_only_tag(database, folder, write_edition):
+def test_tags_are_loaded_with_users_who_only_tag(database, folder, write_edition):
     write_edition(folder, RATINGS, MOVIES, None, ["9,10,desert,1000000000", "1,10,desert,5"])
     report = ingest(database, folder)
     assert report.counts == Counts(inserted=3 + 3 + 3 + 2)
@@ -223,7 +223,7 @@ def test_another_edition_is_refused_naming_both(filled_database, folder, content
     assert contents(filled_database) == before
 
 
-def test_an_edition_may_be_said_to_be_the_same(filled_database, folder):
+def test_an_edition_may_be_declared_to_be_the_same(filled_database, folder):
     report = ingest(filled_database, folder, edition="ml-small-made-up")
     assert (report.edition, report.replaced) == ("ml-small-made-up", None)
     assert counts(filled_database)[2] == 60  # movies 10, 20 and 30 were there
@@ -293,7 +293,7 @@ def test_nothing_to_read_makes_no_movies(database, tmp_path, contents):
     assert contents(database) == before
 
 
-def test_a_bare_csv_comes_in_and_a_second_one_brings_further_movies(database, tmp_path):
+def test_a_bare_csv_is_loaded_and_a_second_one_adds_movies(database, tmp_path):
     file = tmp_path / "mine.csv"
     file.write_text("user,item,rating\n1,10,5\n2,11,3.5\n")
     assert ingest(database, file).edition == "csv:mine"

@@ -80,7 +80,7 @@ def test_the_same_again_changes_nothing(filled_database, tmp_path, contents):
     assert after == before
 
 
-def test_none_of_ours_is_an_error_and_changes_nothing(filled_database, tmp_path, contents):
+def test_files_without_a_known_film_are_an_error(filled_database, tmp_path, contents):
     before = contents(filled_database)
     folder = files(tmp_path / "meta", film(888, "tt9999999", "none of ours"))
     (folder / "keywords.csv").unlink()

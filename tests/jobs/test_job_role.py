@@ -98,7 +98,7 @@ def test_the_job_evaluates_and_upgrades(given, job):
 
 
 def test_the_job_upgrades_an_older_database(given, job):
-    """Tables of the owner, a contract that goes with them; what is new is the owner's again."""
+    """Tables belong to the owner, the contract follows, and new objects are the owner's again."""
     views = "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'recsys'::regnamespace"
     with given.transaction() as connection:
         for view in connection.scalars(sa.text(views)).all():
@@ -112,7 +112,7 @@ def test_the_job_upgrades_an_older_database(given, job):
 
 
 def test_a_partition_is_its_tables_owners(database):
-    """Also where no role of ours is: whoever owns the table owns what becomes part of it."""
+    """The owner of a table also owns its partitions, with or without our roles."""
     owner = "SELECT relowner::regrole::text FROM pg_class WHERE relname = :name"
     with database.transaction() as connection:
         connection.execute(sa.text("CREATE ROLE recsys_test_somebody"))

@@ -1,4 +1,4 @@
-"""Refreshes that are started at once: one runs, all others end with 4 and say who does."""
+"""Concurrent refreshes: one runs, all others exit with 4 and name it."""
 
 import os
 import re
@@ -51,7 +51,7 @@ def ten(filled_database, tmp_path):
     return start
 
 
-def test_of_ten_one_runs_and_nine_are_told_who(ten, filled_database, tmp_path):
+def test_one_of_ten_runs_and_nine_learn_who_does(ten, filled_database, tmp_path):
     with filled_database.transaction() as connection:
         # The one that runs comes as far as its results, and waits there for the others to end.
         connection.execute(sa.text("LOCK TABLE recsys_store.movie_charts"))

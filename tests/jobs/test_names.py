@@ -8,7 +8,7 @@ from recsys.jobs import names
 
 
 class Told:
-    """Keeps what it is told."""
+    """Records the reports."""
 
     def __init__(self):
         self.calls = []
@@ -25,7 +25,7 @@ class Told:
 
 @pytest.fixture
 def fetched(monkeypatch, tmp_path):
-    """Replace the download by a file that is there already; keep what was asked for."""
+    """Replace the download by an existing file; record the requests."""
     asked = []
 
     def fetch(name, cache, progress):

@@ -1,4 +1,4 @@
-"""What a refresh is to compute, and what of it is refused before anything is read."""
+"""The plan of a refresh: models, parameters, roles, and errors before any data is read."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ BAD = {
         "line 2: model bpr: factors = 0 is out of range",
         "factors must be a whole number from 1 to 1024",
     ),
-    "a chain of nobody": (
+    "a chain with an unknown model": (
         '[models.hybrid_mixed]\nchain = ["ease", "eese"]',
         "line 1: model hybrid_mixed cannot be composed of 'eese'",
         f"possible parts: {LISTS}",
@@ -107,7 +107,7 @@ def names(chosen: Plan) -> list[str]:
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_what_cannot_be_meant_is_refused_with_its_line(configured, tmp_path, what):
+def test_invalid_settings_are_refused_with_their_line(configured, tmp_path, what):
     text, message, hint = BAD[what]
     with pytest.raises(ConfigError) as caught:
         configured(text)
@@ -133,7 +133,7 @@ def test_all_models_at_once(configured):
     assert chosen.rating_model == "bayes_fm"
 
 
-def test_what_a_model_is_composed_of_is_computed_too(configured):
+def test_parts_of_a_model_are_computed_too(configured):
     chosen = configured('[models.hybrid_mixed]\nchain = ["blend", "popular"]', "hybrid_mixed")
     assert names(chosen) == ["popular", "ease", "als", "blend", "hybrid_mixed"]
     assert chosen.parameters["models"]["hybrid_mixed"] == {"chain": ["blend", "popular"]}
@@ -177,7 +177,7 @@ def test_a_model_whose_package_is_missing_is_refused(configured, monkeypatch):
     assert configured("").publish
 
 
-def test_the_fittest_chart_serves_strangers(configured):
+def test_the_preferred_chart_serves_new_users(configured):
     assert configured('[refresh]\nmodels = ["trending", "most_rated", "ease"]').cold_start == (
         "most_rated"
     )

@@ -39,7 +39,7 @@ def four_runs_template(template_from_refreshed, few):
 
 @pytest.fixture
 def four_runs(make_database, four_runs_template):
-    """A database of the test's own in which runs 1 to 4 were published one after the other."""
+    """A database of the test in which runs 1 to 4 were published one after the other."""
     return make_database(four_runs_template)
 
 
@@ -57,7 +57,7 @@ def test_a_rollback_goes_one_back_and_twice_two(four_runs):
     assert rows_of(four_runs, SEEN) == [(1,)]
 
 
-def test_what_was_rolled_back_is_not_gone_back_to(four_runs):
+def test_a_rollback_does_not_return_to_a_run_rolled_back(four_runs):
     rollback(four_runs)
     assert publish(four_runs, 1, reason="once more") == Publication(1, 3)
     assert rollback(four_runs) == Publication(3, 1)
@@ -97,7 +97,7 @@ def test_nothing_published_cannot_be_rolled_back(filled_database):
     ("run_id", "why"),
     [(4, "run 4 is published already"), (9, "run 9 cannot be published: it does not exist")],
 )
-def test_what_cannot_be_published_by_hand(four_runs, run_id, why):
+def test_unsuitable_runs_cannot_be_published_by_hand(four_runs, run_id, why):
     with pytest.raises(RunError) as caught:
         publish(four_runs, run_id)
     assert str(caught.value) == why
@@ -118,7 +118,7 @@ def test_a_whole_run_that_was_held_back_can_be_published(refreshed_database, few
     assert rows_of(refreshed_database, SEEN) == [(2,)]
 
 
-def test_what_the_gate_refused_wants_force(four_runs):
+def test_a_refused_run_needs_force(four_runs):
     with four_runs.transaction() as connection:
         statement = "UPDATE recsys_store.runs SET refused = 'too short' WHERE run_id = 2"
         connection.execute(sa.text(statement))
@@ -142,7 +142,7 @@ def test_pruning_drops_all_but_the_newest_and_the_published(four_runs):
 
 
 def test_readers_of_other_runs_do_not_wait_for_a_pruning(four_runs):
-    """Somebody reads run 2, in a transaction that stays open, while it is dropped."""
+    """A transaction that stays open reads run 2 while it is dropped."""
     with four_runs.engine.connect() as old, four_runs.engine.connect() as new:
         old.execute(sa.text("SELECT * FROM recsys_store.user_recommendations WHERE run_id = 2"))
         pruning = threading.Thread(target=prune, args=(four_runs, 2))
@@ -160,9 +160,7 @@ def test_readers_of_other_runs_do_not_wait_for_a_pruning(four_runs):
 
 
 @pytest.mark.parametrize("next_one", ["prune", "refresh"])
-def test_what_an_interrupted_pruning_left_is_dropped_by_the_next(
-    four_runs, few, monkeypatch, next_one
-):
+def test_the_next_pruning_finishes_an_interrupted_one(four_runs, few, monkeypatch, next_one):
     def interrupted(session, run_id):
         with four_runs.engine.connect() as reader:
             reader.execute(sa.text("SELECT * FROM recsys_store.movie_charts WHERE run_id = 1"))

@@ -219,7 +219,7 @@ def test_stored_factors_are_what_the_model_returned(refreshed_database, plan_all
         assert [row[2] for row in stored] == bias[known].tolist()
 
 
-def test_of_what_nothing_is_known_there_are_no_factors(refreshed_database, with_model):
+def test_unknown_users_and_movies_have_no_factors(refreshed_database, with_model):
     """With biases these say of whom anything is known, zero factors or not."""
     users, items = np.ones((81, 2), np.float32), np.zeros((60, 2), np.float32)
     user_bias, item_bias = np.arange(81.0), np.full(60, 0.5)
@@ -238,7 +238,7 @@ def test_of_what_nothing_is_known_there_are_no_factors(refreshed_database, with_
     ]
 
 
-def test_the_mean_of_a_movie_nobody_has_rated_is_unknown(refreshed_database, with_model):
+def test_the_mean_of_an_unrated_movie_is_unknown(refreshed_database, with_model):
     def fit(*_):
         items, scores, votes = np.array([7, 59, 3], np.int32), [3.0, 2.0, 1.0], [9, 0, 4]
         means = np.array([4.5, np.nan, 2.0])
@@ -282,7 +282,7 @@ def test_similar_users_come_with_the_number_of_movies_both_have_rated(
     assert rows_of(refreshed_database, query.format(3)) == [(1, 1, 1.0, 1, "near", run_id)]
 
 
-def test_what_a_fit_measured_is_kept_and_reported(refreshed_database, with_model):
+def test_metrics_of_a_fit_are_kept_and_reported(refreshed_database, with_model):
     metrics = (Metric("train", "rmse", 0.75, 1412), Metric("holdout 0.1", "mae", 0.5, 141))
     chosen = with_model("measured", lambda *_: Charts(), "chart", measure=lambda *_: metrics)
     report = refresh(refreshed_database, chosen)
@@ -410,7 +410,7 @@ def test_an_empty_database_has_nothing_to_learn_from(empty_database, plan_all):
         (RefreshSettings(parameters={"als": {"factors": "x"}}), None, "has the wrong type"),
     ],
 )
-def test_a_plan_that_cannot_be_meant(settings, models, message):
+def test_invalid_plans_are_refused(settings, models, message):
     with pytest.raises(ConfigError, match=message) as caught:
         plan(settings, models)
     assert caught.value.hint
@@ -451,7 +451,7 @@ def test_unchanged_input_makes_no_run(refreshed_database, plan_all):
     assert rows_of(refreshed_database, "SELECT run_id FROM recsys.runs") == [(1,)]
 
 
-def test_a_rating_more_makes_a_run(refreshed_database, plan_all):
+def test_one_more_rating_makes_a_run(refreshed_database, plan_all):
     with refreshed_database.transaction() as connection:
         connection.execute(sa.text("INSERT INTO recsys_store.ratings VALUES (1, 60, 5, now())"))
     report = refresh(refreshed_database, plan_all, if_changed=True)
@@ -617,7 +617,7 @@ def test_a_killed_refresh_is_cleared_up_by_the_next(
     )
 
 
-def test_only_so_many_runs_keep_their_results(filled_database, plan_all):
+def test_retention_limits_the_runs_with_results(filled_database, plan_all):
     chosen = replace(plan_all, settings=replace(plan_all.settings, keep_runs=2))
     numbers = [refresh(filled_database, chosen).run_id for _ in range(4)]
     assert rows_of(

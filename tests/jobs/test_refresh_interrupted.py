@@ -60,9 +60,7 @@ def cut_off(monkeypatch, step, error, *, after):
 
 
 @pytest.mark.parametrize("error", CUT_OFF, ids=lambda error: type(error).__name__)
-def test_what_is_published_survives_whatever_comes_after(
-    refreshed_database, few, monkeypatch, error
-):
+def test_the_published_run_survives_later_failures(refreshed_database, few, monkeypatch, error):
     cut_off(monkeypatch, "_finish", error, after=True)
     with pytest.raises(type(error)):
         refresh(refreshed_database, few)
@@ -97,7 +95,7 @@ def test_what_is_published_survives_whatever_comes_after(
     ],
     ids=["before computing", "before writing", "after writing", "before publishing"],
 )
-def test_what_is_cut_off_before_leaves_its_stages_and_no_results(
+def test_an_interrupted_run_leaves_its_stages_and_no_results(
     refreshed_database, few, monkeypatch, step, after, done, error
 ):
     cut_off(monkeypatch, step, error, after=after)
@@ -192,7 +190,7 @@ def complete_runs(connection, count):
     return numbers
 
 
-def test_retention_keeps_the_newest_runs_and_the_published_one_besides(connection):
+def test_retention_keeps_the_newest_runs_and_the_published_one(connection):
     one, two, three, four, five = complete_runs(connection, 5)
     assert publication.beyond_retention(connection, 2) == [one, two, three]
     publication.publish(connection, two)

@@ -1,4 +1,4 @@
-"""A run of new lists for people who have rated since: exactly those of a whole recomputation."""
+"""A run with new lists of changed users: they equal those of a full recomputation."""
 
 from dataclasses import replace
 
@@ -157,12 +157,12 @@ def test_nothing_changed_is_no_run(refreshed_database, plan_all):
     assert rows_of(refreshed_database, "SELECT count(*) FROM recsys.runs") == [(1,)]
 
 
-def test_what_it_cannot_build_on(filled_database, refreshed_database, plan_all):
+def test_unsuitable_base_runs_are_refused(filled_database, refreshed_database, plan_all):
     with pytest.raises(NotPublished):
         refresh_users(filled_database, plan_all)
-    with pytest.raises(RunError, match=r"^run 1 is of other settings"):
+    with pytest.raises(RunError, match=r"^run 1 has other settings than recsys"):
         refresh_users(refreshed_database, plan(RefreshSettings(models=("ease", "most_rated"))))
-    with pytest.raises(RunError, match=r"^run 1 is of other settings"):
+    with pytest.raises(RunError, match=r"^run 1 has other settings than recsys"):
         refresh_users(
             refreshed_database, replace(plan_all, settings=replace(plan_all.settings, seed=5))
         )

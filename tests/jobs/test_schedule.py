@@ -37,7 +37,7 @@ def test_jobs_come_in_order_and_the_whole_refresh_first():
     ]  # fmt: skip
 
 
-def test_clocks_put_forward_and_back_lose_and_double_nothing():
+def test_daylight_saving_time_neither_skips_nor_repeats_jobs():
     settings = ScheduleSettings(refresh="30 2 * * *", timezone="Europe/Berlin")
     spring = times(settings, datetime(2027, 3, 27, 12, tzinfo=UTC), 2)
     assert spring == [
@@ -52,12 +52,12 @@ def test_clocks_put_forward_and_back_lose_and_double_nothing():
 
 
 @pytest.mark.parametrize("expression", ["noon", "61 * * * *", "0 0 30 2 *", "* * * *"])
-def test_what_is_no_time_is_told(expression):
+def test_an_invalid_schedule_is_an_error(expression):
     with pytest.raises(ConfigError, match="is no time that comes"):
         times(ScheduleSettings(refresh=expression), NEW_YEAR, 1)
 
 
-def test_nothing_scheduled_is_told():
+def test_nothing_scheduled_is_reported():
     with pytest.raises(ConfigError, match=r"^nothing is scheduled$"):
         times(ScheduleSettings(refresh=""), NEW_YEAR, 1)
 
@@ -80,7 +80,7 @@ def clock():
 
 
 def scheduler(settings, clock, code):
-    """Run Python code where the command would be; `sys.argv[1:]` are its arguments."""
+    """Run Python code in place of the command; `sys.argv[1:]` are its arguments."""
     return Scheduler(settings, [sys.executable, "-c", code], lambda: clock.now, clock.sleep)
 
 
@@ -95,7 +95,7 @@ def test_it_runs_the_command_when_it_is_due(clock, tmp_path):
 
 
 @pytest.mark.parametrize(("code", "runs"), [(0, 1), (1, 4), (2, 1), (3, 1), (4, 1)])
-def test_only_what_may_succeed_the_next_time_is_tried_again(clock, tmp_path, code, runs):
+def test_only_transient_failures_are_retried(clock, tmp_path, code, runs):
     out = tmp_path / "out"
     program = f"import sys; print(file=open({str(out)!r}, 'a')); sys.exit({code})"
     settings = ScheduleSettings(refresh="0 0 2 1 *", retries=3, retry_seconds=40)
@@ -111,7 +111,7 @@ def test_it_stops_trying_when_it_succeeds(clock, tmp_path):
     assert clock.slept[-1] == 7
 
 
-def test_what_it_does_is_in_the_log(clock, caplog, monkeypatch):
+def test_each_job_is_logged(clock, caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("recsys"), "propagate", True)
     caplog.set_level(logging.INFO, "recsys")
     scheduler(ScheduleSettings(), clock, "raise SystemExit(3)").run(jobs=1)
@@ -150,7 +150,7 @@ def test_the_times_to_come_are_shown(tmp_path):
         ("often = true", "[schedule]: unknown key 'often'"),
     ],
 )
-def test_a_wrong_setting_is_told_with_its_line(tmp_path, line, told):
+def test_a_wrong_setting_is_reported_with_its_line(tmp_path, line, told):
     process = recsys(tmp_path, f"[schedule]\n{line}\n")
     err = process.communicate(timeout=60)[1]
     assert process.returncode == 1

@@ -1,6 +1,6 @@
 """The server dies under a refresh: an error that says so, and the next command finds all whole.
 
-It starts a server of its own whatever RECSYS_DATABASE_URL says.
+It always starts a server of its own, even if RECSYS_DATABASE_URL is set.
 """
 
 import os

@@ -33,11 +33,11 @@ def script():
     return load
 
 
-def test_killed_at_random_nothing_is_lost(script, database, tmp_path):
+def test_no_data_is_lost_by_kills_at_random(script, database, tmp_path):
     torture = script("kill_at_random")
 
     class Quick(torture.Place):
-        """Only what is killed is a process."""
+        """Only the killed commands are processes."""
 
         def run(self, *arguments):
             began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Searching parameters: inside the train part, against what is configured, the test part unseen."""
+"""Search of parameters inside the train part, against the configured ones, without test data."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def found(report):
     return [(trial.number, dict(trial.parameters), trial.value) for trial in report.trials]
 
 
-def test_trials_are_ranked_and_the_first_is_what_is_configured(filled_database):
+def test_trials_are_ranked_and_number_one_is_the_configuration(filled_database):
     report = tune(filled_database, planned("ease", regularization=5e4), "ease", RANDOM, trials=5)
     assert (report.model, report.protocol, report.metric) == ("ease", "random-90-10", "ndcg")
     assert sorted(trial.number for trial in report.trials) == [1, 2, 3, 4, 5]
@@ -56,7 +56,7 @@ def test_errors_are_ranked_the_other_way(filled_database):
 
 
 def test_the_figure_is_that_of_the_inner_test_ratings(filled_database):
-    """rmse of the means of users, by hand, is what a model that knows nothing more comes to."""
+    """A model that knows the means of users only has their rmse, computed by hand."""
     with filled_database.snapshot() as connection:
         data = read_snapshot(connection).interactions
     inner = inner_train(data, RANDOM, None, 42)
@@ -73,7 +73,7 @@ def test_the_figure_is_that_of_the_inner_test_ratings(filled_database):
 @pytest.mark.parametrize(
     "name", ["random-90-10", "recommenders-ml100k", "temporal", "leave-last-out"]
 )
-def test_nothing_of_the_test_part_is_looked_at(filled_database, name):
+def test_the_test_part_is_not_used(filled_database, name):
     """With other values in it, and other movies rated, the same trials have the same figures."""
     protocol = PROTOCOLS[name]
     chosen = planned("ease")
@@ -138,7 +138,7 @@ def test_parts_are_fitted_once(filled_database, monkeypatch):
     assert fits == ["ease", "als", "blend", "blend", "blend"]
 
 
-def test_a_trial_that_fails_comes_last_and_ends_nothing(filled_database, monkeypatch):
+def test_a_failed_trial_comes_last_and_the_search_goes_on(filled_database, monkeypatch):
     real = tune_job.make_config
 
     def broken(spec, parameters):
@@ -156,12 +156,12 @@ def test_a_trial_that_fails_comes_last_and_ends_nothing(filled_database, monkeyp
     assert [trial.error for trial in report.trials[:-1]] == [None, None]
 
 
-def test_what_is_configured_must_work(filled_database, monkeypatch):
+def test_the_configuration_must_work(filled_database, monkeypatch):
     def broken(*_):
         raise ConfigError("it is too warm")
 
     monkeypatch.setattr(tune_job, "make_config", broken)
-    with pytest.raises(EvaluationError, match=r"^what is configured fails: it is too warm$"):
+    with pytest.raises(EvaluationError, match=r"^the configured parameters fail: it is too warm$"):
         tune(filled_database, planned("ease"), "ease", RANDOM, trials=3)
 
 
@@ -187,7 +187,7 @@ def test_an_interrupt_keeps_what_was_found(filled_database, monkeypatch):
         ("ease", "beauty", "there is no metric 'beauty' to tune by"),
     ],
 )
-def test_what_cannot_be_tuned(filled_database, model, metric, told):
+def test_models_and_metrics_that_cannot_be_tuned(filled_database, model, metric, told):
     with pytest.raises((InvalidArgument, EvaluationError)) as caught:
         tune(filled_database, planned(model), model, RANDOM, metric=metric)
     assert str(caught.value) == told

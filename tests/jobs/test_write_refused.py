@@ -51,7 +51,7 @@ def change(database, *statements):
 
 @pytest.mark.parametrize("job", [refresh, refresh_users])
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_what_cannot_be_written_changes_nothing(refreshed_database, plan_all, refusal, job):
+def test_refused_writes_change_nothing(refreshed_database, plan_all, refusal, job):
     stumble, message, hint = REFUSALS[refusal]
     [(name,)] = rows_of(refreshed_database, "SELECT current_database()")
     time = TIME.format(name, 500 if stumble == SLOW else 0)

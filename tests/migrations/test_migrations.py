@@ -118,7 +118,7 @@ def test_up_from_empty_matches_the_models(empty_database):
 
 
 def test_keys_are_those_of_the_models(empty_database):
-    """What alembic does not compare: columns of keys in their order, what they include, checks."""
+    """Compare what alembic leaves out: order of key columns, included columns, checks."""
     described = sa.text(str(KEYS).replace("recsys_store", "described"))
     with empty_database.transaction() as connection:
         command.upgrade(config(connection), "head")
@@ -198,7 +198,7 @@ def rows_of(database, query):
         return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
-def test_what_a_run_of_the_first_revision_published_goes_on_being_served(old_database):
+def test_a_run_of_the_first_revision_stays_served(old_database):
     def ask(query):
         return rows_of(old_database, query)
 

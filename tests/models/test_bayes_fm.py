@@ -117,7 +117,7 @@ def test_features() -> None:
         np.testing.assert_allclose(side.squares.toarray(), side.features.toarray() ** 2)
 
 
-def test_kinds_of_feature_that_nobody_has_are_left_out() -> None:
+def test_empty_kinds_of_features_are_left_out() -> None:
     years = np.array([1994, 1991], np.int32)
     data = Interactions(csr_matrix(np.eye(2)), csr_matrix((2, 0)), (), item_years=years)
     assert machine.user_side(data).kinds.tolist() == [0, 0, 1, 1]
@@ -168,7 +168,7 @@ def samples(count: int, seed: int = 1) -> list[Sample]:
 
 
 @pytest.mark.parametrize("room", [20, 30, 1000])
-def test_compression_comes_near_the_best_there_is(room: int) -> None:
+def test_compression_is_near_the_optimum(room: int) -> None:
     drawn = samples(40)
     mean = PosteriorMean(kept=20, room=room)
     for sample in drawn:
@@ -285,7 +285,7 @@ def test_nothing_is_predicted_without_ratings() -> None:
     np.testing.assert_allclose(alone, predicted[np.ix_(*rated)], rtol=1e-6)
 
 
-def test_ratings_all_alike_are_what_is_predicted() -> None:
+def test_equal_ratings_are_predicted_exactly() -> None:
     dense = np.where(noise() > 0, 3.5, 0)
     output = results(interactions(dense), n=2)
     assert np.array_equal(predictions(output.factors), np.full(dense.shape, 3.5))

@@ -58,7 +58,7 @@ def by_factors(seed: int, dense: np.ndarray, biased: bool) -> tuple[Factors, np.
 
 
 def blended(dense: np.ndarray, parts: list[np.ndarray], weights: list[float]) -> np.ndarray:
-    """Mean of standard scores over what is not rated by the user but by somebody; -inf else."""
+    """Mean of standard scores over rated movies that the user has not rated; -inf elsewhere."""
     scores = np.full(dense.shape, -np.inf)
     for user in range(len(dense)):
         free = (dense[user] == 0) & dense.any(0)
@@ -110,7 +110,7 @@ def test_any_number_of_models_in_any_order() -> None:
     helpers.assert_lists(alone, blended(dense, scores[1:2], [1.0]), 6, 1e-9)
 
 
-def test_a_model_that_tells_nothing_apart_contributes_nothing() -> None:
+def test_a_model_with_equal_scores_contributes_nothing() -> None:
     dense = ratings()
     product, products = by_factors(2, dense, False)
     # The same for every movie, but for what 32 bits make of a tenth.

@@ -1,4 +1,4 @@
-"""The charts for people and movies of which nothing is known, against plain loops."""
+"""The charts for new users and new movies, against plain loops."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_exploratory_takes_turns(grades: int) -> None:
 
 
 def test_exploratory_by_hand() -> None:
-    """Five of one cell, one of another decade, one nobody disputes, one nobody rated."""
+    """Five of one cell, one of another decade, one undisputed, one unrated."""
     ratings = np.zeros((8, 8))
     ratings[:, 0] = [1, 1, 2, 2, 4, 4, 5, 5]
     ratings[:, 1] = [1, 1, 1, 1, 5, 5, 5, 5]

@@ -1,4 +1,4 @@
-"""The collective models against dense computations of what they minimize."""
+"""The collective models against dense computations of their objectives."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_collective_als_recommends_by_its_factors() -> None:
 
 
 def test_movies_of_one_genre_come_nearer() -> None:
-    """Two halves of the people never rated a movie in common; the genre says what is alike."""
+    """Two halves of the users have no movie in common; only genres connect them."""
     dense = np.kron(np.eye(2), np.full((6, 4), 3.0))
     genres = csr_matrix(np.eye(4)[[0, 1, 2, 3] * 2])
     data = Interactions(csr_matrix(dense), genres, ("a", "b", "c", "d"))

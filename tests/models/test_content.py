@@ -132,7 +132,7 @@ def test_terms_do_not_reach_over_the_end_of_a_text() -> None:
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", "the of", "x"]])
-def test_texts_that_say_nothing_are_zero(texts: list[str]) -> None:
+def test_texts_without_terms_are_zero(texts: list[str]) -> None:
     vectors = text_vectors(texts, 3)
     assert (vectors.shape[0], vectors.nnz) == (len(texts), 0)
 
@@ -195,7 +195,7 @@ def test_content_is_the_weighted_mean_where_both_are_known() -> None:
         assert both.any()
 
 
-def test_what_lacks_a_part_is_compared_by_the_other() -> None:
+def test_movies_without_one_part_are_compared_by_the_other() -> None:
     genres = np.array([[1.0, 0], [1, 0], [0, 0], [0, 0], [0, 1]])
     texts = ["", "war dawn", "war dawn", "", "planet"]
     ratings = np.array([[4.0, 0, 0, 0, 0], [0, 0, 4, 0, 0], [0, 0, 0, 4, 0]])
@@ -241,7 +241,7 @@ def test_ratings_not_above_zero_weigh_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONTENT)
-def test_who_dislikes_everything_gets_nothing(name: str) -> None:
+def test_negative_ratings_give_no_list(name: str) -> None:
     genres, texts = np.ones((3, 1)), ["war", "war", "war"]
     ratings = csr_matrix(np.array([[-3.0, 0, 0], [4.0, 0, 0]]))
     recommendations = fit(name, interactions(ratings, genres, texts)).recommendations

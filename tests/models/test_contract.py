@@ -1,4 +1,4 @@
-"""What every model of the registry promises, whatever it computes."""
+"""The contract that every model of the registry fulfils."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PARAMS = {
     "bayes_fm": {"rank": 2, "chains": 2, "iterations": 12, "burn_in": 4, "stored_factors": 6},
     "item_knn": {"min_support": 1},
 }
-# These recommend movies that nobody has rated.
+# These recommend unrated movies.
 BY_CONTENT = ("content_genres", "content_text", "content")
 # These are made of other models' lists, charts among them, and have something for everybody.
 HYBRIDS = ("hybrid_switching", "hybrid_mixed")

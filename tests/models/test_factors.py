@@ -98,7 +98,7 @@ def test_svd(rank: int, kept: int) -> None:
     assert_lists(output.neighbours, cosines(items), 6, 1e-5)
 
 
-def test_svd_knows_only_the_mean_of_who_rates_all_alike() -> None:
+def test_svd_predicts_the_mean_for_users_with_equal_ratings() -> None:
     dense = ratings(20, 12, 3)
     dense[5] = 0
     dense[5, [1, 2]] = 3.3
@@ -112,7 +112,7 @@ def test_svd_knows_only_the_mean_of_who_rates_all_alike() -> None:
     assert not factors.items[4].any()
 
 
-def test_svd_takes_nothing_for_what_rounding_left() -> None:
+def test_svd_treats_rounding_residue_as_zero() -> None:
     """Of two groups with nothing in common, the one of small deviations is cut off whole."""
     random = np.random.default_rng(1)
     dense = np.zeros((60, 40))
@@ -145,7 +145,7 @@ def test_svd_of_a_matrix_of_lower_rank() -> None:
 
 
 def mf_gradients(dense: np.ndarray, factors: Factors, config: mf.MfConfig) -> list[np.ndarray]:
-    """Return half the derivatives of what is to be minimized, by users, items and biases."""
+    """Return half the derivatives of the loss by users, items and biases."""
     assert factors.user_bias is not None
     assert factors.item_bias is not None
     seen = dense != 0
@@ -244,7 +244,7 @@ def test_mf_recommends_by_predicted_ratings() -> None:
     assert_lists(output.recommendations, to_recommend(predicted, dense), 6, 1e-6)
 
 
-def test_mf_refuses_what_cannot_be_solved() -> None:
+def test_mf_refuses_zero_regularization() -> None:
     for name in ("regularization", "bias_regularization"):
         with pytest.raises(ConfigError, match=rf"{name} = 0 is out of range"):
             make_config(MODELS["mf"], {name: 0})
@@ -395,7 +395,7 @@ def test_bpr_finds_the_other_half_of_the_checkerboard() -> None:
     assert output.recommendations.indices.tolist() == [(user + 1) % 20 for user in range(20)]
 
 
-def test_bpr_recommends_popular_movies_where_there_is_nothing_else_to_know() -> None:
+def test_bpr_recommends_popular_movies_without_other_evidence() -> None:
     random = np.random.default_rng(16)
     chances = np.linspace(0.05, 0.8, 30)
     dense = (random.random((300, 30)) < chances) * 4.0

@@ -161,7 +161,7 @@ def test_mixed_takes_turns(chain: tuple[str, ...], n: int) -> None:
 
 
 def test_mixed_by_hand() -> None:
-    """A movie listed already costs the turn; who has nothing left passes."""
+    """A movie that is listed already costs the turn; an exhausted model passes."""
     lists = {
         "ease": ([4, 1, 2], [0.9, 0.8, 0.7]),
         "als": ([1, 4, 3, 5], [3.0, 2.0, 1.0, 0.5]),

@@ -1,4 +1,4 @@
-"""The four similarities of movies and of users against dense oracles, and what is made of them."""
+"""The four similarities of movies and of users, and their models, against dense oracles."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def oracle(similarity: str, dense: np.ndarray, min_support: int, shrinkage: floa
 
 
 def nearest(scores: np.ndarray, length: int) -> np.ndarray:
-    """Return the positions of the best; what differs by rounding only is in order of position."""
+    """Return the positions of the best; scores equal up to rounding are in order of position."""
     best = np.argsort(-np.round(scores, 11), kind="stable")[:length]
     return best[scores[best] > -np.inf]
 
@@ -89,10 +89,10 @@ def assert_lists(lists: RankedLists | None, scores: np.ndarray, length: int) -> 
 
 
 def odd_ratings() -> np.ndarray:
-    """Ratings in stars with what is undefined among them."""
+    """Ratings in stars, with undefined similarities among them."""
     dense = stars(30, 20, 4)
     dense[dense[:, 3] != 0, 3] = 3.5  # a movie that all give the same
-    dense[5, dense[5] != 0] = 3.7  # somebody who gives all the same
+    dense[5, dense[5] != 0] = 3.7  # a user with equal ratings
     dense[:, 8] = 0
     dense[8] = 0
     dense[:, 11] = dense[:, 12] = 0
@@ -174,7 +174,7 @@ def test_memory_of_the_blocks_is_bounded(dense_sums: bool) -> None:
     assert peak < 16 * 2**20 + copies
 
 
-def test_ties_go_by_position_whatever_the_popularity() -> None:
+def test_ties_go_by_position_not_by_popularity() -> None:
     dense = np.tile(stars(12, 1, 1, 0.8), (1, 9))
     dense = np.vstack([dense, np.diag([4.0] * 9)[::-1], np.tri(9) * 3])
     lists = co_rated_neighbours(csr_matrix(dense), "jaccard", 1, 0.0, FitOptions(k=3))
@@ -225,7 +225,7 @@ def test_item_knn_takes_each_similarity_and_predicts(similarity: str) -> None:
 
 
 def by_users(dense: np.ndarray, scores: np.ndarray, k: int, least: int) -> np.ndarray:
-    """Predict what is not rated by the k nearest users, in plain loops; -inf where unknown."""
+    """Predict unrated entries from the k nearest users, in plain loops; -inf if unknown."""
     users, items = dense.shape
     means = [row[row != 0].mean() if row.any() else np.nan for row in dense]
     predicted = np.full(dense.shape, -np.inf)

@@ -163,7 +163,7 @@ def test_a_set_of_parameters_documents_itself() -> None:
     assert allowed(bool) == "true or false"
 
 
-def test_fields_that_are_no_parameters_are_left_alone() -> None:
+def test_fields_that_are_no_parameters_are_not_checked() -> None:
     assert read(Derived, {"count": 1}, "here", extra={"a": 1}).extra == {"a": 1}
     with pytest.raises(ConfigError, match=r"^here: unknown key 'extra'$"):
         read(Derived, {"extra": {}}, "here")

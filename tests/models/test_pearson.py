@@ -63,7 +63,7 @@ def test_correlations_of_the_six_movies(one: str, other: str, expected: float) -
     assert score_of(lists, j, i) == score_of(lists, i, j)
 
 
-def test_what_the_newcomer_is_recommended() -> None:
+def test_the_recommendation_for_the_new_user() -> None:
     newcomer = csr_matrix([[NEWCOMER.get(movie, 0.0) for movie in MOVIES]])
     lists = co_rated_neighbours(six_movies(), "pearson", 2, 0.0, FitOptions())
     found = rank_by_mean_product(lists, UserRows.all(newcomer), 100, FitOptions())

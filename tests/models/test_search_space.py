@@ -29,7 +29,7 @@ def drawn(space, value, count=400, seed=3):
 
 
 @pytest.mark.parametrize("name", SEARCHED)
-def test_every_model_takes_whatever_is_drawn(name):
+def test_every_model_accepts_the_drawn_parameters(name):
     spec = MODELS[name]
     config = spec.config()
     assert set(searched(spec, config)) == set(spec.search)
@@ -66,7 +66,7 @@ def test_whole_numbers_reach_both_ends():
     assert all(type(number) is int for number in logged)
 
 
-def test_equal_factors_are_equally_likely_where_asked():
+def test_log_ranges_are_drawn_uniformly_on_a_log_scale():
     logged, plain = drawn(Range(1, 10_000, log=True), 1.0), drawn(Range(1, 10_000), 1.0)
     assert 0.4 < np.mean(np.array(logged) < 100) < 0.6
     assert np.mean(np.array(plain) < 100) < 0.05

@@ -26,7 +26,7 @@ def test_rows_within(memory_mb: int, threads: int, row_bytes: int, most: int, ro
     assert rows_within(limits, row_bytes, most) == rows
 
 
-def test_blocks_have_so_many_rows_at_most_and_come_in_order() -> None:
+def test_blocks_are_bounded_and_in_order() -> None:
     def work(start: int, stop: int) -> tuple[int, int]:
         time.sleep(0.01 * (start == 0))  # the first block ends last
         return start, stop

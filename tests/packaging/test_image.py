@@ -29,14 +29,14 @@ def last(name: str) -> str:
     return [text for step, text in STEPS if step == name][-1]
 
 
-def test_what_is_copied_exists_and_is_sent_to_the_builder() -> None:
+def test_copied_files_exist_and_are_sent_to_the_builder() -> None:
     assert [name for name in COPIED if not (ROOT / name).exists()] == []
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
     assert ignored[0] == "*"
     assert {f"!{name}" for name in COPIED} <= set(ignored)
 
 
-def test_what_the_package_is_built_from_is_copied() -> None:
+def test_the_sources_of_the_package_are_copied() -> None:
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
     needed = {*wheel["packages"], *wheel["force-include"], "pyproject.toml"}
     needed |= {PROJECT["project"]["readme"], *PROJECT["project"]["license-files"]}

@@ -38,7 +38,7 @@ def test_help_lists_every_target():
         (("bench",), ".venv/bin/python tests/benchmarks/bulk_paths.py"),
     ],
 )
-def test_what_a_target_would_run(arguments, line):
+def test_the_commands_of_a_target(arguments, line):
     done = make("--dry-run", *arguments)
     assert (done.returncode, line in done.stdout.splitlines()) == (0, True)
 

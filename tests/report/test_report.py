@@ -407,7 +407,7 @@ def group(rating, month, ratings):
     return RatingGroup(rating, month, ratings, month, month)
 
 
-def test_months_become_years_where_there_are_many(two_runs):
+def test_many_months_become_years(two_runs):
     def periods(*groups):
         found = replace(queries.read(two_runs), groups=groups)
         return [(f"{p.start:%Y-%m}", p.ratings, p.mean) for p in found.periods], found.yearly

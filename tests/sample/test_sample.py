@@ -194,7 +194,7 @@ def test_activity_and_popularity_have_long_tails(sample: Path) -> None:
     assert np.argmax(np.bincount(movies)) == 1
 
 
-def test_nobody_rates_a_movie_before_it_came_out(sample: Path) -> None:
+def test_no_movie_is_rated_before_its_release(sample: Path) -> None:
     _, movies, _, times = columns(sample)
     days = [date.fromisoformat(row["release_date"]) for row in table(sample, "movies_metadata")]
     released = np.array([datetime(d.year, d.month, d.day, tzinfo=UTC).timestamp() for d in days])

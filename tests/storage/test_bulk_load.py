@@ -57,7 +57,7 @@ def peopled(connection):
     return connection
 
 
-def test_what_the_catalogue_says_of_ratings_is_the_same_afterwards(peopled):
+def test_a_load_restores_the_definition_of_ratings(peopled):
     peopled.execute(
         sa.text("COMMENT ON CONSTRAINT pk_ratings ON recsys_store.ratings IS 'the user''s key'")
     )
@@ -68,7 +68,7 @@ def test_what_the_catalogue_says_of_ratings_is_the_same_afterwards(peopled):
     assert names["ix_ratings_movie_id_user_id"] is not None
 
 
-def test_what_the_catalogue_says_of_genome_scores_is_the_same_afterwards(peopled):
+def test_a_load_restores_the_definition_of_genome_scores(peopled):
     before = catalogue_of(peopled, SCORES)
     columns = {
         "movie_id": np.repeat(np.arange(1, 101, dtype=np.int32), 10),

@@ -74,7 +74,7 @@ def peopled(connection):
 # --- movies and genres ---
 
 
-def test_movies_come_in_with_their_genres(connection):
+def test_movies_are_loaded_with_their_genres(connection):
     assert catalogue.merge_movies(connection, [HEAT, BABE, BARE]) == Counts(inserted=3)
     assert movies_of(connection) == [
         (6, "Heat", "Heat (1995)", 1995, 113277, 949),
@@ -160,7 +160,7 @@ def test_users_come_in_described_and_bare(connection):
     ]
 
 
-def test_what_is_known_of_a_user_is_filled_in_and_never_forgotten(connection):
+def test_attributes_of_a_user_are_filled_in_and_never_erased(connection):
     catalogue.merge_users(connection, np.array([1, 2], np.int32), [User(2, 24, "M")])
     described = [User(1, 30), User(2, None, None, "artist")]
     assert catalogue.merge_users(connection, np.array([3], np.int32), described) == Counts(
@@ -178,7 +178,7 @@ def test_what_is_known_of_a_user_is_filled_in_and_never_forgotten(connection):
 # --- ratings ---
 
 
-def test_ratings_come_in_and_again_are_unchanged(peopled):
+def test_ratings_are_loaded_and_a_repetition_changes_nothing(peopled):
     ratings = columns((1, 6, 4.5, 100), (1, 34, 0.5, None), (2, 6, 3.0, 200))
     assert catalogue.merge_ratings(peopled, ratings) == Counts(inserted=3)
     assert catalogue.merge_ratings(peopled, ratings) == Counts(unchanged=3)
@@ -234,7 +234,7 @@ def test_progress_counts_ratings_on_both_ways(peopled):
 # --- tags ---
 
 
-def test_tags_come_in_once_with_their_first_time(peopled):
+def test_tags_are_loaded_once_with_their_first_time(peopled):
     tags = tags_of(
         (1, 6, "crime", 20), (1, 6, "crime", 10), (2, 6, "crime", None), (1, 6, "Crime", 5)
     )
@@ -263,7 +263,7 @@ def genome(relevance, name="noir"):
     )
 
 
-def test_the_genome_comes_in_is_unchanged_and_corrected(peopled):
+def test_the_genome_is_loaded_kept_and_corrected(peopled):
     assert catalogue.merge_genome(peopled, genome([0.5, 0, 1])) == Counts(inserted=5)
     assert catalogue.merge_genome(peopled, genome([0.5, 0, 1])) == Counts(unchanged=5)
     changed = genome([0.5, 0.25, 1], "film noir")

@@ -48,7 +48,7 @@ def test_values_that_are_no_numbers_come_back(connection):
     assert found.tobytes() == values.tobytes()
 
 
-def test_columns_are_written_by_name_whatever_their_order_in_the_table(connection):
+def test_columns_are_written_by_name_not_by_order(connection):
     make_table(connection, "a integer, b double precision, c smallint DEFAULT 9")
     columns = {"b": np.array([0.5, 1.5]), "a": np.array([1, 2], np.int32)}
     copy_arrays(connection, "recsys_store.target", columns)

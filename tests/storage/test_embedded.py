@@ -1,6 +1,6 @@
 """The embedded server itself: shared by processes, stopped by the last, safe after kill -9.
 
-These start servers of their own whatever RECSYS_DATABASE_URL says.
+These always start servers of their own, even if RECSYS_DATABASE_URL is set.
 """
 
 import os
@@ -101,7 +101,7 @@ def test_it_runs_for_as_long_as_it_is_used(home):
     assert not answers(url)
 
 
-def test_what_was_written_is_there_after_a_restart(home):
+def test_data_survives_a_restart(home):
     server = EmbeddedServer(home)
     with server.running() as url, psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE t AS SELECT 42 AS x")
@@ -172,7 +172,7 @@ def test_started_is_kept_until_it_is_stopped(home):
     assert server.status().kept is False
 
 
-def test_stopping_is_refused_while_somebody_uses_it(home):
+def test_stopping_is_refused_while_the_server_is_in_use(home):
     server, user = EmbeddedServer(home), Holder(home)
     with pytest.raises(StorageError, match="in use by another recsys command") as caught:
         server.stop()
@@ -192,7 +192,7 @@ def test_a_missing_socket_folder_is_made_again(home):
         assert answers(url)
 
 
-def test_a_socket_folder_of_somebody_else_is_refused(home):
+def test_a_socket_folder_of_another_user_is_refused(home):
     server = EmbeddedServer(home)
     server.paths.socket_dir.mkdir()
     server.paths.socket_dir.chmod(0o777)
@@ -243,7 +243,7 @@ def test_an_interrupted_initdb_leaves_no_cluster(home):
     assert not unfinished.exists()
 
 
-def test_a_cluster_that_will_not_start_says_where_its_log_is(home):
+def test_a_cluster_that_does_not_start_names_its_log(home):
     server = EmbeddedServer(home)
     with server.running():
         pass
@@ -317,7 +317,7 @@ def test_a_closed_home_of_roots_works_and_no_folder_is_loosened(home):
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="about root")
-def test_a_link_to_a_cluster_that_is_gone_is_told(home):
+def test_a_dangling_link_to_a_cluster_is_reported(home):
     (home / "postgresql").symlink_to(home / "gone")
     with pytest.raises(ConfigError, match="which is gone") as caught:
         EmbeddedServer(home)

@@ -24,7 +24,7 @@ def test_urls_that_are_understood(given, expected):
     assert sqlalchemy_url(given).render_as_string(hide_password=False) == expected
 
 
-def test_a_url_that_is_none_is_refused_without_its_words():
+def test_an_invalid_url_is_refused_and_not_shown():
     with pytest.raises(ConfigError) as caught:
         sqlalchemy_url("s3cret")
     assert str(caught.value) == "the database URL cannot be read"
@@ -48,9 +48,9 @@ def test_the_label_hides_the_password():
     assert Database(NOBODY).label == "postgresql://ann:***@127.0.0.1:1/shop?connect_timeout=1"
 
 
-def test_nobody_there_is_a_storage_error_without_the_password(tmp_path):
+def test_an_unreachable_server_is_a_storage_error_without_the_password(tmp_path):
     with pytest.raises(StorageError) as caught, open_database(tmp_path, NOBODY):
-        pytest.fail("somebody answered")
+        pytest.fail("a server answered")
     message = f"{caught.value} {caught.value.hint}"
     assert message.startswith("no connection to postgresql://ann:***@127.0.0.1:1/shop")
     assert "s3cret" not in message
@@ -129,7 +129,7 @@ def test_a_transaction_is_rolled_back_on_any_error(database, error):
         assert connection.scalar(sa.text("SELECT to_regclass('t')")) is None
 
 
-def test_times_are_read_in_utc_whatever_the_server_is_set_to(database):
+def test_times_are_read_in_utc_in_any_time_zone(database):
     with database.transaction() as connection:
         name = connection.scalar(sa.text("SELECT current_database()"))
         connection.execute(sa.text(f"ALTER DATABASE {name} SET timezone = 'Asia/Tokyo'"))
@@ -154,7 +154,7 @@ def test_a_session_is_in_no_transaction(database):
             assert connection.scalar(sa.text("SELECT x FROM t")) == 1
 
 
-def test_what_the_server_refuses_names_its_code_and_keeps_the_cause(database):
+def test_errors_of_the_server_name_the_code_and_keep_the_cause(database):
     with pytest.raises(StorageError) as caught, database.transaction() as connection:
         connection.execute(sa.text("SELECT 1 / 0"))
     assert str(caught.value) == "PostgreSQL refused (22012): division by zero"
@@ -176,7 +176,7 @@ def test_what_the_server_refuses_names_its_code_and_keeps_the_cause(database):
         ),
     ],
 )
-def test_what_to_do_is_in_the_hint(database, statement, hint):
+def test_hints_name_the_remedy(database, statement, hint):
     with pytest.raises(StorageError) as caught, database.transaction() as connection:
         connection.exec_driver_sql(statement)
     assert caught.value.hint == hint

@@ -72,7 +72,7 @@ def test_years(connection):
     assert years.tolist() == [1902, 0, 2019]
 
 
-def test_all_that_is_written_about_a_movie(connection):
+def test_all_texts_of_a_movie(connection):
     movies = add_movies(connection, (7, "Heat", 1995))
     add_users(connection, *((id_, None, None, None, None) for id_ in (1, 2)))
     describe(connection, 7, overview="Cops and\nrobbers.", tagline="A crime saga")
@@ -96,7 +96,7 @@ def test_all_that_is_written_about_a_movie(connection):
     assert item_features.texts(connection, movies) == (expected,)
 
 
-def test_what_is_not_known_leaves_no_line(connection):
+def test_unknown_features_leave_no_line(connection):
     movies = add_movies(
         connection, (3, "Plot Only", None), (1, "Bare", None), (2, "Tag Only", None)
     )
@@ -110,7 +110,7 @@ def test_what_is_not_known_leaves_no_line(connection):
     )
 
 
-def test_what_is_said_of_one_movie_is_not_said_of_another(connection):
+def test_texts_of_movies_are_not_mixed(connection):
     movies = add_movies(connection, (1, "One", None), (2, "Two", 2002))
     add_keywords(connection, 1, (1, "one keyword"))
     add_keywords(connection, 2, (2, "two keyword"))
@@ -191,12 +191,12 @@ def test_attributes(connection):
 
 
 @pytest.mark.parametrize("users", [(), ((1, None, None, None, None), (2, None, None, None, "1"))])
-def test_attributes_of_people_of_whom_nothing_is_known(connection, users):
+def test_users_without_attributes(connection, users):
     known = add_users(connection, *users) if users else ids()
     assert item_features.attributes(connection, known).shape == (len(users), 0)
 
 
-def test_a_snapshot_reads_only_what_is_needed(published):
+def test_a_snapshot_reads_only_needed_features(published):
     bare = read_snapshot(published)
     whole = read_snapshot(published, {"texts", "votes", "attributes"})
     assert bare.interactions.item_texts is None

@@ -102,7 +102,7 @@ def test_a_rating_of_zero_stays_an_entry(connection):
     assert (matrix.indices.tolist(), matrix.data.tolist()) == ([0, 1], [0.0, -2.5])
 
 
-def test_ids_up_to_the_largest_are_told_apart(connection):
+def test_ids_up_to_the_largest_are_distinguished(connection):
     ids = [0, 1, LARGEST - 1, LARGEST]
     fill(connection, ids, ids, [(LARGEST, LARGEST, 5.0, None), (LARGEST - 1, 0, 1.0, None)])
     snapshot = read_snapshot(connection)
@@ -133,7 +133,7 @@ def test_one_user_with_very_many_ratings(connection):
     assert told[-1] == (60_000, 60_000)
 
 
-def test_progress_is_told_on_the_way_and_at_the_end(connection):
+def test_progress_is_reported_during_and_at_the_end(connection):
     connection.execute(ADD_USERS, {"ids": list(range(2500))})
     connection.execute(ADD_MOVIES, {"ids": [1, 2]})
     connection.execute(

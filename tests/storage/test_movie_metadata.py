@@ -143,7 +143,7 @@ def test_credits_alone_match_by_tmdb_id(movies):
     assert credits_of(movies) == [(4, "cast", 0, "Tom", "Himself")]
 
 
-def test_what_the_files_do_not_speak_of_stays(movies):
+def test_metadata_missing_in_the_files_stays(movies):
     merge_metadata(
         movies,
         metadata(
@@ -158,7 +158,7 @@ def test_what_the_files_do_not_speak_of_stays(movies):
     assert (described(movies), keywords_of(movies), credits_of(movies)) == before
 
 
-def test_no_film_of_ours_is_told(movies):
+def test_files_without_a_known_film_are_reported(movies):
     counts = merge_metadata(movies, metadata([FOREIGN]))
     assert counts == movie_metadata.MetadataCounts(Counts(), matched=0, unmatched=1)
     assert described(movies) == []

@@ -1,4 +1,4 @@
-"""What ratings hash to is in step with them, whoever changes them and how."""
+"""The hashes of ratings follow every kind of change."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def test_every_statement_is_recorded(filled_database, statement):
     assert asked(filled_database, OUT_OF_STEP) == []
 
 
-def test_what_changes_no_rating_leaves_no_row(filled_database):
+def test_unchanged_ratings_leave_no_row(filled_database):
     rows = asked(filled_database, ROWS)
     do(
         filled_database,
@@ -96,7 +96,7 @@ def test_files_that_are_loaded_on_top_are_recorded(filled_database, write_editio
     assert len(asked(filled_database, ROWS)) > len(before)
 
 
-def test_nobody_waits_for_anybody_who_rates_as_the_same_user(filled_database):
+def test_concurrent_ratings_of_one_user_do_not_wait(filled_database):
     with filled_database.engine.connect() as first, filled_database.engine.connect() as second:
         for connection, movie in ((first, 59), (second, 60)):
             connection.execute(sa.text("SET lock_timeout = '1s'"))
@@ -108,7 +108,7 @@ def test_nobody_waits_for_anybody_who_rates_as_the_same_user(filled_database):
     assert asked(filled_database, ROWS)[0] == (1, 3)
 
 
-def test_what_is_undone_is_not_recorded(filled_database):
+def test_changes_rolled_back_are_not_recorded(filled_database):
     before = asked(filled_database, ROWS)
     with filled_database.engine.connect() as connection:
         connection.execute(sa.text("DELETE FROM recsys_store.ratings WHERE user_id = 1"))
@@ -146,7 +146,7 @@ def test_a_refresh_records_what_passed_the_triggers_by(filled_database):
     assert asked(filled_database, OUT_OF_STEP) == []
 
 
-def test_a_user_who_is_gone_is_not_missed(filled_database):
+def test_users_outside_the_snapshot_are_not_missing(filled_database):
     with filled_database.transaction() as connection:
         found = rating_changes.find_missing(
             connection, IdMap(np.array([1], np.int32)), np.zeros(1, np.int64), np.zeros(1, np.int64)

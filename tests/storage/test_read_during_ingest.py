@@ -26,7 +26,7 @@ def wait_until_somebody_waits(database):
     deadline = time.monotonic() + 30
     with database.session() as session:
         while not session.scalar(WAITING):
-            assert time.monotonic() < deadline, "nobody waits for the ingest"
+            assert time.monotonic() < deadline, "no reader waits for the ingest"
             time.sleep(0.02)
 
 

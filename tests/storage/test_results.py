@@ -144,7 +144,7 @@ def test_columns_keep_their_comments(published, table):
     assert read[0] == read[1]
 
 
-def test_what_is_read_back_is_what_was_written(published):
+def test_results_read_back_equal_those_written(published):
     run_id, model_id = begin(published)
     write(published, run_id, model_id)
     results.attach(published, run_id)

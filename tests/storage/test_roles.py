@@ -1,4 +1,4 @@
-"""Applying `sql/roles.sql`: again, with an upgrade, by somebody who may not; restoring a dump."""
+"""Applying `sql/roles.sql`: twice, with an upgrade, without privileges; restoring a dump."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_second_time_nothing_changes(given_database):
         assert connection.scalars(sa.text(OF_OTHERS)).all() == []
 
 
-def test_an_upgrade_gives_what_is_new_to_the_roles(given_database):
+def test_an_upgrade_gives_new_objects_to_the_roles(given_database):
     with given_database.transaction() as connection:
         before = connection.execute(STATE).all()
         run = driver(connection).execute
@@ -75,7 +75,7 @@ def test_an_upgrade_without_roles_stays_without(refreshed_database):
         assert roles.are_applied(connection)
 
 
-def test_who_owns_nothing_cannot_hand_it_out(given_database, as_role):
+def test_only_the_owner_can_apply_the_roles(given_database, as_role):
     with (
         pytest.raises(StorageError, match="42501"),
         as_role(given_database, "recsys_app").transaction() as connection,

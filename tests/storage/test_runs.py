@@ -69,7 +69,7 @@ def test_models_keep_their_numbers_and_waste_none(connection):
     assert lifecycle.register_models(connection, [new]) == {"c": max(first.values()) + 1}
 
 
-def test_a_model_is_described_anew(connection):
+def test_a_model_is_described_again(connection):
     lifecycle.register_models(connection, MODELS)
     lifecycle.register_models(connection, [MODELS[0] | {"description": "better"}])
     query = "SELECT name, kind, score_meaning, description FROM recsys_store.models ORDER BY 1"
@@ -116,7 +116,7 @@ def test_a_complete_run_has_its_stages_its_facts_and_its_results(connection):
     assert [tuple(factors) for factors in connection.execute(attached)] == [(run_id, 1, [1, 1])]
 
 
-def test_a_failed_run_says_why_and_has_no_results(connection):
+def test_a_failed_run_records_the_reason_and_has_no_results(connection):
     model_id = lifecycle.register_models(connection, MODELS)["b"]
     run_id = begin(connection)
     write_factors(connection, run_id, model_id)
@@ -174,7 +174,7 @@ def make_pruned(connection):
     ],
     ids=["running", "failed", "pruned", "unknown"],
 )
-def test_what_cannot_be_published(connection, make, why):
+def test_unsuitable_runs_cannot_be_published(connection, make, why):
     good = begin(connection)
     lifecycle.complete(connection, good, STAGES, FACTS)
     publication.publish(connection, good)
@@ -209,7 +209,7 @@ def test_a_second_refresh_is_told_which_run_holds_the_lock(database):
     assert (caught.value.hint, caught.value.exit_code) == ("wait for it to end", 4)
 
 
-def test_a_refresh_that_has_no_run_yet_is_told_too(database):
+def test_a_refresh_without_a_run_is_reported_too(database):
     with database.transaction() as connection:
         # Times are told in UTC wherever the server is.
         name = connection.scalar(sa.text("SELECT current_database()"))

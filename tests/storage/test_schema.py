@@ -23,7 +23,7 @@ def test_an_empty_database_has_neither(empty_database):
         assert versions.contract_version(connection) is None
 
 
-def test_ensure_builds_what_is_not_there_and_touches_nothing_twice(empty_database):
+def test_ensure_builds_the_schema_once(empty_database):
     with empty_database.transaction() as connection:
         versions.ensure(connection)
         assert versions.revision(connection) == versions.head()
@@ -90,7 +90,7 @@ def test_a_file_whose_call_is_ambiguous_waits_for_the_old_overload_to_go(
     assert connection.scalar(sa.text("SELECT x FROM recsys.a")) == 3
 
 
-def test_a_file_that_needs_what_is_nowhere_is_named(connection, tmp_path, monkeypatch):
+def test_a_file_with_a_missing_dependency_is_named(connection, tmp_path, monkeypatch):
     folder_of(tmp_path, monkeypatch, lost="CREATE OR REPLACE VIEW recsys.z AS TABLE recsys.gone;")
     with pytest.raises(StorageError, match=r"are missing or ambiguous: lost\.sql"):
         versions.apply_contract(connection)
@@ -106,7 +106,7 @@ def test_per_cent_signs_and_colons_are_sent_as_they_are(connection, tmp_path, mo
     assert tuple(connection.execute(sa.text("SELECT * FROM recsys.p")).one()) == (3, "a:b %s", 1)
 
 
-def test_an_upgrade_keeps_a_view_somebody_built(published):
+def test_an_upgrade_keeps_views_of_users(published):
     published.execute(
         sa.text("CREATE VIEW public.mine AS SELECT movie_id, title FROM recsys.movies")
     )
@@ -120,7 +120,7 @@ def test_an_upgrade_keeps_a_view_somebody_built(published):
 OLD_SHAPE = "CREATE VIEW recsys.models AS SELECT 1 AS odd, name AS model FROM recsys_store.models"
 
 
-def test_a_view_of_another_shape_is_made_anew(connection):
+def test_a_view_of_another_shape_is_created_again(connection):
     connection.execute(sa.text("DROP VIEW recsys.models"))
     connection.execute(sa.text(OLD_SHAPE))
     versions.apply_contract(connection)
@@ -130,7 +130,7 @@ def test_a_view_of_another_shape_is_made_anew(connection):
     assert "odd" not in names
 
 
-def test_a_shape_that_changes_under_somebodys_view_is_an_error_that_names_it(connection):
+def test_a_changed_shape_under_a_view_is_an_error_that_names_it(connection):
     connection.execute(sa.text("DROP VIEW recsys.models"))
     connection.execute(sa.text(OLD_SHAPE))
     connection.execute(sa.text("CREATE VIEW public.mine AS SELECT odd FROM recsys.models"))
@@ -141,7 +141,7 @@ def test_a_shape_that_changes_under_somebodys_view_is_an_error_that_names_it(con
     assert caught.value.hint == ("drop those objects, upgrade the schema, and create them again")
 
 
-def test_a_function_of_another_result_is_made_anew(connection):
+def test_a_function_of_another_result_is_created_again(connection):
     connection.execute(sa.text("DROP FUNCTION recsys.search_movies"))
     connection.execute(
         sa.text(

@@ -1,6 +1,6 @@
-"""Nothing that somebody else has put into the server's place is trusted or followed.
+"""Files of other users in the place of the server are neither trusted nor followed.
 
-These start servers of their own whatever RECSYS_DATABASE_URL says.
+These always start servers of their own, even if RECSYS_DATABASE_URL is set.
 """
 
 import os
@@ -91,7 +91,7 @@ def was_called(listening: socket.socket) -> bool:
         pytest.param(None, 0o720, id="open to the group"),
     ],
 )
-def test_who_listens_in_a_folder_that_is_not_ours_is_never_talked_to(long_home, owner, mode):
+def test_servers_in_folders_of_other_users_are_ignored(long_home, owner, mode):
     server = EmbeddedServer(long_home)
     folder = server.paths.socket_dir
     assert folder.parent == Path("/tmp")
@@ -161,7 +161,7 @@ def test_of_roots_cluster_the_servers_user_owns_three_folders(home):
     for folder in ("data", "run", "log"):
         assert owner_and_mode(place.root / folder) == (recsys, "0o700")
     assert owner_and_mode(place.log)[0] == recsys
-    # Nobody but root can put anything beside them.
+    # Only root can create files beside them.
     planted = subprocess.run(
         ["touch", place.root / "planted"], capture_output=True, **place.as_server_user()
     )
@@ -178,7 +178,7 @@ def test_the_settings_of_the_server_are_those_written(home):
 
 
 @pytest.mark.parametrize("umask", [0o077, 0o000], ids=oct)
-def test_whatever_our_umask_is_the_server_can_read_its_settings(home, umask):
+def test_the_server_can_read_its_settings_under_any_umask(home, umask):
     before = os.umask(umask)
     try:
         server = EmbeddedServer(home)

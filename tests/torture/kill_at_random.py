@@ -1,4 +1,4 @@
-"""Kill refreshes and ingests at random moments, and see what is left each time.
+"""Kill refreshes and ingests at random moments, and check the remains each time.
 
 .venv/bin/python tests/torture/kill_at_random.py --kills 100
 """
@@ -113,7 +113,7 @@ def _moment(draw: random.Random, lasts: float) -> float:
 
 
 def settle(of: Place) -> None:
-    """Wait until the server has noticed who is gone, and let the next command clear up."""
+    """Wait until the server notices the dead client, and let the next command clean up."""
     for _ in range(300):
         if of.row(LOCKS) == (0,):
             break
@@ -125,7 +125,7 @@ def settle(of: Place) -> None:
 
 
 def kill_refreshes(of: Place, kills: int, draw: random.Random) -> Counter[str]:
-    """Kill so many refreshes; what is published is always one that was finished."""
+    """Kill a number of refreshes; the published run is always a complete one."""
     lasts = of.run("refresh")
     _, state, checksum, lists, similar = of.row(PUBLISHED)
     outcomes: Counter[str] = Counter()

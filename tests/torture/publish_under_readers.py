@@ -32,7 +32,7 @@ from recsys.storage.server.engine import Database
 SETTINGS = RefreshSettings(
     models=("most_rated", "ease"), threads=1, keep_runs=2, gate=GateSettings(enabled=False)
 )
-# What a person is shown, and what is like it: of one run, or the two were published apart.
+# Recommendations and similar movies must be of one run, or publication is not atomic.
 JOINED = """
 SELECT count(*), count(DISTINCT r.run_id), count(DISTINCT s.run_id),
     count(*) FILTER (WHERE r.run_id <> s.run_id)
@@ -41,7 +41,7 @@ JOIN recsys.similar_movies AS s ON s.movie_id = r.movie_id AND s.model = r.model
 WHERE r.user_id = %s AND r.model = 'ease' AND r.rank <= 10
 """
 CALLED = "SELECT count(*), count(DISTINCT run_id) FROM recsys.recommend(%s, 10)"
-# Autovacuum cuts off the empty end of a table under such a lock, and lets go where anybody waits.
+# Autovacuum truncates a table under such a lock, and releases it if another session waits.
 BLOCKING = """
 SELECT c.relname, a.query FROM pg_locks AS l
 JOIN pg_class AS c ON c.oid = l.relation
@@ -54,7 +54,7 @@ WHERE l.mode = 'AccessExclusiveLock' AND n.nspname IN ('recsys', 'recsys_store')
 
 @dataclass
 class Seen:
-    """What readers and the one who watches the locks met."""
+    """Observations of the readers and of the watcher of the locks."""
 
     reads: int = 0
     runs: set[int] = field(default_factory=set)

@@ -88,7 +88,7 @@ def test_requests_are_counted_by_their_route(serving, edition_database):
     assert found["recsys_http_request_seconds_bucket", (("le", "+Inf"), *labels)] == 4
 
 
-def test_connections_and_what_is_published(serving, refreshed_database):
+def test_metrics_of_connections_and_the_published_run(serving, refreshed_database):
     with serving(refreshed_database, options=PoolOptions(3)) as http:
         http.get("/movies/1")
         found = samples(http)

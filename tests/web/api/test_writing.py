@@ -1,4 +1,4 @@
-"""Ratings and blocks: authorization, what is stored, and recommendations that follow."""
+"""Ratings and blocks: authorization, stored rows, and later recommendations."""
 
 from datetime import UTC, datetime, timedelta
 
