@@ -296,7 +296,7 @@ SMALL_PARAMETERS = {
 
 @pytest.fixture(scope="session")
 def write_edition() -> Callable[..., Path]:
-    """Write files of the ml-csv form; what is not given is left out, movies are made up."""
+    """Write files in the ml-csv format; parts not given are left out, movies are made up."""
 
     def write(
         folder: Path,

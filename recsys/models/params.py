@@ -185,7 +185,7 @@ def _split(declared: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _fault(declared: Any, value: Any) -> str | None:
-    """Say what is wrong with a value, None if a declaration allows it."""
+    """Return the fault of a value, None if the declaration allows it."""
     faults = [_fault_of_one(option, value) for option in _options(declared)]
     if None in faults:
         return None

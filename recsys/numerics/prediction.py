@@ -1,4 +1,4 @@
-"""Ratings predicted from what a model has learned, by the sums of `recsys.predict_rating`."""
+"""Predicted ratings of fitted models, by the same sums as `recsys.predict_rating`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists for users from what a model has learned, and neighbours of items.
+"""Lists for users and neighbours of items from fitted models.
 
 Every function takes a block of users of any size and works on smaller blocks side by side. Rated
 items never enter a list; ties go by item.
@@ -285,7 +285,7 @@ def standardize(scores: Float64, candidates: NDArray[np.bool_]) -> Float64:
     largest = np.abs(scores).max(axis=1, keepdims=True, initial=0)
     scores = np.where(candidates, scores - scores.sum(axis=1, keepdims=True) / counts, 0)
     deviation = np.sqrt((scores**2).sum(axis=1, keepdims=True) / counts)
-    # A smaller spread may be what rounding made of equal scores.
+    # A smaller spread may come from equal scores and rounding.
     told = deviation > 1e-6 * largest
     result: Float64 = np.divide(scores, deviation, out=np.zeros_like(scores), where=told)
     return result

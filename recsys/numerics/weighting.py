@@ -1,4 +1,4 @@
-"""Evidence beside who rated what: the values of ratings, and genres as rows of their own."""
+"""Further evidence for implicit models: the values of ratings, and genres as rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recsys.numerics.sparse import has_ratings, with_values
 _DEVIATIONS_AT_MOST = 3.0
 """Deviations are clipped here, in standard deviations, so that one rating cannot dominate."""
 _ROUNDING = 1e-9
-"""Relative spread of ratings below which it may be what rounding made of equal ratings."""
+"""Relative spread of ratings below which they count as equal up to rounding."""
 
 
 def weighted_ratings(user_items: csr_matrix, effect: float) -> csr_matrix:

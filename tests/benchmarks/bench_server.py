@@ -120,7 +120,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def in_own_process(part: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what `part` returns in a fresh process, whose peak memory is its own."""
+    """Run `part` in a fresh process, so that peak memory is its own; return its result."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(sender, part, arguments))

@@ -51,7 +51,7 @@ class Row:
     peak_mb: int
     """Highest resident memory of the process."""
     added_mb: int
-    """Of it beyond what the library, imported, and the ratings took."""
+    """The memory beyond that of the imported library and the ratings."""
 
 
 def read(folder: Path) -> Snapshot:

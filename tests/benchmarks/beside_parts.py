@@ -1,4 +1,4 @@
-"""The models that `beside_libraries.py` compares: ours, and what other libraries call the same.
+"""The models that `beside_libraries.py` compares: ours and those of other libraries.
 
 A contestant is given a task and returns a trial, which trains and answers once and says how long
 that took. Bringing the ratings into the form a library wants comes before it and is not timed.
@@ -35,13 +35,13 @@ OPTIONS = FitOptions(k=NEIGHBOURS, seed=SEED)
 @dataclass(frozen=True)
 class Task:
     train: Interactions
-    """What may be learned from, genres, years and people's attributes included."""
+    """The training data, with genres, years and attributes of users."""
     split: Split
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Lists of everybody, or a prediction of each entry of `split.test`, NaN where unknown."""
+    """Lists of all users, or predictions of `split.test`, NaN where unknown."""
 
     train_seconds: float
     seconds: float

@@ -1,4 +1,4 @@
-"""What `bulk_paths` measures, each in a process of its own; all return seconds and peak memory."""
+"""The measurements of `bulk_paths`, one process each; all return seconds and peak memory."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ AFTER_LAST_ROW = {
 
 
 class IngestSteps:
-    """Split the time of an ingest where its reporter is told of progress."""
+    """Split the time of an ingest at the reports of its progress."""
 
     def __init__(self, measured: Measured) -> None:
         self._spent = measured.seconds
@@ -103,7 +103,7 @@ def run_ingest(url: str, folder: Path) -> Measured:
 
 
 def run_snapshot(url: str) -> Measured:
-    """Read what a refresh reads: ids, matrix, genres, checksum."""
+    """Read the data of a refresh: ids, matrix, genres, checksum."""
     begun = time.monotonic()
     with Database(url).snapshot() as connection:
         snapshot = read_snapshot(connection)
@@ -111,7 +111,7 @@ def run_snapshot(url: str) -> Measured:
 
 
 def run_pandas(url: str, rows: int) -> Measured:
-    """Read so many of the ratings as most programs would."""
+    """Read a number of ratings as most programs do."""
     query = sa.text("SELECT user_id, movie_id, rating FROM recsys_store.ratings LIMIT :rows")
     begun = time.monotonic()
     with Database(url).engine.connect() as connection:

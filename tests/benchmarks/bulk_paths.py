@@ -123,7 +123,7 @@ def _prepare_psql(server: Server, ours: str, folder: Path) -> str:
 
 
 def _psql_turn(server: Server, bare: str, ours: str, folder: Path) -> Measured:
-    """Load the ratings with psql, then add what the table of `ours` has; check they are equal."""
+    """Load the ratings with psql, add keys and indexes as in `ours`, and compare the tables."""
     with server.database(ours).transaction() as connection:
         constraints = introspection.constraints(connection, RATINGS)
         indexes = introspection.indexes(connection, RATINGS)

@@ -41,7 +41,7 @@ NEW_SQLSTATES = {
 }
 """Errors that have a SQLSTATE of their own now, by words of their messages."""
 SKIPPED_VIEWS = {"run_stages", "runs", "run_metrics", "publications", "ingests"}
-"""What they tell is when and how long."""
+"""Views of times and durations, which differ between runs."""
 COLUMNS = """
 SELECT c.table_name, c.column_name, c.data_type
 FROM information_schema.columns AS c

@@ -1,4 +1,4 @@
-"""What keeping only the strongest weights of EASE costs: nDCG@10 over a random hold-out.
+"""Cost of keeping only the strongest weights of EASE: nDCG@10 over a random hold-out.
 
     python tests/benchmarks/ease_truncation.py --data FOLDER [--regularization 600 ...] [--validate]
 

@@ -59,7 +59,7 @@ class Generated:
 
 
 def draw(users: int, movies: int, ratings: int, seed: int) -> Generated:
-    """Draw exactly so many ratings; every user has 20 or more, no pair occurs twice.
+    """Draw an exact number of ratings; every user has 20 or more, no pair occurs twice.
 
     Raises ValueError where that cannot be, or where users would have to rate most of the movies.
     """
@@ -195,7 +195,7 @@ def _draw_values(
 
 
 def _draw_times(rng: np.random.Generator, user: Int32, users: int) -> Int64:
-    """Return unix seconds: most of what a user rates is rated soon after the first visit."""
+    """Return unix seconds: users rate most movies soon after their first visit."""
     start = rng.integers(FIRST_START, LAST_START, users)
     stay = rng.exponential(50 * 86_400.0, users)
     return start[user] + (rng.random(len(user)) ** 4 * stay[user]).astype(np.int64)

@@ -70,7 +70,7 @@ def ask(port: int, path: str, accept: str = "text/html") -> tuple[float, int, by
 
 
 def addresses(port: int, calls: int) -> dict[str, list[str]]:
-    """Return what to ask of each page: movies that are rated much and little, any people."""
+    """Return the requests of each page: movies with many and few ratings, any users."""
     draw = random.Random(SEED)
     chart = json.loads(ask(port, "/charts/top_rated?n=100", "application/json")[2])
     movies = [entry["movie_id"] for entry in chart]
@@ -130,7 +130,7 @@ def few_colours(png: bytes) -> Image.Image:
 
 
 def _palette(picture: Image.Image) -> Image.Image:
-    """Return 256 colours: those of the style as they are, and what stands for all others."""
+    """Return 256 colours: those of the style, and the nearest for all others."""
     named = [*sorted(set(re.findall("#([0-9a-f]{6})", STYLE.read_text()))), "ffffff"]
     others = picture.quantize(256 - len(named)).getpalette() or []
     holder = Image.new("P", (1, 1))

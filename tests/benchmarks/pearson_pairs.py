@@ -1,4 +1,4 @@
-"""How long the Pearson correlation of all pairs of movies takes, beside what others compute.
+"""Time of the Pearson correlation of all pairs of movies, compared with other implementations.
 
     python tests/benchmarks/pearson_pairs.py [--users 6000] [--movies 4000] [--ratings 1000000]
         [--k 100] [--repeats 5] [--callable-movies 60]

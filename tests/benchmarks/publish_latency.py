@@ -1,4 +1,4 @@
-"""How long publishing takes and what it locks, on ten million ratings while people read.
+"""Duration and locks of a publication, on ten million ratings with concurrent readers.
 
     python tests/benchmarks/publish_latency.py [--home HOME] [--times 40] [--readers 2] [--json]
 
@@ -187,7 +187,7 @@ class Bench:
             thread.join()
 
     def measured(self, what: str, steps: Sequence[Callable[[], object]]) -> Line:
-        """Time steps that come one after the other, and tell what they locked."""
+        """Time consecutive steps, and report their locks."""
         times, transactions = [], []
         used = self.used_by_readers()
         with self.reading() as reads:

@@ -1,4 +1,4 @@
-"""What the Python API costs beside the query it asks: stored lists, by one and by eight threads.
+"""Overhead of the Python API over its query: stored lists, with one and with eight threads.
 
     python tests/benchmarks/python_latency.py --home HOME [--seconds 3] [--rounds 5] [--json]
 

@@ -47,7 +47,7 @@ class Outcome:
 
     @property
     def errors(self) -> list[str]:
-        """What stderr holds besides the stages of a job."""
+        """The lines of stderr except the stages of a job."""
         return [line for line in self.err.splitlines() if line.strip()]
 
 

@@ -1,4 +1,4 @@
-"""What only a process of its own can show: signals, pipes, two at once."""
+"""Tests that need separate processes: signals, pipes, concurrency."""
 
 import os
 import re

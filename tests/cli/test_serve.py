@@ -77,7 +77,7 @@ def test_an_object_a_line(spawn, published_url):
 
 
 def test_the_worker_loads_no_numbers(start, published_url):
-    """What only jobs need would be 40 MB in every worker."""
+    """The packages of the jobs would take 40 MB in every worker."""
     import os
     from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What several tests of the contract want: a second run."""
+"""Fixtures of the contract tests: a second run."""
 
 import pytest
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""What an upgrade does to objects of the contract that another version shaped otherwise."""
+"""Upgrades of contract objects that have another shape in another version."""
 
 import os
 

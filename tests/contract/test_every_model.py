@@ -52,7 +52,7 @@ def snapshot(everything) -> Snapshot:
 
 @pytest.fixture
 def outputs(snapshot, plan_everything, computed) -> dict[str, ModelResults]:
-    """What the models give for the ratings in the database."""
+    """The results of the models for the ratings in the database."""
     settings, data = plan_everything.settings, snapshot.interactions
     options, fitted = fit_options(settings), dict[str, FittedModel]()
     for spec in plan_everything.specs if not computed else ():

@@ -1,4 +1,4 @@
-"""What metadata says of movies, as readers get it."""
+"""Metadata of movies in the views of the contract."""
 
 from datetime import date
 

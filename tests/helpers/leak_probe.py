@@ -21,7 +21,7 @@ from recsys.evaluation.splits import Bool, Split, divided, entries_of, keys_of, 
 
 @dataclass(frozen=True, slots=True)
 class Tagging:
-    """Who tagged what, as columns of one length; users and items are positions."""
+    """Tags as columns of one length: user, item and tag; users and items are positions."""
 
     users: Int64
     items: Int64

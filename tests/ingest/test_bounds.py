@@ -1,4 +1,4 @@
-"""What the store's columns cannot take is rejected row by row; all else is loaded."""
+"""Rows with values outside the columns of the store are rejected; all others are loaded."""
 
 import pytest
 import sqlalchemy as sa

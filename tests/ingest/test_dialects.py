@@ -1,4 +1,4 @@
-"""Each form of data set is told by its files, wherever they lie, and read as it should be."""
+"""Each format is detected by its files, in any folder, and read correctly."""
 
 import hashlib
 import zipfile

@@ -1,4 +1,4 @@
-"""The article comes to the front, the year off the end, and nothing else changes."""
+"""The article moves to the front, the year leaves the end, and nothing else changes."""
 
 import pytest
 

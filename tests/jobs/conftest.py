@@ -1,4 +1,4 @@
-"""What tests of jobs share: the whole store as text, other processes that are killed half-way."""
+"""Fixtures of the job tests: the whole store as text, and processes to kill half-way."""
 
 import signal
 import subprocess

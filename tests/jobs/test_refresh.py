@@ -220,7 +220,7 @@ def test_stored_factors_are_what_the_model_returned(refreshed_database, plan_all
 
 
 def test_unknown_users_and_movies_have_no_factors(refreshed_database, with_model):
-    """With biases these say of whom anything is known, zero factors or not."""
+    """With biases these mark known users, even if their factors are zero."""
     users, items = np.ones((81, 2), np.float32), np.zeros((60, 2), np.float32)
     user_bias, item_bias = np.arange(81.0), np.full(60, 0.5)
     user_bias[80] = item_bias[58:] = np.nan

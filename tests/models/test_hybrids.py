@@ -56,7 +56,7 @@ def chart(seed: int, length: int) -> Charts:
 
 
 def learned(dense: np.ndarray) -> dict[str, TopN | Charts]:
-    """Return what the models of the chains offer: lists of all users, or charts."""
+    """Return the offers of the models of the chains: lists of all users, or charts."""
     return {
         "ease": personal(dense, 1, least=3),
         "als": personal(dense, 2),

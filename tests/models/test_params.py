@@ -1,4 +1,4 @@
-"""Parameters declare what they accept, refuse the rest, and document themselves."""
+"""Parameters declare the accepted values, refuse all others, and document themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model may claim, and how models of other packages are found."""
+"""Valid declarations of models, and models of other packages."""
 
 from __future__ import annotations
 

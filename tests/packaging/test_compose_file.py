@@ -24,7 +24,7 @@ def services(compose):
 
 
 def with_defaults(text):
-    """Put in what Compose puts in where no variable is set."""
+    """Substitute the defaults of Compose for variables that are not set."""
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 

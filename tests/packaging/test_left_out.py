@@ -1,4 +1,4 @@
-"""Which tests run without the published data sets, and what the others need."""
+"""Tests that run without the published data sets, and the requirements of the others."""
 
 from __future__ import annotations
 

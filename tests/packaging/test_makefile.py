@@ -1,4 +1,4 @@
-"""The Makefile: its targets, its help, and what it does without a suitable Python."""
+"""The Makefile: its targets, its help, and its error without a suitable Python."""
 
 import os
 import re

@@ -50,7 +50,7 @@ def remove(home: Path) -> None:
 
 
 class Holder:
-    """Another process that uses the server of a home until it is told to end."""
+    """Another process that uses the server of a home until it is stopped."""
 
     def __init__(self, home: Path) -> None:
         self.process = subprocess.Popen(

@@ -46,7 +46,7 @@ WHERE c.relnamespace = 'recsys_store'::regnamespace AND c.relkind = 'r'
 """
 LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
 STARTING_S = 0.5
-"""What Python takes before anything of interest begins."""
+"""Time that Python needs to start."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def place(database: Database, folder: Path) -> Place:
 
 
 def edition(folder: Path, people: int, seed: int) -> Path:
-    """Write ratings of so many people; those of more people hold those of fewer."""
+    """Write ratings of a number of people; a larger set contains the smaller ones."""
     draw = random.Random(seed)
     lines = ["userId,movieId,rating,timestamp"]
     for user in range(1, people + 1):
@@ -140,7 +140,7 @@ def kill_refreshes(of: Place, kills: int, draw: random.Random) -> Counter[str]:
 
 
 def kill_ingests(of: Place, kills: int, draw: random.Random) -> Counter[str]:
-    """Kill so many ingests of ever more ratings; each is there as a whole or not at all."""
+    """Kill a number of growing ingests; each is loaded as a whole or not at all."""
     outcomes: Counter[str] = Counter()
     people = 150
     lasts = 1.5

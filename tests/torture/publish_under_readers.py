@@ -64,7 +64,7 @@ class Seen:
 
 
 class Readers:
-    """So many connections that read until they are told to stop."""
+    """A number of connections that read until they are stopped."""
 
     def __init__(self, url: str, count: int, users: Sequence[int]) -> None:
         self.seen = Seen()

@@ -1,4 +1,4 @@
-"""What the charts share: votes, means, and one ranked list overall and for each genre."""
+"""Votes, means and ranked lists, overall and by genre, for all charts."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def _worth(data: Interactions, votes: Int64, grades: int) -> Float64:
     """Return log(votes) times the entropy, in nats, of the grades each item was given."""
     ratings = data.user_items
     low, high = rating_range(data)
-    # All ratings the same: any width puts them into one grade.
+    # If all ratings are equal, any width puts them into one grade.
     width = (high - low) / grades or 1.0
     grade = np.clip((ratings.data - low) // width, 0, grades - 1).astype(np.int64)
     cells = ratings.indices.astype(np.int64) * grades + grade

@@ -40,7 +40,7 @@ def fit(data: Interactions, config: TrendingConfig, options: FitOptions) -> Char
 
 def _decayed(rated_at: Float64, half_life_days: float) -> Float64:
     ages = (np.nanmax(rated_at) - rated_at) / (half_life_days * SECONDS_A_DAY)
-    # Very old ratings underflow to 0, which is what they count.
+    # Very old ratings underflow to 0, which is a fair weight for them.
     with np.errstate(under="ignore"):
         return np.nan_to_num(np.exp2(-ages), nan=0.0)
 

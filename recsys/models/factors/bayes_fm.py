@@ -28,7 +28,7 @@ from recsys.numerics.prediction import predict_ratings
 from recsys.numerics.sparse import has_ratings, row_of_entries
 
 FACTOR_BYTES = 32
-"""Of one user or item while factors are compressed: drawn, joined, their basis and a copy."""
+"""Arrays of one user or item during compression: draws, joined draws, their basis and a copy."""
 
 Known = NDArray[np.bool_]
 
@@ -100,7 +100,7 @@ def posterior_mean(
     options: FitOptions,
     factor_bytes: int = FACTOR_BYTES,
 ) -> Sample:
-    """Return the mean of what the draws predict; every user and item has ratings.
+    """Return the mean prediction of the draws; every user and item has ratings.
 
     Factors of the draws are compressed when they take more than `memory_mb`, each `factor_bytes`.
     """
@@ -128,7 +128,7 @@ def posterior_mean(
 
 
 def _constant(ratings: csr_matrix) -> Sample:
-    """Predict the one rating that everybody gave."""
+    """Predict the one rating that all users gave."""
     users, items = ratings.shape
     user_bias = np.full(users, ratings.data[:1].sum())
     return Sample(user_bias, np.zeros(items), np.zeros((users, 0)), np.zeros((items, 0)))

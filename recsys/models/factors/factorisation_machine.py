@@ -25,7 +25,7 @@ _FIRST_SPREAD = 0.1
 
 
 class Side(NamedTuple):
-    """What is known of users, or of items."""
+    """Features of users, or of items."""
 
     features: csr_matrix
     """Rows x features, float64."""
@@ -54,7 +54,7 @@ def item_side(data: Interactions) -> Side:
 def _by_ratings(ratings: csr_matrix) -> list[Any]:
     """Tell rows apart, give each the set of its n entries, `1 / sqrt(n)` each, and log n.
 
-    The logarithms are standardised, and left out where they are all alike.
+    The logarithms are standardised, and left out if they are all equal.
     """
     counts = np.diff(ratings.indptr)
     sets = diags_array(1 / np.sqrt(counts)) @ binarize(ratings)

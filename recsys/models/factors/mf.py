@@ -114,7 +114,7 @@ def _solved(ratings: csr_matrix, others: Float64, config: MfConfig, options: Fit
     known = np.column_stack([others[:, :-1], np.ones(len(others))])
     counts = np.diff(ratings.indptr)
     seen = binarize(ratings)
-    # The other side's bias is known here, so the target is what it leaves.
+    # The bias of the other side is known here, so the target is the residual.
     sums = with_values(ratings, ratings.data - others[ratings.indices, -1]) @ known
     diagonal = np.arange(width)
     penalty = np.empty((len(counts), width))
@@ -148,7 +148,7 @@ def _sums_of_outer_products(seen: csr_matrix, vectors: Float64, options: FitOpti
 
 
 def _row_blocks(rows: int, width: int, options: FitOptions) -> list[slice]:
-    """Cut the rows into one block for each thread, or into more where memory asks for it."""
+    """Cut the rows into one block per thread, or into more if memory is short."""
     size = max(1, min(_room(options) // (2 * 8 * width**2), -(-rows // options.workers)))
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 

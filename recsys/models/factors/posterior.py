@@ -25,7 +25,7 @@ class Sample:
 
 @dataclass(slots=True)
 class PosteriorMean:
-    """The mean of what samples predict, itself of the form of a sample.
+    """The mean prediction of samples, in the form of one sample.
 
     The mean of dot products is the dot product of all factors put side by side. Whenever these
     are wider than `room` they are replaced by those `kept` that come nearest to the products.
@@ -40,7 +40,7 @@ class PosteriorMean:
     _item_bias: Float64 | float = 0.0
 
     def add(self, sample: Sample) -> None:
-        # Centred factors compress better: what all share is in the biases.
+        # Centred factors compress better: the biases hold their common part.
         sample = centred(sample)
         self.count += 1
         self._user_bias = self._user_bias + sample.user_bias
@@ -52,14 +52,14 @@ class PosteriorMean:
             self._users, self._items = [users], [items]
 
     def mean(self, factors: int) -> Sample:
-        """Return the mean of the samples added, at least one, with so many factors at most."""
+        """Return the mean of the added samples (at least one), with a bounded number of factors."""
         users, items = nearest(np.hstack(self._users), np.hstack(self._items), factors)
         user_bias, item_bias = self._user_bias / self.count, self._item_bias / self.count
         return Sample(np.asarray(user_bias), np.asarray(item_bias), users, items / self.count)
 
 
 def centred(sample: Sample) -> Sample:
-    """Move what is common to all users or all items into the biases; predictions stay.
+    """Move the common part of all users or items into the biases; predictions do not change.
 
     Factors then average 0, and so do the biases of items.
     """

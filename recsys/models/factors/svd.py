@@ -25,7 +25,7 @@ from recsys.models.params import Bounds, Params
 from recsys.numerics.sparse import axis_signs, has_ratings, row_of_entries, row_sums, with_values
 
 _ROUNDING = 1e-10
-"""Relative size below which a number is what rounding left of 0."""
+"""Relative size below which a number counts as 0 with rounding errors."""
 
 
 @dataclass(frozen=True, slots=True)

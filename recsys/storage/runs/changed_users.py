@@ -88,9 +88,9 @@ def find(connection: sa.Connection, base: int) -> None:
 def write_lists(
     connection: sa.Connection, base: int, run_id: int, models: list[str], length: int
 ) -> int:
-    """Write the lists of the users found, by the similarities of run `base`; return the rows.
+    """Write the lists of the changed users from the similarities of run `base`; return the rows.
 
-    Of the models whose lists follow from their similarities; the others have none for these users.
+    Only models whose lists follow from similarities have lists for these users.
     """
     for table in ("user_recommendations", "run_users"):
         results.create(connection, table, run_id)
@@ -124,7 +124,7 @@ def finish(connection: sa.Connection, run_id: int) -> None:
 
 
 def facts(connection: sa.Connection, run_id: int, before: str) -> dict[str, Any]:
-    """Return what the run read, and the checksum of its output after that of its base."""
+    """Return the counts of the data and the checksum of the output, based on that of its base."""
     child = results.partition_name("user_recommendations", run_id)
     checksum = connection.scalar(_on(CHECKSUM, child), {"before": before})
     return {**connection.execute(sa.text(FACTS)).one()._asdict(), "output_checksum": checksum}

@@ -1,4 +1,4 @@
-"""The life of a run: begun, recorded stage by stage, completed or failed."""
+"""The life cycle of a run: begin, record stages, complete or fail."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def any_running(connection: sa.Connection) -> bool:
 
 
 def fail_orphans(connection: sa.Connection) -> list[int]:
-    """Mark runs whose process ended without a word as failed; return them. Needs the lock."""
+    """Mark all running runs as failed and return them; the caller holds the lock of refreshes."""
     running = tables.runs.c.state == "running"
     orphans = list(connection.scalars(sa.select(tables.runs.c.run_id).where(running)))
     for run_id in orphans:
@@ -41,10 +41,10 @@ def fail_orphans(connection: sa.Connection) -> list[int]:
 
 
 def register_models(connection: sa.Connection, described: list[dict[str, Any]]) -> dict[str, int]:
-    """Write the columns given for each model, its name among them; return their ids by name."""
+    """Insert or update models by name from their columns; return the ids by name."""
     names = [model["name"] for model in described]
     known = set(connection.scalars(sa.select(tables.models.c.name)))
-    # Only a model that is new may draw a number.
+    # ON CONFLICT would draw a number for every known model; they are smallint.
     for model in described:
         if model["name"] not in known:
             connection.execute(tables.models.insert().values(model))
@@ -91,7 +91,7 @@ def begin(
 
 
 def beat(connection: sa.Connection, run_id: int) -> None:
-    """Note that the process that computes a run is alive."""
+    """Record that the process of a run is alive."""
     connection.execute(
         tables.runs.update()
         .where(tables.runs.c.run_id == run_id, tables.runs.c.state == "running")
@@ -106,7 +106,7 @@ def _backend() -> str:
 def complete(
     connection: sa.Connection, run_id: int, stages: Sequence[Stage], facts: Mapping[str, Any]
 ) -> None:
-    """Mark a run complete whose results are attached; `facts` are columns of `runs`."""
+    """Mark a run with attached results as complete; `facts` are columns of `runs`."""
     _record_stages(connection, run_id, stages)
     _end(connection, run_id, {"state": "complete", **facts})
 
@@ -114,7 +114,7 @@ def complete(
 def record_evaluation(
     connection: sa.Connection, stages: Sequence[Stage], facts: Mapping[str, Any]
 ) -> int:
-    """Write a run that measured models and is over, and return its id; `facts` are its columns."""
+    """Write a finished evaluation and return its id; `facts` are columns of `runs`."""
     statement = tables.runs.insert().values(
         kind="evaluation",
         state="complete",
@@ -131,7 +131,7 @@ def record_evaluation(
 def record_metrics(
     connection: sa.Connection, run_id: int, metrics: Iterable[tuple[int, Metric]]
 ) -> None:
-    """Write measured figures of a run, each beside the id of its model."""
+    """Write the metrics of a run, each with the id of its model."""
     rows = [
         {
             "run_id": run_id,
@@ -151,7 +151,7 @@ def record_metrics(
 
 
 def fail(connection: sa.Connection, run_id: int, error: str, stages: Sequence[Stage] = ()) -> None:
-    """Mark a run as failed and drop what it wrote; one that has ended meanwhile stays as it is."""
+    """Mark a run as failed and drop its results; a run that has ended meanwhile stays."""
     state = sa.select(tables.runs.c.state).where(tables.runs.c.run_id == run_id)
     if connection.scalar(state.with_for_update()) != "running":
         return

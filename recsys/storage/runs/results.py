@@ -1,7 +1,7 @@
-"""Results of a run: a partition of each result table, filled alone, finished, attached whole.
+"""Results of a run: one partition per result table, filled while detached, then attached.
 
-Until it is attached no reader meets it and no lock of theirs is touched. What a partition needs
-(constraints, keys, indexes) is read off its parent, so that attaching finds all of it in place.
+A detached partition shares no lock with readers. It gets the constraints, keys and indexes of its
+parent before, so that attaching finds them in place.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def append(
 def finish(connection: sa.Connection, table: str, run_id: int) -> None:
     """Give a filled partition its keys, indexes and statistics."""
     child = partition_name(table, run_id)
-    # Spares ATTACH a scan of the whole partition.
+    # With it ATTACH need not scan the partition.
     bound = "ALTER TABLE {} ADD CONSTRAINT {} CHECK (run_id = {})"
     _run(connection, bound, _name(child), sql.Identifier(f"ck_{child}"), sql.Literal(run_id))
     parent = f"{STORE}.{table}"
@@ -98,13 +98,13 @@ def of_run(connection: sa.Connection, run_id: int) -> list[str]:
 
 
 def columns(table: str) -> list[str]:
-    """Return the columns of a result table that its rows have beside the run's number."""
+    """Return the columns of a result table except the id of the run."""
     [found] = [each for each in TABLES if each.name == table]
     return [column.name for column in found.columns if column.name != "run_id"]
 
 
 def attach(connection: sa.Connection, run_id: int) -> None:
-    """Attach every partition of a run that stands alone yet."""
+    """Attach every partition of a run that is still detached."""
     standing = _partitions(connection, run_id)
     for table, attached in standing.items():
         if not attached:
@@ -118,11 +118,10 @@ def attach(connection: sa.Connection, run_id: int) -> None:
 
 
 def outlast_planned(session: sa.Connection) -> None:
-    """Wait, for a second at most, until statements that were planned by now have begun.
+    """Wait, for a second at most, until the statements already planned have begun.
 
     A statement planned before a partition was attached does not read it, and may take its snapshot
-    after a publication: it would see the new run's number and none of its rows. `session` is in
-    autocommit.
+    after a publication: it would see the new run id and no rows. `session` is in autocommit.
     """
     given = {"names": [f"{STORE}.{table.name}" for table in TABLES]}
     planned = list(session.scalars(sa.text(READING), given))
@@ -134,9 +133,9 @@ def outlast_planned(session: sa.Connection) -> None:
 
 
 def drop(connection: sa.Connection, run_id: int) -> None:
-    """Drop every partition of a run, attached or not, and note that in the run.
+    """Drop every partition of a run, attached or not, and mark the run as pruned.
 
-    An attached one is detached under a lock that waits for its readers.
+    Dropping an attached one takes a lock that waits for its readers.
     """
     for table in _partitions(connection, run_id):
         _run(connection, "DROP TABLE {}", _name(partition_name(table, run_id)))

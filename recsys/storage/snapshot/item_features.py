@@ -84,6 +84,7 @@ def attributes(connection: sa.Connection, users: IdMap) -> csr_matrix:
     rows = connection.execute(sa.text(ATTRIBUTES)).all()
     names = sorted({name for _, name in rows})
     column = {name: position for position, name in enumerate(names)}
+    # Every id is in the map: both come from the same snapshot.
     owners = np.searchsorted(users.ids, np.array([user for user, _ in rows], np.int32))
     columns = np.array([column[name] for _, name in rows], np.int32)
     return csr_matrix((np.ones(len(rows)), (owners, columns)), shape=(len(users), len(names)))
