@@ -195,7 +195,7 @@ def _check_rejects(dataset: Dataset, limit: RejectLimit) -> None:
     raise DataError(
         f"{len(dataset.rejected):,} of {dataset.rows_read:,} rows are bad, "
         f"{allowed:,} are allowed: {shown}",
-        hint="mend the files, name their form with --format, or allow more with --max-rejects",
+        hint="correct the files, name their format with --format, or allow more with --max-rejects",
     )
 
 
@@ -210,7 +210,7 @@ def _make_way(connection: sa.Connection, edition: str, *, replace: bool) -> str 
     if present != edition:
         raise DataError(
             f"the database holds {present}; loading {edition} over it would mix two data sets",
-            hint="--replace drops what is here, --edition NAME says that both are the same",
+            hint="--replace drops the loaded data, --edition NAME declares both to be the same",
         )
     return None
 

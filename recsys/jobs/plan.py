@@ -194,20 +194,27 @@ def _check_roles(chosen: Plan) -> None:
     personal = [name for name, kind in kinds.items() if kind == "personal"]
     charts = [name for name, kind in kinds.items() if kind == "chart"]
     predicting = [spec.name for spec in chosen.specs if spec.prediction]
-    roles: tuple[tuple[str, str | None, list[str], str], ...] = (
-        ("default_model", chosen.default_model, personal, "gives personal lists"),
-        ("cold_start", chosen.cold_start or "", charts, "is a chart"),
-        ("rating_model", settings.rating_model, predicting, "predicts ratings"),
+    lists = "produce personal recommendations"
+    roles: tuple[tuple[str, str | None, list[str], str, str], ...] = (
+        ("default_model", chosen.default_model, personal, f"can {lists}", f"does not {lists}"),
+        ("cold_start", chosen.cold_start or "", charts, "is a chart", "is not a chart"),
+        (
+            "rating_model",
+            settings.rating_model,
+            predicting,
+            "can predict ratings",
+            "does not predict ratings",
+        ),
     )
-    for key, name, fitting, what in roles:
+    for key, name, fitting, can, cannot in roles:
         if name is None or name in fitting:
             continue
-        wrong = f"{key} = {name!r} is none that {what if name in kinds else 'is refreshed'}"
+        wrong = f"{key} = {name!r} {cannot if name in kinds else 'is not refreshed'}"
         error = ConfigError(
-            wrong if fitting else f"none of the models refreshed {what}",
-            hint=f"of the models refreshed: {', '.join(fitting)}"
+            wrong if fitting else f"no refreshed model {can}",
+            hint=f"refreshed models that fit: {', '.join(fitting)}"
             if fitting
-            else f"add one that {what} to [refresh] models",
+            else f"add a model that {can} to [refresh] models",
         )
         # A role that is not set follows from the models, so theirs is the line to change.
         given = settings.source is not None and settings.source.line(("refresh", key))

@@ -77,7 +77,8 @@ def _times(settings: ScheduleSettings, job: str, after: datetime) -> Iterator[da
         next(CronSim(expression, after.astimezone(ZoneInfo(settings.timezone))))
     except (CronSimError, StopIteration) as exc:
         error = ConfigError(
-            f"{job} = {expression!r} in [schedule] is no time that comes: {exc or 'never'}",
+            f"{job} = {expression!r} in [schedule] is not a valid schedule: "
+            f"{exc or 'it never matches'}",
             hint="five fields: minute hour day month weekday, as 30 3 * * *",
             key=(job,),
         )

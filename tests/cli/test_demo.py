@@ -118,7 +118,7 @@ def test_another_data_set_only_when_asked(filled_database, recsys, small_config,
     refused = recsys("demo", "--data", str(sample), **settings)
     assert (refused.code, refused.out) == (1, "")
     assert refused.errors[-2].startswith("error: the database holds ml-small-made-up; loading ")
-    assert refused.errors[-1].startswith("hint: --replace drops what is here")
+    assert refused.errors[-1].startswith("hint: --replace drops the loaded data")
     assert recsys("demo", "--data", str(sample), "--replace", **settings).code == 0
     assert len(asked(filled_database, "SELECT movie_id FROM recsys.movies")) == 1200
 

@@ -57,7 +57,7 @@ def test_too_many_bad_rows_change_nothing(recsys, write_edition, at, tmp_path, c
     assert (done.code, done.out) == (1, "")
     assert "rows are bad, 0 are allowed: ratings.csv line " in done.errors[-2]
     assert done.errors[-1] == (
-        "hint: mend the files, name their form with --format, or allow more with --max-rejects"
+        "hint: correct the files, name their format with --format, or allow more with --max-rejects"
     )
     assert loaded(contract_rows, at["RECSYS_DATABASE_URL"]) == (0, 0)
 
@@ -162,7 +162,7 @@ def test_another_data_set_is_refused_unless_it_replaces(
         [
             "error: the database holds ml-small-made-up; loading ml-mine over it would mix two "
             "data sets",
-            "hint: --replace drops what is here, --edition NAME says that both are the same",
+            "hint: --replace drops the loaded data, --edition NAME declares both to be the same",
         ],
     )
     assert recsys("top", "--json", **at).json != []
@@ -344,8 +344,8 @@ def test_refresh_without_ratings(recsys, database, contract_rows):
         ),
         (
             '[refresh]\nrating_model = "als"\n',
-            " line 2: rating_model = 'als' is none that predicts ratings\n"
-            "hint: of the models refreshed: item_knn, mf",
+            " line 2: rating_model = 'als' does not predict ratings\n"
+            "hint: refreshed models that fit: item_knn, mf",
         ),
         (
             "[refresh]\nseed = true\n",

@@ -218,7 +218,7 @@ def test_another_edition_is_refused_naming_both(filled_database, folder, content
         "the database holds ml-small-made-up; loading ml-tiny over it would mix two data sets"
     )
     assert caught.value.hint == (
-        "--replace drops what is here, --edition NAME says that both are the same"
+        "--replace drops the loaded data, --edition NAME declares both to be the same"
     )
     assert contents(filled_database) == before
 

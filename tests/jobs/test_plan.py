@@ -66,28 +66,28 @@ BAD = {
     ),
     "default that is a chart": (
         '[refresh]\ndefault_model = "popular"',
-        "line 2: default_model = 'popular' is none that gives personal lists",
-        "of the models refreshed: item_knn, content_genres, mf, ease, als",
+        "line 2: default_model = 'popular' does not produce personal recommendations",
+        "refreshed models that fit: item_knn, content_genres, mf, ease, als",
     ),
     "default that is not refreshed": (
         '[refresh]\nmodels = ["popular", "als"]',
-        "line 2: default_model = 'ease' is none that is refreshed",
-        "of the models refreshed: als",
+        "line 2: default_model = 'ease' is not refreshed",
+        "refreshed models that fit: als",
     ),
     "cold start that is no chart": (
         '[refresh]\ncold_start = "ease"',
-        "line 2: cold_start = 'ease' is none that is a chart",
-        "of the models refreshed: top_rated, most_rated, popular, trending",
+        "line 2: cold_start = 'ease' is not a chart",
+        "refreshed models that fit: top_rated, most_rated, popular, trending",
     ),
     "no chart at all": (
         '[refresh]\nmodels = ["ease"]',
-        "line 2: none of the models refreshed is a chart",
-        "add one that is a chart to [refresh] models",
+        "line 2: no refreshed model is a chart",
+        "add a model that is a chart to [refresh] models",
     ),
     "prediction by a model that makes none": (
         '[refresh]\nrating_model = "ease"',
-        "line 2: rating_model = 'ease' is none that predicts ratings",
-        "of the models refreshed: item_knn, mf",
+        "line 2: rating_model = 'ease' does not predict ratings",
+        "refreshed models that fit: item_knn, mf",
     ),
 }
 

@@ -53,7 +53,7 @@ def test_daylight_saving_time_neither_skips_nor_repeats_jobs():
 
 @pytest.mark.parametrize("expression", ["noon", "61 * * * *", "0 0 30 2 *", "* * * *"])
 def test_an_invalid_schedule_is_an_error(expression):
-    with pytest.raises(ConfigError, match="is no time that comes"):
+    with pytest.raises(ConfigError, match="is not a valid schedule"):
         times(ScheduleSettings(refresh=expression), NEW_YEAR, 1)
 
 
@@ -144,7 +144,7 @@ def test_the_times_to_come_are_shown(tmp_path):
     ("line", "told"),
     [
         ('timezone = "Mars/Base"', "[schedule]: timezone = 'Mars/Base' is not known"),
-        ('refresh = "soon"', "refresh = 'soon' in [schedule] is no time that comes"),
+        ('refresh = "soon"', "refresh = 'soon' in [schedule] is not a valid schedule"),
         ("retries = -1", "[schedule]: retries = -1 is out of range"),
         ("refresh = 3", "[schedule]: refresh = 3 has the wrong type"),
         ("often = true", "[schedule]: unknown key 'often'"),
