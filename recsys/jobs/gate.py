@@ -49,7 +49,7 @@ def check_scores(computed: Mapping[str, ModelResults]) -> None:
         if wrong:
             raise GateRefused(
                 f"{wrong:,} scores of {name} are not finite",
-                hint="what was published stays; leave the model out or change its parameters",
+                hint="the published run stays; leave the model out or change its parameters",
             )
 
 

@@ -37,5 +37,5 @@ def prune(database: Database, keep: int) -> list[int]:
         except StorageError as exc:
             if exc.sqlstate != LOCK_NOT_AVAILABLE:
                 raise
-            logger.warning("run %d is being read; its results go the next time", run_id)
+            logger.warning("run %d is being read; its results are dropped later", run_id)
     return pruned

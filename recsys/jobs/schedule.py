@@ -122,10 +122,12 @@ class Scheduler:
             if code != RETRIED:
                 break
             if attempt == self._settings.retries:
-                logger.error("%s failed %d times; the next time it is due", due.job, attempt + 1)
+                logger.error(
+                    "%s failed %d times; it runs again when it is next due", due.job, attempt + 1
+                )
                 break
             pause = self._settings.retry_seconds * 2**attempt
-            logger.warning("%s failed; again in %d s", due.job, pause)
+            logger.warning("%s failed; retry in %d s", due.job, pause)
             self._sleep(pause)
 
     def _run_once(self, due: Due) -> int:

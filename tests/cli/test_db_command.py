@@ -90,7 +90,7 @@ def test_psql_takes_its_arguments_and_returns_its_code(
 
 
 @pytest.mark.parametrize("command", ["start", "stop"])
-def test_a_server_of_ones_own_is_left_alone(recsys, command):
+def test_an_external_server_is_left_alone(recsys, command):
     url = f"postgresql://u:{SECRET}@{CLOSED}/db"
     done = recsys("db", command, RECSYS_DATABASE_URL=url)
     assert (done.code, done.out, done.errors) == (
@@ -153,7 +153,7 @@ def test_a_reader_learns_of_missing_privileges(recsys, given_database, as_role, 
     ]
 
 
-def test_the_url_of_a_server_of_ones_own(recsys, published_url):
+def test_the_url_of_an_external_server(recsys, published_url):
     done = recsys("db", "url", RECSYS_DATABASE_URL=published_url)
     assert (done.code, done.out, done.err) == (0, f"{published_url}\n", "")
 

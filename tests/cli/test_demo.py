@@ -110,7 +110,7 @@ def test_given_data_is_loaded_once(database, recsys, tmp_path):
     assert again.out == first.out
 
 
-def test_another_data_set_only_when_asked(filled_database, recsys, small_config, tmp_path):
+def test_another_data_set_needs_replace(filled_database, recsys, small_config, tmp_path):
     sample = write_sample(tmp_path / "made-up")
     config = tmp_path / "recsys.toml"
     config.write_text(FAST, encoding="utf-8")

@@ -54,7 +54,9 @@ NAMES = [" ".join(arguments) for arguments, _ in QUESTIONS]
 
 
 @pytest.mark.parametrize(("arguments", "query"), QUESTIONS, ids=NAMES)
-def test_json_is_what_the_contract_says(reading, contract_rows, published_url, arguments, query):
+def test_json_equals_the_answer_of_the_contract(
+    reading, contract_rows, published_url, arguments, query
+):
     done = reading(*arguments, "--json")
     expected = contract_rows(published_url, query)
     assert (done.code, done.err, done.json) == (0, "", expected)

@@ -56,7 +56,7 @@ def test_writing_is_refused_without_a_token(start, published_url):
     assert answer.status_code == 403
 
 
-def test_every_request_is_told_only_when_asked(start, published_url):
+def test_requests_are_logged_only_if_verbose(start, published_url):
     process, url = start(before=("-v",), RECSYS_DATABASE_URL=published_url)
     assert httpx.get(f"{url}/movies/4711", trust_env=False).status_code == 404
     process.terminate()

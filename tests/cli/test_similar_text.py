@@ -164,7 +164,7 @@ BAD_FILES = [
     ("id,text\n", "products.csv has a header and no rows", None),
     (
         "id,text\n1,hat\n2,cap\n 1 ,hat\n",
-        "products.csv, line 4: the id '1' is that of line 2 as well",
+        "products.csv, line 4: the id '1' is already used on line 2",
         "hint: every row needs an id of its own; --id names another column",
     ),
     ("id,text\n1,hat\n ,cap\n", "products.csv, line 3: the id is empty", None),

@@ -194,7 +194,7 @@ def test_the_run_names_its_roles_and_scale(everything):
     assert rows(everything, query) == [("ease", "popular", "bayes_fm", 0.5, 5.0)]
 
 
-def test_a_model_is_asked_for_by_name(everything, spec):
+def test_a_model_is_selected_by_name(everything, spec):
     # User 81 has rated nothing.
     recommend = "SELECT count(*), max(source) FROM recsys.recommend(:user, 5, :model)"
     similar = "SELECT movie_id FROM recsys.similar(1, 5, :model) ORDER BY rank"

@@ -224,7 +224,7 @@ def test_ratings_that_changed_or_went_are_not_missed(published, statement, since
     assert ratings_since(published) == (given if since == "all" else since)
 
 
-def test_it_counts_as_user_status_does(published):
+def test_freshness_counts_as_user_status_does(published):
     run(published, "INSERT INTO recsys_store.ratings VALUES (1, 59, 4), (1, 60, 4), (3, 59, 4)")
     run(published, "DELETE FROM recsys_store.ratings WHERE user_id = 5 AND movie_id < 10")
     each = published.scalars(

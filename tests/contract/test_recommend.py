@@ -69,7 +69,7 @@ def test_stored_rows_come_first_in_their_order(published):
 
 
 @pytest.mark.parametrize("model", ["ease", "als", "item_knn", "content_genres", "mf"])
-def test_a_model_is_asked_by_name(published, model):
+def test_a_model_is_selected_by_name(published, model):
     rows = recommend(published, model=model)
     expected = stored(published, model=model)[:10]
     assert [(r.movie_id, r.title, r.score) for r in rows if r.source == "stored"] == expected
@@ -87,7 +87,7 @@ def test_as_many_rows_as_are_eligible_and_none_rated(published, user, n):
     assert [row.rank for row in rows] == list(range(1, len(rows) + 1))
 
 
-def test_behind_the_stored_rows_come_movies_like_those_rated(published):
+def test_content_rows_follow_the_stored_rows(published):
     own = [movie for movie, _, _ in stored(published)]
     near = like_those_rated(published)
     rows = recommend(published, 1, 1000)
@@ -153,7 +153,7 @@ BLOCK = "INSERT INTO recsys_store.blocks (user_id, movie_id, until) VALUES (1, :
 
 
 @pytest.mark.parametrize("n", [1, 10, 25, 100])
-def test_the_short_way_gives_what_the_long_one_gives(published, n):
+def test_the_fast_path_equals_the_slow_one(published, n):
     """Without filters and a name a list is looked up; with the model's name it is not."""
     lists = 0
     for user in range(1, 83):
@@ -179,7 +179,7 @@ def test_a_filter_alone_holds_for_a_short_list(published, wanted):
     "INSERT INTO recsys_store.ratings SELECT 2, :listed, 4, '1999-01-01'",
     "INSERT INTO recsys_store.blocks SELECT 2, :listed",
 ])  # fmt: skip
-def test_the_short_way_is_left_as_soon_as_anything_changes(published, change):
+def test_changes_leave_the_fast_path(published, change):
     first = recommend(published, 2)[0].movie_id
     values = {"listed": first, "rated": min(rated(published, 2))}
     values = {name: value for name, value in values.items() if f":{name}" in change}

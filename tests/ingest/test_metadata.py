@@ -533,7 +533,7 @@ def test_nested_values_of_any_kind_are_read_back() -> None:
         assert parse_literal(repr(value)) == value
 
 
-def test_the_usual_cell_takes_the_fast_way() -> None:
+def test_usual_cells_take_the_fast_path() -> None:
     cell = str([actor(1, "Conan O'Brien", 0, 'The "Kid"'), actor(2, "Renée", 1)])
     assert _as_json(cell) == (
         '[{"cast_id": 14, "character": "The \\"Kid\\"", "credit_id": "52fe4284c3a36847f8024f95", '

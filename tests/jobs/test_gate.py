@@ -53,7 +53,7 @@ def with_ease(monkeypatch, change):
     monkeypatch.setattr("recsys.jobs.plan.MODELS", models)
 
 
-def test_a_run_that_is_as_good_is_published_with_its_figures(refreshed_database, plan_all):
+def test_an_equal_run_is_published_with_its_metrics(refreshed_database, plan_all):
     report = refresh(refreshed_database, plan_all)
     assert (report.run_id, report.published, report.overridden) == (2, True, ())
     assert rows_of(refreshed_database, FIGURES, run=2) == [

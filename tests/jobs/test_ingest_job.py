@@ -105,7 +105,7 @@ def test_an_ingest_is_recorded(database, folder):
     assert found["started_at"] < found["finished_at"]
 
 
-def test_the_source_is_what_the_caller_says(database, folder):
+def test_the_caller_names_the_source(database, folder):
     ingest(database, folder, source="ml-latest-small")
     assert rows_of(database, "SELECT source FROM recsys.ingests") == [("ml-latest-small",)]
 

@@ -567,7 +567,7 @@ def test_of_two_refreshes_at_once_one_wins(filled_database, plan_all, stage):
     ]
 
 
-def test_ratings_that_come_in_meanwhile_are_kept_and_not_in_the_run(filled_database, plan_all):
+def test_concurrent_ratings_are_kept_and_not_in_the_run(filled_database, plan_all):
     def rate():
         with filled_database.transaction() as connection:
             connection.execute(sa.text("INSERT INTO recsys_store.ratings VALUES (1, 60, 5, now())"))

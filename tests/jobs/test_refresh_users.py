@@ -88,7 +88,7 @@ def test_lists_are_those_of_a_whole_recomputation(changed, plan_all):
         assert rows_of(changed, query) == [(0,)], table
 
 
-def test_the_unchanged_keep_their_lists_and_the_changed_have_new_ones(after, plan_all):
+def test_changed_users_get_new_lists_and_the_others_keep_theirs(after, plan_all):
     same = "user_id NOT IN (1, 2, 3, 900)"
     kept = DIFFERENT.format(
         table="user_recommendations", columns=f"model_id, {LISTS}", a=f"1 AND {same}",
@@ -118,7 +118,7 @@ def test_ratings_that_passed_the_triggers_by_are_found(refreshed_database, plan_
     assert found == [("ease", 0, 0), ("item_knn", 0, 0)]
 
 
-def test_the_run_says_what_it_is_made_of(after, plan_all):
+def test_the_run_records_its_base_and_its_data(after, plan_all):
     facts = """
         SELECT kind, scope, base_run_id, state, default_model_id = live_model_id,
             ratings_count = (SELECT count(*) FROM recsys_store.ratings), snapshot_checksum,
@@ -224,7 +224,7 @@ def test_one_wrong_row_is_seen(refreshed_database, wrong, missing, extra):
     assert found == {"ease": (missing, extra), "item_knn": (0, 0)}
 
 
-def test_those_who_rated_since_are_left_out_and_a_sample_is_enough(changed):
+def test_changed_users_are_left_out_and_a_sample_suffices(changed):
     assert {row[:2] for row in rows_of(changed, VERIFIED)} == {("ease", 77), ("item_knn", 77)}
     sample = rows_of(changed, "SELECT users, missing + extra FROM recsys.verify_lists(1, 5)")
     assert sample == [(5, 0), (5, 0)]

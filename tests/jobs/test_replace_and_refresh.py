@@ -34,9 +34,7 @@ class During:
     def end(self, note): ...
 
 
-def test_a_replace_waits_for_no_refresh_and_changes_nothing(
-    refreshed_database, other_edition, contents
-):
+def test_a_replace_is_refused_during_a_refresh(refreshed_database, other_edition, contents):
     before = contents(refreshed_database)
     with refreshed_database.session() as session, lock.single_flight(session):
         with pytest.raises(RefreshBusy) as caught:

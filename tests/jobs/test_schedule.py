@@ -134,7 +134,7 @@ def recsys(tmp_path, text, *arguments):
     )  # fmt: skip
 
 
-def test_the_times_to_come_are_shown(tmp_path):
+def test_upcoming_times_are_shown(tmp_path):
     text = '[schedule]\nrefresh = "0 4 1 1 *"\ntimezone = "Asia/Tokyo"\n'
     out, _ = recsys(tmp_path, text, "--next", "2").communicate(timeout=60)
     assert [line[4:] for line in out.splitlines()] == ["-01-01 04:00 JST  refresh"] * 2

@@ -312,9 +312,7 @@ def choices() -> list[list[np.ndarray]]:
 
 
 @pytest.mark.parametrize("blocks", choices(), ids=["one by one", "uneven", "any order"])
-def test_lists_do_not_depend_on_the_users_asked_for_together(
-    spec: ModelSpec, blocks: list[np.ndarray]
-) -> None:
+def test_lists_do_not_depend_on_the_other_users(spec: ModelSpec, blocks: list[np.ndarray]) -> None:
     ratings = random_ratings(60, 45, 6).toarray()
     ratings[[3, 59]] = 0
     data = interactions(csr_matrix(ratings))

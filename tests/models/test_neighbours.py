@@ -151,7 +151,7 @@ def test_every_way_gives_the_same(similarity: Any, dense_sums: bool) -> None:
     np.testing.assert_allclose(once.scores, again.scores, rtol=1e-12)
 
 
-def test_the_way_goes_by_memory_and_density() -> None:
+def test_memory_and_density_choose_the_algorithm() -> None:
     def dense(matrix: csr_matrix, memory_mb: int) -> bool:
         falling = -np.sort(-np.bincount(matrix.indices))
         return co_rated._dense_is_better(matrix, falling, FitOptions(memory_mb=memory_mb))

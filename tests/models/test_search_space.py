@@ -41,7 +41,7 @@ def vars_of(config, parameters):
     return {name: getattr(config, name) for name in parameters}
 
 
-def test_the_models_worth_tuning_can_be():
+def test_models_with_parameters_can_be_tuned():
     assert {"ease", "als", "bpr", "item_knn", "user_knn", "mf", "svd", "bayes_fm", "blend"} <= {
         *SEARCHED
     }
@@ -53,7 +53,7 @@ def test_the_same_seed_draws_the_same():
     assert drawn(space, 1.0) != drawn(space, 1.0, seed=4)
 
 
-def test_each_choice_comes_up():
+def test_each_choice_is_drawn():
     assert set(drawn(Choice(("a", "b", "c")), "a")) == {"a", "b", "c"}
 
 

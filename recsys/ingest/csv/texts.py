@@ -51,7 +51,7 @@ def _read(entry: Entry, id_column: str | None, text_column: str | None) -> TextT
             raise DataError(f"{entry.name}, line {line}: the id is empty")
         if id_ in line_of:
             raise DataError(
-                f"{entry.name}, line {line}: the id {id_!r} is that of line {line_of[id_]} as well",
+                f"{entry.name}, line {line}: the id {id_!r} is already used on line {line_of[id_]}",
                 hint="every row needs an id of its own; --id names another column",
             )
         line_of[id_] = line

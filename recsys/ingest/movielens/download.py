@@ -27,7 +27,7 @@ from recsys.errors import DataError
 GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 OFFLINE_HINT = (
     "give a folder or zip of your own with PATH, or set RECSYS_MOVIELENS; "
-    "a broken download goes on where it stopped when started again"
+    "an interrupted download resumes when started again"
 )
 CHUNK = 1 << 18
 
@@ -87,7 +87,7 @@ def fetch(
     except OSError as exc:
         raise DataError(
             f"{target}: cannot be written: {exc.strerror or exc}",
-            hint="free some space, or have another folder for the downloads",
+            hint="free some space, or choose another folder for the downloads",
         ) from exc
     return target
 
@@ -261,7 +261,7 @@ def _publish(partial: _Partial, target: Path, edition: Edition, url: str) -> Non
         partial.discard()
         raise DownloadFailed(
             f"{url}: the download is damaged: {fault}",
-            hint="start it again; if it stays so, give a folder or zip of your own with PATH",
+            hint="try again; if that fails, give a folder or zip of your own with PATH",
         )
     os.replace(partial.path, target)
     partial.discard()

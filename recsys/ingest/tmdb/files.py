@@ -192,7 +192,7 @@ class RowReader:
         except _READ_FAILURES as exc:
             raise DataError(
                 f"{self._file.label}, line {self._line + 1}: cannot be read: {exc}",
-                hint="the file is damaged, encrypted or not yours to read: get it once more",
+                hint="the file is damaged, encrypted or not readable: download it again",
             ) from exc
 
 

