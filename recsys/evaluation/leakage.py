@@ -17,7 +17,7 @@ def check_split(split: Split) -> None:
     """Raise EvaluationError where a (user, item) pair is trained on and tested."""
     if split.train.shape != split.test.shape:
         raise EvaluationError(f"train is {split.train.shape}, test is {split.test.shape}")
-    # By pair and by entry: only the entries tell if the same rating is used twice.
+    # By pair and by entry: entries select the times that models learn from.
     both = entries_of(split.test, rows_of(split.train), split.train.indices) >= 0
     shared = np.isin(split.test_entries, split.train_entries)
     if both.any() or shared.any():

@@ -172,7 +172,7 @@ def _factor_columns(factors: Factors, users: IdMap, movies: IdMap) -> Iterator[t
         (MOVIE_FACTORS, "movie_id", movies, factors.items, factors.item_bias, factors.known_items),
     ]
     for table, column, ids, matrix, bias, known in sides:
-        # Single precision: half the size, and ranks do not depend on the other digits.
+        # Single precision halves the tables; predicted ratings need no more digits.
         columns: Columns = {column: ids.ids[known], "factors": matrix[known].astype(np.float32)}
         yield table, columns if bias is None else {**columns, "bias": bias[known]}
 
