@@ -11,8 +11,9 @@ RETURNS TABLE (
     rank integer, movie_id integer, title text, score double precision, source text, model text,
     run_id integer
 )
--- Its plans are made once for a session, for any n, and what is not needed is not computed.
--- Nested loops along the keys stop at the nth row, and add scores up in the order of the run.
+-- Each statement is planned once a session, for any n. Nested loops along the keys stop at the nth
+-- row and add scores up in the order of the run. The settings hold for the steps too: these are SQL
+-- functions without SET, which the planner inlines.
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -26,53 +27,32 @@ SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    published_id integer;
-    default_id smallint;
-    default_name text;
-    asked record;
+    asked record;  -- the published run and the models that answer
     genre_ids smallint[];
     rated integer[];
     given double precision[];
-    changed boolean;  -- NULL: of somebody who is no user here
+    changed boolean;  -- NULL if ratings are given instead of a user
     blocked integer[];
+    filtered boolean;
     shown integer[] := '{}';
-    ids integer[];
-    scores double precision[];
-    got integer := 0;
+    got integer;
     served integer := 0;
     entry integer := 0;
-    way text;
 BEGIN
-    -- What nearly everybody asks for: the default list as the run stored it, of somebody whose
-    -- ratings are the same and who blocks nothing. The rest goes the long way, and so does what
-    -- follows a list that is shorter than n.
-    IF asked_n > 0 AND asked_ratings IS NULL AND asked_model IS NULL AND asked_genres IS NULL
-        AND asked_year_from IS NULL AND asked_year_to IS NULL
-    THEN
-        -- Not a join, which may read all runs there ever were.
-        SELECT r.run_id, r.default_model_id, d.name
-        INTO published_id, default_id, default_name
-        FROM recsys_store.runs AS r
-        JOIN recsys_store.models AS d ON d.model_id = r.default_model_id
-        WHERE r.run_id = (SELECT p.run_id FROM recsys_store.published AS p);
+    -- Most calls: the stored default list of a user with the ratings of the run and no blocks.
+    IF asked_n > 0 AND num_nonnulls(
+        asked_ratings, asked_model, asked_genres, asked_year_from, asked_year_to
+    ) = 0 THEN
+        SELECT d.* INTO asked FROM recsys.published_default() AS d;
         RETURN QUERY
-        SELECT
-            u.rank::integer, u.movie_id, m.title, u.score, 'stored',
-            CASE
-                WHEN u.source_model_id IS NULL THEN default_name
-                ELSE (
-                    SELECT s.name FROM recsys_store.models AS s WHERE s.model_id = u.source_model_id
-                )
-            END,
-            u.run_id
-        FROM recsys_store.user_recommendations AS u
-        JOIN recsys_store.movies AS m ON m.movie_id = u.movie_id
-        WHERE u.run_id = published_id AND u.model_id = default_id AND u.user_id = asked_user_id
-          AND NOT EXISTS (
+        SELECT s.rank::integer, s.movie_id, m.title, s.score, 'stored', s.model_name, asked.run_id
+        FROM recsys.stored_rows(asked.run_id, asked.model_id, asked.name, asked_user_id) AS s
+        JOIN recsys_store.movies AS m ON m.movie_id = s.movie_id
+        WHERE NOT EXISTS (
                 SELECT FROM recsys_store.blocks AS b WHERE b.user_id = asked_user_id
             )
-          AND NOT (SELECT c.changed FROM recsys.ratings_changed(published_id, asked_user_id) AS c)
-        ORDER BY u.rank
+          AND NOT (SELECT c.changed FROM recsys.ratings_changed(asked.run_id, asked_user_id) AS c)
+        ORDER BY s.rank
         LIMIT asked_n;
         GET DIAGNOSTICS served = ROW_COUNT;
         IF served >= asked_n THEN
@@ -81,147 +61,105 @@ BEGIN
     END IF;
 
     genre_ids := recsys.require_genres(asked_genres);
-    PERFORM recsys.require_n(asked_n);
-    IF asked_ratings IS NULL THEN
-        PERFORM recsys.require_id('user_id', asked_user_id);
-    END IF;
-    IF asked_year_from > asked_year_to THEN
-        RAISE EXCEPTION 'year_from % is after year_to %', asked_year_from, asked_year_to
-            USING ERRCODE = '22023';
-    END IF;
+    PERFORM recsys.check_recommend_arguments(
+        asked_user_id, asked_ratings, asked_n, asked_year_from, asked_year_to
+    );
     SELECT a.* INTO asked FROM recsys.resolve_models(asked_model) AS a;
     IF NOT FOUND THEN
         PERFORM recsys.require_model(recsys.require_published(), asked_model);
     END IF;
-    blocked := ARRAY(
-        SELECT b.movie_id FROM recsys_store.blocks AS b
-        WHERE b.user_id = asked_user_id AND (b.until IS NULL OR b.until > now())
-    );
-
-    -- What the run stored, unless the ratings are others now and lead to a list of their own.
-    IF asked_ratings IS NOT NULL THEN
+    IF asked_ratings IS NULL THEN
+        SELECT c.changed INTO changed FROM recsys.ratings_changed(asked.run_id, asked_user_id) AS c;
+    ELSE
         SELECT g.movie_ids, g.given INTO rated, given FROM recsys.given_ratings(asked_ratings) AS g;
         shown := coalesce(rated, '{}');
-    ELSE
-        SELECT c.changed INTO changed FROM recsys.ratings_changed(asked.run_id, asked_user_id) AS c;
     END IF;
-    IF served > 0 THEN
-        NULL;  -- as above
-    ELSIF NOT changed AND genre_ids IS NULL AND coalesce(asked_year_from, asked_year_to) IS NULL THEN
-        -- Nothing rated is on the list then: only what is blocked is left out.
+
+    -- The stored list, unless the ratings changed and a model can follow them.
+    filtered := num_nonnulls(genre_ids, asked_year_from, asked_year_to) > 0;
+    IF served = 0 AND NOT changed AND NOT filtered THEN
+        -- The run left out what the user rated: only blocked movies have to go. Reading the
+        -- ratings for each row, as below, costs a sixth of the call.
+        blocked := ARRAY(
+            SELECT b.movie_id FROM recsys_store.blocks AS b
+            WHERE b.user_id = asked_user_id AND (b.until IS NULL OR b.until > now())
+        );
         RETURN QUERY
         SELECT
-            (row_number() OVER (ORDER BY u.rank))::integer, u.movie_id, m.title, u.score,
-            'stored', coalesce(s.name, asked.name), asked.run_id
-        FROM recsys_store.user_recommendations AS u
-        JOIN recsys_store.movies AS m ON m.movie_id = u.movie_id
-        LEFT JOIN recsys_store.models AS s ON s.model_id = u.source_model_id
-        WHERE u.run_id = asked.run_id AND u.model_id = asked.model_id AND u.user_id = asked_user_id
-          AND u.movie_id <> ALL (blocked)
-        ORDER BY u.rank
+            (row_number() OVER (ORDER BY s.rank))::integer, s.movie_id, m.title, s.score,
+            'stored', s.model_name, asked.run_id
+        FROM recsys.stored_rows(asked.run_id, asked.model_id, asked.name, asked_user_id) AS s
+        JOIN recsys_store.movies AS m ON m.movie_id = s.movie_id
+        WHERE s.movie_id <> ALL (blocked)
+        ORDER BY s.rank
         LIMIT asked_n;
         GET DIAGNOSTICS served = ROW_COUNT;
-    ELSIF NOT changed OR (
+    ELSIF served = 0 AND (NOT changed OR (
         changed AND asked.live_id IS NULL AND asked.content_id IS DISTINCT FROM asked.model_id
-    ) THEN
+    )) THEN
         RETURN QUERY
         SELECT
-            (row_number() OVER (ORDER BY u.rank))::integer, u.movie_id, m.title, u.score,
-            'stored', coalesce(s.name, asked.name), asked.run_id
-        FROM recsys_store.user_recommendations AS u
+            (row_number() OVER (ORDER BY s.rank))::integer, s.movie_id, m.title, s.score,
+            'stored', s.model_name, asked.run_id
+        FROM recsys.stored_rows(asked.run_id, asked.model_id, asked.name, asked_user_id) AS s
         JOIN recsys.eligible_movies(
             asked_user_id, genre_ids, asked_year_from, asked_year_to, shown
-        ) AS m ON m.movie_id = u.movie_id
-        LEFT JOIN recsys_store.models AS s ON s.model_id = u.source_model_id
-        WHERE u.run_id = asked.run_id AND u.model_id = asked.model_id AND u.user_id = asked_user_id
-        ORDER BY u.rank
+        ) AS m ON m.movie_id = s.movie_id
+        ORDER BY s.rank
         LIMIT asked_n;
         GET DIAGNOSTICS served = ROW_COUNT;
     END IF;
     IF served >= asked_n THEN
         RETURN;
-    END IF;
-    IF served > 0 THEN
+    ELSIF served > 0 THEN
         shown := ARRAY(
             SELECT u.movie_id FROM recsys_store.user_recommendations AS u
             WHERE u.run_id = asked.run_id AND u.model_id = asked.model_id
               AND u.user_id = asked_user_id
         );
     END IF;
-    IF asked_ratings IS NULL AND coalesce(asked.live_id, asked.content_id) IS NOT NULL THEN
-        SELECT array_agg(r.movie_id), array_agg(r.rating) INTO rated, given
-        FROM (
-            SELECT o.movie_id, o.rating FROM recsys_store.ratings AS o
-            WHERE o.user_id = asked_user_id
-            ORDER BY o.movie_id
-        ) AS r;
-    END IF;
 
-    -- What the ratings lead to through the published similarities, then movies like those rated.
-    FOREACH way IN ARRAY ARRAY['live', 'content'] LOOP
+    -- Movies by the published similarities: of the live model, then of the content model.
+    IF asked_ratings IS NULL AND coalesce(asked.live_id, asked.content_id) IS NOT NULL THEN
+        SELECT r.movie_ids, r.given INTO rated, given
+        FROM recsys.current_ratings(asked_user_id) AS r;
+    END IF;
+    run_id := asked.run_id;
+    FOREACH source IN ARRAY ARRAY['live', 'content'] LOOP
         CONTINUE WHEN rated IS NULL OR served >= asked_n;
-        SELECT array_agg(f.movie_id ORDER BY f.score DESC, f.movie_id),
-            array_agg(f.score ORDER BY f.score DESC, f.movie_id)
-        INTO ids, scores
-        FROM (
-            SELECT l.movie_id, l.score
-            FROM (
-                -- The scores of no model are none.
-                SELECT o.movie_id, o.score
-                FROM recsys.live_scores(
-                    asked.run_id, CASE way WHEN 'live' THEN asked.live_id END, asked.scoring,
-                    rated, given
-                ) AS o
-                UNION ALL
-                SELECT o.movie_id, o.score
-                FROM recsys.content_scores(
-                    asked.run_id, CASE way WHEN 'content' THEN asked.content_id END, rated, given
-                ) AS o
-                ORDER BY score DESC, movie_id
-            ) AS l
-            JOIN recsys.eligible_movies(
-                asked_user_id, genre_ids, asked_year_from, asked_year_to, shown
-            ) AS m ON m.movie_id = l.movie_id
-            ORDER BY l.score DESC, l.movie_id
-            LIMIT asked_n - served
-        ) AS f;
-        RETURN QUERY
-        SELECT
-            served + f.place::integer, f.movie_id, m.title, f.score, way,
-            CASE way WHEN 'live' THEN asked.live ELSE asked.content END, asked.run_id
-        FROM unnest(ids, scores) WITH ORDINALITY AS f (movie_id, score, place)
-        JOIN recsys_store.movies AS m ON m.movie_id = f.movie_id
-        ORDER BY f.place;
-        GET DIAGNOSTICS got = ROW_COUNT;
-        served := served + got;
-        shown := shown || ids;
+        model := CASE source WHEN 'live' THEN asked.live ELSE asked.content END;
+        FOR movie_id, title, score IN
+            SELECT s.movie_id, s.title, s.score
+            FROM recsys.scored_rows(
+                asked.run_id, CASE source WHEN 'live' THEN asked.live_id END, asked.scoring,
+                CASE source WHEN 'content' THEN asked.content_id END, rated, given,
+                asked_user_id, genre_ids, asked_year_from, asked_year_to, shown, asked_n - served
+            ) AS s
+        LOOP
+            served := served + 1;
+            rank := served;
+            shown := shown || movie_id;
+            RETURN NEXT;
+        END LOOP;
     END LOOP;
 
-    -- The chart; each user enters some at a place of their own.
+    -- The chart, from its head or from the user's entry on, and then the part before the entry.
     IF asked.personal_start THEN
-        SELECT (coalesce(asked_user_id, 0) * 2654435761 % max(c.rank))::integer INTO entry
-        FROM recsys_store.movie_charts AS c
-        WHERE c.run_id = asked.run_id AND c.model_id = asked.chart_id AND c.genre_id IS NULL;
+        SELECT e.entry INTO entry
+        FROM recsys.chart_entry(asked.run_id, asked.chart_id, asked_user_id) AS e;
     END IF;
     FOR half IN 1..2 LOOP
         EXIT WHEN served >= asked_n OR (half = 2 AND entry = 0);
         RETURN QUERY
         SELECT
-            served + (row_number() OVER (ORDER BY c.genre_id, c.rank))::integer, c.movie_id, m.title, c.score,
+            served + c.place::integer, c.movie_id, c.title, c.score,
             CASE WHEN asked.model_id = asked.chart_id THEN 'stored' ELSE 'chart' END,
             asked.chart, asked.run_id
-        FROM recsys_store.movie_charts AS c
-        JOIN recsys.eligible_movies(
-            asked_user_id, genre_ids, asked_year_from, asked_year_to, shown
-        ) AS m ON m.movie_id = c.movie_id
-        WHERE c.run_id = asked.run_id
-          AND c.model_id = asked.chart_id
-          AND c.genre_id IS NULL
-          AND c.rank > CASE half WHEN 1 THEN entry ELSE 0 END
-          AND c.rank <= CASE half WHEN 1 THEN 2147483647 ELSE entry END
-        -- As the index has it: to a planner, genre_id IS NULL does not make it a constant.
-        ORDER BY c.genre_id, c.rank
-        LIMIT asked_n - served;
+        FROM recsys.chart_rows(
+            asked.run_id, asked.chart_id, CASE half WHEN 1 THEN entry ELSE 0 END,
+            CASE half WHEN 1 THEN 2147483647 ELSE entry END,
+            asked_user_id, genre_ids, asked_year_from, asked_year_to, shown, asked_n - served
+        ) AS c;
         GET DIAGNOSTICS got = ROW_COUNT;
         served := served + got;
     END LOOP;
@@ -229,24 +167,16 @@ BEGIN
         RETURN;
     END IF;
 
-    -- Movies the chart leaves out, most of them without ratings when the run read.
     RETURN QUERY
     SELECT
-        served + (row_number() OVER (ORDER BY m.movie_id))::integer, m.movie_id, m.title,
-        0.0::double precision, 'chart', asked.chart, asked.run_id
-    FROM recsys.eligible_movies(
-        asked_user_id, genre_ids, asked_year_from, asked_year_to, shown
-    ) AS m
-    WHERE NOT EXISTS (
-            SELECT FROM recsys_store.movie_charts AS c
-            WHERE c.run_id = asked.run_id AND c.movie_id = m.movie_id
-              -- No key of an index: by the chart all of it would be read for each movie.
-              AND c.model_id - asked.chart_id = 0 AND c.genre_id IS NULL
-        )
-    ORDER BY m.movie_id
-    LIMIT asked_n - served;
+        served + m.place::integer, m.movie_id, m.title, 0.0::double precision, 'chart',
+        asked.chart, asked.run_id
+    FROM recsys.unlisted_rows(
+        asked.run_id, asked.chart_id,
+        asked_user_id, genre_ids, asked_year_from, asked_year_to, shown, asked_n - served
+    ) AS m;
 END
 $$;
 
 COMMENT ON FUNCTION recsys.recommend_rows(integer, jsonb, integer, text, text[], integer, integer) IS
-'What recsys.recommend and recsys.recommend_for give; call those';
+'Internal: the rows of recsys.recommend and recsys.recommend_for, which callers use instead';

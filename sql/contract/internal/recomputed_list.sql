@@ -8,16 +8,9 @@ RETURNS TABLE (rank bigint, movie_id integer, score double precision)
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT row_number() OVER (ORDER BY s.score DESC, s.movie_id), s.movie_id, s.score
-    FROM (
-        SELECT array_agg(r.movie_id) AS rated, array_agg(r.rating) AS given
-        FROM (
-            SELECT o.movie_id, o.rating FROM recsys_store.ratings AS o
-            WHERE o.user_id = recomputed_list.user_id
-            ORDER BY o.movie_id
-        ) AS r
-    ) AS g
+    FROM recsys.current_ratings(recomputed_list.user_id) AS g
     CROSS JOIN LATERAL recsys.live_scores(
-        recomputed_list.run_id, recomputed_list.model_id, recomputed_list.scoring, g.rated, g.given
+        recomputed_list.run_id, recomputed_list.model_id, recomputed_list.scoring, g.movie_ids, g.given
     ) AS s
     WHERE NOT EXISTS (
         SELECT FROM recsys_store.ratings AS r
