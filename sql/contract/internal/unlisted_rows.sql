@@ -15,8 +15,8 @@ AS $$
     WHERE NOT EXISTS (
             SELECT FROM recsys_store.movie_charts AS c
             WHERE c.run_id = unlisted_rows.run_id AND c.movie_id = m.movie_id
-              -- The subtraction keeps the index by movie: by model, each movie reads the chart.
-              AND c.model_id - unlisted_rows.chart_id = 0 AND c.genre_id IS NULL
+              -- Arithmetic keeps the index by movie: by model, each movie reads the chart.
+              AND c.model_id - unlisted_rows.chart_id = 0 AND c.genre_id + 0 IS NULL
         )
     ORDER BY m.movie_id
     LIMIT unlisted_rows.wanted
