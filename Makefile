@@ -7,7 +7,7 @@ DATA ?=
 # cannot share the one in RECSYS_DATABASE_URL.
 SIDE_BY_SIDE := $(if $(RECSYS_DATABASE_URL),,-n auto --maxprocesses 4 --dist worksteal)
 
-.PHONY: help demo test check format docs bench clean
+.PHONY: help demo test slow check format docs bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -17,6 +17,9 @@ demo: $(VENV)/ready-to-run ## Load MovieLens, compute, publish, show recommendat
 
 test: $(VENV)/ready-to-develop ## Run the tests against a real PostgreSQL
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+slow: $(VENV)/ready-to-develop ## Run the slow tests: kills, crowds, generated requests
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow
 
 check: $(VENV)/ready-to-develop ## Lint, types, direction of imports
 	$(BIN)/ruff check .

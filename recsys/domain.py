@@ -42,7 +42,7 @@ class Ratings:
 
 
 @dataclass(frozen=True, slots=True)
-class Movie:
+class SourceMovie:
     movie_id: int
     title: str
     """Without the year, the article in front: `The Matrix`."""
@@ -122,7 +122,7 @@ class Dataset:
     dialect: str
     scale: RatingScale | None
     """None if the format defines no scale."""
-    movies: list[Movie]
+    movies: list[SourceMovie]
     users: list[User]
     """Users with attributes; users who only rate appear in `ratings` alone."""
     ratings: Ratings

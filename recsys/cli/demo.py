@@ -56,12 +56,22 @@ def demo(
             _show_results(service)
 
 
+def _by_popularity(service: Recommender) -> str | None:
+    """Return the published chart that orders by popularity, None if there is none."""
+    charts = {
+        model.popularity_order: model.model
+        for model in service.models()
+        if model.popularity_order is not None
+    }
+    return charts[min(charts)] if charts else None
+
+
 def _show_results(service: Recommender) -> None:
     top = service.top_movies(10)
     columns = ("rank", "title", "score", "votes", "mean_rating")
     output.table(top, columns, title="The top chart, by weighted rating")
     # The most rated movie is the one that most readers know.
-    known = service.top_movies(1, chart="most_rated")[0]
+    known = service.top_movies(1, chart=_by_popularity(service))[0]
     similar = service.similar(known.movie_id, 8)
     caption = f"model {similar[0].model}" if similar else None
     output.table(

@@ -179,11 +179,14 @@ def top(
     n: Count = 10,
     genre: Annotated[str | None, typer.Option("--genre", help="Chart of one genre.")] = None,
     chart: Annotated[
-        str, typer.Option("--chart", "--model", help="top_rated, most_rated, popular or trending.")
-    ] = "top_rated",
+        str | None,
+        typer.Option(
+            "--chart", "--model", help="Name of the chart. Default: the preferred chart of the run."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Show a chart: the best, most rated or trending movies."""
+    """Show a chart: movies ranked without regard to a user. `recsys models` lists the charts."""
     with recommender() as service:
         found = service.top_movies(n, genre=genre, chart=chart)
     if json:
@@ -192,7 +195,8 @@ def top(
     columns = ("rank", "movie_id", "title", "score", "votes", "mean_rating")
     of = f" of {genre}" if genre else ""
     caption = None if found else "no movie is in it"
-    output.table(found, columns, title=f"Chart {chart}{of}", caption=caption)
+    title = f"Chart {chart}{of}" if chart else f"Top movies{of}"
+    output.table(found, columns, title=title, caption=caption)
 
 
 @app.command()

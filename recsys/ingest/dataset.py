@@ -14,11 +14,11 @@ from recsys.domain import (
     Genome,
     Int32,
     Int64,
-    Movie,
     Progress,
     Ratings,
     RatingScale,
     RejectedRow,
+    SourceMovie,
     Tags,
 )
 from recsys.errors import DataError
@@ -98,8 +98,8 @@ def _read(
     )
 
 
-def _unnamed(movie_id: int) -> Movie:
-    return Movie(movie_id, f"Movie {movie_id}", f"Movie {movie_id}")
+def _unnamed(movie_id: int) -> SourceMovie:
+    return SourceMovie(movie_id, f"Movie {movie_id}", f"Movie {movie_id}")
 
 
 def _ratings(

@@ -92,7 +92,9 @@ def test_lines_around_a_table(reading):
     assert recommended[0].strip() == "Recommended to user 2"
     assert "run 1" in [line.strip() for line in recommended]
     chart = reading("top", "--genre", "Drama", "-n", "1").out.splitlines()
-    assert chart[0].strip() == "Chart top_rated of Drama"
+    assert chart[0].strip() == "Top movies of Drama"
+    named = reading("top", "--chart", "popular", "-n", "1").out.splitlines()
+    assert named[0].strip() == "Chart popular"
 
 
 def test_messages_go_to_stderr_only(reading):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recsys.domain import NO_TIME, Dataset, Movie, RatingScale, SourceFile, User
+from recsys.domain import NO_TIME, Dataset, RatingScale, SourceFile, SourceMovie, User
 from recsys.errors import DataError
 from recsys.ingest import read_dataset
 
@@ -74,8 +74,8 @@ def test_ml_100k(tmp_path: Path) -> None:
     assert dataset.scale == RatingScale(1.0, 5.0, 1.0)
     assert rows(dataset) == [(1, 2, 3.0, 881250949), (2, 1, 5.0, 881250950)]
     assert dataset.movies == [
-        Movie(1, "The Matrix", "Matrix, The (1995)", 1995, ("Action", "Western")),
-        Movie(2, "Café", "Café", 1996, ()),
+        SourceMovie(1, "The Matrix", "Matrix, The (1995)", 1995, ("Action", "Western")),
+        SourceMovie(2, "Café", "Café", 1996, ()),
     ]
     assert dataset.users == [
         User(1, 24, "M", "technician", "85711"),
@@ -91,8 +91,8 @@ def test_ml_1m(tmp_path: Path) -> None:
     assert dataset.scale == RatingScale(1.0, 5.0, 1.0)
     assert rows(dataset) == [(1, 2, 3.0, 978300760), (2, 1, 5.0, 978300761)]
     assert dataset.movies == [
-        Movie(1, "Toy Story", "Toy Story (1995)", 1995, ("Animation", "Children's")),
-        Movie(2, "Les Misérables", "Misérables, Les (1995)", 1995, ("Drama",)),
+        SourceMovie(1, "Toy Story", "Toy Story (1995)", 1995, ("Animation", "Children's")),
+        SourceMovie(2, "Les Misérables", "Misérables, Les (1995)", 1995, ("Drama",)),
     ]
     assert dataset.users == [
         User(1, 1, "F", "K-12 student", "48067"),
@@ -106,7 +106,7 @@ def test_ml_10m(tmp_path: Path) -> None:
     assert (dataset.dialect, dataset.edition) == ("ml-10m", "ml-10m")
     assert dataset.scale == RatingScale(0.5, 5.0, 0.5)
     assert rows(dataset) == [(1, 2, 3.5, 978300760), (2, 1, 5.0, 978300761)]
-    assert dataset.movies[1] == Movie(2, "Les Misérables", "Misérables, Les (1995)", 1995, ())
+    assert dataset.movies[1] == SourceMovie(2, "Les Misérables", "Misérables, Les (1995)", 1995, ())
     assert dataset.tags is not None
     assert dataset.tags.user_ids.tolist() == [15]
     assert dataset.tags.tags == ["excellent!"]
@@ -126,8 +126,8 @@ def test_ml_csv_with_everything(tmp_path: Path) -> None:
     assert rows(dataset) == [(1, 2, 3.5, 964982703), (2, 1, 5.0, 964982704)]
     president = "American President"
     assert dataset.movies == [
-        Movie(1, "Toy Story", "Toy Story (1995)", 1995, ("Animation", "Comedy"), 114709, 862),
-        Movie(2, f"The {president}", f"{president}, The (1995)", 1995, (), 112346, None),
+        SourceMovie(1, "Toy Story", "Toy Story (1995)", 1995, ("Animation", "Comedy"), 114709, 862),
+        SourceMovie(2, f"The {president}", f"{president}, The (1995)", 1995, (), 112346, None),
     ]
     tags, genome = dataset.tags, dataset.genome
     assert tags is not None
@@ -154,8 +154,8 @@ def test_any_csv_and_the_movies_beside_it(tmp_path: Path) -> None:
     assert (dataset.dialect, dataset.edition, dataset.scale) == ("csv", "csv:mine", None)
     assert rows(dataset) == [(1, 2, 9.5, NO_TIME), (2, 1, -1.0, NO_TIME)]
     assert dataset.movies == [
-        Movie(1, "The Matrix", "Matrix, The", 1999, ("sci-fi", "action")),
-        Movie(2, "Solo", "Solo", None, ()),
+        SourceMovie(1, "The Matrix", "Matrix, The", 1999, ("sci-fi", "action")),
+        SourceMovie(2, "Solo", "Solo", None, ()),
     ]
     assert dataset.rejected == []
 
@@ -178,7 +178,7 @@ def test_headers_are_recognised_in_any_spelling(tmp_path: Path, header: str, row
     dataset = read_dataset(path)
     assert rows(dataset) == [(1, 2, 3.0, NO_TIME)]
     assert dataset.edition == "csv:some"
-    assert dataset.movies == [Movie(2, "Movie 2", "Movie 2")]
+    assert dataset.movies == [SourceMovie(2, "Movie 2", "Movie 2")]
 
 
 def test_one_ratings_file_is_preferred_by_its_name(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_foreign_ids_are_no_movie_ids(tmp_path: Path) -> None:
         "ratings.csv": "user,movie,rating\n1,2,3\n",
         "movies_metadata.csv": "adult,id,title\nFalse,862,Toy Story\n",
     }
-    assert read_dataset(write(tmp_path, files)).movies == [Movie(2, "Movie 2", "Movie 2")]
+    assert read_dataset(write(tmp_path, files)).movies == [SourceMovie(2, "Movie 2", "Movie 2")]
 
 
 def test_movielens_header_without_movies_is_any_csv(tmp_path: Path) -> None:

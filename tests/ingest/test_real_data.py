@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recsys.domain import Movie, User
+from recsys.domain import SourceMovie, User
 from recsys.ingest import read_dataset
 from recsys.ingest.movielens.rows import GENRES_100K
 
@@ -23,7 +23,9 @@ def test_ml_latest_small(ml_latest_small: Path) -> None:
     assert sum(movie.year is None for movie in dataset.movies) == 12
     matrix = next(movie for movie in dataset.movies if movie.movie_id == 2571)
     genres = ("Action", "Sci-Fi", "Thriller")
-    assert matrix == Movie(2571, "The Matrix", "Matrix, The (1999)", 1999, genres, 133093, 603)
+    assert matrix == SourceMovie(
+        2571, "The Matrix", "Matrix, The (1999)", 1999, genres, 133093, 603
+    )
 
 
 def test_ml_100k(ml_100k: Path) -> None:
@@ -46,5 +48,5 @@ def test_tutorial_movies(tutorial_movies: Path) -> None:
     assert (dataset.edition, dataset.dialect) == ("csv:tutorial-movies", "csv")
     assert (len(dataset.ratings) + dataset.duplicates, len(dataset.movies)) == (680, 34)
     assert dataset.rejected == []
-    sheriff = Movie(1, "The Sheriff 1", "The Sheriff 1", None, ("crime drama", "western"))
+    sheriff = SourceMovie(1, "The Sheriff 1", "The Sheriff 1", None, ("crime drama", "western"))
     assert dataset.movies[0] == sheriff

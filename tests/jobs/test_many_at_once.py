@@ -15,6 +15,8 @@ import os, sys
 from recsys.cli.app import main
 import recsys.jobs.refresh, recsys.jobs.refresh_users
 
+pytestmark = pytest.mark.slow
+
 sys.argv = ["recsys", "refresh"]
 for number in range(10):
     if os.fork() == 0:

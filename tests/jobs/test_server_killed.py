@@ -25,6 +25,8 @@ from recsys.jobs.refresh import refresh
 from recsys.storage.server.embedded import EmbeddedServer
 from recsys.storage.server.engine import Database, open_database
 
+pytestmark = pytest.mark.slow
+
 CONFIG = '[refresh]\nmodels = ["most_rated", "ease"]\nthreads = 1\n'
 FEW = plan(RefreshSettings(models=("most_rated", "ease"), threads=1))
 SEEN = """

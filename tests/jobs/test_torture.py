@@ -15,6 +15,8 @@ from recsys.jobs.plan import plan
 from recsys.jobs.prune import prune
 from recsys.jobs.refresh import refresh
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).resolve().parents[1] / "torture"
 
 

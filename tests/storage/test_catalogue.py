@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from recsys.domain import NO_TIME, Genome, Movie, Ratings, Tags, User
+from recsys.domain import NO_TIME, Genome, Ratings, SourceMovie, Tags, User
 from recsys.errors import StorageError
 from recsys.storage.load import catalogue
 from recsys.storage.load.catalogue import Counts
 
-HEAT = Movie(6, "Heat", "Heat (1995)", 1995, ("Action", "Crime"), 113277, 949)
-BABE = Movie(34, "Babe", "Babe (1995)", 1995, ("Children", "Drama"), 112431, 9598)
-BARE = Movie(99, "Bare", "Bare")
+HEAT = SourceMovie(6, "Heat", "Heat (1995)", 1995, ("Action", "Crime"), 113277, 949)
+BABE = SourceMovie(34, "Babe", "Babe (1995)", 1995, ("Children", "Drama"), 112431, 9598)
+BARE = SourceMovie(99, "Bare", "Bare")
 
 
 def rows_of(connection, query):
@@ -96,7 +96,7 @@ def test_the_same_movies_again_are_unchanged(connection):
 
 def test_a_movie_is_corrected_and_others_stay(connection):
     catalogue.merge_movies(connection, [HEAT, BABE])
-    better = Movie(6, "The Heat", "Heat, The (1996)", 1996, ("Action", "Crime"), None, 950)
+    better = SourceMovie(6, "The Heat", "Heat, The (1996)", 1996, ("Action", "Crime"), None, 950)
     assert catalogue.merge_movies(connection, [better, BARE]) == Counts(inserted=1, updated=1)
     assert movies_of(connection) == [
         (6, "The Heat", "Heat, The (1996)", 1996, None, 950),
@@ -107,12 +107,12 @@ def test_a_movie_is_corrected_and_others_stay(connection):
 
 def test_genres_of_a_movie_become_what_the_files_say(connection):
     catalogue.merge_movies(connection, [HEAT, BABE])
-    changed = Movie(6, "Heat", "Heat (1995)", 1995, ("Crime", "Thriller"), 113277, 949)
+    changed = SourceMovie(6, "Heat", "Heat (1995)", 1995, ("Crime", "Thriller"), 113277, 949)
     catalogue.merge_movies(connection, [changed])
     assert genres_of(connection) == [
         (6, "Crime"), (6, "Thriller"), (34, "Children"), (34, "Drama"),
     ]  # fmt: skip
-    catalogue.merge_movies(connection, [Movie(6, "Heat", "Heat (1995)", 1995)])
+    catalogue.merge_movies(connection, [SourceMovie(6, "Heat", "Heat (1995)", 1995)])
     assert genres_of(connection) == [(34, "Children"), (34, "Drama")]
 
 
@@ -129,13 +129,15 @@ def test_genres_keep_their_numbers_and_waste_none(connection):
 
 
 def test_described_movies_are_not_those_made_up_from_their_ids(peopled):
-    catalogue.merge_movies(peopled, [Movie(7, "Movie 7", "Movie 7"), Movie(8, "M", "Movie 7")])
+    catalogue.merge_movies(
+        peopled, [SourceMovie(7, "Movie 7", "Movie 7"), SourceMovie(8, "M", "Movie 7")]
+    )
     ids = catalogue.described_movie_ids(peopled)
     assert (sorted(ids.tolist()), ids.dtype) == ([6, 8, 34, 99], np.int32)
 
 
 def test_titles_of_all_scripts_are_kept(connection):
-    movie = Movie(
+    movie = SourceMovie(
         1, "千と千尋の神隠し \\ \t “x” 'y'", "Spirited Away (千と千尋の神隠し) (2001)", 2001
     )
     catalogue.merge_movies(connection, [movie])

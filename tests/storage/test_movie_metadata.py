@@ -3,15 +3,15 @@ from datetime import date
 import pytest
 import sqlalchemy as sa
 
-from recsys.domain import Credit, MetadataSet, Movie, MovieMetadata, Person
+from recsys.domain import Credit, MetadataSet, MovieMetadata, Person, SourceMovie
 from recsys.storage.load import catalogue, movie_metadata
 from recsys.storage.load.catalogue import Counts
 from recsys.storage.load.movie_metadata import MetadataCounts, merge_metadata
 
-BY_TMDB = Movie(1, "By TMDB", "By TMDB", imdb_id=11, tmdb_id=101)
-BY_IMDB = Movie(2, "By IMDb", "By IMDb", imdb_id=12, tmdb_id=999)
-TWICE = Movie(3, "By TMDB, twice", "By TMDB, twice", tmdb_id=101)
-UNKNOWN = Movie(4, "Unknown", "Unknown", imdb_id=14, tmdb_id=104)
+BY_TMDB = SourceMovie(1, "By TMDB", "By TMDB", imdb_id=11, tmdb_id=101)
+BY_IMDB = SourceMovie(2, "By IMDb", "By IMDb", imdb_id=12, tmdb_id=999)
+TWICE = SourceMovie(3, "By TMDB, twice", "By TMDB, twice", tmdb_id=101)
+UNKNOWN = SourceMovie(4, "Unknown", "Unknown", imdb_id=14, tmdb_id=104)
 FULL = MovieMetadata(
     101, 11, "A", "Plot", "Line", "1995-10-30", 81.0, "en", 7.7, 5415, 21.9, 30_000_000,
     3_735_540_330, "/poster.jpg", "Toys",

@@ -6,11 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import sqlalchemy as sa
 
-from recsys.domain import Movie, Ratings
+from recsys.domain import Ratings, SourceMovie
 from recsys.storage.load import catalogue, ingests
 from recsys.storage.snapshot.matrices import read_snapshot
 
-MOVIES = [Movie(7, "Seven", "Seven (1995)", 1995), Movie(9, "Nine", "Nine (2009)", 2009)]
+MOVIES = [
+    SourceMovie(7, "Seven", "Seven (1995)", 1995),
+    SourceMovie(9, "Nine", "Nine (2009)", 2009),
+]
 USERS = np.array([3, 4, 5], np.int32)
 RATINGS = Ratings(
     np.array([3, 3, 5], np.int32),

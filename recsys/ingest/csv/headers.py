@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePath
 
-from recsys.domain import Movie
+from recsys.domain import SourceMovie
 from recsys.errors import DataError
 from recsys.ingest.movielens.dialects import DatasetLayout, RatingsFile
 from recsys.ingest.movielens.rows import MovieColumns
@@ -140,7 +140,7 @@ def _ratings(entry: Entry) -> RatingsFile | None:
     return RatingsFile(entry, grammar, True, user, movie, rating, time, flexible_time=True)
 
 
-def _movies(entry: Entry) -> Table[Movie] | None:
+def _movies(entry: Entry) -> Table[SourceMovie] | None:
     catalogue = PurePath(entry.name).stem.lower() in _CATALOGUES
     # A column `id` is ambiguous: in TMDB's metadata it is not the movie id of the ratings.
     ids = (*MOVIE, "id") if catalogue else MOVIE

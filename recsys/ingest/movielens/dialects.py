@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from recsys.domain import Movie, RatingScale, User
+from recsys.domain import RatingScale, SourceMovie, User
 from recsys.errors import DataError
 from recsys.ingest.movielens import rows
 from recsys.ingest.movielens.tables import Link, Table, TagName
@@ -51,7 +51,7 @@ class DatasetLayout:
     dialect: str
     scale: RatingScale | None
     ratings: RatingsFile
-    movies: Table[Movie] | None = None
+    movies: Table[SourceMovie] | None = None
     users: Table[User] | None = None
     links: Table[Link] | None = None
     tags: PlainFile | None = None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
-from recsys.domain import Movie, User
+from recsys.domain import SourceMovie, User
 from recsys.ingest.movielens.tables import Link, Tag, TagName
 from recsys.ingest.movielens.titles import split_title
 from recsys.ingest.reading.numbers import (
@@ -77,7 +77,9 @@ _ANY_GENRE_SEPARATOR = re.compile(r"[|,;]")
 _OLDEST = 150
 
 
-def movie_from(movie_id: int, original: str, genres: Sequence[str], year: int | None) -> Movie:
+def movie_from(
+    movie_id: int, original: str, genres: Sequence[str], year: int | None
+) -> SourceMovie:
     """Return a movie; `year` takes precedence over the year in the title."""
     original = original.strip()
     title, title_year = split_title(original)
@@ -88,13 +90,13 @@ def movie_from(movie_id: int, original: str, genres: Sequence[str], year: int | 
     kept = tuple(genre for genre in named if genre.lower() not in _NO_GENRE)
     if any(len(genre.encode()) > LONGEST_KEY for genre in kept):
         raise BadField(f"genre is longer than {LONGEST_KEY} bytes")
-    return Movie(movie_id, title, original, title_year if year is None else year, kept)
+    return SourceMovie(movie_id, title, original, title_year if year is None else year, kept)
 
 
-def movie_100k(genres: Sequence[str]) -> Callable[[Fields], Movie]:
+def movie_100k(genres: Sequence[str]) -> Callable[[Fields], SourceMovie]:
     """Return a parser of `u.item`, whose last columns are flags for these genres."""
 
-    def parse(fields: Fields) -> Movie:
+    def parse(fields: Fields) -> SourceMovie:
         flags = fields[5:]
         wrong = [flag for flag in flags if flag.strip() not in ("0", "1")]
         if wrong:
@@ -115,7 +117,7 @@ def _release_year(date: str) -> int | None:
     return int(year) if 1800 <= int(year) <= 2200 else None
 
 
-def movie_piped(fields: Fields) -> Movie:
+def movie_piped(fields: Fields) -> SourceMovie:
     """Parse id, title and genres separated by bars (ml-1m and later editions)."""
     return movie_from(parse_id(fields[0], "movie id"), fields[1], fields[2].split("|"), None)
 
@@ -129,7 +131,7 @@ class MovieColumns:
     genres: int | None
     year: int | None
 
-    def __call__(self, fields: Fields) -> Movie:
+    def __call__(self, fields: Fields) -> SourceMovie:
         movie_id = parse_id(fields[self.movie_id], "movie id")
         genres = "" if self.genres is None else fields[self.genres]
         year = "" if self.year is None else fields[self.year].strip()

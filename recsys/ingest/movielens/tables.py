@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from recsys.domain import Int32, Movie, Tags, User
+from recsys.domain import Int32, SourceMovie, Tags, User
 from recsys.ingest.reading.intake import Intake
 from recsys.ingest.reading.numbers import BadField
 from recsys.ingest.reading.records import Grammar, Record, read_records
@@ -32,7 +32,7 @@ class Table(Generic[T]):
     parse: Callable[[Sequence[str]], T]
 
 
-def read_movies(intake: Intake, table: Table[Movie]) -> dict[int, Movie]:
+def read_movies(intake: Intake, table: Table[SourceMovie]) -> dict[int, SourceMovie]:
     """Return the movies by id; the first of two with the same id counts."""
     return _first_of_each(intake, table, lambda movie: movie.movie_id, "movie")
 
@@ -49,8 +49,8 @@ def read_tag_names(intake: Intake, table: Table[TagName]) -> dict[int, str]:
 
 
 def with_links(
-    intake: Intake, table: Table[Link], movies: dict[int, Movie], known: Int32
-) -> dict[int, Movie]:
+    intake: Intake, table: Table[Link], movies: dict[int, SourceMovie], known: Int32
+) -> dict[int, SourceMovie]:
     """Return the movies with the ids of the links file; links of unknown movies are rejected.
 
     Links of `known` movies that are not in `movies` are ignored.

@@ -14,7 +14,7 @@ import numpy as np
 import sqlalchemy as sa
 from psycopg import sql
 
-from recsys.domain import NO_TIME, Genome, Int32, Movie, Progress, Ratings, Tags, User
+from recsys.domain import NO_TIME, Genome, Int32, Progress, Ratings, SourceMovie, Tags, User
 from recsys.errors import StorageError
 from recsys.storage.load import bulk_load
 from recsys.storage.load.copy import (
@@ -32,7 +32,7 @@ MOVIES = "recsys_store.movies"
 LOADED_EDITION = """
 SELECT edition FROM recsys_store.ingests WHERE kind = 'ratings' ORDER BY ingest_id DESC LIMIT 1
 """
-# A movie that was created from the ids of ratings has the title `Movie <id>`.
+# A movie that was created from the ids of ratings has the title `SourceMovie <id>`.
 DESCRIBED_MOVIES = """
 SELECT movie_id FROM recsys_store.movies WHERE original_title <> 'Movie ' || movie_id
 """
@@ -178,7 +178,7 @@ def genre_ids(connection: sa.Connection) -> dict[str, int]:
     return {name: genre_id for name, genre_id in rows}
 
 
-def merge_movies(connection: sa.Connection, movies: Sequence[Movie]) -> Counts:
+def merge_movies(connection: sa.Connection, movies: Sequence[SourceMovie]) -> Counts:
     """Insert and update movies with their genres and links; other movies do not change."""
     with _staged(connection, "staged_movies", MOVIES):
         columns = ("movie_id", "title", "original_title", "year", "imdb_id", "tmdb_id")
@@ -262,7 +262,7 @@ def merge_genome(connection: sa.Connection, genome: Genome) -> Counts:
         return tags + _upsert(connection, MERGE_GENOME_SCORES, rows)
 
 
-def _merge_genres(connection: sa.Connection, movies: Sequence[Movie]) -> None:
+def _merge_genres(connection: sa.Connection, movies: Sequence[SourceMovie]) -> None:
     """Replace the genres of these movies."""
     pairs = ((movie.movie_id, genre) for movie in movies for genre in movie.genres)
     connection.execute(

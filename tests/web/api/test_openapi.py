@@ -82,6 +82,7 @@ def test_examples_match_their_schema(document, operations):
 # --- requests generated from the document ---------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_generated_requests_get_documented_responses(writable, tmp_path):
     """Valid and invalid requests get no server error and no undocumented response."""
     command = [Path(sys.executable).with_name("schemathesis"), "run"]
