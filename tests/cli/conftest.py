@@ -70,6 +70,8 @@ def spawn(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.
             text=True,
             cwd=folder,
             env=clean_environment(**settings),
+            # A shell starts background jobs with SIGINT ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     return spawn

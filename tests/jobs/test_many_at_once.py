@@ -8,14 +8,14 @@ import sys
 import pytest
 import sqlalchemy as sa
 
+pytestmark = pytest.mark.slow
+
 CONFIG = '[refresh]\nmodels = ["most_rated", "ease"]\nthreads = 1\n'
 # Ten processes of `recsys refresh`; they share what importing it takes.
 TEN = """
 import os, sys
 from recsys.cli.app import main
 import recsys.jobs.refresh, recsys.jobs.refresh_users
-
-pytestmark = pytest.mark.slow
 
 sys.argv = ["recsys", "refresh"]
 for number in range(10):
