@@ -125,8 +125,8 @@ def _document(spec: ModelSpec, published: tuple[str, ...] | None, *, json: bool)
     facts = _facts(spec, published)
     if json:
         given = [
-            {**asdict(one), "search": asdict(spec.search[one.name])}
-            if one.name in spec.search
+            {**asdict(one), "search": asdict(spec.search_space[one.name])}
+            if one.name in spec.search_space
             else {**asdict(one), "search": None}
             for one in described
         ]
@@ -149,7 +149,7 @@ def _document(spec: ModelSpec, published: tuple[str, ...] | None, *, json: bool)
             one.name,
             _written(one.default),
             one.allowed,
-            _space(spec.search[one.name]) if one.name in spec.search else "-",
+            _space(spec.search_space[one.name]) if one.name in spec.search_space else "-",
             one.meaning,
         )
         for one in described

@@ -239,8 +239,8 @@ def _order(trial: Trial, metric: str) -> tuple[float, int]:
 
 
 def _check(spec: ModelSpec, protocol: Protocol, metric: str | None) -> None:
-    if not spec.search:
-        searchable = ", ".join(name for name, each in MODELS.items() if each.search)
+    if not spec.search_space:
+        searchable = ", ".join(name for name, each in MODELS.items() if each.search_space)
         raise InvalidArgument(
             f"model {spec.name} has no parameters to search", hint=f"those that do: {searchable}"
         )

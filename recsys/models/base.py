@@ -159,7 +159,7 @@ class ModelSpec:
     lists."""
     requires: tuple[str, str] | None = None
     """Package that it needs and the extra of ours that installs it."""
-    search: Mapping[str, Choice | Range] = field(default_factory=dict, hash=False)
+    search_space: Mapping[str, Choice | Range] = field(default_factory=dict, hash=False)
     """Search space of `recsys tune`: parameters and the values worth trying."""
     default_set: bool = False
     """Whether it is refreshed unless `[refresh] models` says otherwise."""

@@ -26,13 +26,13 @@ def draws(spec: ModelSpec, config: Any, seed: int) -> Iterator[dict[str, Any]]:
     while True:
         yield {
             name: _drawn(space, getattr(config, name), random)
-            for name, space in spec.search.items()
+            for name, space in spec.search_space.items()
         }
 
 
 def searched(spec: ModelSpec, config: Any) -> Mapping[str, Any]:
     """Return what a config has for the parameters that are searched."""
-    return {name: getattr(config, name) for name in spec.search}
+    return {name: getattr(config, name) for name in spec.search_space}
 
 
 def _drawn(space: Choice | Range, value: Any, random: np.random.Generator) -> Any:

@@ -39,7 +39,7 @@ def test_every_model_is_documented(recsys, name):
     ]
     assert all(one["meaning"] for one in found["parameters"])
     searched = {one["name"] for one in found["parameters"] if one["search"]}
-    assert searched == set(MODELS[name].search)
+    assert searched == set(MODELS[name].search_space)
 
 
 def test_a_model_as_text(recsys):

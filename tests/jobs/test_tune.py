@@ -205,4 +205,4 @@ def test_lines_of_the_settings():
         "[models.x]", 'similarity = "pearson"', "weights = [0.5, 1.0]", "factors = 3",
         "share = 0.25",
     ]  # fmt: skip
-    assert all(spec.search is not None for spec in MODELS.values())
+    assert all(spec.search_space is not None for spec in MODELS.values())

@@ -9,7 +9,7 @@ from recsys.models.base import Choice, ModelSpec, Range
 from recsys.models.registry import MODELS, make_config
 from recsys.models.search_space import draws, searched
 
-SEARCHED = [name for name, spec in MODELS.items() if spec.search]
+SEARCHED = [name for name, spec in MODELS.items() if spec.search_space]
 
 
 def drawn(space, value, count=400, seed=3):
@@ -22,7 +22,7 @@ def drawn(space, value, count=400, seed=3):
         fit=lambda *_: None,
         score_meaning="",
         description="",
-        search={"p": space},
+        search_space={"p": space},
     )
     config = type("Config", (), {"p": value})
     return [each["p"] for each in islice(draws(spec, config, seed), count)]
@@ -32,7 +32,7 @@ def drawn(space, value, count=400, seed=3):
 def test_every_model_accepts_the_drawn_parameters(name):
     spec = MODELS[name]
     config = spec.config()
-    assert set(searched(spec, config)) == set(spec.search)
+    assert set(searched(spec, config)) == set(spec.search_space)
     for parameters in islice(draws(spec, config, seed=0), 200):
         assert vars_of(make_config(spec, parameters), parameters) == parameters
 

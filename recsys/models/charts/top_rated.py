@@ -54,7 +54,7 @@ SPEC = ModelSpec(
     score_meaning="weighted rating, on the scale of the votes: our ratings', or the metadata's",
     description="Best movies by the weighted rating of the IMDb Top 250, overall and by genre",
     needs=_needs,
-    search={"q": Range(0.5, 0.99)},
+    search_space={"q": Range(0.5, 0.99)},
     default_set=True,
     roles={"cold_start": 30, "top": 10},
 )

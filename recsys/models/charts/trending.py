@@ -55,7 +55,7 @@ SPEC = ModelSpec(
     score_meaning="number of ratings, older ones counting less",
     description="Movies rated often of late, overall and by genre",
     needs=lambda config: frozenset({"times"}),
-    search={"half_life_days": Range(7, 2000, log=True)},
+    search_space={"half_life_days": Range(7, 2000, log=True)},
     default_set=True,
     roles={"cold_start": 40, "top": 20},
 )

@@ -49,7 +49,7 @@ SPEC = ModelSpec(
     score_meaning="mean of the cosines of genres and of text, by their weights; up to 1",
     description="Movies alike in genres and in words, for new people and new movies",
     needs=_needs,
-    search={"text_weight": Range(0, 1), "ngrams": Choice((1, 2, 3))},
+    search_space={"text_weight": Range(0, 1), "ngrams": Choice((1, 2, 3))},
     scoring="profile",
     roles={"content": 10, "similar": 70},
 )

@@ -45,7 +45,7 @@ SPEC = ModelSpec(
     score_meaning="cosine of TF-IDF weighted words and phrases, up to 1: the same text",
     description="Movies described in the same words: title, plot, keywords, tags, cast",
     needs=lambda config: frozenset({"texts"}),
-    search={"ngrams": Choice((1, 2, 3, 4, 5))},
+    search_space={"ngrams": Choice((1, 2, 3, 4, 5))},
     scoring="profile",
     roles={"content": 30, "similar": 80},
 )

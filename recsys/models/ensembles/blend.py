@@ -106,7 +106,7 @@ SPEC = ModelSpec(
     score_meaning="standard deviations above the user's average movie, mean over the models",
     description="Several models in one: the mean of their scores, put on one scale for each user",
     parts=lambda config: config.models,
-    search={"weights": Range(0.1, 1, each=True)},
+    search_space={"weights": Range(0.1, 1, each=True)},
     scoring="parts",
     part_scorings=PART_SCORINGS,
 )

@@ -32,7 +32,7 @@ SPEC = ModelSpec(
     score_meaning="standard deviations above the user's average movie, mean over the models",
     description="The most accurate lists: collective_ease and collective_als, blended",
     parts=lambda config: config.models,
-    search={"weights": Range(0.1, 1, each=True)},
+    search_space={"weights": Range(0.1, 1, each=True)},
     scoring="parts",
     part_scorings=blend.PART_SCORINGS,
 )

@@ -74,7 +74,7 @@ SPEC = ModelSpec(
     fit=fit,
     score_meaning="predicted preference, about 1 for a movie that suits; similarities are cosines",
     description="Implicit-feedback matrix factorisation by alternating least squares",
-    search={
+    search_space={
         "factors": Range(8, 128, log=True, whole=True),
         "regularization": Range(0.1, 100, log=True),
         "alpha": Range(0.5, 40, log=True),

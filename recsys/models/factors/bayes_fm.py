@@ -163,7 +163,7 @@ SPEC = ModelSpec(
     needs=lambda config: frozenset({"attributes"}),
     prediction="factors",
     requires=("myfm", "bayes"),
-    search={"rank": Range(4, 24, whole=True)},
+    search_space={"rank": Range(4, 24, whole=True)},
     scoring="factors",
     roles={"rating": 10},
 )

@@ -97,7 +97,7 @@ SPEC = ModelSpec(
     similar=similar,
     score_meaning="log of the chance to be rated, plus a constant per user; similarities: cosines",
     description="Bayesian personalised ranking of what was rated above what was not",
-    search={
+    search_space={
         "factors": Range(8, 128, log=True, whole=True),
         "learning_rate": Range(0.005, 0.1, log=True),
         "regularization": Range(0.001, 0.1, log=True),

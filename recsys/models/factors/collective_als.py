@@ -69,7 +69,7 @@ SPEC = ModelSpec(
     fit=fit,
     score_meaning="predicted preference, about 1 for a movie that suits; similarities are cosines",
     description="Implicit-feedback factorisation that learns from what was given and from genres",
-    search={
+    search_space={
         "factors": Range(16, 256, log=True, whole=True),
         "regularization": Range(1, 100, log=True),
         "alpha": Range(1, 20, log=True),

@@ -256,7 +256,7 @@ SPEC = ModelSpec(
     score_meaning="predicted rating, not clipped to the scale; similarities 1 / (1 + difference)",
     description="Regularised matrix factorisation with biases, fitted on the observed ratings",
     prediction="factors",
-    search={
+    search_space={
         "factors": Range(5, 64, log=True, whole=True),
         "regularization": Range(0.3, 4, log=True),
         "bias_regularization": Range(0.5, 20, log=True),

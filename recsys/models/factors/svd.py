@@ -105,7 +105,7 @@ SPEC = ModelSpec(
     score_meaning="predicted rating, not clipped to the scale; similarities are cosines",
     description="Truncated singular value decomposition of the ratings less each user's mean",
     prediction="factors",
-    search={"rank": Range(4, 200, log=True, whole=True)},
+    search_space={"rank": Range(4, 200, log=True, whole=True)},
     scoring="factors",
     roles={"rating": 30},
 )

@@ -53,7 +53,7 @@ SPEC = ModelSpec(
     description="Movies like those you rated, by the ratings of those who rated both",
     scoring="sum",
     prediction="movie_neighbours",
-    search={
+    search_space={
         "similarity": Choice(get_args(Similarity)),
         "min_support": Range(1, 20, log=True, whole=True),
         "shrinkage": Range(0, 200),

@@ -51,5 +51,5 @@ SPEC = ModelSpec(
     description="Movies rated like those you rated highly: average of Pearson correlations",
     labels=LABELS,
     scoring="mean_product",
-    search={"min_support": Range(2, 50, log=True, whole=True)},
+    search_space={"min_support": Range(2, 50, log=True, whole=True)},
 )

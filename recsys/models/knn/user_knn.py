@@ -63,7 +63,7 @@ SPEC = ModelSpec(
     score_meaning="predicted rating, not cut at the ends of the scale",
     description="What people who rated like you gave the movies you have not rated",
     prediction="user_neighbours",
-    search={
+    search_space={
         "similarity": Choice(get_args(Similarity)),
         "min_support": Range(1, 10, whole=True),
         "shrinkage": Range(0, 300),

@@ -116,7 +116,7 @@ SPEC = ModelSpec(
     description="EASE that learns from what was given, what was rated in one go, and genres",
     scoring="sum",
     needs=lambda config: frozenset({"times"} if config.session_share > 0 else ()),
-    search={
+    search_space={
         "regularization": Range(50, 3000, log=True),
         "rating_effect": Range(0, 0.5),
         "genre_weight": Range(0, 20),

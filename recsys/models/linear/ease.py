@@ -184,7 +184,7 @@ SPEC = ModelSpec(
     score_meaning="sum of the weights of the movies rated; 1 would be certainty",
     description="Linear item-item model in closed form (EASE)",
     scoring="sum",
-    search={"regularization": Range(50, 5000, log=True)},
+    search_space={"regularization": Range(50, 5000, log=True)},
     default_set=True,
     roles={"default": 10, "live": 20, "similar": 10},
 )
