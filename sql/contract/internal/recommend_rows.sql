@@ -35,6 +35,7 @@ DECLARE
     blocked integer[];
     filtered boolean;
     shown integer[] := '{}';
+    scored integer[] := '{}';
     got integer;
     served integer := 0;
     entry integer := 0;
@@ -138,9 +139,12 @@ BEGIN
         LOOP
             served := served + 1;
             rank := served;
-            shown := shown || movie_id;
+            scored := scored || movie_id;
             RETURN NEXT;
         END LOOP;
+        -- Concatenated at once, because an array grown by elements is slower to compare with.
+        shown := shown || scored;
+        scored := '{}';
     END LOOP;
 
     -- The chart, from its head or from the user's entry on, and then the part before the entry.
