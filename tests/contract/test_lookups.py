@@ -58,7 +58,7 @@ def test_similar_is_empty_without_neighbours(published):
 ALL_MODELS = f"It has: {', '.join(sorted(DEFAULT_SET))}."
 N_IS_A_LENGTH = {
     "n": (-1, "22023", "n must be 0 or more, not -1", None),
-    "no n": (None, "22004", "n must not be NULL", "Leave it out for the default."),
+    "no n": (None, "22004", "n must not be NULL", "Omit it to use the default."),
 }
 UNKNOWN_MODEL = ("nonsense", "RS002", "run 1 has no model 'nonsense'", ALL_MODELS)
 
@@ -124,7 +124,7 @@ def test_every_function_fails_without_a_publication(published, call):
     assert refusal(rows_of, published, f"SELECT * FROM recsys.{call}") == (
         "55000",
         "nothing is published yet",
-        "Load ratings and run `recsys refresh`.",
+        "Load ratings and refresh the recommendations.",
     )
 
 

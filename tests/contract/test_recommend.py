@@ -261,7 +261,7 @@ MODELS = (
             None,
         ),
         ({"n": -1}, "22023", "n must be 0 or more, not -1", None),
-        ({"n": None}, "22004", "n must not be NULL", "Leave it out for the default."),
+        ({"n": None}, "22004", "n must not be NULL", "Omit it to use the default."),
         ({"user": None}, "22004", "user_id must not be NULL", None),
     ],
 )

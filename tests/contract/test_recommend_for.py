@@ -7,8 +7,8 @@ ASK = sa.text("""
 SELECT rank, movie_id, score, source, model
 FROM recsys.recommend_for(CAST(:ratings AS jsonb), :n, :model)
 """)
-FORM = 'As {"1": 5.0, "260": 4}.'
-SCALE = "It is from 0.5 to 5."
+FORM = 'Write them as {"1": 5.0, "260": 4}.'
+SCALE = "The scale is from 0.5 to 5."
 
 
 def ask(connection, ratings, n=10, model=None):
@@ -22,26 +22,31 @@ def ask(connection, ratings, n=10, model=None):
         ("null", "22023", "ratings must be an object of movie ids and ratings, not NULL", FORM),
         ("[]", "22023", "ratings must be an object of movie ids and ratings, not array", FORM),
         ("5", "22023", "ratings must be an object of movie ids and ratings, not number", FORM),
-        ('{"one": 5}', "22023", 'ratings has "one": 5, which is no rating of a movie', FORM),
-        ('{"1": 5, "01": 4}', "22023", 'ratings has "01": 4, which is no rating of a movie', FORM),
-        ('{"": 5}', "22023", 'ratings has "": 5, which is no rating of a movie', FORM),
-        ('{"-1": 5}', "22023", 'ratings has "-1": 5, which is no rating of a movie', FORM),
-        ('{"1.5": 5}', "22023", 'ratings has "1.5": 5, which is no rating of a movie', FORM),
+        ('{"one": 5}', "22023", 'ratings has "one": 5, which is not the rating of a movie', FORM),
+        (
+            '{"1": 5, "01": 4}',
+            "22023",
+            'ratings has "01": 4, which is not the rating of a movie',
+            FORM,
+        ),
+        ('{"": 5}', "22023", 'ratings has "": 5, which is not the rating of a movie', FORM),
+        ('{"-1": 5}', "22023", 'ratings has "-1": 5, which is not the rating of a movie', FORM),
+        ('{"1.5": 5}', "22023", 'ratings has "1.5": 5, which is not the rating of a movie', FORM),
         (
             '{"99999999999": 5}',
             "22023",
-            'ratings has "99999999999": 5, which is no rating of a movie',
+            'ratings has "99999999999": 5, which is not the rating of a movie',
             FORM,
         ),
         (
             '{"1); DROP TABLE x; --": 5}',
             "22023",
-            'ratings has "1); DROP TABLE x; --": 5, which is no rating of a movie',
+            'ratings has "1); DROP TABLE x; --": 5, which is not the rating of a movie',
             FORM,
         ),
-        ('{"1": "5"}', "22023", 'ratings has "1": "5", which is no rating of a movie', FORM),
-        ('{"1": null}', "22023", 'ratings has "1": null, which is no rating of a movie', FORM),
-        ('{"1": true}', "22023", 'ratings has "1": true, which is no rating of a movie', FORM),
+        ('{"1": "5"}', "22023", 'ratings has "1": "5", which is not the rating of a movie', FORM),
+        ('{"1": null}', "22023", 'ratings has "1": null, which is not the rating of a movie', FORM),
+        ('{"1": true}', "22023", 'ratings has "1": true, which is not the rating of a movie', FORM),
         ('{"1": 5.5}', "22003", "rating 5.5 of movie 1 is outside the scale", SCALE),
         ('{"1": 0}', "22003", "rating 0 of movie 1 is outside the scale", SCALE),
         (

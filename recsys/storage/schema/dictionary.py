@@ -23,7 +23,7 @@ SELECT p.proname, obj_description(p.oid, 'pg_proc'), pg_get_function_arguments(p
     pg_get_function_result(p.oid)
 FROM pg_proc AS p
 WHERE p.pronamespace = CAST(:schema AS regnamespace)
-  AND obj_description(p.oid, 'pg_proc') !~ '^(Internal: |What .* call (that|those)$)'
+  AND obj_description(p.oid, 'pg_proc') !~ '^Internal: '
 ORDER BY p.proname
 """
 EXAMPLES = {

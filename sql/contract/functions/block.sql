@@ -17,4 +17,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.block(integer, integer, timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.block(integer, integer, timestamptz) IS
-'Keeps a movie out of a user''s recommendations until then, or for good where until is NULL; now() lifts the block. A user not known yet is added. For the app role';
+'Keeps a movie out of a user''s recommendations until the given time, or for good if until is NULL; now() lifts the block. Adds an unknown user. For the app role';

@@ -5,7 +5,7 @@ RETURNS TABLE (
 )
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
--- Planned for these very runs, so that only their partitions are opened.
+-- Planned for the two runs, so that only their partitions are opened.
 SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_column
@@ -117,7 +117,7 @@ BEGIN
     )
     SELECT
         'lists', d.name, NULL::text, v.metric, 'all', v.value_a, v.value_b,
-        -- Rounded, so that the order of summing does not show.
+        -- Rounded, so that the order of the terms does not matter.
         round(v.value::numeric, 12)::double precision, s.users
     FROM summed AS s
     JOIN recsys_store.models AS d ON d.model_id = s.model_id
@@ -193,4 +193,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.compare_runs(integer, integer, integer) IS
-'What differs between two complete runs whose results are kept; value compares, b less a where both have a figure. part lists: for each model with lists in both, over the n users with a list in either, the first k of their two lists: overlap (movies in both by the length of the longer, which is k where it is full), rbo (rank-biased overlap, extrapolated from depth k, p = 0.9), users (with a list), users_changed and its share (any place differs), users_gained and users_lost (a list in b only, in a only; overlap and rbo 0, changed). part rows: rows in each result table, 0 for a run without. part metrics: every figure of recsys.run_metrics that both have, n the smaller of the two. A run that does not exist: error RS001; one that is not complete, was pruned or is an evaluation: RS004; k not from 1 to 1000: 22023; NULL: 22004';
+'Compares two complete runs whose results are kept. value is the comparison: b minus a if both runs have a figure. part lists: for each model with lists in both, over the n users with a list in either, the first k of their two lists: overlap (movies in both by the length of the longer, which is k where it is full), rbo (rank-biased overlap, extrapolated from depth k, p = 0.9), users (with a list), users_changed and its share (any place differs), users_gained and users_lost (a list in b only, in a only; overlap and rbo 0, changed). part rows: rows in each result table, 0 for a run without. part metrics: every figure of recsys.run_metrics that both have, n the smaller of the two. An unknown run: error RS001; a run that is not complete, was pruned or is an evaluation: RS004; k not from 1 to 1000: 22023; NULL: 22004';

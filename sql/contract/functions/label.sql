@@ -8,4 +8,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION recsys.label(text, double precision) IS
-'A score of a model in words, such as recommended, by the labels in recsys.models. NULL for a model without labels';
+'Puts the score of a model into words, such as recommended, by the labels in recsys.models. NULL for a model without labels';

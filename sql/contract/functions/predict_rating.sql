@@ -24,7 +24,7 @@ BEGIN
         FROM recsys_store.runs AS r
         JOIN recsys_store.models AS m ON CASE
             WHEN asked_model_id IS NOT NULL THEN m.model_id = asked_model_id
-            -- What factors do not know, ratings given since the run may tell through neighbours.
+            -- Without factors, ratings given since the run may predict through neighbours.
             WHEN m.model_id = r.rating_model_id THEN true
             ELSE m.prediction = 'movie_neighbours' AND r.parameters -> 'models' ? m.name
         END
@@ -79,4 +79,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.predict_rating(integer, integer, text) IS
-'The rating a user would give a movie, on the scale of the ratings, by the named model or by the published run''s best one, else through movies rated since. NULL where it cannot be known: an unknown user or movie, one without ratings, no neighbour that has the rating, a model that predicts none. A model the run does not have: error RS002';
+'Predicts the rating a user would give a movie, on the scale of the ratings. Without a named model, the published run''s best predictor is used, then one that can use ratings given since. NULL if there is no prediction: for an unknown user or movie, a user or movie without ratings, no neighbour with a rating, or a model that does not predict ratings. A model the run does not have: error RS002';

@@ -16,7 +16,7 @@ BEGIN
     THEN
         RAISE EXCEPTION 'rating % is outside the scale', rate.rating
             USING ERRCODE = '22003',
-                HINT = format('It is from %s to %s.', coalesce(scale.rating_min, '-1e300'), coalesce(scale.rating_max, '1e300'));
+                HINT = format('The scale is from %s to %s.', coalesce(scale.rating_min, '-1e300'), coalesce(scale.rating_max, '1e300'));
     END IF;
     PERFORM recsys.ensure_user(rate.user_id);
     INSERT INTO recsys_store.ratings AS r (user_id, movie_id, rating, rated_at)
@@ -28,4 +28,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.rate(integer, integer, double precision) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.rate(integer, integer, double precision) IS
-'Keeps a user''s rating of a movie, in place of an earlier one; a user not known yet is added. recsys.recommend sees it as soon as it is committed. For the app role';
+'Saves a user''s rating of a movie and replaces an earlier one. Adds an unknown user. recsys.recommend uses the rating as soon as it is committed. For the app role';

@@ -7,4 +7,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION recsys.rating_hash(integer, double precision) IS
-'A rating as one number; bit_xor of it over a user''s ratings is another as soon as one is added, changed or taken back';
+'Hash of a rating. bit_xor of it over a user''s ratings changes when a rating is added, changed or removed';

@@ -3,7 +3,7 @@ RETURNS TABLE (rating_min double precision, rating_max double precision)
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-    -- What the edition promises, which one is here since it last replaced another.
+    -- The scale of the edition, since an ingest last replaced another edition.
     SELECT coalesce(i.rating_min, r.rating_min), coalesce(i.rating_max, r.rating_max)
     FROM (
         SELECT min(g.rating_min) AS rating_min, max(g.rating_max) AS rating_max
@@ -20,4 +20,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION recsys.rating_scale() IS
-'Lowest and highest rating one can give: those of the edition''s scale, else those there were when the published run read; NULL where neither is known';
+'Lowest and highest valid rating: of the edition''s scale or, if it has none, in the snapshot of the published run; NULL if neither is known';

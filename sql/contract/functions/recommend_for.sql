@@ -20,4 +20,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION recsys.recommend_for(jsonb, integer, text, text[], integer, integer) IS
-'The n movies to recommend to somebody who gave these ratings, as {"1": 5.0, "260": 4} by movie, and is no user here. Rows as of recsys.recommend, none of them stored; nothing is kept';
+'Recommends n movies for the given ratings, such as {"1": 5.0, "260": 4} by movie id, without a user. The rows are as in recsys.recommend, except that none comes from a stored list; nothing is saved';

@@ -13,4 +13,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION recsys.recommendations_as_of(integer, timestamptz, integer) IS
-'The first n recommendations of the default model that were published for a user at a moment, as the run wrote them, whatever was rated since. model is the one that gave the row: of a hybrid, the one it took it from. No rows where nothing was published then or nothing for this user; an error where that run''s results are no longer kept';
+'The first n recommendations of the default model that were published for a user at a moment, as the run wrote them, including movies rated since. model is the model that produced the row; for a hybrid, the part it came from. No rows if nothing was published then, or nothing for this user; error RS004 if the results of that run were pruned';

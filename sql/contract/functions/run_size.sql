@@ -18,4 +18,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.run_size(integer) IS
-'Bytes on disk of the results of a run, with their indexes; 0 where it has none: pruned, failed, an evaluation. A run that does not exist: error RS001';
+'Bytes on disk of the results of a run, with their indexes; 0 for a run without results: pruned, failed or an evaluation. An unknown run: error RS001';

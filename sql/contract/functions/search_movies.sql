@@ -7,4 +7,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION recsys.search_movies(text, integer) IS
-'The n movies whose titles hold all words of the query, or words that begin so, in any order, whatever their case, accents and punctuation; a year is one of the words. Whole titles first, with or without their article, also those in parentheses, then beginnings of titles, then the most rated. Where these are fewer than n, movies follow for which words of four letters or more are a letter wrong, missing or too many, or two letters changed places';
+'Finds n movies by title. A title matches if it has every word of the query, or a word that starts with it, in any order; case, accents and punctuation do not matter, and the year counts as a word. Whole titles come first, with or without their article or parentheses, then beginnings of titles, then the most rated movies. If there are fewer than n, movies follow whose words of four letters or more differ by one typing error';

@@ -11,4 +11,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION recsys.similar(integer, integer, text) IS
-'The n movies most similar to a movie in the published run, by the named model; without one by the default model, or another where that knows nothing of the movie. Weights that speak against a movie are left out. An unknown movie: error P0002; a model the run does not have: RS002; no rows by a model that compares no movies';
+'The n movies most similar to a movie in the published run, by the named model. Without a name: by the default model, or by another one if the default model has no neighbours of the movie. Negative weights are left out. An unknown movie: error P0002; a model the run does not have: RS002. No rows if the named model compares no movies';

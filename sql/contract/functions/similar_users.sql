@@ -14,4 +14,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION recsys.similar_users(integer, integer, text) IS
-'The n users of most similar taste in the published run, by the named model or by the run''s own one that compares users; common_ratings: movies both have rated. No rows where nobody is near, or by a model that compares no users; a model the run does not have, or none that compares users: error RS002';
+'The n users with the most similar taste in the published run, by the named model or by the run''s model that compares users. common_ratings: number of movies both have rated. No rows if the user has no neighbours or the named model compares no users. Error RS002 if the run does not have the model, or no model that compares users';

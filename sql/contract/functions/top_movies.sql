@@ -19,14 +19,14 @@ BEGIN
     PERFORM recsys.require_n(top_movies.n);
     asked_run_id := recsys.require_published();
     asked_chart_id := recsys.require_chart(asked_run_id, top_movies.chart);
-    -- Two branches, as each is read in the order of the index then.
+    -- Two branches, so that each reads the index in its order.
     IF top_movies.genre IS NULL THEN
         RETURN QUERY
         SELECT c.rank, c.movie_id, m.title, c.score, c.votes, c.mean_rating
         FROM recsys_store.movie_charts AS c
         JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id
         WHERE c.run_id = asked_run_id AND c.model_id = asked_chart_id AND c.genre_id IS NULL
-        -- To a planner, genre_id IS NULL does not make it a constant.
+        -- The planner does not take genre_id IS NULL for a constant.
         ORDER BY c.genre_id, c.rank
         LIMIT top_movies.n;
     ELSE

@@ -20,7 +20,7 @@ BEGIN
         SELECT FROM recsys_store.users AS u WHERE u.user_id = user_status.user_id
     ) THEN
         status := 'unknown_user';
-        explanation := 'nobody has this id: recommend gives the chart';
+        explanation := 'no user has this id: recommend gives the chart';
     END IF;
     SELECT r.run_id, r.snapshot_at, now() - r.snapshot_at AS age INTO run
     FROM recsys_store.published AS p
@@ -79,4 +79,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.user_status(integer) IS
-'How a user is served by the default model, one row. status: personalised, by the list the run stored; live, by the ratings as they are now; cold_start, by content or the chart; unknown_user. ratings_since_run: ratings the published run has not read or read otherwise, at least. run_age: since it read. explanation: the same in words';
+'Shows in one row how the default model serves a user. status: personalised, from the stored list; live, from the current ratings; cold_start, by content or from the chart; unknown_user. ratings_since_run: lower bound of the number of ratings that differ from the snapshot of the published run. run_age: time since the snapshot. explanation: the same in words';

@@ -12,4 +12,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION recsys.verify_lists(integer, integer) IS
-'Whether stored lists are what a run''s similarities lead to: for each model whose lists follow from them, the lists of so many users (NULL: of all), computed anew and compared row by row with EXCEPT ALL both ways. missing: rows that should be stored and are not; extra: rows that are and should not be. Users whose ratings have changed since the run read are left out. The published run, if none is named';
+'Checks stored lists against a run''s similarities, by default those of the published run. For each model whose lists follow from its similarities, the lists of the given number of users (NULL: of all) are computed again and compared row by row with EXCEPT ALL, both ways. missing: rows that should be stored and are not; extra: rows that are stored and should not be. Users whose ratings changed since the snapshot of the run are left out';

@@ -22,4 +22,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.content_scores(integer, smallint, integer[], double precision[]) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.content_scores(integer, smallint, integer[], double precision[]) IS
-'Internal: mean similarity of all movies, by what they are, to those rated above 0, weighted by the ratings';
+'Internal: mean similarity of each movie to those rated above 0, by a content model, weighted by the ratings';

@@ -32,4 +32,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.eligible_movies(integer, smallint[], integer, integer, integer[]) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.eligible_movies(integer, smallint[], integer, integer, integer[]) IS
-'Internal: the movies that may be recommended to a user: neither rated nor blocked; of any of the genres; within the years, inclusive; none of those shown already';
+'Internal: the movies that may be recommended to a user: neither rated nor blocked, of any of the genres, within the years, inclusive, and not shown yet';

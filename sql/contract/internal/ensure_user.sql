@@ -17,4 +17,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.ensure_user(integer) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.ensure_user(integer) IS
-'Internal: adds a user where there is none of that id yet; raises where it can be none';
+'Internal: adds a user unless it exists; raises an error if the id is invalid';

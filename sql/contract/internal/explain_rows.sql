@@ -47,7 +47,7 @@ BEGIN
         ORDER BY o.movie_id
     ) AS r;
 
-    -- As recommend would give it: stored, live, by content, from the chart.
+    -- In the order of recommend: stored, live, by content, from the chart.
     FOR its IN
         SELECT
             'stored' AS source, m.name AS model, u.score,
@@ -153,4 +153,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.explain_rows(integer, integer, text) IS
-'What recsys.explain gives; call that';
+'Internal: the rows of recsys.explain, which callers use instead';

@@ -9,7 +9,7 @@ BEGIN
     IF jsonb_typeof(given_ratings.ratings) <> 'object' THEN
         RAISE EXCEPTION 'ratings must be an object of movie ids and ratings, not %',
             replace(jsonb_typeof(given_ratings.ratings), 'null', 'NULL')
-            USING ERRCODE = '22023', HINT = 'As {"1": 5.0, "260": 4}.';
+            USING ERRCODE = '22023', HINT = 'Write them as {"1": 5.0, "260": 4}.';
     END IF;
     SELECT e.key, e.value INTO wrong
     FROM jsonb_each(given_ratings.ratings) AS e
@@ -17,9 +17,9 @@ BEGIN
     ORDER BY e.key
     LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'ratings has %: %, which is no rating of a movie',
+        RAISE EXCEPTION 'ratings has %: %, which is not the rating of a movie',
             to_json(left(wrong.key, 100)), left(wrong.value::text, 100)
-            USING ERRCODE = '22023', HINT = 'As {"1": 5.0, "260": 4}.';
+            USING ERRCODE = '22023', HINT = 'Write them as {"1": 5.0, "260": 4}.';
     END IF;
     SELECT * INTO scale FROM recsys.rating_scale();
     SELECT e.key, e.value INTO wrong
@@ -32,7 +32,7 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION 'rating % of movie % is outside the scale', left(wrong.value, 100), wrong.key
             USING ERRCODE = '22003',
-                HINT = format('It is from %s to %s.', scale.rating_min, scale.rating_max);
+                HINT = format('The scale is from %s to %s.', scale.rating_min, scale.rating_max);
     END IF;
     SELECT array_agg(e.movie_id ORDER BY e.movie_id), array_agg(e.rating ORDER BY e.movie_id)
     INTO given_ratings.movie_ids, given_ratings.given
@@ -54,4 +54,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.given_ratings(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.given_ratings(jsonb) IS
-'Internal: movies and ratings of an object such as {"1": 5.0, "260": 4}, by movie; raises where it is none';
+'Internal: movies and ratings of an object such as {"1": 5.0, "260": 4}, by movie; raises an error if it is invalid';

@@ -5,8 +5,8 @@ RETURNS TABLE (movie_id integer, score double precision)
 -- Inlined where it is called: neither SECURITY DEFINER nor SET.
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-    -- One of the two looks up NULL and is empty at once; a condition of its own would be passed by
-    -- each of 100,000 weights, and in one query each would be added up thrice.
+    -- One of the two branches looks up NULL and returns at once. A separate condition would be
+    -- tested for each of 100,000 weights; one query would add each of them up three times.
     SELECT s.similar_movie_id, sum(s.score)
     FROM recsys_store.movie_similarities AS s
     WHERE s.movie_id = ANY (CASE live_scores.scoring WHEN 'sum' THEN live_scores.rated END)
@@ -25,4 +25,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.live_scores(integer, smallint, text, integer[], double precision[]) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.live_scores(integer, smallint, text, integer[], double precision[]) IS
-'Internal: scores of all movies, those rated too, by ratings and a model''s published similarities, as its run computed them';
+'Internal: scores of all movies, including those rated, from ratings and a model''s published similarities, computed as in its run';

@@ -13,4 +13,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.movie_tags(integer) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.movie_tags(integer) IS
-'Internal: the tags people gave a movie and its keywords, in small letters';
+'Internal: the tags and keywords of a movie, in lower case';

@@ -6,7 +6,7 @@ RETURNS TABLE (changed boolean)
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT (
-        -- Of who took all of them back, as of who never rated.
+        -- A user who removed every rating counts as one who never rated.
         SELECT nullif(bit_xor(c.ratings_hash), 0)
         FROM recsys_store.rating_changes AS c
         WHERE c.user_id = ratings_changed.user_id
@@ -19,4 +19,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.ratings_changed(integer, integer) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.ratings_changed(integer, integer) IS
-'Internal: whether a user has other ratings now than the snapshot of a run held, whenever they were committed';
+'Internal: whether a user''s ratings differ from the snapshot of a run, whenever they were committed';

@@ -18,7 +18,7 @@ BEGIN
         RAISE EXCEPTION 'at must not be NULL' USING ERRCODE = '22004';
     END IF;
 
-    -- An entry of the log holds until the next one.
+    -- An entry of the log is valid until the next one.
     SELECT r.run_id, r.pruned_at, r.default_model_id, d.name AS default_model INTO then_run
     FROM (
         SELECT p.run_id FROM recsys_store.publications AS p
@@ -50,4 +50,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.recommendations_as_of_rows(integer, timestamptz, integer) IS
-'Internal: what recsys.recommendations_as_of gives; call that';
+'Internal: the rows of recsys.recommendations_as_of, which callers use instead';

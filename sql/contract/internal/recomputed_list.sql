@@ -22,4 +22,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.recomputed_list(integer, smallint, text, integer, integer) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.recomputed_list(integer, smallint, text, integer, integer) IS
-'Internal: the list a user''s ratings as they are now lead to by a model''s published similarities, as its run would store it. The caller plans nested loops along the keys';
+'Internal: the list recomputed from a user''s current ratings and a model''s published similarities, as its run would store it. The caller plans nested loops along the keys';

@@ -29,4 +29,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.require_chart(integer, text) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.require_chart(integer, text) IS
-'Internal: number of the model of the named chart or, without a name, of the preferred one; raises unless the run has it';
+'Internal: number of the model of the named chart or, without a name, of the preferred one; raises an error if the run does not have it';

@@ -27,4 +27,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.require_genres(text[]) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.require_genres(text[]) IS
-'Internal: numbers of the named genres, in any case; NULL for NULL; raises where one is unknown';
+'Internal: numbers of the named genres, in any case; NULL for NULL; raises an error if one is unknown';

@@ -11,4 +11,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.require_id(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.require_id(text, integer) IS
-'Internal: raises where an id is missing';
+'Internal: raises an error if an id is NULL';

@@ -27,4 +27,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.require_model(integer, text) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.require_model(integer, text) IS
-'Internal: number of the named model or, without a name, of the default one; raises unless the run has it';
+'Internal: number of the named model or, without a name, of the default one; raises an error if the run does not have it';

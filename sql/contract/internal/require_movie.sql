@@ -15,4 +15,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.require_movie(integer) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.require_movie(integer) IS
-'Internal: raises unless there is such a movie';
+'Internal: raises an error if the movie does not exist';

@@ -5,7 +5,7 @@ AS $$
 BEGIN
     IF require_n.n IS NULL THEN
         RAISE EXCEPTION 'n must not be NULL'
-            USING ERRCODE = '22004', HINT = 'Leave it out for the default.';
+            USING ERRCODE = '22004', HINT = 'Omit it to use the default.';
     ELSIF require_n.n < 0 THEN
         RAISE EXCEPTION 'n must be 0 or more, not %', require_n.n USING ERRCODE = '22023';
     END IF;
@@ -14,4 +14,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.require_n(integer) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.require_n(integer) IS
-'Internal: raises unless n can be a length';
+'Internal: raises an error if n is NULL or negative';

@@ -8,7 +8,7 @@ BEGIN
     SELECT p.run_id INTO found_run_id FROM recsys_store.published AS p;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'nothing is published yet'
-            USING ERRCODE = '55000', HINT = 'Load ratings and run `recsys refresh`.';
+            USING ERRCODE = '55000', HINT = 'Load ratings and refresh the recommendations.';
     END IF;
     RETURN found_run_id;
 END
@@ -16,4 +16,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.require_published() FROM PUBLIC;
 COMMENT ON FUNCTION recsys.require_published() IS
-'Internal: the published run; raises where there is none';
+'Internal: the published run; raises an error if nothing is published';

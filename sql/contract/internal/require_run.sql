@@ -13,4 +13,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.require_run(integer) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.require_run(integer) IS
-'Internal: raises unless there is such a run';
+'Internal: raises an error if the run does not exist';

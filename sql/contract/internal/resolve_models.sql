@@ -35,11 +35,11 @@ AS $$
             WHEN m.scoring IN ('sum', 'mean_product') THEN m.model_id
             WHEN m.kind <> 'chart' AND m.model_id IS DISTINCT FROM d.model_id THEN r.live_model_id
         END
-    -- A chart that is asked for takes the place of the one for people nothing is known of.
+    -- A chart that is named replaces the chart for users without ratings.
     LEFT JOIN recsys_store.models AS c
         ON c.model_id = CASE WHEN m.kind = 'chart' THEN m.model_id ELSE r.cold_start_model_id END
 $$;
 
 REVOKE ALL ON FUNCTION recsys.resolve_models(text) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.resolve_models(text) IS
-'Internal: the published run and its models that answer for a model: itself, the one that follows new ratings, the one that compares what movies are, the chart for people nothing is known of; no row where nothing is published or the run has no such model';
+'Internal: the published run, the named or default model, and the models that complete its lists: the live model, the content model and the chart; no row if nothing is published or the run does not have the model';

@@ -1,6 +1,6 @@
 CREATE OR REPLACE FUNCTION recsys.search_movies_rows(asked_query text, asked_n integer)
 RETURNS TABLE (movie_id integer, title text, year integer)
--- Its plans are made once for a session; it is asked while somebody types.
+-- Planned once per session, because it is called on each keystroke.
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -22,11 +22,11 @@ BEGIN
     IF asked_query IS NULL THEN
         RAISE EXCEPTION 'query must not be NULL' USING ERRCODE = '22004';
     END IF;
-    -- An & alone is no word, though it is one between others.
+    -- A lone & is not a word, although it is one between others.
     IF recsys_store.folded(replace(written, '&', ' ')) = '' OR asked_n = 0 THEN
         RETURN;
     END IF;
-    -- As long as the index has them.
+    -- Cut to the length of the words in the index.
     SELECT array_agg(left(w.word, 100) ORDER BY w.place) INTO words
     FROM string_to_table(recsys_store.folded(written), ' ') WITH ORDINALITY AS w (word, place);
     SELECT p.run_id, d.model_id INTO asked_run_id, votes_id
@@ -37,7 +37,7 @@ BEGIN
     ORDER BY d.popularity_order, d.model_id
     LIMIT 1;
 
-    -- Folded words hold neither quotes nor backslashes, and so need no more than quotes.
+    -- Folded words have neither quotes nor backslashes: quoting them is enough.
     SELECT string_agg(format('''%s'':*', w.word), ' & ')::tsquery INTO wanted
     FROM unnest(words) AS w (word);
     SELECT ARRAY[
@@ -54,13 +54,13 @@ BEGIN
 
     FOR pass IN 1..4 LOOP
         wanted := CASE pass WHEN 4 THEN recsys.spelling_variants(words) ELSE passes[pass] END;
-        -- What an earlier pass gave fits this one as well.
+        -- Leave out what an earlier pass returned, because it matches this one too.
         wanted := CASE pass WHEN 1 THEN wanted ELSE wanted && !!passes[pass - 1] END;
         found := ARRAY(
             SELECT m.movie_id FROM recsys_store.movies AS m
             WHERE recsys_store.search_terms(m.title, m.year) @@ wanted
         );
-        -- The most rated of many are met early along the chart. + 0: not by its index of movies.
+        -- The chart leads to the most rated of many matches early; + 0 rules out its index by movie.
         IF cardinality(found) > 20::bigint * (asked_n - given) THEN
             best := ARRAY(
                 SELECT c.movie_id FROM recsys_store.movie_charts AS c
@@ -92,4 +92,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.search_movies_rows(text, integer) IS
-'Internal: what recsys.search_movies gives; call that';
+'Internal: the rows of recsys.search_movies, which callers use instead';

@@ -32,7 +32,7 @@ BEGIN
                   WHERE s.run_id = asked_run_id AND s.model_id = d.model_id
                     AND s.movie_id = asked_movie_id AND s.score > 0
               )
-            -- Those that go by ratings before those that go by content.
+            -- Models that use ratings before models that use content.
             ORDER BY d.similar_order, d.model_id
             LIMIT 1
         );
@@ -53,4 +53,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.similar_rows(integer, integer, text) IS
-'What recsys.similar gives; call that';
+'Internal: the rows of recsys.similar, which callers use instead';

@@ -44,4 +44,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.similar_users_rows(integer, integer, text) IS
-'What recsys.similar_users gives; call that';
+'Internal: the rows of recsys.similar_users, which callers use instead';

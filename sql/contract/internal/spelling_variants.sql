@@ -28,4 +28,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.spelling_variants(text[]) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.spelling_variants(text[]) IS
-'Internal: the search for movies that have all these folded words, beginnings of them or, from four letters on, words that are one mistake away';
+'Internal: full-text query for movies that have all these folded words, words that start with them or, from four letters on, words with one typing error';

@@ -27,7 +27,7 @@ BEGIN
     WHERE r.run_id = asked_run_id;
     IF run.pruned_at IS NOT NULL OR run.state <> 'complete' THEN
         RAISE EXCEPTION 'run % has no results here', run.run_id
-            USING ERRCODE = 'RS004', HINT = 'recsys.runs shows which were dropped.';
+            USING ERRCODE = 'RS004', HINT = 'recsys.runs shows which results were pruned.';
     END IF;
     FOR one IN
         SELECT m.model_id, m.name, m.scoring FROM recsys_store.models AS m
@@ -40,7 +40,7 @@ BEGIN
             FROM recsys_store.run_users AS u
             CROSS JOIN LATERAL recsys.ratings_changed(run.run_id, u.user_id) AS c
             WHERE u.run_id = run.run_id AND NOT c.changed
-            -- Any of them, the same each time.
+            -- An arbitrary choice of users, but the same each time.
             ORDER BY hashint4(u.user_id), u.user_id
             LIMIT asked_users
         ),
@@ -71,4 +71,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.verify_lists_rows(integer, integer) IS
-'What recsys.verify_lists gives; call that';
+'Internal: the rows of recsys.verify_lists, which callers use instead';

@@ -15,13 +15,13 @@ JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id
 LEFT JOIN recsys_store.genres AS g ON g.genre_id = c.genre_id
 WHERE c.run_id = (SELECT p.run_id FROM recsys_store.published AS p);
 
-COMMENT ON VIEW recsys.charts IS 'Ranked movies without personalisation, of the published run';
-COMMENT ON COLUMN recsys.charts.chart IS 'Name of the chart''s model, as top_rated or most_rated';
-COMMENT ON COLUMN recsys.charts.genre IS 'Chart of this genre; NULL: of all movies';
+COMMENT ON VIEW recsys.charts IS 'Ranked movies of the published run, the same for all users';
+COMMENT ON COLUMN recsys.charts.chart IS 'Name of the chart''s model, such as top_rated or most_rated';
+COMMENT ON COLUMN recsys.charts.genre IS 'Genre of the chart; NULL: all movies';
 COMMENT ON COLUMN recsys.charts.rank IS 'Place in the chart, from 1';
 COMMENT ON COLUMN recsys.charts.movie_id IS 'The movie';
 COMMENT ON COLUMN recsys.charts.title IS 'Its title';
-COMMENT ON COLUMN recsys.charts.score IS 'Higher is better; recsys.models says what it means';
-COMMENT ON COLUMN recsys.charts.votes IS 'Ratings counted';
+COMMENT ON COLUMN recsys.charts.score IS 'Higher is better; see score_meaning in recsys.models';
+COMMENT ON COLUMN recsys.charts.votes IS 'Number of ratings counted';
 COMMENT ON COLUMN recsys.charts.mean_rating IS 'Mean of those ratings; NULL without any';
 COMMENT ON COLUMN recsys.charts.run_id IS 'The run that wrote it';

@@ -18,13 +18,13 @@ attempts AS (
     SELECT
         r.run_id,
         r.started_at,
-        -- What the gate refused may have been published all the same.
+        -- A run that the gate refused may have been published by hand.
         CASE
             WHEN NOT EXISTS (SELECT FROM recsys_store.publications AS l WHERE l.run_id = r.run_id)
                 THEN coalesce(r.error, r.refused)
         END AS error
     FROM recsys_store.runs AS r
-    -- What only tries models out is never published, and says nothing of what is.
+    -- Runs that try out some models are never published and are left out.
     WHERE r.kind = 'refresh' AND r.state <> 'running' AND r.scope <> 'models'
 ),
 last_attempt AS (
@@ -57,7 +57,7 @@ SELECT
     c.published_at,
     c.snapshot_at,
     c.age,
-    -- Without a reference to the row, so that it is computed once, and only where it is asked for.
+    -- Without a reference to the row, so that it is computed once and only if selected.
     CASE
         WHEN EXISTS (SELECT FROM recsys_store.run_users AS u WHERE u.run_id = c.run_id) THEN (
             SELECT coalesce(sum(
@@ -97,16 +97,16 @@ LEFT JOIN current_run AS c ON true
 LEFT JOIN last_attempt AS t ON true
 WHERE a.in_run OR NOT (SELECT bool_or(b.in_run) FROM artefacts AS b);
 
-COMMENT ON VIEW recsys.freshness IS 'Whether what readers see is fresh: a row for each artefact of the published run; where nothing is published, one for each there can be, all of them stale';
+COMMENT ON VIEW recsys.freshness IS 'Age of the published results, one row for each artefact of the published run. If nothing is published: one row for each possible artefact, all stale';
 COMMENT ON COLUMN recsys.freshness.artefact IS 'recommendations, similar_movies, similar_users, charts or factors';
 COMMENT ON COLUMN recsys.freshness.run_id IS 'The published run; NULL: nothing is published';
-COMMENT ON COLUMN recsys.freshness.published_at IS 'When it was published, by a rollback too';
-COMMENT ON COLUMN recsys.freshness.snapshot_at IS 'Time of the state of the database it read';
+COMMENT ON COLUMN recsys.freshness.published_at IS 'When it was published, including by a rollback';
+COMMENT ON COLUMN recsys.freshness.snapshot_at IS 'Time of its snapshot of the database';
 COMMENT ON COLUMN recsys.freshness.age IS 'Time since then';
-COMMENT ON COLUMN recsys.freshness.ratings_since IS 'Ratings given since the run read: over all users whose ratings are others now, as recsys.user_status counts them, at least one each. NULL for a run of before this was kept. Reads every rating; leave it out where age and failures tell enough';
-COMMENT ON COLUMN recsys.freshness.last_attempt_at IS 'When the last refresh that has ended began, published or not; one of --models does not count, here and below';
+COMMENT ON COLUMN recsys.freshness.ratings_since IS 'Ratings given since the snapshot: over all users whose ratings changed, counted as in recsys.user_status, at least one each. NULL for runs from before this was recorded. Reads every rating; omit the column if age and failures are enough';
+COMMENT ON COLUMN recsys.freshness.last_attempt_at IS 'When the last finished refresh started, published or not; a refresh of some models only does not count, here and below';
 COMMENT ON COLUMN recsys.freshness.last_attempt_run_id IS 'Its run';
-COMMENT ON COLUMN recsys.freshness.last_error IS 'Why it failed, or why the gate refused it; NULL: neither';
+COMMENT ON COLUMN recsys.freshness.last_error IS 'Why it failed, or why the gate refused it; NULL: it succeeded';
 COMMENT ON COLUMN recsys.freshness.consecutive_failures IS 'Refreshes that failed or were refused since the newest run that was ever published';
-COMMENT ON COLUMN recsys.freshness.max_age IS 'Age from which the run is stale, max_age_hours of recsys.toml when it was made; NULL: never';
-COMMENT ON COLUMN recsys.freshness.stale IS 'Whether it is older than that, or nothing is published';
+COMMENT ON COLUMN recsys.freshness.max_age IS 'Age at which the run becomes stale: max_age_hours of recsys.toml when it was made; NULL: never';
+COMMENT ON COLUMN recsys.freshness.stale IS 'Whether the run is older than max_age, or nothing is published';

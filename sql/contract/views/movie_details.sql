@@ -7,7 +7,7 @@ SELECT
     d.runtime,
     d.original_language,
     d.collection,
-    -- Subqueries, as those of recsys.movies.
+    -- Subqueries, as in recsys.movies.
     ARRAY(
         SELECT p.name
         FROM recsys_store.movie_credits AS c
@@ -33,7 +33,7 @@ SELECT
 FROM recsys_store.movies AS m
 LEFT JOIN recsys_store.movie_metadata AS d ON d.movie_id = m.movie_id;
 
-COMMENT ON VIEW recsys.movie_details IS 'What the metadata says of each movie; NULL and empty where there is none';
+COMMENT ON VIEW recsys.movie_details IS 'Metadata of each movie; NULL and empty for movies without metadata';
 COMMENT ON COLUMN recsys.movie_details.movie_id IS 'The movie';
 COMMENT ON COLUMN recsys.movie_details.tagline IS 'Advertising line';
 COMMENT ON COLUMN recsys.movie_details.overview IS 'Plot in a few sentences';

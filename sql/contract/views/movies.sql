@@ -10,10 +10,10 @@ SELECT
         WHERE mg.movie_id = m.movie_id
         ORDER BY g.name
     ) AS genres,
-    -- Subqueries, so that a query that does not ask for them does not pay for them.
+    -- Subqueries, so that they cost nothing unless selected.
     (SELECT count(*) FROM recsys_store.ratings AS r WHERE r.movie_id = m.movie_id) AS ratings_count,
     (SELECT avg(r.rating) FROM recsys_store.ratings AS r WHERE r.movie_id = m.movie_id) AS ratings_mean,
-    -- lpad cuts what is longer.
+    -- lpad would cut longer ids.
     'tt' || lpad(m.imdb_id::text, greatest(7, length(m.imdb_id::text)), '0') AS imdb_id,
     m.tmdb_id,
     (
@@ -23,12 +23,12 @@ SELECT
     ) AS poster_url
 FROM recsys_store.movies AS m;
 
-COMMENT ON VIEW recsys.movies IS 'The movies of the catalogue, with their ratings as of now';
+COMMENT ON VIEW recsys.movies IS 'The movies of the catalogue, with counts and means of their current ratings';
 COMMENT ON COLUMN recsys.movies.movie_id IS 'Id in the ingested edition';
 COMMENT ON COLUMN recsys.movies.title IS 'Title without the year, its article in front';
-COMMENT ON COLUMN recsys.movies.year IS 'Year of release; NULL where unknown';
-COMMENT ON COLUMN recsys.movies.genres IS 'Names of its genres, ascending; empty where none is known';
-COMMENT ON COLUMN recsys.movies.ratings_count IS 'Ratings it has now';
+COMMENT ON COLUMN recsys.movies.year IS 'Year of release; NULL if unknown';
+COMMENT ON COLUMN recsys.movies.genres IS 'Names of its genres, ascending; empty if none is known';
+COMMENT ON COLUMN recsys.movies.ratings_count IS 'Number of its current ratings';
 COMMENT ON COLUMN recsys.movies.ratings_mean IS 'Mean of those ratings; NULL without any';
 COMMENT ON COLUMN recsys.movies.imdb_id IS 'Id at IMDb, as tt0114709';
 COMMENT ON COLUMN recsys.movies.tmdb_id IS 'Id at The Movie Database';

@@ -12,13 +12,13 @@ JOIN recsys_store.movies AS m ON m.movie_id = r.movie_id
 LEFT JOIN recsys_store.models AS s ON s.model_id = r.source_model_id
 WHERE r.run_id = (SELECT p.run_id FROM recsys_store.published AS p);
 
-COMMENT ON VIEW recsys.recommendations IS 'Stored recommendations of the published run, as it wrote them; recsys.recommend() leaves out what was rated or blocked since';
+COMMENT ON VIEW recsys.recommendations IS 'Stored recommendations of the published run, as it wrote them; recsys.recommend() leaves out movies rated or blocked since';
 COMMENT ON COLUMN recsys.recommendations.model IS 'Model that recommends';
-COMMENT ON COLUMN recsys.recommendations.user_id IS 'Whose list this is';
+COMMENT ON COLUMN recsys.recommendations.user_id IS 'The user whose list this is';
 COMMENT ON COLUMN recsys.recommendations.rank IS 'Place in the list, from 1';
 COMMENT ON COLUMN recsys.recommendations.movie_id IS 'The movie recommended';
 COMMENT ON COLUMN recsys.recommendations.title IS 'Its title';
-COMMENT ON COLUMN recsys.recommendations.score IS 'Higher is better; recsys.models says of source_model what it means';
+COMMENT ON COLUMN recsys.recommendations.score IS 'Higher is better; see score_meaning of source_model in recsys.models';
 COMMENT ON COLUMN recsys.recommendations.run_id IS 'The run that wrote it';
-COMMENT ON COLUMN recsys.recommendations.source_model IS 'For a hybrid the model the row came from, whose score it is; else the model itself';
+COMMENT ON COLUMN recsys.recommendations.source_model IS 'Model that computed the score: for a hybrid, the part the row came from; otherwise the model itself';
 COMMENT ON COLUMN recsys.recommendations.label IS 'The score in words; NULL for models without labels';

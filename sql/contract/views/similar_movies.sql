@@ -16,10 +16,10 @@ WHERE s.run_id = (SELECT p.run_id FROM recsys_store.published AS p);
 
 COMMENT ON VIEW recsys.similar_movies IS 'Nearest movies of each movie, by model, in the published run';
 COMMENT ON COLUMN recsys.similar_movies.model IS 'Model that found them similar';
-COMMENT ON COLUMN recsys.similar_movies.movie_id IS 'Whose neighbours these are';
+COMMENT ON COLUMN recsys.similar_movies.movie_id IS 'The movie whose neighbours these are';
 COMMENT ON COLUMN recsys.similar_movies.title IS 'Its title';
 COMMENT ON COLUMN recsys.similar_movies.rank IS 'Place in the list, from 1';
 COMMENT ON COLUMN recsys.similar_movies.similar_movie_id IS 'The neighbour';
 COMMENT ON COLUMN recsys.similar_movies.similar_title IS 'Its title';
-COMMENT ON COLUMN recsys.similar_movies.score IS 'Higher is nearer; recsys.models says what it means. Weights below 0 speak against';
-COMMENT ON COLUMN recsys.similar_movies.run_id IS 'The run that found it';
+COMMENT ON COLUMN recsys.similar_movies.score IS 'Higher is nearer; see score_meaning in recsys.models. Negative weights count against the neighbour';
+COMMENT ON COLUMN recsys.similar_movies.run_id IS 'The run that wrote it';

@@ -1,7 +1,7 @@
 -- Question: Which movies has nobody rated, and what would sell them?
--- Read off: Movies without ratings beside the best known movie they are like by content: show
---   them to whoever liked that one.
--- Change: The content model is whichever the published run has.
+-- Read off: Movies without ratings beside the best-known movie with similar content: show them
+--   to people who liked that one.
+-- Change: The content model is the one of the published run.
 SELECT DISTINCT ON (m.movie_id)
     m.movie_id, m.title, m.year, m.genres, s.similar_title AS show_to_those_who_liked,
     k.ratings_count AS they_are, round(s.score::numeric, 3) AS similarity

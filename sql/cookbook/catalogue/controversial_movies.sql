@@ -1,6 +1,6 @@
 -- Question: Which movies divide people the most?
--- Read off: A high spread beside a middling mean: some love it, some hate it. share_high and
---   share_low say how many of each. Recommend such a movie by taste, never by its mean.
+-- Read off: A high spread with a medium mean: some love the movie, some hate it. share_high and
+--   share_low are the shares of both. Recommend such a movie by taste, never by its mean.
 -- Change: Reads all ratings. The 50 keeps out movies whose spread is chance.
 SELECT
     m.movie_id,

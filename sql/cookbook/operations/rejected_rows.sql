@@ -1,6 +1,6 @@
 -- Question: Which rows of our files were rejected, and why?
--- Read off: One row a file and reason, with an example. One reason that grows is a change of the
---   file's form; the rest of such a file may be wrong as well.
+-- Read off: One row for each file and reason, with an example. If one reason grows, the file's
+--   format has changed, and the rest of the file may be wrong as well.
 -- Change: All ingests; recsys.rejected_rows has every row.
 SELECT
     i.ingest_id, i.edition, r.file, regexp_replace(r.reason, '[0-9.]+', 'N', 'g') AS why,

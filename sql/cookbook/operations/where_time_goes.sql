@@ -1,6 +1,6 @@
 -- Question: Which stage of a refresh takes the time and the memory?
--- Read off: share is the stage's part of the run's seconds. What grows from run to run is what
---   to look at first.
+-- Read off: share is the stage's part of the run's seconds. Look first at the stages that grow
+--   from run to run.
 -- Change: The last three refreshes.
 SELECT
     s.run_id, s.position, s.stage, round(s.seconds::numeric, 2) AS seconds,

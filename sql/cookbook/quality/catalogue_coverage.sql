@@ -1,7 +1,7 @@
 -- Question: How much of the catalogue does each model show to anybody?
--- Read off: coverage is the share of all movies that stand in the first ten of at least one
---   person; gini is 0 where all these movies are shown alike and near 1 where a few have
---   all places. A model of high accuracy and low coverage shows what everybody knows.
+-- Read off: coverage is the share of all movies in the first ten of at least one person; gini
+--   is 0 if all these movies are shown equally often and near 1 if a few have all places.
+--   A model with high accuracy and low coverage shows movies that everyone knows.
 -- Change: rank <= 10.
 WITH shown AS (
     SELECT r.model, r.movie_id, count(*) AS lists

@@ -1,7 +1,7 @@
 -- Question: How well do predicted ratings meet those people gave?
--- Read off: By the rating given: the mean predicted and how far off it is. Predictions lean to
---   the middle, so low ratings are predicted too high. These ratings were known to the
---   run: errors on new ones are larger, `recsys evaluate` measures those.
+-- Read off: For each rating given: the mean prediction and its error. Predictions lean to the
+--   middle, so low ratings are predicted too high. The run was trained on these ratings:
+--   errors on new ones are larger, and `recsys evaluate` measures them.
 -- Change: A thousand ratings; the model is the run's best predictor.
 WITH sampled AS (
     SELECT r.user_id, r.movie_id, r.rating

@@ -1,7 +1,7 @@
 -- Question: Which movies do we recommend most although hardly anybody rated them?
--- Read off: lists is how many people have the movie among their first ten. Movies that stand on
---   many lists with few ratings are either discoveries or a model's mistake: look at a
---   few with recsys.explain.
+-- Read off: lists is the number of people with the movie among their first ten. Movies on many
+--   lists with few ratings are either discoveries or a model's mistake: look at a few
+--   with recsys.explain.
 -- Change: model and the first 10 places.
 SELECT
     l.movie_id, m.title, m.year, l.lists, m.ratings_count,

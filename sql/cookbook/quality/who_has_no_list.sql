@@ -1,9 +1,9 @@
 -- Question: Who has no personal list, and why?
--- Read off: One row a status and sentence of user_status, with how many people it is true of.
---   live people have rated since the run and lose nothing; cold_start people are served
---   by content and the chart.
--- Change: Of the first 1,000 people by id; user_status looks at each by itself. Leave the LIMIT
---   out for all.
+-- Read off: One row for each status and explanation of user_status, with the number of people.
+--   live: people with new ratings, whose lists are recomputed; cold_start: people whose
+--   lists come from content and the chart.
+-- Change: The first 1,000 people by id, because user_status is called for each. Remove the
+--   LIMIT for all.
 WITH people AS (
     SELECT DISTINCT r.user_id FROM recsys.ratings AS r ORDER BY r.user_id LIMIT 1000
 )

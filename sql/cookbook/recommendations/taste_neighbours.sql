@@ -1,5 +1,5 @@
 -- Question: Who has the taste of a person, and what do they like that the person has not seen?
--- Read off: Movies that several of the nearest rated highly. No rows where the run has no model
+-- Read off: Movies that several of the nearest rated highly. No rows if the run has no model
 --   of similar people (user_knn): add it to [refresh] models.
 -- Change: The person 1; ten neighbours.
 SELECT

@@ -1,6 +1,6 @@
 -- Question: What would somebody be shown who gave these ratings?
--- Read off: Nobody of the kind needs to exist, and nothing is kept. Put a rating in and see the
---   list change.
+-- Read off: The ratings need no user, and nothing is saved. Change a rating and see the list
+--   change.
 -- Change: The ratings, by movie id: recsys.search_movies finds ids.
 SELECT r.rank, r.movie_id, r.title, round(r.score::numeric, 4) AS score, r.source, r.model
 FROM recsys.recommend_for(

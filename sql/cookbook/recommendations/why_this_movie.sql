@@ -1,6 +1,6 @@
 -- Question: Why do we show a person this movie?
 -- Read off: Each row is a movie the person rated and what it adds to the score; contributions
---   add up to it where exact is true. Shared genres and tags are what the two have in
+--   add up to it if exact is true. Shared genres and tags are what the two have in
 --   common, whether or not the model looks at them.
 -- Change: The person 1; the movie is the first of their list, any other id will do.
 SELECT
