@@ -1,17 +1,17 @@
--- Who may do what, each with no more than that:
+-- The roles and their privileges:
 --
---   recsys_owner   owns both schemas and all in them, so that what functions do for their callers
---                  is done with its rights and no more; nobody connects as it
+--   recsys_owner   owns both schemas and their objects, so that functions act for their callers
+--                  with its privileges only; it cannot log in
 --   recsys_job     loads, refreshes, evaluates, publishes, prunes, upgrades: a member of the owner
 --   recsys_app     reads the contract and calls recsys.rate and recsys.block
 --   recsys_reader  reads the contract
 --
--- To be run by a superuser, or by the owner of the database if that one may create roles:
--- `recsys db roles`, or psql -1 -f roles.sql. Running it again changes nothing, except that it
--- mends what was made or granted otherwise since; every `recsys db upgrade` does so.
+-- Run it as a superuser, or as the owner of the database with CREATEROLE: `recsys db roles`, or
+-- psql -1 -f roles.sql. Running it again changes nothing, except that it repairs owners and grants
+-- changed since; every `recsys db upgrade` does so.
 
--- Roles belong to the whole server: another database may have made them, or be about to. What
--- they begin with is set once, so that it can be changed by ALTER ROLE. They have no password.
+-- Roles belong to the whole server: another database may have created them, or do so at the same
+-- time. Their settings are set once, so that ALTER ROLE can change them. They have no password.
 DO $$
 DECLARE
     wanted record;
@@ -46,21 +46,21 @@ BEGIN
                 EXECUTE wanted.definition[step];
             END LOOP;
         EXCEPTION WHEN duplicate_object OR unique_violation THEN
-            NULL;  -- somebody was quicker
+            NULL;  -- created by another session meanwhile
         END;
     END LOOP;
     IF NOT pg_has_role('recsys_job', 'recsys_owner', 'USAGE') THEN
         GRANT recsys_owner TO recsys_job;
     END IF;
-    -- Only an owner's member can give it what is its own now. A superuser is everybody's.
+    -- Only a member of the owner can transfer objects to it. A superuser is a member of all roles.
     IF NOT pg_has_role('recsys_owner', 'USAGE') THEN
         EXECUTE format('GRANT recsys_owner TO %I', current_user);
     END IF;
 END
 $$;
 
--- The database. Objects of somebody's own, even temporary ones, are how functions are deceived,
--- and jobs alone need them.
+-- The database. Objects of a user's own, even temporary ones, can mislead functions; only jobs
+-- need them.
 DO $$
 BEGIN
     IF (SELECT pg_has_role(d.datdba, 'USAGE') FROM pg_database AS d WHERE d.datname = current_database()) THEN
@@ -71,14 +71,14 @@ BEGIN
             current_database()
         );
     END IF;
-    -- Open to everybody where the database comes from a PostgreSQL older than 15.
+    -- Open to PUBLIC in databases created before PostgreSQL 15.
     IF (SELECT pg_has_role(n.nspowner, 'USAGE') FROM pg_namespace AS n WHERE n.nspname = 'public') THEN
         REVOKE CREATE ON SCHEMA public FROM PUBLIC;
     END IF;
 END
 $$;
 
--- Whose everything is. Indexes and the sequences of columns go with their tables.
+-- Ownership. Indexes and the sequences of columns follow their tables.
 DO $$
 DECLARE
     statement text;
@@ -105,14 +105,14 @@ BEGIN
 END
 $$;
 
--- The store is nobody else's.
+-- Only the owner reads the store.
 REVOKE ALL ON SCHEMA recsys_store FROM PUBLIC, recsys_app, recsys_reader;
 REVOKE ALL ON ALL TABLES IN SCHEMA recsys_store FROM PUBLIC, recsys_app, recsys_reader;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA recsys_store FROM PUBLIC, recsys_app, recsys_reader;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA recsys_store FROM PUBLIC, recsys_app, recsys_reader;
 
--- The contract. Its functions are everybody's who may use the schema, except for those that their
--- own files keep to the owner.
+-- The contract. Its functions are open to all who may use the schema, except for those whose files
+-- revoke them from PUBLIC.
 REVOKE ALL ON SCHEMA recsys FROM PUBLIC, recsys_app, recsys_reader;
 REVOKE ALL ON ALL TABLES IN SCHEMA recsys FROM PUBLIC, recsys_app, recsys_reader;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA recsys FROM recsys_app, recsys_reader;
