@@ -80,7 +80,7 @@ BEGIN
     filtered := num_nonnulls(genre_ids, asked_year_from, asked_year_to) > 0;
     IF served = 0 AND NOT changed AND NOT filtered THEN
         -- The run left out what the user rated: only blocked movies have to go. Reading the
-        -- ratings for each row, as below, costs a sixth of the call.
+        -- ratings for each row, as below, costs a seventh of the call.
         blocked := ARRAY(
             SELECT b.movie_id FROM recsys_store.blocks AS b
             WHERE b.user_id = asked_user_id AND (b.until IS NULL OR b.until > now())
