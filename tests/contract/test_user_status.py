@@ -68,7 +68,7 @@ def test_undone_ratings_restore_the_status(everything):
 def test_a_user_who_only_tags_is_cold(everything):
     found = status(everything, 81)
     assert (found.status, found.ratings) == ("cold_start", 0)
-    assert found.explanation == "has rated nothing: recommend gives the chart"
+    assert found.explanation == "has no ratings: recommend gives the chart"
 
 
 def test_a_user_whose_ratings_lead_nowhere_is_cold(everything):

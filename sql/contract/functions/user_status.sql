@@ -54,7 +54,7 @@ BEGIN
         NULL;
     ELSIF ratings = 0 THEN
         status := 'cold_start';
-        explanation := 'has rated nothing: recommend gives the chart';
+        explanation := 'has no ratings: recommend gives the chart';
     ELSIF ratings_since_run > 0 AND asked.live_id IS NOT NULL THEN
         status := 'live';
         explanation := format(
@@ -70,7 +70,7 @@ BEGIN
     ELSE
         status := 'cold_start';
         explanation := format(
-            '%s found nothing to recommend to this user: recommend goes by what the movies rated are, then by the chart',
+            '%s found nothing to recommend to this user: recommend gives movies like those rated, then the chart',
             asked.name
         );
     END IF;

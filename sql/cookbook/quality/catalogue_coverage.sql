@@ -1,4 +1,4 @@
--- Question: How much of the catalogue does each model show to anybody?
+-- Question: How much of the catalogue does each model show?
 -- Read off: coverage is the share of all movies in the first ten of at least one person; gini
 --   is 0 if all these movies are shown equally often and near 1 if a few have all places.
 --   A model with high accuracy and low coverage shows movies that everyone knows.

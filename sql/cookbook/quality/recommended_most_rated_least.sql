@@ -1,4 +1,4 @@
--- Question: Which movies do we recommend most although hardly anybody rated them?
+-- Question: Which movies do we recommend most although they have few ratings?
 -- Read off: lists is the number of people with the movie among their first ten. Movies on many
 --   lists with few ratings are either discoveries or a model's mistake: look at a few
 --   with recsys.explain.

@@ -1,6 +1,6 @@
--- Question: How long is the tail: which share of the movies draws which share of the ratings?
--- Read off: Movies are cut into ten equal parts, the most rated first. Where part 1 has most of
---   the ratings, a recommender that only follows popularity looks good and helps nobody.
+-- Question: How long is the tail: what share of the ratings goes to which share of the movies?
+-- Read off: Movies are divided into ten equal parts, the most rated first. If part 1 has most of
+--   the ratings, a recommender that only follows popularity scores well and shows little.
 -- Change: Reads all ratings. ntile(10) sets the number of parts.
 WITH parts AS (
     SELECT m.ratings_count, ntile(10) OVER (ORDER BY m.ratings_count DESC, m.movie_id) AS part

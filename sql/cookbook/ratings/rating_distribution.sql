@@ -1,7 +1,7 @@
 -- Question: How are ratings distributed, by genre?
--- Read off: One row a genre: share is the part of its ratings at each step of the scale, best
---   and worst the shares of its highest and lowest two steps. A genre whose mean is high
---   and whose spread is low is liked by those who choose it.
+-- Read off: One row per genre: share is the part of its ratings at each step of the scale, best
+--   and worst are the shares of its two highest and two lowest steps. A genre with a high
+--   mean and a low spread is liked by the people who choose it.
 -- Change: Reads all ratings. For one genre put WHERE g.genre = 'Drama' before GROUP BY.
 SELECT
     g.genre,

@@ -1,6 +1,6 @@
 -- Question: Do people rate old movies better than new ones?
--- Read off: Old movies are rated by those who seek them out: few ratings and a high mean are the
---   mark of that choice, not of quality alone.
+-- Read off: People seek old movies out before they rate them. Few ratings and a high mean show
+--   this selection, not quality alone.
 -- Change: Reads all ratings.
 SELECT
     m.year / 10 * 10 AS decade,

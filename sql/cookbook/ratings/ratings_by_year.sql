@@ -1,6 +1,7 @@
--- Question: How many ratings came in each year, by how many people, and did they get milder?
--- Read off: A break in ratings or people is a change of the source, not of taste; a mean that
---   drifts is one of the scale's use. Ratings without a time are the row without a year.
+-- Question: How many ratings came in each year, from how many people, and did the mean change?
+-- Read off: A jump in ratings or people is a change of the source, not of taste. A mean that
+--   drifts shows that people use the scale differently. The row without a year has the
+--   ratings without a time.
 -- Change: Reads all ratings. 'month' in place of 'year' gives months.
 SELECT
     date_trunc('year', r.rated_at)::date AS period,

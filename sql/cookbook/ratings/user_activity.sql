@@ -1,6 +1,6 @@
--- Question: How active are people: how many rated how much?
--- Read off: Bounds double from row to row. People of the first rows are new: of them a personal
---   model knows little, and user_status tells how they are served.
+-- Question: How active are users: how many of them have how many ratings?
+-- Read off: Bounds double from row to row. Users in the first rows are new: a personal model
+--   knows little about them, and user_status tells how they are served.
 -- Change: Reads all ratings.
 WITH people AS (
     SELECT r.user_id, count(*) AS ratings FROM recsys.ratings AS r GROUP BY r.user_id
