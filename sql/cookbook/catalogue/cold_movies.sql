@@ -1,4 +1,4 @@
--- Question: Which movies has nobody rated, and what would sell them?
+-- Question: Which movies have no ratings, and what would sell them?
 -- Read off: Movies without ratings beside the best-known movie with similar content: show them
 --   to people who liked that one.
 -- Change: The content model is the one of the published run.

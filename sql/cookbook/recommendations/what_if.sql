@@ -1,4 +1,4 @@
--- Question: What would somebody be shown who gave these ratings?
+-- Question: What would we show a person with these ratings?
 -- Read off: The ratings need no user, and nothing is saved. Change a rating and see the list
 --   change.
 -- Change: The ratings, by movie id: recsys.search_movies finds ids.
