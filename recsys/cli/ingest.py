@@ -66,8 +66,8 @@ def ingest(
     recsys.rejected_rows keeps the rejected rows with file, line and reason.
     Loading the same files again changes nothing.
     """
+    from recsys.jobs.ingest import find_source
     from recsys.jobs.ingest import ingest as ingest_job
-    from recsys.jobs.names import find_source
 
     limit = reject_limit(max_rejects)
     with output.reporting() as reporter:

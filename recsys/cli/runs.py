@@ -117,7 +117,7 @@ def prune(
     ] = None,
 ) -> None:
     """Drop the results of old runs; the newest runs and the published run stay."""
-    from recsys.jobs.prune import prune as prune_job
+    from recsys.jobs.publish import prune as prune_job
 
     with database() as opened:
         pruned = prune_job(opened, keep or settings.load().refresh.keep_runs)

@@ -10,8 +10,7 @@ from pathlib import Path
 from recsys.config.settings import Settings
 from recsys.errors import DataError
 from recsys.ingest.movielens.download import DownloadFailed
-from recsys.jobs.ingest import ingest, ingest_metadata
-from recsys.jobs.names import find_source
+from recsys.jobs.ingest import find_source, ingest, ingest_metadata
 from recsys.jobs.plan import plan
 from recsys.jobs.progress import Reporter
 from recsys.jobs.refresh import RefreshReport, refresh

@@ -16,6 +16,7 @@ from recsys.domain import Dataset, Int32, MetadataSet, RejectedRow
 from recsys.errors import DataError, NothingLoaded
 from recsys.ingest.dataset import read_dataset
 from recsys.ingest.duplicates import OnDuplicate
+from recsys.ingest.movielens.download import EDITIONS, fetch
 from recsys.ingest.tmdb.dataset import read_metadata
 from recsys.jobs.progress import Reporter, Silent
 from recsys.storage.load import catalogue, ingests, movie_metadata
@@ -62,6 +63,29 @@ class MetadataReport:
     ingest: IngestReport
     matched: int
     unmatched: int
+
+
+def find_source(text: str, cache: Path, reporter: Reporter) -> Path:
+    """Return the path of a data set; existing paths take precedence over editions.
+
+    Raises DataError if the text is neither a path nor an edition.
+    """
+    path = Path(text).expanduser()
+    try:
+        if text and path.exists():
+            return path
+    # exists() raises if the name is too long or a folder above may not be searched.
+    except OSError as exc:
+        raise DataError(f"{text[:100]} cannot be read: {exc.strerror}") from exc
+    if text not in EDITIONS:
+        raise DataError(
+            f"{text} is neither a file or folder nor the name of a MovieLens edition",
+            hint=f"editions: {', '.join(EDITIONS)}",
+        )
+    reporter.begin(f"download {text}")
+    archive = fetch(text, cache, progress=reporter.advance)
+    reporter.end(f"{archive.stat().st_size:,} bytes")
+    return archive
 
 
 def ingest(

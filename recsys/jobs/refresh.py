@@ -19,7 +19,7 @@ from recsys.jobs.gate import Verdict, check_scores, judge
 from recsys.jobs.orphans import fail_orphans
 from recsys.jobs.plan import Plan
 from recsys.jobs.progress import Reporter, Silent
-from recsys.jobs.prune import prune
+from recsys.jobs.publish import prune
 from recsys.jobs.results import ResultWriter
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
 from recsys.jobs.training import ModelResults, fit_options, training_steps

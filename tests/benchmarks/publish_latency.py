@@ -27,8 +27,7 @@ from contract_latency import RATINGS, filled
 
 from recsys.config.settings import RefreshSettings
 from recsys.jobs.plan import plan
-from recsys.jobs.prune import prune
-from recsys.jobs.publish import publish, rollback
+from recsys.jobs.publish import prune, publish, rollback
 from recsys.jobs.refresh_users import refresh_users
 from recsys.storage.server.embedded import EmbeddedServer
 from recsys.storage.server.engine import Database

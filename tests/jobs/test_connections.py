@@ -5,8 +5,7 @@ import sqlalchemy as sa
 
 from recsys.jobs.forget import forget
 from recsys.jobs.ingest import ingest
-from recsys.jobs.prune import prune
-from recsys.jobs.publish import publish
+from recsys.jobs.publish import prune, publish
 from recsys.jobs.refresh import refresh
 from recsys.storage.server.engine import open_database
 

@@ -10,7 +10,7 @@ from recsys.evaluation.protocols import PROTOCOLS
 from recsys.jobs.evaluate import evaluate
 from recsys.jobs.ingest import ingest
 from recsys.jobs.plan import plan
-from recsys.jobs.prune import prune
+from recsys.jobs.publish import prune
 from recsys.jobs.refresh import refresh
 from recsys.storage.runs import results
 from recsys.storage.schema import roles, versions

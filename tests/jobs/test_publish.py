@@ -10,8 +10,7 @@ from store import rows_of
 from recsys.config.settings import GateSettings, RefreshSettings
 from recsys.errors import GateRefused, RunError
 from recsys.jobs.plan import plan
-from recsys.jobs.prune import prune
-from recsys.jobs.publish import Publication, publish, rollback
+from recsys.jobs.publish import Publication, prune, publish, rollback
 from recsys.jobs.refresh import refresh
 from recsys.storage.runs import publication, results
 

@@ -12,7 +12,7 @@ from recsys.config.settings import read_refresh
 from recsys.jobs.ingest import ingest
 from recsys.jobs.orphans import clear_orphans
 from recsys.jobs.plan import plan
-from recsys.jobs.prune import prune
+from recsys.jobs.publish import prune
 from recsys.jobs.refresh import refresh
 
 pytestmark = pytest.mark.slow

@@ -22,8 +22,7 @@ import sqlalchemy as sa
 from recsys.config.settings import GateSettings, RefreshSettings
 from recsys.jobs.ingest import ingest
 from recsys.jobs.plan import Plan, plan
-from recsys.jobs.prune import prune
-from recsys.jobs.publish import publish, rollback
+from recsys.jobs.publish import prune, publish, rollback
 from recsys.jobs.refresh import refresh
 from recsys.sample.files import write_sample
 from recsys.storage.server.embedded import EmbeddedServer

@@ -4,7 +4,7 @@ import pytest
 
 from recsys.errors import DataError
 from recsys.ingest.movielens.download import EDITIONS
-from recsys.jobs import names
+from recsys.jobs import ingest
 
 
 class Told:
@@ -36,27 +36,27 @@ def fetched(monkeypatch, tmp_path):
         archive.write_bytes(b"x" * 1234)
         return archive
 
-    monkeypatch.setattr(names, "fetch", fetch)
+    monkeypatch.setattr(ingest, "fetch", fetch)
     monkeypatch.chdir(tmp_path)
     return asked
 
 
 def test_a_path_is_taken_as_it_is(tmp_path, fetched):
     told = Told()
-    assert names.find_source(str(tmp_path), tmp_path / "cache", told) == tmp_path
+    assert ingest.find_source(str(tmp_path), tmp_path / "cache", told) == tmp_path
     assert (fetched, told.calls) == ([], [])
 
 
 def test_a_path_below_home(tmp_path, monkeypatch, fetched):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "ml").mkdir()
-    assert names.find_source("~/ml", tmp_path, Told()) == tmp_path / "ml"
+    assert ingest.find_source("~/ml", tmp_path, Told()) == tmp_path / "ml"
 
 
 def test_a_name_is_fetched(tmp_path, fetched):
     told = Told()
     cache = tmp_path / "cache"
-    assert names.find_source("ml-25m", cache, told) == tmp_path / "ml-25m.zip"
+    assert ingest.find_source("ml-25m", cache, told) == tmp_path / "ml-25m.zip"
     assert fetched == [("ml-25m", cache)]
     assert told.calls == [
         ("begin", "download ml-25m"),
@@ -68,14 +68,14 @@ def test_a_name_is_fetched(tmp_path, fetched):
 
 def test_a_path_comes_before_a_name(tmp_path, fetched):
     (tmp_path / "ml-25m").mkdir()
-    assert names.find_source("ml-25m", tmp_path, Told()) == Path("ml-25m")
+    assert ingest.find_source("ml-25m", tmp_path, Told()) == Path("ml-25m")
     assert fetched == []
 
 
 @pytest.mark.parametrize("text", ["ml-nosuch", "ML-25M", "../../etc/ml-25m", "ml-25m.zip"])
 def test_neither(tmp_path, fetched, text):
     with pytest.raises(DataError) as caught:
-        names.find_source(text, tmp_path, Told())
+        ingest.find_source(text, tmp_path, Told())
     assert str(caught.value) == (
         f"{text} is neither a file or folder nor the name of a MovieLens edition"
     )
