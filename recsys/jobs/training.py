@@ -160,18 +160,3 @@ def results_of(
         lists,
         spec.measure(model.fitted, data, config, options),
     )
-
-
-def compute(
-    spec: ModelSpec,
-    config: Any,
-    data: Interactions,
-    options: FitOptions,
-    n: int = 100,
-) -> ModelResults:
-    """Fit a model on its own and return what a run would store of it.
-
-    The models it is composed of are taken from `data.parts`.
-    """
-    model = fit_model(spec, config, data, options, data.parts)
-    return results_of(model, spec, config, data, options, n)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from computing import compute
 
 from recsys.config.settings import RefreshSettings
 from recsys.domain import Interactions
@@ -17,7 +18,6 @@ from recsys.evaluation.ranking import ranking_figures
 from recsys.evaluation.splits import random_split
 from recsys.jobs.evaluate import evaluate, train_of
 from recsys.jobs.plan import plan
-from recsys.jobs.training import compute
 from recsys.models.registry import MODELS, FitOptions
 from recsys.service import Recommender
 from recsys.storage.runs import publication

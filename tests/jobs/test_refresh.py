@@ -4,6 +4,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from computing import compute
 
 from recsys.config.settings import RefreshSettings
 from recsys.domain import Chart, Charts, Factors, Metric, UserNeighbours
@@ -11,7 +12,6 @@ from recsys.errors import ConfigError, DataError, RefreshBusy, RunError
 from recsys.jobs import plan as plan_job
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
-from recsys.jobs.training import compute
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.registry import DEFAULT_SET, MODELS, make_config
 from recsys.numerics.scoring import rank_by_sum

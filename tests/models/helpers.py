@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from computing import compute
 from scipy.sparse import csr_matrix
 
 from recsys.domain import (
@@ -16,7 +17,7 @@ from recsys.domain import (
     TopN,
     UserRows,
 )
-from recsys.jobs.training import ModelResults, compute
+from recsys.jobs.training import ModelResults
 from recsys.models.registry import MODELS, FitOptions, make_config
 
 OPTIONS = ("k", "seed", "memory_mb", "threads", "block_rows")

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from computing import compute
 from scipy.sparse import csr_matrix
 
 from recsys.domain import Factors, Interactions, Metric
 from recsys.errors import ConfigError, RecsysError
-from recsys.jobs.training import ModelResults, compute
+from recsys.jobs.training import ModelResults
 from recsys.models.base import FitOptions, make_config
 from recsys.models.factors import factorisation_machine as machine
 from recsys.models.factors.bayes_fm import SPEC, BayesFmConfig, fit, posterior_mean

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from computing import compute
 
 from recsys.domain import Factors, FittedModel, Neighbours, TopN
 from recsys.errors import ConfigError
-from recsys.jobs.training import compute
 from recsys.models.base import FitOptions, make_config, rank
 from recsys.models.ensembles.blend import SPEC
 from recsys.numerics.scoring import standardize

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from computing import compute
 
 from recsys.domain import Chart, Charts, FittedModel, Interactions, TopN
 from recsys.errors import ConfigError
-from recsys.jobs.training import compute, fit_model
+from recsys.jobs.training import fit_model
 from recsys.models.base import rank
 from recsys.models.registry import MODELS, FitOptions, make_config
 from tests.models.helpers import interactions, model_of, row

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
 from recsys.domain import RankedLists, UserRows
 from recsys.models.knn.co_rated import co_rated_neighbours
-from recsys.models.knn.pearson_average import LABELS, label
+from recsys.models.knn.pearson_average import SPEC
 from recsys.models.registry import FitOptions
 from recsys.numerics.scoring import rank_by_mean_product
 from tests.models.helpers import fit, interactions, row
@@ -76,17 +78,13 @@ def test_the_recommendation_for_the_new_user() -> None:
     np.testing.assert_allclose(found.scores, expected, rtol=0, atol=5e-11)
 
 
-def test_labels_of_what_the_newcomer_is_recommended() -> None:
-    assert [words for _, words in LABELS] == [
-        "strongly recommended",
-        "recommended",
-        "not recommended",
-    ]
-    scores = (4.0104504845, 3.0000001, 3.0, 0.6115200480, 1e-9, 0.0, -1.0810425901)
-    strongly, recommended, no = (words for _, words in LABELS)
-    assert [label(score) for score in scores] == [
-        *(strongly, strongly, recommended, recommended, recommended, no, no)
-    ]
+def test_words_for_scores() -> None:
+    """What SQL makes of them is tested with the contract."""
+    assert SPEC.labels == (
+        (3.0, "strongly recommended"),
+        (0.0, "recommended"),
+        (-math.inf, "not recommended"),
+    )
 
 
 @pytest.mark.parametrize(("min_support", "shrinkage"), [(2, 0.0), (4, 0.0), (2, 3.0)])

@@ -34,11 +34,6 @@ def fit(data: Interactions, config: PearsonAverageConfig, options: FitOptions) -
     return concatenate(Neighbours, [similar])
 
 
-def label(score: float) -> str:
-    """Return the words for a score."""
-    return next(words for bound, words in LABELS if score > bound)
-
-
 SPEC = ModelSpec(
     name="pearson_average",
     display_name="Pearson average",
