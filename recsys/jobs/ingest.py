@@ -258,6 +258,8 @@ def _write(connection: sa.Connection, dataset: Dataset, reporter: Reporter) -> C
         reporter.begin("write tag genome")
         counts += catalogue.merge_genome(connection, dataset.genome)
         reporter.end(f"{len(dataset.genome.relevance):,} scores")
+    # Last, because no refresh can start from here to the commit.
+    catalogue.drop_unused_genres(connection)
     return counts
 
 

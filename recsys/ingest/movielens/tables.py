@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from recsys.domain import Int32, SourceMovie, Tags, User
+from recsys.errors import DataError
 from recsys.ingest.reading.intake import Intake
-from recsys.ingest.reading.numbers import BadField
+from recsys.ingest.reading.numbers import BadField, shown
 from recsys.ingest.reading.records import Grammar, Record, read_records
 from recsys.ingest.reading.sources import Entry
 
@@ -20,6 +22,8 @@ Link = tuple[int, int | None, int | None]
 Tag = tuple[int, int, str, int]
 """User, movie, tag, unix seconds."""
 TagName = tuple[int, str]
+MOST_GENRES = 1000
+"""Each genre gets charts of its own. MovieLens has 19 genres, and TMDB has 20."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,20 @@ class Table(Generic[T]):
 
 
 def read_movies(intake: Intake, table: Table[SourceMovie]) -> dict[int, SourceMovie]:
-    """Return the movies by id; the first of two with the same id counts."""
-    return _first_of_each(intake, table, lambda movie: movie.movie_id, "movie")
+    """Return the movies by id; the first of two with the same id counts.
+
+    Raises DataError if they have more genres than genres can be.
+    """
+    movies = _first_of_each(intake, table, lambda movie: movie.movie_id, "movie")
+    genres = {genre: None for movie in movies.values() for genre in movie.genres}
+    if len(genres) > MOST_GENRES:
+        some = ", ".join(shown(genre) for genre in islice(genres, 3))
+        raise DataError(
+            f"{table.entry.name}: {len(genres):,} different genres, such as {some}; "
+            f"{MOST_GENRES:,} are allowed",
+            hint="Is the column a text or a list of keywords? Genres are separated by | , or ;",
+        )
+    return movies
 
 
 def read_users(intake: Intake, table: Table[User]) -> dict[int, User]:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from recsys.domain import NO_TIME, Genome, Int32, Progress, Ratings, SourceMovie, Tags, User
-from recsys.errors import StorageError
+from recsys.errors import DataError, StorageError
 from recsys.storage.load import bulk_load
 from recsys.storage.load.copy import (
     Column,
@@ -25,6 +25,7 @@ from recsys.storage.load.copy import (
     driver,
     identifier,
 )
+from recsys.storage.runs import lock
 from recsys.storage.snapshot import rating_changes
 
 ONE_INGEST_AT_A_TIME = sa.text("SELECT pg_try_advisory_xact_lock(hashtext('recsys ingest'))")
@@ -52,12 +53,39 @@ WHERE (m.title, m.original_title, m.year, m.imdb_id, m.tmdb_id)
     IS DISTINCT FROM
     (excluded.title, excluded.original_title, excluded.year, excluded.imdb_id, excluded.tmdb_id)
 """
-# In the order of the names, so that equal files give equal ids.
+# The lowest free numbers, in the order of the names, so that equal files give equal ids. A sequence
+# would lose a number in every transaction that is rolled back, and they are smallint.
 ADD_GENRES = """
-INSERT INTO recsys_store.genres (name)
-SELECT DISTINCT genre FROM staged_genres AS s
-WHERE NOT EXISTS (SELECT FROM recsys_store.genres AS g WHERE g.name = s.genre)
-ORDER BY genre
+WITH added AS (
+    SELECT s.genre, row_number() OVER (ORDER BY s.genre) AS place
+    FROM (SELECT DISTINCT genre FROM staged_genres) AS s
+    WHERE NOT EXISTS (SELECT FROM recsys_store.genres AS g WHERE g.name = s.genre)
+),
+free AS (
+    SELECT n AS genre_id, row_number() OVER (ORDER BY n) AS place
+    FROM generate_series(1, 32767) AS n
+    WHERE NOT EXISTS (SELECT FROM recsys_store.genres AS g WHERE g.genre_id = n)
+),
+numbered AS (
+    INSERT INTO recsys_store.genres (genre_id, name)
+    SELECT f.genre_id, a.genre FROM added AS a JOIN free AS f ON f.place = a.place
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM added) - (SELECT count(*) FROM numbered)
+"""
+UNUSED_GENRES = """
+SELECT EXISTS (
+    SELECT FROM recsys_store.genres AS g
+    WHERE NOT EXISTS (SELECT FROM recsys_store.movie_genres AS mg WHERE mg.genre_id = g.genre_id)
+)
+"""
+# Charts of kept runs name their genre by its number, without a foreign key.
+DROP_UNUSED_GENRES = """
+DELETE FROM recsys_store.genres AS g
+WHERE NOT EXISTS (SELECT FROM recsys_store.movie_genres AS mg WHERE mg.genre_id = g.genre_id)
+  AND g.genre_id NOT IN (
+      SELECT c.genre_id FROM recsys_store.movie_charts AS c WHERE c.genre_id IS NOT NULL
+  )
 """
 DROP_MOVIE_GENRES = """
 DELETE FROM recsys_store.movie_genres AS mg
@@ -277,10 +305,25 @@ def _merge_genres(connection: sa.Connection, movies: Sequence[SourceMovie]) -> N
     ids = np.array([movie.movie_id for movie in movies], np.int32)
     copy_arrays(connection, "staged_movie_ids", {"movie_id": ids})
     connection.execute(sa.text("ANALYZE staged_genres, staged_movie_ids"))
-    for statement in (ADD_GENRES, DROP_MOVIE_GENRES, ADD_MOVIE_GENRES):
+    without_number = connection.scalar(sa.text(ADD_GENRES))
+    if without_number:
+        raise DataError(
+            f"no number is left for {without_number:,} of the new genres: a database holds 32,767",
+            hint="--replace drops the loaded data with its genres",
+        )
+    for statement in (DROP_MOVIE_GENRES, ADD_MOVIE_GENRES):
         connection.execute(sa.text(statement))
     connection.execute(sa.text("DROP TABLE staged_genres, staged_movie_ids"))
     connection.execute(sa.text("ANALYZE recsys_store.genres, recsys_store.movie_genres"))
+
+
+def drop_unused_genres(connection: sa.Connection) -> None:
+    """Drop genres that neither a movie nor a chart of a kept run has.
+
+    They stay during a refresh, whose charts may name them.
+    """
+    if connection.scalar(sa.text(UNUSED_GENRES)) and lock.try_to_keep_refreshes_out(connection):
+        connection.execute(sa.text(DROP_UNUSED_GENRES))
 
 
 @contextmanager

@@ -51,8 +51,13 @@ def single_flight(session: sa.Connection) -> Iterator[None]:
 
 def keep_refreshes_out(connection: sa.Connection) -> None:
     """Hold the lock of a refresh until the transaction ends; raises RefreshBusy if one runs."""
-    if not connection.scalar(TRY_LOCK_FOR_TRANSACTION):
+    if not try_to_keep_refreshes_out(connection):
         raise _busy(connection)
+
+
+def try_to_keep_refreshes_out(connection: sa.Connection) -> bool:
+    """Hold the lock of a refresh until the transaction ends; return False if one runs."""
+    return bool(connection.scalar(TRY_LOCK_FOR_TRANSACTION))
 
 
 def _busy(connection: sa.Connection) -> RefreshBusy:

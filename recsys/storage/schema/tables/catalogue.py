@@ -42,7 +42,12 @@ ingests = sa.Table(
     sa.Column("updated", sa.BigInteger, nullable=False, comment="Rows that changed"),
     sa.Column("unchanged", sa.BigInteger, nullable=False, comment="Rows already here as they are"),
     sa.Column("duplicates", sa.BigInteger, nullable=False, comment="Rows merged into another one"),
-    sa.Column("rejected", sa.BigInteger, nullable=False, comment="Rows in rejected_rows"),
+    sa.Column(
+        "rejected",
+        sa.BigInteger,
+        nullable=False,
+        comment="Rows not loaded; rejected_rows has the first",
+    ),
     sa.CheckConstraint("kind IN ('ratings', 'metadata')", name="kind"),
     comment="Every finished ingest; a failed one leaves nothing behind",
 )
@@ -60,11 +65,11 @@ rejected_rows = sa.Table(
     reference("ingest_id", "ingests.ingest_id", "The ingest that met it", ondelete="CASCADE"),
     text_column("file", "File name"),
     sa.Column("line", sa.BigInteger, nullable=False, comment="Line in the file, from 1"),
-    text_column("content", "The row as it stood, cut to 500 characters"),
+    text_column("content", "The row, cut to 500 characters, control characters escaped"),
     text_column("reason", "Why it was not loaded"),
     sa.CheckConstraint("line > 0", name="line_positive"),
     sa.Index(None, "ingest_id"),
-    comment="Rows of files that were not loaded, and why",
+    comment="Rows of files that were not loaded, and why: the first of each file",
 )
 
 movies = sa.Table(
@@ -103,9 +108,9 @@ genres = sa.Table(
     sa.Column(
         "genre_id",
         sa.SmallInteger,
-        sa.Identity(always=True),
         primary_key=True,
-        comment="Number of the genre",
+        autoincrement=False,
+        comment="Number of the genre, given by the ingest: the lowest that is free",
     ),
     text_column("name", "Name as in the file"),
     sa.UniqueConstraint("name"),
