@@ -34,6 +34,9 @@ class Recommendation:
     rank: int
     movie_id: int
     title: str
+    year: int | None
+    genres: list[str]
+    poster_url: str | None
     score: float
     source: str
     """Origin of the row: stored, live, content or chart."""

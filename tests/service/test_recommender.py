@@ -5,11 +5,13 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from contract import recommended
 
 from recsys import Recommender
 from recsys.errors import InvalidArgument, NotPublished, StorageError, UnknownMovie
 from recsys.models.registry import DEFAULT_SET
-from recsys.service.types import Movie, PublishedRun, Status
+from recsys.service.queries import users
+from recsys.service.types import Filters, Movie, PublishedRun, Status
 from recsys.storage.server.embedded import EmbeddedServer
 from recsys.storage.server.engine import Database
 
@@ -65,8 +67,8 @@ RECOMMENDED = [
 def test_recommend(service, contract, call, source):
     arguments, options = call
     found = service.recommend(*arguments, **options)
-    expected = contract(f"SELECT * FROM {source}")
-    assert dicts(found) == [{**row, "label": None} for row in expected]
+    expected = contract(recommended(source))
+    assert dicts(found) == expected
     assert bool(expected) is not (arguments[1:] == (0,))
 
 
@@ -79,6 +81,37 @@ def test_recommend_keeps_to_its_filters(service, contract):
     found = service.recommend(2, 60, genres=["drama"], year_from=1960, year_to=1990)
     assert {row.movie_id for row in found} == {row["movie_id"] for row in wanted} - rated
     assert [row.rank for row in found] == list(range(1, len(found) + 1))
+
+
+def test_recommended_movies_have_posters(refreshed_database):
+    metadata = sa.text(
+        "INSERT INTO recsys_store.movie_metadata (movie_id, poster_path) "
+        "SELECT movie_id, '/' || movie_id || '.jpg' FROM recsys.movies WHERE movie_id % 2 = 0"
+    )
+    with refreshed_database.transaction() as connection:
+        connection.execute(metadata)
+    service = Recommender(refreshed_database)
+    for found in (service.recommend(2, 60), service.recommend_for({1: 5.0}, 60)):
+        posters = {row.movie_id: row.poster_url for row in found}
+        assert posters == {
+            movie: f"https://image.tmdb.org/t/p/w342/{movie}.jpg" if movie % 2 == 0 else None
+            for movie in posters
+        }
+        assert {movie % 2 for movie in posters} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    "query", [users.recommend(1, Filters()), users.recommend_for({}, Filters())]
+)
+def test_recommended_movies_are_looked_up_by_key(edition_database, query):
+    [statement] = query.statements
+    with edition_database.snapshot() as connection:
+        cursor = connection.connection.cursor()
+        cursor.execute("SET LOCAL enable_seqscan = off")  # the table is small
+        cursor.execute(f"EXPLAIN {statement.query}", query.params)
+        plan = [line.strip() for (line,) in cursor]
+    at = plan.index(next(line for line in plan if "on movies" in line))
+    assert plan[at + 1] == "Index Cond: (movie_id = r.movie_id)"
 
 
 @pytest.mark.parametrize("model", [None, "ease", "als", "item_knn", "content_genres", "mf"])
@@ -164,11 +197,7 @@ def test_ratings_since_the_run_predict_through_movie_neighbours(
 
 def test_scores_of_pearson_average_have_labels(full_service, full_contract):
     found = full_service.recommend(1, 60, model="pearson_average")
-    query = """
-        SELECT *, recsys.label(model, score) AS label
-        FROM recsys.recommend(1, 60, 'pearson_average')
-    """
-    assert dicts(found) == full_contract(query)
+    assert dicts(found) == full_contract(recommended("recsys.recommend(1, 60, 'pearson_average')"))
     assert {row.model: row.label is None for row in found} == {
         "pearson_average": False,
         "content": True,

@@ -24,20 +24,26 @@ from recsys.service.types import (
 )
 from recsys.storage.server.pool import Statement
 
-RECOMMEND = """
-SELECT rank, movie_id, title, score, source, model, run_id, recsys.label(model, score) AS label
-FROM recsys.recommend(
+# OFFSET 0 keeps the lookup by key. PostgreSQL expects 1,000 rows of a function, and would join all
+# movies.
+RECOMMENDATION = """
+SELECT
+    r.rank, r.movie_id, r.title, m.year, m.genres, m.poster_url, r.score, r.source, r.model,
+    r.run_id, recsys.label(r.model, r.score) AS label
+FROM {} AS r
+CROSS JOIN LATERAL (
+    SELECT year, genres, poster_url FROM recsys.movies WHERE movie_id = r.movie_id OFFSET 0
+) AS m
+ORDER BY r.rank
+"""
+RECOMMEND = RECOMMENDATION.format("""recsys.recommend(
     CAST(%(user_id)s AS integer), CAST(%(n)s AS integer), CAST(%(model)s AS text),
     CAST(%(genres)s AS text[]), CAST(%(year_from)s AS integer), CAST(%(year_to)s AS integer)
-)
-"""
-RECOMMEND_FOR = """
-SELECT rank, movie_id, title, score, source, model, run_id, recsys.label(model, score) AS label
-FROM recsys.recommend_for(
+)""")
+RECOMMEND_FOR = RECOMMENDATION.format("""recsys.recommend_for(
     CAST(%(ratings)s AS jsonb), CAST(%(n)s AS integer), CAST(%(model)s AS text),
     CAST(%(genres)s AS text[]), CAST(%(year_from)s AS integer), CAST(%(year_to)s AS integer)
-)
-"""
+)""")
 SIMILAR_USERS = """
 SELECT rank, user_id, score, common_ratings, model, run_id
 FROM recsys.similar_users(

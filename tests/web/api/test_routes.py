@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from contract import recommended
 
 RUN_COLUMNS = """
     run_id, kind, scope, base_run_id, state, published, refused, started_at, seconds, ratings_count,
@@ -24,15 +25,15 @@ SAME = [
     ("/movies/60/similar?model=ease", "SELECT * FROM recsys.similar(60, 10, 'ease')"),
     ("/charts/top_rated", "SELECT * FROM recsys.top_movies()"),
     ("/charts/popular?n=3&genre=drama", "SELECT * FROM recsys.top_movies(3, 'Drama', 'popular')"),
-    ("/users/2/recommendations", "SELECT *, NULL AS label FROM recsys.recommend(2)"),
-    ("/users/2/recommendations?n=0", "SELECT *, NULL AS label FROM recsys.recommend(2, 0)"),
-    ("/users/2/recommendations?n=1000", "SELECT *, NULL AS label FROM recsys.recommend(2, 1000)"),
+    ("/users/2/recommendations", recommended("recsys.recommend(2)")),
+    ("/users/2/recommendations?n=0", recommended("recsys.recommend(2, 0)")),
+    ("/users/2/recommendations?n=1000", recommended("recsys.recommend(2, 1000)")),
     (
         "/users/2/recommendations?n=20&model=als&genres=Drama&genres=sci-fi&year_from=1955"
         "&year_to=2000",
-        "SELECT *, NULL AS label FROM recsys.recommend(2, 20, 'als', '{Drama,Sci-Fi}', 1955, 2000)",
+        recommended("recsys.recommend(2, 20, 'als', '{Drama,Sci-Fi}', 1955, 2000)"),
     ),
-    ("/users/999999/recommendations", "SELECT *, NULL AS label FROM recsys.recommend(999999)"),
+    ("/users/999999/recommendations", recommended("recsys.recommend(999999)")),
     ("/users/2/recommendations/4/explanation", "SELECT * FROM recsys.explain(2, 4)"),
     (
         "/users/2/recommendations/4/explanation?model=als",
@@ -106,7 +107,7 @@ def test_a_run(http, contract):
     ],
 )
 def test_recommendations_by_ratings(http, contract, body, query):
-    expected = contract(f"SELECT *, NULL AS label FROM {query}")
+    expected = contract(recommended(query))
     assert http.post("/recommendations", json=body).json() == expected
     assert expected
 
