@@ -107,7 +107,10 @@ def main() -> None:
 
 def _run() -> None:
     """Run a command; print a RecsysError as message and hint, and exit with its code."""
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # nohup starts a program with SIGHUP ignored, which must stay so.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminated)
     try:
         _refuse_broken_text(sys.argv)
         app()

@@ -93,8 +93,9 @@ async def _serve(listening: socket.socket, host: str, token: str | None) -> None
             server.should_exit = True
 
         # uvicorn installs its own handlers while it serves, and raises the signal again at its end.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, end)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, end)
         name = f"[{host}]" if ":" in host else host
         # Loaded modules stay in memory: scanning them for garbage would pause all requests.
         gc.collect()

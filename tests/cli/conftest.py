@@ -94,7 +94,7 @@ def recsys(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Iterator[Callable[..., Outcome]]:
     """Run a command through the program's own main(), in this process, which is quicker."""
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     loggers = [logging.getLogger(name) for name in LOGGERS]
     before = [(list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
     elsewhere = tmp_path / "elsewhere"
@@ -116,10 +116,11 @@ def recsys(
         return Outcome(code, captured.out, captured.err)
 
     yield run
-    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-        logger.handlers, logger.propagate = handlers, propagate
+    for logger, (kept, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = kept, propagate
         logger.setLevel(level)
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def _exit_code_of_main() -> int:

@@ -33,7 +33,7 @@ def start(spawn):
         process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_answers_until_it_is_stopped(start, refreshed_database, number):
     settings = {"RECSYS_DATABASE_URL": refreshed_database.url, "RECSYS_API_TOKEN": TOKEN}
     process, url = start(**settings)
