@@ -177,19 +177,22 @@ def _embedded_server(current: settings.Settings) -> EmbeddedServer:
 
 def _run_psql(current: settings.Settings, arguments: Sequence[str]) -> int:
     """Run psql on this terminal and return its exit code."""
-    from recsys.storage.server.engine import split_password
+    from recsys.storage.server.address import Address
 
     server = None if current.database_url else _embedded_server(current)
     program = str(server.program("psql")) if server else shutil.which("psql")
     if program is None:
         raise MissingDependency("psql is not on PATH", hint="install PostgreSQL's client programs")
-    with server.running() if server else nullcontext(current.database_url) as address:
+    with server.running() if server else nullcontext(current.database_url) as url:
+        address = Address(str(url))
         # Other users of the machine can read the arguments of a process, not its environment.
-        public, password = split_password(str(address))
+        password = address.password
         environment = {**os.environ, "PGPASSWORD": password} if password else None
         # psql shares our process group and handles Ctrl-C itself: it cancels a query.
         before = signal.signal(signal.SIGINT, lambda number, frame: None)
         try:
-            return subprocess.run([program, public, *arguments], env=environment).returncode
+            return subprocess.run(
+                [program, address.without_password, *arguments], env=environment
+            ).returncode
         finally:
             signal.signal(signal.SIGINT, before)

@@ -55,8 +55,21 @@ def database() -> Iterator[Database]:
 
 @contextmanager
 def recommender() -> Iterator[Recommender]:
-    """Yield a recommender on the configured database."""
+    """Yield a recommender on the configured database, without SQLAlchemy."""
     from recsys.service import Recommender
+    from recsys.storage.server.address import open_address
+    from recsys.storage.server.pool import PoolOptions
 
-    with database() as opened:
-        yield Recommender(opened)
+    current = settings.load()
+    with (
+        open_address(current.home, current.database_url) as address,
+        Recommender(address, options=PoolOptions(size=1)) as service,
+    ):
+        yield service
+
+
+def mark_abandoned_runs(service: Recommender) -> None:
+    """Mark runs without a living process as failed, if the latest ones include a running one."""
+    if any(run.state == "running" for run in service.runs()):
+        with database():
+            pass

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys.cli import output
-from recsys.cli.options import LARGEST_ID, Count, Json, database, recommender
+from recsys.cli.options import (
+    LARGEST_ID,
+    Count,
+    Json,
+    database,
+    mark_abandoned_runs,
+    recommender,
+)
 from recsys.config import settings
 from recsys.errors import RunError
 
@@ -28,6 +35,7 @@ def _run_argument(name: str) -> Any:
 def list_(n: Count = 20, json: Json = False) -> None:
     """List the latest refreshes and evaluations."""
     with recommender() as service:
+        mark_abandoned_runs(service)
         found = service.runs(n)
     if json:
         output.json_rows(found)
@@ -41,6 +49,7 @@ def list_(n: Count = 20, json: Json = False) -> None:
 def show_(run: Annotated[int, _run_argument("RUN")], json: Json = False) -> None:
     """Show the details of a run: inputs, models, stages and metrics."""
     with recommender() as service:
+        mark_abandoned_runs(service)
         found = service.run(run)
     if json:
         output.json_row(found)

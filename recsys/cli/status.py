@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys.cli import output
-from recsys.cli.options import Json, recommender
+from recsys.cli.options import Json, mark_abandoned_runs, recommender
 from recsys.errors import RecsysError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def status(
 
     # Counting the new ratings reads all of them, and staleness depends on the age alone.
     with recommender() as service:
+        mark_abandoned_runs(service)
         fresh = service.freshness(count_ratings=not check)
         found = None if check or prometheus else service.status()
     if prometheus:

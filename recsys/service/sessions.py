@@ -11,7 +11,7 @@ from typing import Any, Generic, Self, TypeVar
 from recsys.config import settings
 from recsys.errors import StorageError
 from recsys.service.queries.query import NO_CONTRACT, Query, Result, is_empty
-from recsys.storage.server.engine import Database, open_database
+from recsys.storage.server.address import Address, open_address
 from recsys.storage.server.pool import AsyncPool, Pool, PoolOptions
 
 POOL_SIZE = 8
@@ -25,13 +25,13 @@ class Session:
 
     def __init__(
         self,
-        database: Database,
+        address: Address,
         owned: ExitStack | None = None,
         options: PoolOptions | None = None,
     ) -> None:
-        # Holds the embedded server if this session opened it; the caller closes its own database.
+        # Holds the embedded server if this session opened it; the caller stops its own server.
         self._owned = owned or ExitStack()
-        self._pool = Pool(database.url, database.label, options or PoolOptions())
+        self._pool = Pool(address, options or PoolOptions())
 
     @classmethod
     def connect(
@@ -50,8 +50,8 @@ class Session:
         ConfigError for an invalid URL and StorageError if the server does not answer.
         """
         owned = ExitStack()
-        database = owned.enter_context(_database(url))
-        return cls(database, owned, PoolOptions(pool_size, timeout_s, transaction_pooler))
+        address = owned.enter_context(_address(url))
+        return cls(address, owned, PoolOptions(pool_size, timeout_s, transaction_pooler))
 
     def close(self) -> None:
         """Close the connections; the embedded server stops with its last user."""
@@ -94,11 +94,11 @@ class AsyncSession:
 
     def __init__(
         self,
-        database: Database,
+        address: Address,
         owned: ExitStack | None = None,
         options: PoolOptions | None = None,
     ) -> None:
-        self._pool = AsyncPool(database.url, database.label, options or PoolOptions())
+        self._pool = AsyncPool(address, options or PoolOptions())
         self._owned = owned or ExitStack()
 
     @classmethod
@@ -122,8 +122,8 @@ class AsyncSession:
         async def opened() -> Self:
             owned = ExitStack()
             # Starting the embedded server takes seconds, which would block the event loop.
-            database = await asyncio.to_thread(owned.enter_context, _database(url))
-            return cls(database, owned, PoolOptions(pool_size, timeout_s, transaction_pooler))
+            address = await asyncio.to_thread(owned.enter_context, _address(url))
+            return cls(address, owned, PoolOptions(pool_size, timeout_s, transaction_pooler))
 
         return Connecting(opened)
 
@@ -185,6 +185,6 @@ class Connecting(Generic[Opened]):
             await self._session.close()
 
 
-def _database(url: str | None) -> AbstractContextManager[Database]:
+def _address(url: str | None) -> AbstractContextManager[Address]:
     current = settings.load()
-    return open_database(current.home, url or current.database_url)
+    return open_address(current.home, url or current.database_url)

@@ -19,6 +19,7 @@ from recsys.errors import InvalidArgument, StorageError, UnknownMovie
 from recsys.service import async_recommender, recommender
 from recsys.service.queries.query import Query, Rows
 from recsys.service.types import FoundMovie, Freshness, Recommendation
+from recsys.storage.server.address import Address
 from recsys.storage.server.pool import AsyncPool, Pool, PoolOptions, Statement
 
 SESSIONS = """
@@ -450,15 +451,27 @@ def test_both_raise_the_same(edition_database, call, kind, words):
     assert (str(other.value), other.value.hint) == (str(caught.value), caught.value.hint)
 
 
+def test_a_session_ended_while_idle_is_replaced_even_for_a_write(url, select, refreshed_database):
+    with refreshed_database.transaction() as connection:
+        name = connection.scalar(sa.text("SELECT current_database()"))
+        connection.execute(sa.text(f"ALTER DATABASE {name} SET idle_session_timeout = 20"))
+    with Recommender.connect(url, pool_size=1) as recommender:
+        for rating in (2.0, 4.0):
+            recommender.rate(1, 60, rating)
+            assert select(RATED) == [(rating,)]
+            wait_for(lambda: select(SESSIONS) == [])
+        assert recommender.movie(60).movie_id == 60
+
+
 def test_a_pool_without_a_server():
     where = "postgresql://nobody:secret@127.0.0.1:9/nowhere"
-    pool = Pool(where, "nowhere", PoolOptions(0))
-    with pytest.raises(StorageError, match="no connection to nowhere") as caught:
+    pool = Pool(Address(where), PoolOptions(0))
+    with pytest.raises(StorageError, match=r"no connection to .*nowhere: ") as caught:
         pool.fetch([], {}, again=True)
     assert "secret" not in str(caught.value)
 
     async def awaited():
-        await AsyncPool(where, "nowhere", PoolOptions(0)).fetch([], {}, again=True)
+        await AsyncPool(Address(where), PoolOptions(0)).fetch([], {}, again=True)
 
-    with pytest.raises(StorageError, match="no connection to nowhere"):
+    with pytest.raises(StorageError, match=r"no connection to .*nowhere: "):
         asyncio.run(awaited())

@@ -1,11 +1,12 @@
 import os
 import socket
+import time
 
 import pytest
 import sqlalchemy as sa
 
 from recsys.errors import ConfigError, StorageError
-from recsys.storage.server import engine
+from recsys.storage.server import address, failures
 from recsys.storage.server.engine import Database, open_database, sqlalchemy_url
 
 NOBODY = "postgresql://ann:s3cret%21@127.0.0.1:1/shop?connect_timeout=1"
@@ -68,7 +69,7 @@ def test_an_unknown_database_is_a_storage_error(server_url, tmp_path):
 
 
 def test_an_old_server_is_refused(database, monkeypatch, tmp_path):
-    monkeypatch.setattr(engine, "MINIMUM_VERSION", 99)
+    monkeypatch.setattr(address, "MINIMUM_VERSION", 99)
     with (
         pytest.raises(StorageError, match=r"is PostgreSQL \d\d$") as caught,
         open_database(tmp_path, database.url),
@@ -172,7 +173,7 @@ def test_errors_of_the_server_name_the_code_and_keep_the_cause(database):
         ("SELECT recsys.nothing()", "the SQL contract is missing or outdated: upgrade it"),
         (
             "SET LOCAL statement_timeout = 1; SELECT pg_sleep(1)",
-            engine.HINTS["57014"],
+            failures.HINTS["57014"],
         ),
     ],
 )
@@ -200,7 +201,7 @@ def test_a_connection_cut_off_is_a_storage_error(database):
     with pytest.raises(StorageError, match="was lost: terminating connection") as caught:
         cut_ourselves_off()
     assert str(caught.value).startswith(f"the connection to {database.label} was lost")
-    assert (caught.value.hint, caught.value.sqlstate) == (engine.STOPPED, "57P01")
+    assert (caught.value.hint, caught.value.sqlstate) == (failures.STOPPED, "57P01")
 
 
 @pytest.mark.parametrize("told_by", ["statement", "COPY"])
@@ -223,4 +224,31 @@ def test_a_server_that_is_gone_is_a_lost_connection(database, told_by):
     with pytest.raises(StorageError) as caught, database.transaction() as connection:
         lose(connection)
     assert str(caught.value).startswith(f"the connection to {database.label} was lost")
-    assert (caught.value.hint, caught.value.sqlstate) == (engine.STOPPED, None)
+    assert (caught.value.hint, caught.value.sqlstate) == (failures.STOPPED, None)
+
+
+@pytest.mark.parametrize(
+    ("setting", "state"),
+    [("idle_session_timeout", "57P05"), ("idle_in_transaction_session_timeout", "25P03")],
+)
+def test_a_session_ended_by_a_timeout_names_the_setting(database, setting, state):
+    def stay_idle():
+        with database.session() as session:
+            session.execute(sa.text(f"SET {setting} = 20"))
+            session.execute(sa.text("BEGIN" if "transaction" in setting else "SELECT 1"))
+            time.sleep(0.1)
+            session.execute(sa.text("SELECT 1"))
+
+    with pytest.raises(StorageError, match="was lost: terminating connection due to") as caught:
+        stay_idle()
+    assert (caught.value.sqlstate, caught.value.hint) == (state, failures.LOST_HINTS[state])
+    assert f"SET {setting} = 0" in failures.LOST_HINTS[state]
+
+
+def test_a_session_that_holds_a_lock_may_be_idle_for_long(database):
+    with database.transaction() as connection:
+        name = connection.scalar(sa.text("SELECT current_database()"))
+        connection.execute(sa.text(f"ALTER DATABASE {name} SET idle_session_timeout = 20"))
+    with database.session() as session:
+        time.sleep(0.1)
+        assert session.scalar(sa.text("SELECT 1")) == 1

@@ -20,14 +20,17 @@ from psycopg_pool import (
     TooManyRequests,
 )
 
-from recsys.storage.server.engine import sqlalchemy_url, translated_errors
+from recsys.storage.server.address import Address
+from recsys.storage.server.failures import translated_errors
 
 WAIT_S = 5.0
 """Seconds that a caller waits for a connection, and a connection for the server."""
 MAX_WAITING = 1000
 REPEATABLE_READ = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
-SERVER_WENT_AWAY = ("57P01", "57P02")
-"""SQLSTATEs of sessions ended by an administrator or a crash."""
+ENDED_WHILE_IDLE = "57P05"
+"""SQLSTATE of sessions ended by idle_session_timeout; the statement sent then was not executed."""
+SERVER_WENT_AWAY = ("57P01", "57P02", ENDED_WHILE_IDLE)
+"""SQLSTATEs of sessions ended by an administrator, a crash or a timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,8 @@ class PoolOptions:
     """Whether the URL leads to PgBouncer in transaction mode or similar: a session lasts for one
     transaction, so neither settings nor prepared statements persist."""
 
-    def keywords(self, url: str) -> dict[str, Any]:
-        """Return the arguments of a pool for the database at `url`."""
+    def keywords(self, address: Address) -> dict[str, Any]:
+        """Return the arguments of a pool for the database at an address."""
         connect: dict[str, Any] = {"autocommit": True, "application_name": "recsys"}
         connect["connect_timeout"] = int(WAIT_S)
         if self.transaction_pooler:
@@ -59,9 +62,8 @@ class PoolOptions:
             if self.timeout_s is not None:
                 settings += f" -c statement_timeout={max(1, round(self.timeout_s * 1000))}"
             connect["options"] = settings
-        address = sqlalchemy_url(url).set(drivername="postgresql")
         return {
-            "conninfo": address.render_as_string(hide_password=False),
+            "conninfo": address.conninfo,
             "kwargs": connect,
             "open": False,
             "min_size": min(self.size, 1),
@@ -88,10 +90,10 @@ def _lost(error: psycopg.OperationalError) -> bool:
 class Pool:
     """A pool for threads; driver errors become StorageError."""
 
-    def __init__(self, url: str, label: str, options: PoolOptions) -> None:
+    def __init__(self, address: Address, options: PoolOptions) -> None:
         kind = ConnectionPool if options.size else NullConnectionPool
-        self._label = label
-        self._pool = kind(configure=_configure, **options.keywords(url))
+        self._label = address.label
+        self._pool = kind(configure=_configure, **options.keywords(address))
 
     def close(self) -> None:
         self._pool.close()
@@ -105,7 +107,8 @@ class Pool:
     ) -> list[list[Any]]:
         """Return the rows of each statement; several statements see one snapshot.
 
-        `again` retries once if the connection is lost.
+        Retried once if the connection is lost: always if the statements cannot have been executed,
+        otherwise only if `again`.
         """
         with translated_errors(self._label):
             if self._pool.closed:
@@ -116,7 +119,7 @@ class Pool:
                 if not _lost(exc):
                     raise
                 self._pool.check()  # after a restart of the server all idle connections are dead
-                if not again:
+                if not (again or exc.sqlstate == ENDED_WHILE_IDLE):
                     raise
             return self._fetch(statements, values)
 
@@ -136,10 +139,10 @@ class Pool:
 class AsyncPool:
     """A pool for asyncio tasks; driver errors become StorageError."""
 
-    def __init__(self, url: str, label: str, options: PoolOptions) -> None:
+    def __init__(self, address: Address, options: PoolOptions) -> None:
         kind = AsyncConnectionPool if options.size else AsyncNullConnectionPool
-        self._label = label
-        self._pool = kind(configure=_configure_async, **options.keywords(url))
+        self._label = address.label
+        self._pool = kind(configure=_configure_async, **options.keywords(address))
 
     async def close(self) -> None:
         await self._pool.close()
@@ -153,7 +156,7 @@ class AsyncPool:
     ) -> list[list[Any]]:
         """Return the rows of each statement; several statements see one snapshot.
 
-        `again` retries once if the connection is lost.
+        Retried once if the connection is lost, as by `Pool.fetch`.
         """
         with translated_errors(self._label):
             if self._pool.closed:
@@ -164,7 +167,7 @@ class AsyncPool:
                 if not _lost(exc):
                     raise
                 await self._pool.check()
-                if not again:
+                if not (again or exc.sqlstate == ENDED_WHILE_IDLE):
                     raise
             return await self._fetch(statements, values)
 
