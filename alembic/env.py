@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from alembic import context
 
 from recsys.config import settings
+from recsys.storage.schema.migration_lock import one_at_a_time
 from recsys.storage.schema.tables import STORE, metadata
-from recsys.storage.schema.versions import create_schema
+from recsys.storage.server import blockers
 from recsys.storage.server.engine import open_database
 
 PARTITION_OF_A_RUN = re.compile(r"_run_\d+$")
-ONE_RUNNER_AT_A_TIME = sa.text("SELECT pg_advisory_xact_lock(hashtext('recsys migrations'))")
 
 
 def is_ours(name: str | None, kind: str, parents: object) -> bool:
@@ -26,9 +26,8 @@ def is_ours(name: str | None, kind: str, parents: object) -> bool:
 
 
 def run(connection: sa.Connection) -> None:
-    connection.execute(ONE_RUNNER_AT_A_TIME)
-    connection.execute(sa.text("SET LOCAL lock_timeout = '10s'"))
-    create_schema(connection, STORE)
+    one_at_a_time(connection)
+    blockers.limit_waits(connection)
     context.configure(
         connection=connection,
         target_metadata=metadata,

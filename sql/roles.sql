@@ -11,7 +11,7 @@
 -- changed since; every `recsys db upgrade` does so.
 
 -- Roles belong to the whole server: another database may have created them, or do so at the same
--- time. Their settings are set once, so that ALTER ROLE can change them. They have no password.
+-- time. They have no password.
 DO $$
 DECLARE
     wanted record;
@@ -29,13 +29,10 @@ BEGIN
             ]),
             ('recsys_app', ARRAY[
                 'CREATE ROLE recsys_app LOGIN',
-                'ALTER ROLE recsys_app SET statement_timeout = ''10s''',
                 'COMMENT ON ROLE recsys_app IS ''Reads recommendations; rates and blocks for users'''
             ]),
             ('recsys_reader', ARRAY[
                 'CREATE ROLE recsys_reader LOGIN',
-                'ALTER ROLE recsys_reader SET default_transaction_read_only = on',
-                'ALTER ROLE recsys_reader SET statement_timeout = ''30s''',
                 'COMMENT ON ROLE recsys_reader IS ''Reads recommendations'''
             ])
         ) AS w (name, definition)
@@ -52,6 +49,33 @@ BEGIN
     IF NOT pg_has_role('recsys_job', 'recsys_owner', 'USAGE') THEN
         GRANT recsys_owner TO recsys_job;
     END IF;
+    -- A role that a setting has been given to keeps it: ALTER ROLE changes limits, 0 lifts them.
+    FOR wanted IN
+        SELECT format('ALTER ROLE %I SET %I = %L', w.role, w.name, w.value) AS statement
+        FROM (VALUES
+            ('recsys_app', 'statement_timeout', '10s'),
+            ('recsys_app', 'idle_in_transaction_session_timeout', '1min'),
+            ('recsys_reader', 'default_transaction_read_only', 'on'),
+            ('recsys_reader', 'statement_timeout', '30s'),
+            ('recsys_reader', 'idle_in_transaction_session_timeout', '5min')
+        ) AS w (role, name, value)
+        JOIN pg_roles AS r ON r.rolname = w.role
+        WHERE NOT EXISTS (
+            SELECT FROM unnest(r.rolconfig) AS c (setting)
+            WHERE split_part(c.setting, '=', 1) = w.name
+        )
+        UNION ALL
+        -- For jobs to see since when a session holds a lock, and to end it.
+        SELECT format('GRANT %I TO recsys_job', m.name)
+        FROM (VALUES ('recsys_app'), ('recsys_reader')) AS m (name)
+        WHERE NOT pg_has_role('recsys_job', m.name, 'USAGE')
+    LOOP
+        BEGIN
+            EXECUTE wanted.statement;
+        EXCEPTION WHEN insufficient_privilege THEN
+            NULL;  -- an upgrade as recsys_job; `recsys db roles` has the privilege
+        END;
+    END LOOP;
     -- Only a member of the owner can transfer objects to it. A superuser is a member of all roles.
     IF NOT pg_has_role('recsys_owner', 'USAGE') THEN
         EXECUTE format('GRANT recsys_owner TO %I', current_user);
@@ -74,6 +98,28 @@ BEGIN
     -- Open to PUBLIC in databases created before PostgreSQL 15.
     IF (SELECT pg_has_role(n.nspowner, 'USAGE') FROM pg_namespace AS n WHERE n.nspname = 'public') THEN
         REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+    END IF;
+END
+$$;
+
+-- Large objects belong to no schema: every role may create them, and fill the disk. Only a superuser
+-- can revoke that.
+DO $$
+DECLARE
+    writer regprocedure;
+BEGIN
+    IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+        FOR writer IN
+            SELECT p.oid FROM pg_proc AS p
+            WHERE p.pronamespace = 'pg_catalog'::regnamespace
+              AND p.proname IN (
+                  'lo_creat', 'lo_create', 'lo_from_bytea', 'lo_put', 'lo_truncate',
+                  'lo_truncate64', 'lowrite'
+              )
+        LOOP
+            EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', writer);
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO recsys_owner', writer);
+        END LOOP;
     END IF;
 END
 $$;

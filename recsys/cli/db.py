@@ -148,12 +148,18 @@ def roles() -> None:
         with opened.transaction() as connection:
             versions.ensure(connection)
             roles.apply(connection)
+            large_objects = roles.may_write_large_objects(connection)
         output.message(f"The roles of {opened.label} are set up. Connect as")
         for role, purpose in ROLES.items():
             output.message(f"  {role:<14}{purpose}")
         output.message(
             "They have no password until you set one: recsys db psql -c '\\password recsys_reader'"
         )
+        if large_objects:
+            output.message(
+                "All of them may write large objects, and fill the disk with them, until a superuser "
+                "runs this command."
+            )
 
 
 # psql parses its arguments itself, so Typer must accept options that it does not know.

@@ -7,6 +7,7 @@ import logging
 from recsys.errors import UnknownUser
 from recsys.storage.runs import erasure, lock
 from recsys.storage.schema import versions
+from recsys.storage.server import blockers
 from recsys.storage.server.engine import Database
 
 logger = logging.getLogger(__name__)
@@ -19,6 +20,8 @@ def forget(database: Database, user_id: int) -> dict[str, int]:
     """
     with database.transaction() as connection:
         versions.ensure(connection)
+        # An application may hold rows of the user in a transaction that it left open.
+        blockers.limit_waits(connection)
         # A refresh that has read its snapshot would write the rows of the user again.
         lock.keep_refreshes_out(connection)
         removed = erasure.erase(connection, user_id)

@@ -21,7 +21,9 @@ from recsys.ingest.tmdb.dataset import read_metadata
 from recsys.jobs.progress import Reporter, Silent
 from recsys.storage.load import catalogue, ingests, movie_metadata
 from recsys.storage.load.catalogue import Counts
+from recsys.storage.runs import lock
 from recsys.storage.schema import versions
+from recsys.storage.server import blockers
 from recsys.storage.server.engine import Database
 
 logger = logging.getLogger(__name__)
@@ -110,13 +112,14 @@ def ingest(
     with database.transaction() as connection:
         versions.ensure(connection)
         # Tried here too: a second ingest should fail before it reads files for minutes.
-        catalogue.lock_for_ingest(connection)
+        lock.keep_ingests_out(connection)
         started_at = ingests.now(connection)
         known = _known_movies(connection, replace=replace)
     dataset = _read(path, format, edition, known, on_duplicate, reporter)
     _check_rejects(dataset, max_rejects or RejectLimit())
     with database.transaction() as connection:
-        catalogue.lock_for_ingest(connection)
+        blockers.limit_waits(connection)
+        lock.keep_ingests_out(connection)
         # The edition may have changed since the first transaction: it is checked under the lock.
         replaced = _make_way(connection, dataset.edition, replace=replace)
         counts = _write(connection, dataset, reporter)
@@ -157,7 +160,8 @@ def ingest_metadata(
     found = read_metadata(path, progress=reporter.advance)
     reporter.end(f"{found.rows_read:,} rows")
     with database.transaction() as connection:
-        catalogue.lock_for_ingest(connection)
+        blockers.limit_waits(connection)
+        lock.keep_ingests_out(connection)
         reporter.begin("write metadata")
         merged = movie_metadata.merge_metadata(connection, found)
         if not merged.matched:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from recsys.errors import GateRefused, RunError, StorageError
 from recsys.storage.runs import publication, results
 from recsys.storage.schema import versions
+from recsys.storage.server import blockers
 from recsys.storage.server.engine import Database
 
 logger = logging.getLogger(__name__)
-
-WAIT_FOR_READERS = "SET lock_timeout = '10s'"
-LOCK_NOT_AVAILABLE = "55P03"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +66,24 @@ def prune(database: Database, keep: int) -> list[int]:
         # Marked in a transaction of its own: from its commit on no rollback can publish them.
         candidates = publication.beyond_retention(connection, keep)
         pruned = [run_id for run_id in candidates if publication.mark_pruned(connection, run_id)]
+    drop_pruned(database)
+    return pruned
+
+
+def drop_pruned(database: Database) -> None:
+    """Drop what is left of the results of pruned and failed runs."""
     with database.transaction() as connection:
         # Includes runs of an earlier pruning that was interrupted or timed out.
         to_drop = results.of_pruned_runs(connection)
     for run_id in to_drop:
         try:
             with database.session() as session:
-                session.execute(sa.text(WAIT_FOR_READERS))
+                blockers.limit_waits(session, scope="SESSION")
                 results.detach_and_drop(session, run_id)
         except StorageError as exc:
-            if exc.sqlstate != LOCK_NOT_AVAILABLE:
+            if exc.sqlstate != blockers.LOCK_NOT_AVAILABLE:
                 raise
-            logger.warning("run %d is being read; its results are dropped later", run_id)
-    return pruned
+            logger.warning("results of run %d are dropped later: %s", run_id, exc)
 
 
 def _ensure_schema(database: Database) -> None:

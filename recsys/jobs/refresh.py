@@ -19,7 +19,7 @@ from recsys.jobs.gate import Verdict, check_scores, judge
 from recsys.jobs.orphans import fail_orphans
 from recsys.jobs.plan import Plan
 from recsys.jobs.progress import Reporter, Silent
-from recsys.jobs.publish import prune
+from recsys.jobs.publish import drop_pruned, prune
 from recsys.jobs.results import ResultWriter
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
 from recsys.jobs.training import ModelResults, fit_options, training_steps
@@ -213,6 +213,8 @@ def failing_run(database: Database, run_id: int, clock: StageClock) -> Iterator[
         # The first error is the one to report, even if the database is gone.
         with suppress(RecsysError), database.transaction() as connection:
             lifecycle.fail(connection, run_id, _reason(exc), clock.stages)
+        with suppress(RecsysError):
+            drop_pruned(database)
         raise
 
 

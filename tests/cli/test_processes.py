@@ -73,7 +73,10 @@ def test_a_refresh_that_is_killed_is_cleared_up_by_the_next(endless, refreshed_d
     endless.kill()
     endless.communicate()
     # The server notices the end of the session by itself.
-    free = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+    free = """
+        SELECT count(*) FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
+        WHERE c.relname = 'refresh_lock'
+    """
     wait_for(refreshed_database, free, [(0,)])
     done = recsys("refresh", "--no-publish", RECSYS_DATABASE_URL=refreshed_database.url)
     assert done.code == 0

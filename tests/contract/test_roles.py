@@ -306,7 +306,9 @@ def test_a_reader_is_cut_off_and_an_operators_limit_stays(given_database, sessio
         driver(connection).execute("ALTER ROLE recsys_app SET statement_timeout = 11000")
         roles.apply(connection)
         limit = "SELECT rolconfig FROM pg_roles WHERE rolname = 'recsys_app'"
-        assert connection.scalar(sa.text(limit)) == ["statement_timeout=11000"]
+        assert connection.scalar(sa.text(limit)) == [
+            "idle_in_transaction_session_timeout=1min", "statement_timeout=11000",
+        ]  # fmt: skip
         driver(connection).execute("ALTER ROLE recsys_app SET statement_timeout = '10s'")
     reader = session("recsys_reader", to=given_database)
     assert reader.execute("SHOW statement_timeout").fetchone() == ("100ms",)

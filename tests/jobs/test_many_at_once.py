@@ -28,7 +28,8 @@ for _ in range(10):
 """
 HELD = re.compile(
     r"error: another refresh is running: "
-    r"(run 1 by \S+:\d+|it has just begun, or an ingest replaces the data, in session \d+ of \w+) "
+    r"(run 1 by \S+:\d+|it has just begun, or an ingest replaces the data, "
+    r"in session \d+ of \w+ \(recsys\)) "
     r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\nhint: wait for it to end\n"
 )
 

@@ -8,6 +8,7 @@ from recsys.domain import NO_TIME, Genome, Ratings, SourceMovie, Tags, User
 from recsys.errors import StorageError
 from recsys.storage.load import catalogue
 from recsys.storage.load.catalogue import Counts
+from recsys.storage.runs import lock
 
 HEAT = SourceMovie(6, "Heat", "Heat (1995)", 1995, ("Action", "Crime"), 113277, 949)
 BABE = SourceMovie(34, "Babe", "Babe (1995)", 1995, ("Children", "Drama"), 112431, 9598)
@@ -281,16 +282,19 @@ def test_the_genome_is_loaded_kept_and_corrected(peopled):
 
 
 def test_one_ingest_at_a_time(database):
+    about = "SELECT pid, usename, xact_start AT TIME ZONE 'UTC' FROM pg_stat_activity"
     with database.transaction() as first:
-        catalogue.lock_for_ingest(first)
-        with (
-            pytest.raises(StorageError, match="another ingest is running") as caught,
-            database.transaction() as second,
-        ):
-            catalogue.lock_for_ingest(second)
+        pid, role, since = first.execute(sa.text(f"{about} WHERE pid = pg_backend_pid()")).one()
+        lock.keep_ingests_out(first)
+        with pytest.raises(StorageError) as caught, database.transaction() as second:
+            lock.keep_ingests_out(second)
+    assert str(caught.value) == (
+        "another ingest is running on this database, "
+        f"in session {pid} of {role} (recsys) since {since:%Y-%m-%d %H:%M:%S} UTC"
+    )
     assert caught.value.hint == "run it again when that has ended"
     with database.transaction() as third:
-        catalogue.lock_for_ingest(third)
+        lock.keep_ingests_out(third)
 
 
 def test_no_edition_is_loaded_in_an_empty_database(connection):

@@ -1,6 +1,7 @@
 import os
 import re
 import socket
+import time
 from datetime import UTC, datetime
 
 import numpy as np
@@ -214,7 +215,7 @@ def test_a_refresh_without_a_run_is_reported_too(database):
         # Times are told in UTC wherever the server is.
         name = connection.scalar(sa.text("SELECT current_database()"))
         connection.execute(sa.text(f"ALTER DATABASE {name} SET TimeZone = 'Asia/Tokyo'"))
-    about = "SELECT pid, usename, backend_start AT TIME ZONE 'UTC' FROM pg_stat_activity"
+    about = "SELECT pid, usename, xact_start AT TIME ZONE 'UTC' FROM pg_stat_activity"
     with database.session() as first, lock.single_flight(first):
         who = first.execute(sa.text(f"{about} WHERE pid = pg_backend_pid()")).one()
         with (
@@ -226,7 +227,7 @@ def test_a_refresh_without_a_run_is_reported_too(database):
     pid, role, since = who
     assert str(caught.value) == (
         "another refresh is running: it has just begun, or an ingest replaces the data, "
-        f"in session {pid} of {role} since {since:%Y-%m-%d %H:%M:%S} UTC"
+        f"in session {pid} of {role} (recsys) since {since:%Y-%m-%d %H:%M:%S} UTC"
     )
 
 
@@ -239,14 +240,33 @@ def test_the_lock_is_free_after_the_block_even_after_an_error(database):
 
 
 def test_the_lock_is_free_after_the_session_is_cut_off(database):
-    with database.engine.connect() as session:
-        session.execute(lock.TRY_LOCK)
+    with database.session() as session, lock.single_flight(session):
         pid = session.connection.driver_connection.info.backend_pid
         with database.session() as other:
             other.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
             with lock.single_flight(other):
                 pass
-        session.invalidate()
+
+
+def test_the_lock_holds_no_vacuum_back_and_no_timeout_ends_it(database):
+    held = "SELECT backend_xid, backend_xmin, state FROM pg_stat_activity WHERE pid = :pid"
+    with database.transaction() as connection:
+        name = connection.scalar(sa.text("SELECT current_database()"))
+        for setting in (
+            "idle_in_transaction_session_timeout = '50ms'",
+            "default_transaction_isolation = 'repeatable read'",
+        ):
+            connection.execute(sa.text(f"ALTER DATABASE {name} SET {setting}"))
+    with database.session() as session, lock.single_flight(session):
+        pid = session.connection.driver_connection.info.backend_pid
+        time.sleep(0.2)
+        with database.session() as other:
+            found = other.execute(sa.text(held), {"pid": pid}).one()
+            # VACUUM of all tables does not wait for the lock.
+            other.execute(sa.text("SET lock_timeout = '1s'"))
+            other.execute(sa.text("ANALYZE"))
+        assert tuple(found) == (None, None, "idle in transaction")
+        lock.confirm_lock(session)
 
 
 def test_databases_of_one_server_do_not_lock_each_other(make_database, template):

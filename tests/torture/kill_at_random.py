@@ -44,7 +44,10 @@ WHERE c.relnamespace = 'recsys_store'::regnamespace AND c.relkind = 'r'
       )
   )
 """
-LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+LOCKS = """
+SELECT count(*) FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
+WHERE c.relname IN ('refresh_lock', 'ingest_lock')
+"""
 STARTING_S = 0.5
 """Time that Python needs to start."""
 

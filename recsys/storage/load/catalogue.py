@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from recsys.domain import NO_TIME, Genome, Int32, Progress, Ratings, SourceMovie, Tags, User
-from recsys.errors import DataError, StorageError
+from recsys.errors import DataError
 from recsys.storage.load import bulk_load
 from recsys.storage.load.copy import (
     Column,
@@ -28,7 +28,6 @@ from recsys.storage.load.copy import (
 from recsys.storage.runs import lock
 from recsys.storage.snapshot import rating_changes
 
-ONE_INGEST_AT_A_TIME = sa.text("SELECT pg_try_advisory_xact_lock(hashtext('recsys ingest'))")
 MOVIES = "recsys_store.movies"
 LOADED_EDITION = """
 SELECT edition FROM recsys_store.ingests WHERE kind = 'ratings' ORDER BY ingest_id DESC LIMIT 1
@@ -174,17 +173,6 @@ class Counts:
             self.inserted + other.inserted,
             self.updated + other.updated,
             self.unchanged + other.unchanged,
-        )
-
-
-def lock_for_ingest(connection: sa.Connection) -> None:
-    """Take the ingest lock until the transaction ends.
-
-    Raises StorageError if another ingest holds it.
-    """
-    if not connection.scalar(ONE_INGEST_AT_A_TIME):
-        raise StorageError(
-            "another ingest is running on this database", hint="run it again when that has ended"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -9,19 +10,26 @@ from typing import Any
 
 import sqlalchemy as sa
 from psycopg import sql
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from recsys.domain import RejectedRow, SourceFile
 from recsys.storage.load.copy import copy_rows, driver, identifier
 from recsys.storage.runs import results
 from recsys.storage.runs.lock import keep_refreshes_out
-from recsys.storage.schema.tables import catalogue, runs
+from recsys.storage.schema.tables import STORE, catalogue, runs
+from recsys.storage.server import blockers
 
 KEPT = {"ingests", "rejected_rows"}
-CATALOGUE = [
-    f"recsys_store.{table.name}"
-    for table in vars(catalogue).values()
+CLEARED = sql.SQL(", ").join(
+    identifier(f"{STORE}.{table.name}")
+    for table in [*vars(catalogue).values(), *results.TABLES]
     if isinstance(table, sa.Table) and table.name not in KEPT
-]
+)
+# New queries queue behind a waiting request for these locks. It gives up soon, lets them pass, and
+# tries again: all in all for longer than the statement timeout of readers.
+TURNS = 12
+TURN = "SET LOCAL lock_timeout = '3s'"
+PAUSE_S = 0.5
 
 
 def record(
@@ -55,6 +63,7 @@ def clear(connection: sa.Connection) -> None:
     RefreshBusy during a refresh, which would publish results of the old data.
     """
     keep_refreshes_out(connection)
+    _lock_readers_out(connection)
     run_ids = connection.scalars(
         sa.select(runs.runs.c.run_id).where(runs.runs.c.pruned_at.is_(None))
     ).all()
@@ -66,14 +75,25 @@ def clear(connection: sa.Connection) -> None:
     for run_id in run_ids:
         results.drop(connection, run_id)
     # One statement, as foreign keys forbid truncating the tables one by one.
-    tables = sql.SQL(", ").join(
-        identifier(name)
-        for name in [
-            *CATALOGUE,
-            *(f"recsys_store.{table.name}" for table in results.TABLES),
-        ]
-    )
-    driver(connection).execute(sql.SQL("TRUNCATE {}").format(tables))
+    driver(connection).execute(sql.SQL("TRUNCATE {}").format(CLEARED))
+
+
+def _lock_readers_out(connection: sa.Connection) -> None:
+    """Wait until no transaction reads the tables, in turns with new readers."""
+    statement = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(CLEARED)
+    for turn in range(1, TURNS + 1):
+        try:
+            with driver(connection).transaction():
+                driver(connection).execute(TURN)
+                driver(connection).execute(statement)
+        # A reader of two of the tables can hold one and want the other.
+        except (LockNotAvailable, DeadlockDetected):
+            if turn == TURNS:
+                raise
+            time.sleep(PAUSE_S)
+        else:
+            break
+    blockers.limit_waits(connection)
 
 
 def now(connection: sa.Connection) -> datetime:

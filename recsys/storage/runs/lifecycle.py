@@ -151,11 +151,14 @@ def record_metrics(
 
 
 def fail(connection: sa.Connection, run_id: int, error: str, stages: Sequence[Stage] = ()) -> None:
-    """Mark a run as failed and drop its results; a run that has ended meanwhile stays."""
+    """Mark a run as failed and drop its results; a run that has ended meanwhile stays.
+
+    Results that are attached already are left to the next pruning, which no reader waits for.
+    """
     state = sa.select(tables.runs.c.state).where(tables.runs.c.run_id == run_id)
     if connection.scalar(state.with_for_update()) != "running":
         return
-    results.drop(connection, run_id)
+    results.drop(connection, run_id, attached=False)
     _record_stages(connection, run_id, stages)
     _end(connection, run_id, {"state": "failed", "error": error})
 

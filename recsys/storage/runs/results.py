@@ -132,13 +132,14 @@ def outlast_planned(session: sa.Connection) -> None:
         planned = [transaction for transaction in planned if transaction in still]
 
 
-def drop(connection: sa.Connection, run_id: int) -> None:
-    """Drop every partition of a run, attached or not, and mark the run as pruned.
+def drop(connection: sa.Connection, run_id: int, *, attached: bool = True) -> None:
+    """Drop every partition of a run, or those not attached, and mark the run as pruned.
 
-    Dropping an attached one takes a lock that waits for its readers.
+    Dropping an attached one takes a lock that waits for the readers of all runs.
     """
-    for table in _partitions(connection, run_id):
-        _run(connection, "DROP TABLE {}", _name(partition_name(table, run_id)))
+    for table, is_attached in _partitions(connection, run_id).items():
+        if attached or not is_attached:
+            _run(connection, "DROP TABLE {}", _name(partition_name(table, run_id)))
     connection.execute(
         sa.text("UPDATE recsys_store.runs SET pruned_at = now() WHERE run_id = :run_id"),
         {"run_id": run_id},

@@ -5,22 +5,30 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from recsys.storage.schema import resources
+from recsys.storage.schema.migration_lock import one_at_a_time
 from recsys.storage.schema.tables import STORE
+from recsys.storage.server import blockers
 
 OWNER = "recsys_owner"
-# The lock of the migrations (alembic/env.py): both may run at the start of two containers.
-ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('recsys migrations'))"
+MAY_WRITE_LARGE_OBJECTS = """
+SELECT has_function_privilege('recsys_reader', 'pg_catalog.lo_from_bytea(oid, bytea)', 'EXECUTE')
+"""
 WHOSE_STORE = "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = :store"
 
 
 def apply(connection: sa.Connection) -> None:
     """Create the roles that are missing and grant each its privileges, and no others."""
     script = (resources.folder("sql") / "roles.sql").read_text(encoding="utf-8")
-    connection.execute(sa.text(ONE_AT_A_TIME))
-    # New queries queue behind a waiting lock request, so it must not wait for long.
-    connection.execute(sa.text("SET LOCAL lock_timeout = '10s'"))
+    # A migration may run too: two containers start at the same time.
+    one_at_a_time(connection)
+    blockers.limit_waits(connection)
     # Without parameters psycopg sends the text as it is: `%` means nothing.
     connection.exec_driver_sql(script, execution_options={"no_parameters": True})
+
+
+def may_write_large_objects(connection: sa.Connection) -> bool:
+    """Return whether readers may, because no superuser has applied the roles."""
+    return bool(connection.scalar(sa.text(MAY_WRITE_LARGE_OBJECTS)))
 
 
 def are_applied(connection: sa.Connection) -> bool:

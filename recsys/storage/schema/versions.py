@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from recsys.errors import SchemaOutdated, StorageError
 from recsys.storage.schema import resources, roles
 from recsys.storage.schema.contract import CONTRACT, apply_script
+from recsys.storage.schema.migration_lock import create_schema
 from recsys.storage.schema.tables import STORE
 
 SchemaState = Literal["empty", "current", "other"]
@@ -100,13 +101,6 @@ def contract_digest() -> str:
 def contract_files() -> list[Path]:
     # By name across folders: the digest must not depend on the order of a file system.
     return sorted(resources.folder("sql").glob("contract/*/*.sql"), key=lambda path: path.name)
-
-
-def create_schema(connection: sa.Connection, name: str) -> None:
-    """Create a schema if it is missing."""
-    # IF NOT EXISTS requires the privilege to create even if the schema exists.
-    if not sa.inspect(connection).has_schema(name):
-        connection.execute(sa.schema.CreateSchema(name))
 
 
 def apply_contract(connection: sa.Connection) -> None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from recsys.errors import ConfigError, StorageError
-from recsys.storage.server import failures
+from recsys.storage.server import blockers, failures
 from recsys.storage.server.address import (
     CONNECT_S,
     URL_FORM,
@@ -44,7 +44,7 @@ class Database(Address):
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
         """Yield a connection in a transaction; commit at the end, roll back on any error."""
-        with translated_errors(self.label), self.engine.begin() as connection:
+        with self._named_blockers(), self.engine.begin() as connection:
             connection.execute(sa.text("SET LOCAL TimeZone = 'UTC'"))
             connection.execute(sa.text(CHECK_CLIENT_IS_CONNECTED))
             yield connection
@@ -58,8 +58,8 @@ class Database(Address):
 
     @contextmanager
     def session(self) -> Iterator[sa.Connection]:
-        """Yield a connection in autocommit mode, for session-level locks."""
-        with translated_errors(self.label), self.engine.connect() as connection:
+        """Yield a connection in autocommit mode, for transactions of the caller's own."""
+        with self._named_blockers(), self.engine.connect() as connection:
             try:
                 connection = connection.execution_options(isolation_level="AUTOCOMMIT")
                 connection.execute(sa.text(STAY))
@@ -67,6 +67,29 @@ class Database(Address):
             finally:
                 # Closed, not kept for reuse: settings and locks of a session end with it.
                 connection.invalidate()
+
+    @contextmanager
+    def _named_blockers(self) -> Iterator[None]:
+        """Translate errors; if a lock was waited for in vain, name the sessions that hold it."""
+        try:
+            with translated_errors(self.label):
+                yield
+        except StorageError as exc:
+            if exc.sqlstate != blockers.LOCK_NOT_AVAILABLE:
+                raise
+            with translated_errors(self.label), self.engine.begin() as connection:
+                # Of their own sessions none is left: the failed one has been closed.
+                holders = blockers.of_tables(connection)[: blockers.NAMED]
+            if not holders:
+                raise
+            raise StorageError(
+                "waited in vain for a lock on tables that are in use by "
+                + ", ".join(map(blockers.describe, holders)),
+                hint=f"end that transaction, or its session with SELECT pg_terminate_backend("
+                f"{holders[0].pid}), and try again",
+                sqlstate=exc.sqlstate,
+                primary=exc.primary,
+            ) from exc
 
 
 @contextmanager
