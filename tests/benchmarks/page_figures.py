@@ -36,7 +36,7 @@ TARGET_MS, TARGET_HOME_BYTES = 50, 100_000
 WARM = 5
 BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
 DITHER = 10  # of 255 levels
-STYLE = Path(__file__).resolve().parents[2] / "recsys/service/web/static/site.css"
+STYLE = Path(__file__).resolve().parents[2] / "recsys/web/static/site.css"
 SEED = 7
 
 

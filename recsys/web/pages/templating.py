@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from recsys.web.api.responses import NO_CACHE
 from recsys.web.pages.assets import asset_url
-from recsys.web.pages.posters import poster_classes
+from recsys.web.pages.posters import poster_of
 
 LANGUAGES = {
     "cn": "Cantonese",
@@ -123,7 +123,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         auto_reload=False,  # installed templates do not change: no file check per request
     )
-    templates.globals |= {"asset": asset_url, "poster_classes": poster_classes}
+    templates.globals |= {"asset": asset_url, "poster_of": poster_of}
     filters = (
         ago,
         code,

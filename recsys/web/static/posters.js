@@ -1,7 +1,13 @@
-// If a picture fails to load, show the drawn poster under it, which has the title.
+// If a picture fails to load, show the drawn poster, which has the title.
 function uncover(image) {
   const poster = image.closest(".poster");
-  image.remove();
+  if (!image.dataset.drawn) {
+    image.remove();
+    return;
+  }
+  image.src = image.dataset.drawn;
+  image.className = "drawn";
+  delete image.dataset.drawn;
   if (poster.classList.contains("small")) return;
   poster.classList.add("is-missing");
   poster.removeAttribute("aria-hidden");

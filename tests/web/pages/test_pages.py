@@ -6,6 +6,7 @@ from html import unescape
 import pytest
 
 from recsys.web.pages.assets import ASSETS, FOREVER, asset_url
+from recsys.web.pages.posters import poster_of
 
 PATHS = (
     "/", "/top", "/search", "/search?q=film", "/movie/1", "/movie/60", "/person", "/person/1",
@@ -118,13 +119,15 @@ def test_a_movie_with_metadata(get, contract):
     assert 'href="/top?genre=' in page
 
 
-def test_a_movie_without_metadata_or_ratings(get):
+def test_a_movie_without_metadata_or_ratings(get, contract):
+    [(movie_genres,)] = contract("SELECT genres FROM recsys.movies WHERE movie_id = 60")
     page = get("/movie/60")
     assert "No ratings yet." in page
     assert "Keywords" not in page
     poster = re.search(r'<div class="movie-poster">(.*?)</div>', page, re.DOTALL)[1]
     assert words(poster) == "The Film 60 2010"
-    assert "<img" not in poster
+    drawn = poster_of(60, "The Film 60", 2010, movie_genres)
+    assert f'<img class="drawn" src="{drawn.url}" alt=""' in poster
 
 
 def test_similar_movies_stand_side_by_side_by_model(get, contract):

@@ -1,11 +1,10 @@
-"""Parts of pages that need no database: posters, stars, sparklines, filters."""
+"""Parts of pages that need no database: stars, sparklines, filters."""
 
 from datetime import UTC, date, datetime
 
 import pytest
 
 from recsys.service.types import RatingRange
-from recsys.web.pages.posters import poster_classes
 from recsys.web.pages.sparkline import Dot, bars, sparkline
 from recsys.web.pages.templating import (
     ago,
@@ -18,24 +17,6 @@ from recsys.web.pages.templating import (
     size,
 )
 from recsys.web.pages.try_it import MAX_RATINGS, ratings_in, star_values
-
-POSTERS = {
-    (1, "Heat", ("Action", "Crime", "Thriller")): "g-crime h-action v1 t-l",
-    (2, "The Third Man", ("Film-Noir", "Mystery", "Thriller")): "g-film-noir h-mystery v2 t-l",
-    (7, "Amelie", ("Comedy",)): "g-comedy h-comedy v3 t-l",
-    (4, "Unsorted", ("(no genres listed)",)): "g-no-genres-listed h-no-genres-listed v0 t-l",
-    (8, "Nothing Known", ()): "g-none h-none v0 t-l",
-    (9, "The Shawshank Redemption", ("Drama",)): "g-drama h-drama v1 t-m",
-    (9, "Koyaanisqatsi", ("Drama",)): "g-drama h-drama v1 t-m",
-    (9, "Supercalifragilistic", ("Drama",)): "g-drama h-drama v1 t-s",
-    (9, "Dr. Strangelove or: How I Learned to Stop Worrying", ()): "g-none h-none v1 t-s",
-}
-
-
-@pytest.mark.parametrize(("movie", "classes"), POSTERS.items())
-def test_a_drawn_poster_has_the_colors_of_its_genres(movie, classes):
-    assert poster_classes(*movie) == classes
-
 
 STARS = {
     (0.5, 5.0): [1, 2, 3, 4, 5],

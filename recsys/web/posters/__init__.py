@@ -1,0 +1,1 @@
+"""Drawn posters for movies without a picture: a scene of the genre, and the title."""
