@@ -23,7 +23,6 @@ PUBLIC = (
     "warning: every client that reaches {} can read the recommendations of all users; "
     "allow only a proxy to connect"
 )
-SECONDS_TO_END = 5
 PARTS_OF_WEB = ("fastapi", "httptools", "jinja2", "prometheus_client", "uvicorn", "uvloop")
 
 
@@ -73,21 +72,14 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 async def _serve(listening: socket.socket, host: str, token: str | None) -> None:
-    import uvicorn
-
     from recsys.service import AsyncRecommender
     from recsys.web.app import create_app
+    from recsys.web.server.server import LimitedServer
 
     async with AsyncRecommender.connect() as recommender:
-        config = uvicorn.Config(
-            create_app(recommender, token=token),
-            log_config=None,  # recsys.logs has configured the loggers
-            # Access logs hold user ids: they are written for debugging only.
-            access_log=logging.getLogger("recsys").isEnabledFor(logging.DEBUG),
-            server_header=False,
-            timeout_graceful_shutdown=SECONDS_TO_END,
-        )
-        server = uvicorn.Server(config)
+        # Access logs hold user ids: they are written for debugging only.
+        access_log = logging.getLogger("recsys").isEnabledFor(logging.DEBUG)
+        server = LimitedServer(create_app(recommender, token=token), access_log=access_log)
 
         def end(number: int, frame: FrameType | None) -> None:
             server.should_exit = True

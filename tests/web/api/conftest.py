@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -13,12 +12,14 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-import uvicorn
+import uvloop
 
 from recsys import AsyncRecommender
 from recsys.storage.server.engine import Database
 from recsys.storage.server.pool import PoolOptions
 from recsys.web.app import create_app
+from recsys.web.server.limits import Limits
+from recsys.web.server.server import LimitedServer
 
 TOKEN = "only-of-the-tests"
 Serving = Callable[..., AbstractContextManager[httpx.Client]]
@@ -30,20 +31,23 @@ def serving() -> Serving:
 
     @contextmanager
     def serve(
-        database: Database, token: str | None = TOKEN, options: PoolOptions | None = None
+        database: Database,
+        token: str | None = TOKEN,
+        options: PoolOptions | None = None,
+        limits: Limits | None = None,
     ) -> Iterator[httpx.Client]:
         started = threading.Event()
         with socket.create_server(("127.0.0.1", 0)) as listening:
-            servers: list[uvicorn.Server] = []
+            servers: list[LimitedServer] = []
 
             async def run() -> None:
                 async with AsyncRecommender(database, options=options) as recommender:
                     app = create_app(recommender, token=token)
-                    servers.append(uvicorn.Server(uvicorn.Config(app, log_config=None)))
+                    servers.append(LimitedServer(app, limits=limits))
                     started.set()
                     await servers[0].serve([listening])
 
-            thread = threading.Thread(target=lambda: asyncio.run(run()))
+            thread = threading.Thread(target=lambda: uvloop.run(run()))
             thread.start()
             assert started.wait(10)
             url = f"http://127.0.0.1:{listening.getsockname()[1]}"
