@@ -157,7 +157,7 @@ def roles() -> None:
         )
         if large_objects:
             output.message(
-                "All of them may write large objects, and fill the disk with them, until a superuser "
+                "All may write large objects and fill the disk with them until a superuser "
                 "runs this command."
             )
 
