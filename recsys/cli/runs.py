@@ -146,7 +146,7 @@ def verify(
         ),
     ] = None,
     # A list costs as much as a live query, so a sample is the default.
-    users: Annotated[int, typer.Option(min=1, help="Number of users to check.")] = 1000,
+    users: Annotated[int, typer.Option(min=1, help="Number of users to check.")] = 100,
     every: Annotated[bool, typer.Option("--all", help="Check all users.")] = False,
     json: Json = False,
 ) -> None:

@@ -267,7 +267,7 @@ class AsyncRecommender(AsyncSession):
         return await self._run(runs.compare_runs(a, b, k))
 
     async def verify_lists(
-        self, run_id: int | None = None, users: int | None = 1000
+        self, run_id: int | None = None, users: int | None = 100
     ) -> Rows[VerifiedLists]:
         """Compare stored lists with lists recomputed from the stored similarities.
 

@@ -267,7 +267,7 @@ class Recommender(Session):
         return self._run(runs.compare_runs(a, b, k))
 
     def verify_lists(
-        self, run_id: int | None = None, users: int | None = 1000
+        self, run_id: int | None = None, users: int | None = 100
     ) -> Rows[VerifiedLists]:
         """Compare stored lists with lists recomputed from the stored similarities.
 

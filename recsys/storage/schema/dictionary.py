@@ -59,8 +59,8 @@ Each error has its own SQLSTATE:
 | SQLSTATE | meaning | standard class |
 |---|---|---|
 | `22004` | an argument is NULL and must not be | null value not allowed |
-| `22023` | an invalid argument: a negative `n`, years in the wrong order, malformed `ratings` | \
-invalid parameter value |
+| `22023` | an invalid argument: `n` out of bounds, years in the wrong order, malformed `ratings` \
+| invalid parameter value |
 | `22003` | a rating outside the scale | numeric value out of range |
 | `P0002` | no such movie | no data found |
 | `55000` | nothing is published | object not in prerequisite state |
@@ -70,6 +70,10 @@ invalid parameter value |
 | `RS004` | the run has no results: pruned, not complete or an evaluation | own class `RS` |
 
 An unknown user is no error: the chart serves them. `recsys.user_status` tells who is known.
+
+Arguments are bounded, so that no call costs more than the data warrants: `n` is at most 10,000,
+`genres` at most 100 names, `ratings` at most 10,000 movies, and a search reads the first 200
+characters. Beyond a bound the error is `22023`.
 """
 
 

@@ -20,7 +20,7 @@ BEGIN
         FROM recsys_store.runs AS r
         JOIN recsys_store.models AS m ON m.kind = 'chart' AND r.parameters -> 'models' ? m.name
         WHERE r.run_id = require_chart.run_id;
-        RAISE EXCEPTION 'run % has no chart %', require_chart.run_id, coalesce(quote_literal(require_chart.chart), 'at all')
+        RAISE EXCEPTION 'run % has no chart %', require_chart.run_id, coalesce(quote_literal(left(require_chart.chart, 100)), 'at all')
             USING ERRCODE = 'RS002', HINT = 'It has: ' || coalesce(names, 'none') || '.';
     END IF;
     RETURN found_model_id;

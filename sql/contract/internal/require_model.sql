@@ -18,7 +18,7 @@ BEGIN
         FROM recsys_store.runs AS r
         CROSS JOIN jsonb_object_keys(r.parameters -> 'models') AS k (name)
         WHERE r.run_id = require_model.run_id;
-        RAISE EXCEPTION 'run % has no model %', require_model.run_id, quote_nullable(require_model.model)
+        RAISE EXCEPTION 'run % has no model %', require_model.run_id, quote_nullable(left(require_model.model, 100))
             USING ERRCODE = 'RS002', HINT = 'It has: ' || names || '.';
     END IF;
     RETURN found_model_id;
