@@ -129,6 +129,9 @@ class Dataset:
     tags: Tags | None
     genome: Genome | None
     rejected: list[RejectedRow]
+    """The first of each file; there may be more."""
+    rejected_count: int
+    """All of them."""
     rows_read: int
     """Data rows of all files, headers aside, rejected ones included."""
     duplicates: int
@@ -187,6 +190,9 @@ class MetadataSet:
     people: list[Person]
     credits: list[Credit]
     rejected: list[RejectedRow]
+    """The first of each file; there may be more."""
+    rejected_count: int
+    """All of them."""
     rows_read: int
     duplicates: int
     files: tuple[SourceFile, ...]

@@ -63,16 +63,18 @@ def ingest(
 ) -> None:
     """Load ratings, movies, links, tags and tag genome.
 
-    recsys.rejected_rows keeps the rejected rows with file, line and reason.
+    recsys.rejected_rows keeps the first rejected rows with file, line and reason.
     Loading the same files again changes nothing.
     """
     from recsys.jobs.ingest import find_source
     from recsys.jobs.ingest import ingest as ingest_job
 
     limit = reject_limit(max_rejects)
+    current = settings.load()
+    unpacked = current.ingest.max_unpacked_mb
     with output.reporting() as reporter:
         # A download may take minutes: it comes before the connection to the database.
-        path = find_source(source, settings.load().cache, reporter)
+        path = find_source(source, current.cache, reporter)
         with database() as opened:
             report = ingest_job(
                 opened,
@@ -82,6 +84,7 @@ def ingest(
                 edition=edition,
                 on_duplicate=on_duplicate.value,
                 max_rejects=limit,
+                max_unpacked_mb=unpacked,
                 replace=replace,
                 reporter=reporter,
             )
@@ -118,7 +121,8 @@ def _show_report(report: IngestReport, *, json: bool) -> None:
                 "updated": counts.updated,
                 "unchanged": counts.unchanged,
                 "duplicates": report.duplicates,
-                "rejected": len(report.rejected),
+                "rejected": report.rejected_count,
+                "rejected_kept": len(report.rejected),
             }
         )
     if report.replaced:
@@ -127,16 +131,17 @@ def _show_report(report: IngestReport, *, json: bool) -> None:
     output.message(
         f"{word}: {report.edition} ({report.dialect}), {counts.inserted:,} inserted, "
         f"{counts.updated:,} updated, {counts.unchanged:,} unchanged, "
-        f"{report.duplicates:,} duplicates merged, {len(report.rejected):,} rejected, "
+        f"{report.duplicates:,} duplicates merged, {report.rejected_count:,} rejected, "
         f"{report.seconds:.1f} s"
     )
     # A wrong delimiter or encoding spoils every row alike; three rows show the cause.
     for row in report.rejected[:3]:
         output.message(f"  rejected {row.file} line {row.line}: {row.reason}")
     if report.rejected:
+        kept = len(report.rejected)
+        which = "all of them" if kept == report.rejected_count else f"the first {kept:,}"
         output.message(
-            f"  all of them: SELECT * FROM recsys.rejected_rows "
-            f"WHERE ingest_id = {report.ingest_id}"
+            f"  {which}: SELECT * FROM recsys.rejected_rows WHERE ingest_id = {report.ingest_id}"
         )
 
 
@@ -151,7 +156,8 @@ def metadata(
 
     if not path.exists():
         raise DataError(f"{path} does not exist")
+    unpacked = settings.load().ingest.max_unpacked_mb
     with output.reporting() as reporter, database() as opened:
-        report = ingest_metadata(opened, path, reporter=reporter)
+        report = ingest_metadata(opened, path, max_unpacked_mb=unpacked, reporter=reporter)
     _show_report(report.ingest, json=False)
     output.message(f"{report.matched:,} movies matched, {report.unmatched:,} not in the catalogue.")

@@ -14,6 +14,7 @@ import typer
 
 from recsys.cli import output
 from recsys.cli.options import Count, Json
+from recsys.config import settings
 
 if TYPE_CHECKING:
     from recsys.jobs.similar_text import SimilarPair, SimilarText
@@ -44,14 +45,16 @@ def similar_text(
     """
     from recsys.jobs.similar_text import similar_pairs, similar_to
 
+    options = {"id_column": id_column, "text_column": text_column}
+    unpacked = settings.load().ingest.max_unpacked_mb
     if of is None:
-        pairs = similar_pairs(file, n, id_column=id_column, text_column=text_column)
+        pairs = similar_pairs(file, n, **options, max_unpacked_mb=unpacked)
         if json:
             output.json_rows(list(pairs))
         else:
             _csv(pairs)
         return
-    found = similar_to(file, of, n, id_column=id_column, text_column=text_column)
+    found = similar_to(file, of, n, **options, max_unpacked_mb=unpacked)
     if json:
         output.json_rows(found)
     else:

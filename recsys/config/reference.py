@@ -14,6 +14,7 @@ from typing import Any
 from recsys.config.settings import (
     ENVIRONMENT,
     GateSettings,
+    IngestSettings,
     RefreshSettings,
     ScheduleSettings,
 )
@@ -69,6 +70,7 @@ def _parts() -> Iterator[str]:
     yield _table(("variable", "meaning"), ((f"`{n}`", text) for n, text in ENVIRONMENT.items()))
     yield FILE
     for name, kind in (
+        ("ingest", IngestSettings),
         ("refresh", RefreshSettings),
         ("gate", GateSettings),
         ("schedule", ScheduleSettings),

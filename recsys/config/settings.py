@@ -19,6 +19,7 @@ from recsys.errors import ConfigError
 from recsys.models.params import NOT_A_KEY, Bounds, Called, ModelName, Params
 
 CONFIG_NAME = "recsys.toml"
+TABLES = ("ingest", "refresh", "models", "gate", "schedule")
 SHORTEST_TOKEN = 16
 ENVIRONMENT: Mapping[str, str] = {
     "RECSYS_HOME": "Folder of the embedded database and of downloads.",
@@ -126,6 +127,15 @@ class ScheduleSettings(_Sourced):
             )
 
 
+@dataclass(frozen=True, slots=True)
+class IngestSettings(Params):
+    """The `[ingest]` table: what files may demand."""
+
+    max_unpacked_mb: Annotated[int, Bounds(1, 2**30)] | None = None
+    """Largest size that an archive may unpack to, in MB. Without it: 100 times the size of the
+    archive, and 1024 in any case."""
+
+
 @dataclass(frozen=True)  # Without slots: cached properties need the instance's dictionary.
 class Settings:
     """The settings of this process. `recsys.toml` is parsed once, when first needed."""
@@ -147,6 +157,14 @@ class Settings:
     def refresh(self) -> RefreshSettings:
         """The settings of a refresh. Raises ConfigError for anything wrong in `recsys.toml`."""
         return read_refresh(self._file) if self._file else RefreshSettings()
+
+    @cached_property
+    def ingest(self) -> IngestSettings:
+        """The limits of an ingest. Raises ConfigError for anything wrong in `recsys.toml`."""
+        if not self._file:
+            return IngestSettings()
+        self._file.refuse_unknown_tables(TABLES)
+        return self._file.params(IngestSettings, "ingest")
 
     @cached_property
     def schedule(self) -> ScheduleSettings:
@@ -232,7 +250,7 @@ def read_refresh(file: ConfigFile) -> RefreshSettings:
     Raises ConfigError for an unknown table, an unknown key or a value that is not allowed. The
     tables of models are checked with the models' own parameters, when a refresh is planned.
     """
-    file.refuse_unknown_tables(("refresh", "models", "gate", "schedule"))
+    file.refuse_unknown_tables(TABLES)
     return file.params(
         RefreshSettings,
         "refresh",

@@ -17,7 +17,6 @@ from recsys.domain import (
     Progress,
     Ratings,
     RatingScale,
-    RejectedRow,
     SourceMovie,
     Tags,
 )
@@ -31,7 +30,8 @@ from recsys.ingest.movielens.tables import with_links as add_links
 from recsys.ingest.reading.blocks import NumericFile, NumericTable, read_numeric
 from recsys.ingest.reading.intake import Intake
 from recsys.ingest.reading.numbers import IdField, NumericField, TimeField, ValueField
-from recsys.ingest.reading.sources import open_folders
+from recsys.ingest.reading.rejects import RejectLimit, Rejects
+from recsys.ingest.reading.sources import Entry, open_folders
 
 _DAY = 86_400
 _RELEVANCE = RatingScale(0.0, 1.0, 0.0)
@@ -45,19 +45,26 @@ def read_dataset(
     edition: str | None = None,
     known_movie_ids: Int32 = NO_IDS,
     on_duplicate: OnDuplicate = "latest",
+    max_rejects: RejectLimit | None = None,
+    max_unpacked_mb: int | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
     """Read a folder, a zip or a single ratings CSV.
 
     `format` forces one of `ml-100k`, `ml-1m`, `ml-10m`, `ml-csv`, `csv`. Rated movies must be in
     the movies file or among `known_movie_ids`. Without both, movies are created from the rated ids.
-    `progress` is called for each file with the bytes read and its size. Raises `DataError` if
-    nothing can be loaded.
+    Only the first rejected rows of each file are kept. `progress` is called for each file with the
+    bytes read and its size.
+
+    Raises `DataError` if nothing can be loaded, if more than `max_rejects` rows are bad, which is
+    noticed as early as possible, and for an archive that would unpack to more than
+    `max_unpacked_mb`, by default 100 times its size or 1 GB.
     """
-    intake = Intake(progress)
-    with open_folders(path) as folders:
+    intake = Intake(progress, rejects=Rejects(max_rejects))
+    with open_folders(path, max_unpacked_mb) as folders:
         folder, layout = find_layout(folders, path, format)
         name = edition or edition_of(layout, folder, path, intake)
+        intake.bytes_left = layout.size
         return _read(
             layout, name, np.unique(known_movie_ids).astype(np.int32), on_duplicate, intake
         )
@@ -82,6 +89,10 @@ def _read(
         catalogue = np.unique(ratings.movie_ids)
         # The foreign key of the ratings needs the movies, even without titles.
         movies = {id_: _unnamed(id_) for id_ in catalogue.tolist()}
+    tags = _tags(layout, catalogue, latest, intake)
+    genome = _genome(layout, catalogue, intake)
+    if intake.rejects.limit is not None:
+        intake.rejects.check_all(intake.rows_read, intake.rejects.limit)
     return Dataset(
         edition=edition,
         dialect=layout.dialect,
@@ -89,9 +100,10 @@ def _read(
         movies=[movies[id_] for id_ in sorted(movies)],
         users=[users[id_] for id_ in sorted(users)],
         ratings=ratings,
-        tags=_tags(layout, catalogue, latest, intake),
-        genome=_genome(layout, catalogue, intake),
-        rejected=intake.rejected,
+        tags=tags,
+        genome=genome,
+        rejected=intake.rejects.rows,
+        rejected_count=intake.rejects.count,
         rows_read=intake.rows_read,
         duplicates=duplicates,
         files=tuple(intake.files),
@@ -109,7 +121,7 @@ def _ratings(
     on_duplicate: OnDuplicate,
     intake: Intake,
 ) -> tuple[Ratings, int]:
-    file, before, rejected = layout.ratings, intake.rows_read, len(intake.rejected)
+    file, before, rejected = layout.ratings, intake.rows_read, len(intake.rejects.rows)
     columns = rating_columns(file, layout.scale, catalogue, latest)
     table = read_numeric(intake, NumericFile(file.entry, file.grammar, file.header, columns))
     if not len(table):
@@ -145,7 +157,7 @@ def _no_ratings(file: RatingsFile, intake: Intake, rows_read: int, rejected: int
     if not rows_read:
         what = "is empty" if not file.entry.size else "holds no ratings"
         return DataError(f"{name} {what}", hint="Check that the file is complete.")
-    first = intake.rejected[rejected]
+    first = intake.rejects.rows[rejected]
     return DataError(
         f"{name}: none of {rows_read} rows can be loaded; line {first.line}: {first.reason}",
         hint="Check that the file is what its name says, or name its form with --format.",
@@ -175,14 +187,14 @@ def _genome(layout: DatasetLayout, catalogue: Int32, intake: Intake) -> Genome |
     numeric = NumericFile(file.entry, file.grammar, file.header, columns)
     table = read_numeric(intake, numeric)
     movie_ids, tags, relevance = table.columns
-    kept = _first_scores(table, file.entry.name, intake)
+    kept = _first_scores(table, file.entry, intake)
     scores: Float32 = relevance[kept].astype(np.float32)
     return Genome(
         tag_ids, [names[id_] for id_ in tag_ids.tolist()], movie_ids[kept], tags[kept], scores
     )
 
 
-def _first_scores(table: NumericTable, file: str, intake: Intake) -> slice | Int64:
+def _first_scores(table: NumericTable, file: Entry, intake: Intake) -> slice | Int64:
     """Return the rows to keep, ordered by (movie, tag); the first score of a pair counts."""
     movie_ids, tag_ids, relevance = table.columns
     keys = pair_keys(movie_ids, tag_ids)
@@ -195,7 +207,6 @@ def _first_scores(table: NumericTable, file: str, intake: Intake) -> slice | Int
             f"tag {tag_ids[row]} of movie {movie_ids[row]} has another relevance "
             f"on line {table.lines[first[group[row]]]}"
         )
-        intake.rejected.append(
-            RejectedRow(file, int(table.lines[row]), f"{pair},{relevance[row]:g}", reason)
-        )
+        raw = f"{pair},{relevance[row]:g}".encode()
+        intake.reject(file, int(table.lines[row]), raw, "utf-8", reason)
     return first

@@ -9,6 +9,7 @@ from pathlib import Path
 from recsys.errors import DataError
 from recsys.ingest.csv.headers import detect_csv
 from recsys.ingest.movielens.dialects import MOVIELENS, DatasetLayout, Detector
+from recsys.ingest.reading.characters import escaped_name
 from recsys.ingest.reading.intake import Intake
 from recsys.ingest.reading.sources import Folder
 
@@ -32,8 +33,11 @@ def find_layout(
     for _, level in groupby(folders, key=lambda folder: folder.depth):
         layouts = [(folder, layout) for folder in level if (layout := _detect(folder, format))]
         if len(layouts) > 1:
-            names = ", ".join(folder.name for folder, _ in layouts)
-            raise DataError(f"{path} holds several data sets: {names}", hint="Give one of them.")
+            names = escaped_name(", ".join(folder.name for folder, _ in layouts))
+            raise DataError(
+                f"{escaped_name(str(path))} holds several data sets: {names}",
+                hint="Give one of them.",
+            )
         if layouts:
             return layouts[0]
     raise _nothing(folders, path, format)
@@ -59,7 +63,7 @@ def edition_of(layout: DatasetLayout, folder: Folder, path: Path, intake: Intake
 def given_name(path: Path) -> str:
     """Return the name of a folder, or of a file without its suffix."""
     full = path.resolve()
-    return full.name if full.is_dir() else full.stem
+    return escaped_name(full.name if full.is_dir() else full.stem)
 
 
 def _detect(folder: Folder, format: str | None) -> DatasetLayout | None:
@@ -70,15 +74,16 @@ def _detect(folder: Folder, format: str | None) -> DatasetLayout | None:
 
 
 def _nothing(folders: list[Folder], path: Path, format: str | None) -> DataError:
+    place = escaped_name(str(path))
     names = sorted(entry.name for folder in folders for entry in folder.files.values())
     seen = ", ".join(names[:8]) + (", …" if len(names) > 8 else "") or "nothing"
     if format is not None:
         return DataError(
-            f"{path} is not of the format {format}; it holds {seen}",
+            f"{place} is not of the format {format}; it holds {seen}",
             hint="Leave out --format to detect the format.",
         )
     return DataError(
-        f"no ratings found in {path}; it holds {seen}",
+        f"no ratings found in {place}; it holds {seen}",
         hint="Give a MovieLens edition as published, or a CSV file whose header names "
         "a user, a movie and a rating column.",
     )

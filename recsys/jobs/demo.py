@@ -49,7 +49,8 @@ def run_demo(
         present = catalogue.loaded_edition(connection)
     if data is not None:
         # The sample is fictional: real data replaces it without being asked to.
-        _load(database, data.expanduser(), replace or present == SAMPLE, reporter, say)
+        unpacked = settings.ingest.max_unpacked_mb
+        _load(database, data.expanduser(), unpacked, replace or present == SAMPLE, reporter, say)
     elif present in (None, SAMPLE) or replace:
         _load_default(database, settings, present, replace, reporter, say)
     else:
@@ -63,9 +64,18 @@ def run_demo(
     )
 
 
-def _load(database: Database, path: Path, replace: bool, reporter: Reporter, say: Say) -> None:
+def _load(
+    database: Database,
+    path: Path,
+    max_unpacked_mb: int | None,
+    replace: bool,
+    reporter: Reporter,
+    say: Say,
+) -> None:
     say(f"Loading {path}")
-    report = ingest(database, path, replace=replace, reporter=reporter)
+    report = ingest(
+        database, path, max_unpacked_mb=max_unpacked_mb, replace=replace, reporter=reporter
+    )
     if report.no_change:
         say(f"{report.edition} is loaded already: {report.counts.unchanged:,} rows unchanged.")
 
@@ -90,7 +100,14 @@ def _load_default(
         say("Using the built-in sample instead: fictional movies and people, real methods.")
         _load_sample(database, replace, reporter)
     else:
-        _load(database, archive, replace or present == SAMPLE, reporter, say)
+        _load(
+            database,
+            archive,
+            settings.ingest.max_unpacked_mb,
+            replace or present == SAMPLE,
+            reporter,
+            say,
+        )
 
 
 def _load_sample(database: Database, replace: bool, reporter: Reporter) -> None:

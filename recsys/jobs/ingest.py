@@ -13,10 +13,13 @@ import numpy as np
 import sqlalchemy as sa
 
 from recsys.domain import Dataset, Int32, MetadataSet, RejectedRow
-from recsys.errors import DataError, NothingLoaded
+from recsys.errors import DataError, InvalidArgument, NothingLoaded
 from recsys.ingest.dataset import read_dataset
 from recsys.ingest.duplicates import OnDuplicate
 from recsys.ingest.movielens.download import EDITIONS, fetch
+from recsys.ingest.reading.characters import escaped_name
+from recsys.ingest.reading.numbers import shown
+from recsys.ingest.reading.rejects import RejectLimit as RejectLimit
 from recsys.ingest.tmdb.dataset import read_metadata
 from recsys.jobs.progress import Reporter, Silent
 from recsys.storage.load import catalogue, ingests, movie_metadata
@@ -28,18 +31,7 @@ from recsys.storage.server.engine import Database
 
 logger = logging.getLogger(__name__)
 
-SHOWN_REJECTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class RejectLimit:
-    """How many rows may be rejected before an ingest fails: a share of all, or a number."""
-
-    share: float = 0.01
-    rows: int | None = None
-
-    def of(self, rows_read: int) -> int:
-        return self.rows if self.rows is not None else int(self.share * rows_read)
+LONGEST_EDITION = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +43,8 @@ class IngestReport:
     counts: Counts
     duplicates: int
     rejected: list[RejectedRow]
+    """The first of each file."""
+    rejected_count: int
     replaced: str | None
     """The edition that was replaced, if any."""
     seconds: float
@@ -99,24 +93,37 @@ def ingest(
     edition: str | None = None,
     on_duplicate: OnDuplicate = "latest",
     max_rejects: RejectLimit | None = None,
+    max_unpacked_mb: int | None = None,
     replace: bool = False,
     reporter: Reporter | None = None,
 ) -> IngestReport:
     """Load a folder, an archive or a ratings file; on any error the database stays as it was.
 
     Raises DataError for files that cannot be loaded, for too many bad rows, and for an edition
-    other than the loaded one, unless `replace`.
+    other than the loaded one, unless `replace`; InvalidArgument for the name of an edition.
     """
     reporter = reporter or Silent()
     begun = time.monotonic()
+    if edition is not None:
+        _check_edition(edition)
     with database.transaction() as connection:
         versions.ensure(connection)
         # Tried here too: a second ingest should fail before it reads files for minutes.
         lock.keep_ingests_out(connection)
         started_at = ingests.now(connection)
         known = _known_movies(connection, replace=replace)
-    dataset = _read(path, format, edition, known, on_duplicate, reporter)
-    _check_rejects(dataset, max_rejects or RejectLimit())
+    reporter.begin("read files")
+    dataset = read_dataset(
+        path,
+        format=format,
+        edition=edition,
+        known_movie_ids=known,
+        on_duplicate=on_duplicate,
+        max_rejects=max_rejects or RejectLimit(),
+        max_unpacked_mb=max_unpacked_mb,
+        progress=reporter.advance,
+    )
+    reporter.end(f"{dataset.rows_read:,} rows")
     with database.transaction() as connection:
         blockers.limit_waits(connection)
         lock.keep_ingests_out(connection)
@@ -124,7 +131,7 @@ def ingest(
         replaced = _make_way(connection, dataset.edition, replace=replace)
         counts = _write(connection, dataset, reporter)
         facts = {**_facts(dataset, started_at, counts), "replaced": replaced is not None}
-        facts |= {"source": source or str(path), "on_duplicate": on_duplicate}
+        facts |= {"source": _source(source, path), "on_duplicate": on_duplicate}
         ingest_id = ingests.record(connection, facts, dataset.files, dataset.rejected)
     report = IngestReport(
         ingest_id,
@@ -134,6 +141,7 @@ def ingest(
         counts,
         dataset.duplicates,
         dataset.rejected,
+        dataset.rejected_count,
         replaced,
         time.monotonic() - begun,
     )
@@ -142,7 +150,12 @@ def ingest(
 
 
 def ingest_metadata(
-    database: Database, path: Path, *, source: str | None = None, reporter: Reporter | None = None
+    database: Database,
+    path: Path,
+    *,
+    source: str | None = None,
+    max_unpacked_mb: int | None = None,
+    reporter: Reporter | None = None,
 ) -> MetadataReport:
     """Load The Movies Dataset for the loaded movies; on any error nothing changes.
 
@@ -157,7 +170,7 @@ def ingest_metadata(
     if edition is None:
         raise NothingLoaded("there are no movies to describe", hint="load ratings first")
     reporter.begin("read metadata")
-    found = read_metadata(path, progress=reporter.advance)
+    found = read_metadata(path, max_unpacked_mb=max_unpacked_mb, progress=reporter.advance)
     reporter.end(f"{found.rows_read:,} rows")
     with database.transaction() as connection:
         blockers.limit_waits(connection)
@@ -166,12 +179,13 @@ def ingest_metadata(
         merged = movie_metadata.merge_metadata(connection, found)
         if not merged.matched:
             raise DataError(
-                f"none of the films in {path} is in {edition}: no TMDB or IMDb id in common",
+                f"none of the films in {_source(None, path)} is in {edition}: "
+                "no TMDB or IMDb id in common",
                 hint="the edition needs a links file (ml-100k and ml-1m have none)",
             )
         reporter.end(f"{merged.matched:,} movies")
         facts = _metadata_facts(found, edition, started_at, merged.movies)
-        facts["source"] = source or str(path)
+        facts["source"] = _source(source, path)
         ingest_id = ingests.record(connection, facts, found.files, found.rejected)
     report = IngestReport(
         ingest_id,
@@ -181,50 +195,29 @@ def ingest_metadata(
         merged.movies,
         found.duplicates,
         found.rejected,
+        found.rejected_count,
         None,
         time.monotonic() - begun,
     )
     return MetadataReport(report, merged.matched, merged.unmatched)
 
 
+def _check_edition(edition: str) -> None:
+    """Raise InvalidArgument for a name that no list of data sets could show."""
+    if not edition.strip() or escaped_name(edition) != edition or len(edition) > LONGEST_EDITION:
+        raise InvalidArgument(
+            f"the edition {shown(edition)} is not a name",
+            hint=f"1 to {LONGEST_EDITION} characters, without control characters",
+        )
+
+
+def _source(source: str | None, path: Path) -> str:
+    return escaped_name(source or str(path))
+
+
 def _known_movies(connection: sa.Connection, *, replace: bool) -> Int32:
     """Return the movies that may be rated without a movies file beside the ratings."""
     return np.empty(0, np.int32) if replace else catalogue.described_movie_ids(connection)
-
-
-def _read(
-    path: Path,
-    format: str | None,
-    edition: str | None,
-    known: Int32,
-    on_duplicate: OnDuplicate,
-    reporter: Reporter,
-) -> Dataset:
-    reporter.begin("read files")
-    dataset = read_dataset(
-        path,
-        format=format,
-        edition=edition,
-        known_movie_ids=known,
-        on_duplicate=on_duplicate,
-        progress=reporter.advance,
-    )
-    reporter.end(f"{dataset.rows_read:,} rows")
-    return dataset
-
-
-def _check_rejects(dataset: Dataset, limit: RejectLimit) -> None:
-    allowed = limit.of(dataset.rows_read)
-    if len(dataset.rejected) <= allowed:
-        return
-    shown = "; ".join(
-        f"{row.file} line {row.line}: {row.reason}" for row in dataset.rejected[:SHOWN_REJECTS]
-    )
-    raise DataError(
-        f"{len(dataset.rejected):,} of {dataset.rows_read:,} rows are bad, "
-        f"{allowed:,} are allowed: {shown}",
-        hint="correct the files, name their format with --format, or allow more with --max-rejects",
-    )
 
 
 def _make_way(connection: sa.Connection, edition: str, *, replace: bool) -> str | None:
@@ -282,6 +275,7 @@ def _facts(dataset: Dataset, started_at: datetime, counts: Counts) -> dict[str, 
         "updated": counts.updated,
         "unchanged": counts.unchanged,
         "duplicates": dataset.duplicates,
+        "rejected": dataset.rejected_count,
     }
 
 
@@ -299,4 +293,5 @@ def _metadata_facts(
         "updated": counts.updated,
         "unchanged": counts.unchanged,
         "duplicates": found.duplicates,
+        "rejected": found.rejected_count,
     }

@@ -36,14 +36,19 @@ class SimilarText:
 
 
 def similar_pairs(
-    path: Path, n: int, *, id_column: str | None = None, text_column: str | None = None
+    path: Path,
+    n: int,
+    *,
+    id_column: str | None = None,
+    text_column: str | None = None,
+    max_unpacked_mb: int | None = None,
 ) -> Iterator[SimilarPair]:
     """Yield the n most similar rows of every row of a CSV file, by `content_text`'s cosine.
 
     The file is read and compared before this returns. Raises DataError on a file that cannot be
     used, InvalidArgument for more pairs than fit in memory.
     """
-    table = read_texts(path, id_column, text_column)
+    table = read_texts(path, id_column, text_column, max_unpacked_mb)
     if len(table.ids) * min(n, len(table.ids)) > MOST_PAIRS:
         raise InvalidArgument(
             f"{n:,} rows for each of {len(table.ids):,} are too many",
@@ -61,13 +66,19 @@ def _pairs(table: TextTable, lists: RankedLists) -> Iterator[SimilarPair]:
 
 
 def similar_to(
-    path: Path, of: str, n: int, *, id_column: str | None = None, text_column: str | None = None
+    path: Path,
+    of: str,
+    n: int,
+    *,
+    id_column: str | None = None,
+    text_column: str | None = None,
+    max_unpacked_mb: int | None = None,
 ) -> list[SimilarText]:
     """Return the n rows most similar to the one with the id `of`.
 
     Raises DataError on a file that cannot be used or has no such id.
     """
-    table = read_texts(path, id_column, text_column)
+    table = read_texts(path, id_column, text_column, max_unpacked_mb)
     if of not in table.ids:
         some = ", ".join(table.ids[:5]) + (", ..." if len(table.ids) > 5 else "")
         raise DataError(f"{table.name} has no row with the id {of!r}", hint=f"its ids: {some}")

@@ -1,3 +1,5 @@
+import zipfile
+
 import pytest
 import typer
 
@@ -39,6 +41,7 @@ def test_a_load_is_reported_and_a_repetition_changes_nothing(
             "unchanged": 0,
             "duplicates": 0,
             "rejected": 0,
+            "rejected_kept": 0,
         },
     )
     assert first.errors[-1].startswith(
@@ -82,6 +85,33 @@ def test_bad_rows_may_be_allowed(recsys, write_edition, at, tmp_path, contract_r
         told = [f"  rejected ratings.csv line {row['line']}: {row['reason']}" for row in kept]
         where = "  all of them: SELECT * FROM recsys.rejected_rows WHERE ingest_id = 1"
         assert done.errors[-4:] == [*told, where]
+
+
+def test_more_bad_rows_than_are_kept_are_counted(recsys, write_edition, at, tmp_path):
+    folder = write_edition(tmp_path / "ml-bad", GOOD + ["x,1,4.0,5"] * 10_001)
+    done = recsys("ingest", str(folder), "--max-rejects", "100%", "--json", **at)
+    assert done.code == 0
+    assert (done.json["rejected"], done.json["rejected_kept"]) == (10_001, 10_000)
+    assert "10,001 rejected" in done.errors[-5]
+    assert done.errors[-1] == (
+        "  the first 10,000: SELECT * FROM recsys.rejected_rows WHERE ingest_id = 1"
+    )
+
+
+def test_the_limit_of_archives_comes_from_the_settings(recsys, at, tmp_path):
+    path, config = tmp_path / "many.zip", tmp_path / "recsys.toml"
+    with zipfile.ZipFile(path, "w") as archive:
+        rows = "".join(f"{n},1,3\n" for n in range(200_000))
+        archive.writestr("ratings.csv", f"user,film,stars\n{rows}")
+    config.write_text("[ingest]\nmax_unpacked_mb = 1\n")
+    done = recsys("ingest", str(path), RECSYS_CONFIG=str(config), **at)
+    assert (done.code, done.errors[-2]) == (
+        1,
+        f"error: {path} would unpack to 2 MB, 1 times its size; 1 MB are allowed",
+    )
+    config.write_text("[ingest]\nmax_unpacked = 1\n")
+    done = recsys("ingest", str(path), RECSYS_CONFIG=str(config), **at)
+    assert (done.code, done.errors[-1]) == (1, "hint: allowed keys: max_unpacked_mb")
 
 
 LIMITS = [

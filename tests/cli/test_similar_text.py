@@ -170,11 +170,6 @@ BAD_FILES = [
     ("id,text\n1,hat\n ,cap\n", "products.csv, line 3: the id is empty", None),
     (b"id,text\n1,hat\n2,caf\xe9\n", "products.csv, line 3: not valid UTF-8", NO_CSV),
     (b"id,caf\xe9\n1,hat\n", "products.csv, line 1: not valid UTF-8", "hint: Save it as UTF-8."),
-    (
-        "id,text\n1,hat\n".encode("utf-16"),
-        "products.csv is in UTF-16",
-        "hint: Save it as UTF-8 and try again.",
-    ),
     ("id,text\n1,hat\n2\n", "products.csv, line 3: 1 column where 2 are expected", NO_CSV),
     ("id,text\n1,red, hat\n", "products.csv, line 2: 3 columns where 2 are expected", NO_CSV),
     ('id,text\n1,"hat\n2,cap\n', "products.csv, line 2: a quoted field is not closed", NO_CSV),

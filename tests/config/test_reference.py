@@ -20,6 +20,7 @@ def test_the_committed_reference_is_up_to_date() -> None:
 def test_the_reference_documents_each_table_key_and_variable() -> None:
     sections = dict(re.findall(r"(?ms)^### \[(.+?)\]\n(.*?)(?=^##|\Z)", reference()))
     kinds = {
+        "ingest": settings.IngestSettings,
         "refresh": settings.RefreshSettings,
         "gate": settings.GateSettings,
         "schedule": settings.ScheduleSettings,

@@ -46,8 +46,8 @@ def bulk(file: NumericFile, block_size: int) -> Outcome:
     intake = Intake(block_size=block_size)
     rows = read_numeric(intake, file)
     columns = [column.tolist() for column in (*rows.columns, rows.lines)]
-    assert intake.rows_read == len(rows) + len(intake.rejected)
-    return list(zip(*columns, strict=True)), [(row.line, row.reason) for row in intake.rejected]
+    assert intake.rows_read == len(rows) + len(intake.rejects.rows)
+    return list(zip(*columns, strict=True)), [(row.line, row.reason) for row in intake.rejects.rows]
 
 
 def careful(data: bytes, file: NumericFile) -> Outcome:

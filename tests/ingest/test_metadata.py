@@ -242,10 +242,10 @@ def test_reading_goes_on_after_a_field_too_long(tmp_path: Path) -> None:
     assert found.rows_read == 2
 
 
-def test_broken_bytes_are_shown_as_replacement_characters(tmp_path: Path) -> None:
+def test_broken_bytes_are_shown_escaped(tmp_path: Path) -> None:
     found = read_metadata(write(tmp_path, "keywords.csv", "862,caf\udce9 \0\n"))
     assert found.rejected == [
-        RejectedRow("keywords.csv", 2, "862,caf\ufffd \ufffd", "broken encoding: not UTF-8")
+        RejectedRow("keywords.csv", 2, "862,caf\\xe9 \\x00", "broken encoding: not UTF-8")
     ]
 
 
@@ -269,8 +269,7 @@ def test_bom_and_crlf_change_nothing(tmp_path: Path) -> None:
     path = tmp_path / "movies_metadata.csv"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
     windows = read_metadata(path)
-    overview = 'Led by Woody,\r\n"Andy\'s" toys\r\nlive happily.'
-    assert windows.movies[0].overview == overview
+    assert windows.movies == plain.movies
     assert windows.rejected == plain.rejected
     assert [r.line for r in windows.rejected] == [5]
 
@@ -616,25 +615,23 @@ def test_each_file_is_recorded_with_size_and_checksum(tmp_path: Path) -> None:
 
 
 def test_progress_ends_with_the_whole_of_each_file(tmp_path: Path) -> None:
-    rows = [line(str(movie_id), "[]") for movie_id in range(1, 2501)]
+    rows = [line(str(movie_id), "[]") for movie_id in range(1, 250_000)]
     path = write(tmp_path, "keywords.csv", *rows)
     size = path.stat().st_size
     calls: list[tuple[int, int]] = []
     read_metadata(path, progress=lambda *call: calls.append(call))
-    after = [len("id,keywords\n" + "".join(rows[:count])) for count in (1000, 2000)]
-    assert calls == [(done, size) for done in (*after, size)]
+    assert calls == [(done, size) for done in (1 << 20, 2 << 20, size)]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("none.zip", None, "none.zip does not exist"),
-        ("archive.zip", b"PK, but no", "archive.zip cannot be read as a zip"),
+        ("archive.zip", b"PK, but no", "archive.zip cannot be read: File is not a zip file"),
         ("ratings.csv", b"userId,movieId\n", "ratings.csv is no file of The Movies Dataset"),
         ("keywords.csv", b"", "line 1: without the columns id, keywords"),
         ("keywords.csv", b"id;keywords\n1;[]\n", "line 1: without the columns id, keywords"),
-        ("keywords.csv", "id,keywords\n".encode("utf-16"), "line 1: without the columns"),
-        ("keywords.csv", b"id\r1\r", "line 1: new-line character seen in unquoted field"),
+        ("keywords.csv", b"id\r1\r", "line 1: without the columns keywords"),
         ("credits.csv", b"cast,id\n", "line 1: without the columns crew"),
         ("movies_metadata.csv", b"id,title\n", "without the columns belongs_to_collection, budget"),
     ],
@@ -667,7 +664,7 @@ def test_damaged_zip_member_is_refused(tmp_path: Path) -> None:
         out.writestr("keywords.csv", "id,keywords\n" + line("1", "[]") * 100)
     content = archive.read_bytes()
     archive.write_bytes(content.replace(b"1,[]\n", b"2,[]\n", 1))
-    with pytest.raises(DataError, match=r"damaged\.zip: keywords\.csv, line \d+: cannot be read"):
+    with pytest.raises(DataError, match=r"^keywords\.csv cannot be read: Bad CRC-32"):
         read_metadata(archive)
 
 
@@ -679,7 +676,7 @@ def test_encrypted_zip_member_is_refused(tmp_path: Path) -> None:
     for signature, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         content[content.index(signature) + flags] |= 1
     archive.write_bytes(content)
-    with pytest.raises(DataError, match=r"secret\.zip: keywords\.csv cannot be opened"):
+    with pytest.raises(DataError, match=r"^keywords\.csv cannot be read: .* is encrypted"):
         read_metadata(archive)
 
 

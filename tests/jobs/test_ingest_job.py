@@ -5,7 +5,8 @@ import sqlalchemy as sa
 from store import rows_of
 
 from recsys.domain import RejectedRow
-from recsys.errors import DataError, StorageError
+from recsys.errors import DataError, InvalidArgument, StorageError
+from recsys.ingest.reading.rejects import KEPT
 from recsys.jobs.ingest import RejectLimit, ingest
 from recsys.jobs.refresh import refresh
 from recsys.storage.load.catalogue import Counts
@@ -207,7 +208,50 @@ def test_only_bad_rows_are_a_data_error_and_change_nothing(
     assert contents(database) == before
 
 
+def test_all_rejected_rows_are_counted_and_the_first_are_kept(database, tmp_path, write_edition):
+    bad = ["x,20,4.0,1000000000"] * (KEPT + 7)
+    folder = write_edition(tmp_path / "ml-x", RATINGS + bad, MOVIES)
+    report = ingest(database, folder, max_rejects=RejectLimit(share=1.0))
+    assert (len(report.rejected), report.rejected_count) == (KEPT, KEPT + 7)
+    assert rows_of(
+        database,
+        "SELECT i.rejected, count(*), min(r.line), max(r.line) FROM recsys.ingests AS i "
+        "JOIN recsys.rejected_rows AS r USING (ingest_id) GROUP BY i.rejected",
+    ) == [(KEPT + 7, KEPT, 5, KEPT + 4)]
+
+
 # --- editions ---
+
+
+@pytest.mark.parametrize("edition", ["", " ", "a\x1b[31m", "a\nb", "a\x9b", "a\udc80", "a" * 201])
+def test_an_edition_without_a_printable_name_is_refused(database, folder, contents, edition):
+    before = contents(database)
+    with pytest.raises(InvalidArgument, match=r"^the edition .* is not a name$") as caught:
+        ingest(database, folder, edition=edition)
+    assert caught.value.hint == "1 to 200 characters, without control characters"
+    assert str(caught.value).isprintable()
+    assert contents(database) == before
+
+
+def test_names_and_contents_in_the_store_cannot_steer_a_terminal(database, tmp_path):
+    path = tmp_path / "a\x1b[31m\udc80.csv"
+    path.write_text("user,film,stars\n1,1,3\n2,1\x9b,3\n3,1,3\n")
+    ingest(database, path, max_rejects=RejectLimit(rows=1))
+    name = "a\\x1b[31m\\udc80"
+    assert rows_of(
+        database,
+        "SELECT i.edition, i.source, files->0->>'name', r.file, r.content, r.reason "
+        "FROM recsys.ingests AS i JOIN recsys.rejected_rows AS r USING (ingest_id)",
+    ) == [
+        (
+            f"csv:{name}",
+            f"{tmp_path}/{name}.csv",
+            f"{name}.csv",
+            f"{name}.csv",
+            "2,1\\x9b,3",
+            'movie id "1\\x9b" is not a whole number',
+        )
+    ]
 
 
 def test_another_edition_is_refused_naming_both(filled_database, folder, contents):

@@ -23,7 +23,13 @@ FOREIGN = MovieMetadata(103, 13, "C", "Nobody's")
 def metadata(movies=(FULL, BARE, FOREIGN), **parts):
     values = {"keywords": {}, "movie_keywords": [], "people": [], "credits": []} | parts
     return MetadataSet(
-        movies=list(movies), rejected=[], rows_read=0, duplicates=0, files=(), **values
+        movies=list(movies),
+        rejected=[],
+        rejected_count=0,
+        rows_read=0,
+        duplicates=0,
+        files=(),
+        **values,
     )
 
 

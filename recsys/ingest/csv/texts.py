@@ -23,7 +23,12 @@ class TextTable:
     texts: tuple[str, ...]
 
 
-def read_texts(path: Path, id_column: str | None, text_column: str | None) -> TextTable:
+def read_texts(
+    path: Path,
+    id_column: str | None,
+    text_column: str | None,
+    max_unpacked_mb: int | None = None,
+) -> TextTable:
     """Read two columns of a CSV file with a header, or of the only file in a zip.
 
     By default the id is the column `id`, or the first of two, and the text the other of two.
@@ -32,7 +37,7 @@ def read_texts(path: Path, id_column: str | None, text_column: str | None) -> Te
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise DataError(f"{path} {problem}", hint="give a CSV file with a header")
-    with open_folders(path) as folders:
+    with open_folders(path, max_unpacked_mb) as folders:
         entries = [entry for folder in folders for entry in folder.files.values()]
         if len(entries) != 1:
             raise DataError(f"{path} holds {len(entries)} files", hint="give one CSV file")

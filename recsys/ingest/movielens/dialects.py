@@ -59,6 +59,13 @@ class DatasetLayout:
     genome_scores: PlainFile | None = None
     readme: Entry | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes of the files with rows."""
+        files = (self.ratings, self.movies, self.users, self.links, self.tags)
+        genome = (self.genome_tags, self.genome_scores)
+        return sum(file.entry.size for file in (*files, *genome) if file is not None)
+
 
 def ml_100k(folder: Folder) -> DatasetLayout | None:
     """Detect ml-100k (1998): `u.data` with tabs, `u.item` and `u.user` with bars."""
@@ -67,14 +74,13 @@ def ml_100k(folder: Folder) -> DatasetLayout | None:
         return None
     items, users = folder.files.get("u.item"), folder.files.get("u.user")
     genres = rows.GENRES_100K
-    # The editions before ml-10m are in Latin-1.
-    bars = Grammar("|", 5 + len(genres), "latin-1")
     return DatasetLayout(
         "ml-100k",
         WHOLE_STARS,
-        RatingsFile(ratings, Grammar("\t", 4, "latin-1"), header=False),
-        movies=items and Table(items, bars, False, rows.movie_100k(genres)),
-        users=users and Table(users, Grammar("|", 5, "latin-1"), False, rows.user_100k),
+        RatingsFile(ratings, _old(ratings, "\t", 4), header=False),
+        movies=items
+        and Table(items, _old(items, "|", 5 + len(genres)), False, rows.movie_100k(genres)),
+        users=users and Table(users, _old(users, "|", 5), False, rows.user_100k),
     )
 
 
@@ -87,10 +93,15 @@ def ml_1m(folder: Folder) -> DatasetLayout | None:
     return DatasetLayout(
         "ml-1m",
         WHOLE_STARS,
-        RatingsFile(ratings, Grammar("::", 4, "latin-1"), header=False),
-        movies=movies and Table(movies, Grammar("::", 3, "latin-1"), False, rows.movie_piped),
-        users=users and Table(users, Grammar("::", 5, "latin-1"), False, rows.user_1m),
+        RatingsFile(ratings, _old(ratings, "::", 4), header=False),
+        movies=movies and Table(movies, _old(movies, "::", 3), False, rows.movie_piped),
+        users=users and Table(users, _old(users, "::", 5), False, rows.user_1m),
     )
+
+
+def _old(entry: Entry, separator: str, columns: int) -> Grammar:
+    """Return the grammar of an edition before ml-10m, which are in Latin-1."""
+    return Grammar(separator, columns, entry.text_encoding("latin-1"))
 
 
 def ml_10m(folder: Folder) -> DatasetLayout | None:
@@ -174,7 +185,7 @@ def _holds(entry: Entry, line: re.Pattern[str]) -> bool:
 
 def _text(entry: Entry) -> str:
     # Every byte is valid in latin-1, so a file of unknown encoding can be searched.
-    return entry.head().removeprefix(b"\xef\xbb\xbf").decode("latin-1")
+    return entry.head().decode("latin-1").replace("\r", "\n")
 
 
 Detector = Callable[[Folder], DatasetLayout | None]

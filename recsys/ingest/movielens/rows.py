@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from recsys.domain import SourceMovie, User
 from recsys.ingest.movielens.tables import Link, Tag, TagName
 from recsys.ingest.movielens.titles import split_title
+from recsys.ingest.reading.characters import one_line
 from recsys.ingest.reading.numbers import (
     BadField,
     TimeField,
@@ -81,12 +82,12 @@ def movie_from(
     movie_id: int, original: str, genres: Sequence[str], year: int | None
 ) -> SourceMovie:
     """Return a movie; `year` takes precedence over the year in the title."""
-    original = original.strip()
+    original = one_line(original, "title").strip()
     title, title_year = split_title(original)
     if not title:
         raise BadField("title is empty")
     # Each genre once: movie and genre are a key of the store.
-    named = dict.fromkeys(genre.strip() for genre in genres)
+    named = dict.fromkeys(one_line(genre, "genre").strip() for genre in genres)
     kept = tuple(genre for genre in named if genre.lower() not in _NO_GENRE)
     if any(len(genre.encode()) > LONGEST_KEY for genre in kept):
         raise BadField(f"genre is longer than {LONGEST_KEY} bytes")
@@ -158,7 +159,7 @@ def user_100k(fields: Fields) -> User:
     if not 0 <= age <= _OLDEST:
         raise BadField(f"age {age} is outside 0 to {_OLDEST}")
     user_id = parse_id(fields[0], "user id")
-    return User(user_id, age, _gender(fields[2]), fields[3].strip() or None, _text(fields[4]))
+    return User(user_id, age, _gender(fields[2]), _text(fields[3], "occupation"), _zip(fields[4]))
 
 
 def user_1m(fields: Fields) -> User:
@@ -170,7 +171,7 @@ def user_1m(fields: Fields) -> User:
     code = parse_integer(fields[3], "occupation")
     if not 0 <= code < len(OCCUPATIONS_1M):
         raise BadField(f"occupation {code} is outside 0 to {len(OCCUPATIONS_1M) - 1}")
-    return User(user_id, age, _gender(fields[1]), OCCUPATIONS_1M[code], _text(fields[4]))
+    return User(user_id, age, _gender(fields[1]), OCCUPATIONS_1M[code], _zip(fields[4]))
 
 
 def _gender(text: str) -> str:
@@ -180,8 +181,12 @@ def _gender(text: str) -> str:
     return gender
 
 
-def _text(text: str) -> str | None:
-    return text.strip() or None
+def _text(text: str, what: str) -> str | None:
+    return one_line(text, what).strip() or None
+
+
+def _zip(text: str) -> str | None:
+    return _text(text, "zip code")
 
 
 def tag(known: Container[int], times: TimeField) -> Callable[[Fields], Tag]:
@@ -191,7 +196,7 @@ def tag(known: Container[int], times: TimeField) -> Callable[[Fields], Tag]:
         user_id, movie_id = parse_id(fields[0], "user id"), parse_id(fields[1], "movie id")
         if movie_id not in known:
             raise BadField(f"movie {movie_id} is unknown")
-        text = fields[2].strip()
+        text = one_line(fields[2], "tag").strip()
         if not text:
             raise BadField("tag is empty")
         if len(text.encode()) > LONGEST_KEY:
@@ -203,7 +208,7 @@ def tag(known: Container[int], times: TimeField) -> Callable[[Fields], Tag]:
 
 def tag_name(fields: Fields) -> TagName:
     """Parse tagId and tag."""
-    tag_id, name = parse_id(fields[0], "tag id"), fields[1].strip()
+    tag_id, name = parse_id(fields[0], "tag id"), one_line(fields[1], "tag").strip()
     if not name:
         raise BadField("tag is empty")
     return tag_id, name

@@ -121,7 +121,7 @@ def _rows(intake: Intake, table: Table[T]) -> Iterator[tuple[tuple[int, Record],
     for block in blocks:
         # Blocks end with a newline, so the last part is empty.
         for record in read_records(block.data.split(b"\n")[:-1], grammar):
-            intake.rows_read += 1
+            intake.take(1, len(record.raw) + 1)
             line = block.first_line + record.index
             try:
                 yield (line, record), _parse(record, table)

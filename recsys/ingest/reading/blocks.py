@@ -10,18 +10,20 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import merge
 
 import numpy as np
 import pandas as pd
 
 from recsys.domain import Int32, Int64
-from recsys.ingest.reading.intake import Block, Intake
+from recsys.ingest.reading.intake import Block, Intake, end_of_rows
 from recsys.ingest.reading.numbers import Array, BadField, NumericField
 from recsys.ingest.reading.records import Grammar, Record, read_record
 from recsys.ingest.reading.sources import Entry
 
+PIECE = 1 << 20
 _NUMERIC = b"0123456789-"
 
 
@@ -56,14 +58,15 @@ class _ParsedBlock:
 
 
 def read_numeric(intake: Intake, file: NumericFile) -> NumericTable:
-    """Read and validate the whole file; invalid rows go to `intake.rejected`."""
+    """Read and validate the whole file; invalid rows go to `intake.rejects`."""
     parser = _BlockParser(file)
     parts: list[list[Array]] = [[] for _ in range(len(file.columns) + 1)]
     grammar = file.grammar
     blocks = intake.blocks(file.entry, header=file.header, multiline=grammar.multiline)
     for block in blocks:
-        for part, array in zip(parts, parser.read(block, intake), strict=True):
-            part.append(array)
+        for columns in parser.read(block, intake):
+            for part, array in zip(parts, columns, strict=True):
+                part.append(array)
     kinds = [column.final for column in file.columns] + ["int32"]
     joined = [_join(part, kind) for part, kind in zip(parts, kinds, strict=True)]
     return NumericTable(tuple(joined[:-1]), joined[-1])
@@ -86,23 +89,42 @@ class _BlockParser:
         self.good_line = self.single * (self.grammar.columns - 1) + b"\n"
         self.line, self.groups = _line_pattern(file)
 
-    def read(self, block: Block, intake: Intake) -> list[Array]:
-        """Return the fields and the line numbers of the valid rows of a block."""
-        parsed = self._parse_block(block.data)
-        intake.rows_read += len(parsed.indices) + len(parsed.odd)
+    def read(self, block: Block, intake: Intake) -> Iterator[list[Array]]:
+        """Yield the fields and the line numbers of the valid rows of a block."""
+        parsed = self._parse_plain(block.data)
+        if parsed is not None:
+            yield self._checked(parsed, block, intake)
+            return
+        # Odd lines take far more memory than plain ones, so that a whole block may be too much.
+        for piece in _pieces(block, multiline=self.grammar.multiline):
+            yield self._checked(self._parse_piece(piece.data), piece, intake)
+
+    def _checked(self, parsed: _ParsedBlock, block: Block, intake: Intake) -> list[Array]:
+        """Return the valid rows and reject the others."""
+        intake.take(len(parsed.indices) + len(parsed.odd), 0)
         pairs = list(zip(self.columns, parsed.columns, strict=True))
         good = np.logical_and.reduce([column.good(values) for column, values in pairs])
-        odd = parsed.odd
-        if not good.all():
-            lines = block.data.split(b"\n")
-            bad = parsed.indices[~good].tolist()
-            odd = odd + [read_record(lines, index, self.grammar) for index in bad]
         numbers = (parsed.indices + block.first_line).astype(np.int32)
         kept = [values.astype(column.final, copy=False) for column, values in pairs]
         rows = [values if good.all() else values[good] for values in (*kept, numbers)]
-        return self._with_odd(rows, odd, block.first_line, intake) if odd else _in_order(rows)
+        odd: Iterable[Record] = parsed.odd
+        if not good.all():
+            lines = block.data.split(b"\n")
+            bad = np.sort(parsed.indices[~good]).tolist()
+            records = (read_record(lines, index, self.grammar) for index in bad)
+            odd = merge(parsed.odd, records, key=lambda record: record.index)
+        rows = self._with_odd(rows, odd, block.first_line, intake)
+        intake.take(0, len(block.data))
+        return rows
 
-    def _parse_block(self, data: bytes) -> _ParsedBlock:
+    def _parse_plain(self, data: bytes) -> _ParsedBlock | None:
+        """Parse a block of plain lines in bulk; None if other lines are among them."""
+        plain = self._plain(data)
+        if plain is None or self._signature(plain) != self.good_line * plain.count(b"\n"):
+            return None
+        return self._read_grid(plain)
+
+    def _parse_piece(self, data: bytes) -> _ParsedBlock:
         """Parse the plain lines in bulk and the others one by one."""
         plain = self._plain(data)
         parsed = None if plain is None else self._read_plain(plain, data)
@@ -207,11 +229,11 @@ class _BlockParser:
         return _ParsedBlock(columns, np.array(indices, np.int64), odd)
 
     def _with_odd(
-        self, bulk: list[Array], odd: list[Record], first_line: int, intake: Intake
+        self, bulk: list[Array], odd: Iterable[Record], first_line: int, intake: Intake
     ) -> list[Array]:
         """Parse the odd rows field by field; add the valid ones and reject the others."""
         good: list[tuple[float, ...]] = []
-        for record in sorted(odd, key=lambda record: record.index):
+        for record in odd:
             line = first_line + record.index
             try:
                 good.append((*self._parse(record), line))
@@ -230,6 +252,20 @@ class _BlockParser:
         if record.problem is not None:
             raise BadField(record.problem)
         return iter([column.parse(record.fields[column.position]) for column in self.columns])
+
+
+def _pieces(block: Block, *, multiline: bool) -> Iterator[Block]:
+    """Split a block into pieces of whole rows of about `PIECE` bytes."""
+    data, start, line = block.data, 0, block.first_line
+    while start < len(data):
+        piece = data[start : start + PIECE]
+        cut = end_of_rows(piece) if multiline else piece.rfind(b"\n") + 1
+        stop = start + cut if cut else data.index(b"\n", start) + 1
+        if start + PIECE >= len(data):
+            stop = len(data)
+        yield Block(data[start:stop], line)
+        line += data.count(b"\n", start, stop)
+        start = stop
 
 
 def _in_order(rows: list[Array]) -> list[Array]:

@@ -10,11 +10,18 @@ from typing import IO
 
 from recsys.domain import Progress, RejectedRow, SourceFile
 from recsys.errors import DataError
+from recsys.ingest.reading.characters import as_utf8, escaped
+from recsys.ingest.reading.records import TALLEST
+from recsys.ingest.reading.rejects import Rejects
 from recsys.ingest.reading.sources import Entry, readable
 
 BLOCK = 16 << 20
 LONGEST_LINE = 64 << 20
+LONGEST_RECORD = 1 << 20
+"""Bytes of a row with quoted line breaks."""
 CONTENT = 500
+LONGEST_TEXT = 1 << 20
+"""Bytes of a file that `read_text` returns."""
 _BOM = b"\xef\xbb\xbf"
 _OPENS_FIELD = re.compile(rb'(?:^|[,;\t])"[^"]*\Z')
 _UP_TO_HEADER = re.compile(rb"(?:[ \t]*\n)*[^\n]*\n")
@@ -34,9 +41,11 @@ class Intake:
 
     progress: Progress | None = None
     block_size: int = BLOCK
+    rejects: Rejects = field(default_factory=Rejects)
     files: list[SourceFile] = field(default_factory=list)
-    rejected: list[RejectedRow] = field(default_factory=list)
     rows_read: int = 0
+    bytes_left: int | None = None
+    """Bytes of rows not yet read, at most; None if unknown."""
 
     def blocks(self, entry: Entry, *, header: bool, multiline: bool = False) -> Iterator[Block]:
         """Yield the file in blocks and record it in `files` at its end.
@@ -45,7 +54,7 @@ class Intake:
         quoted fields if possible.
         """
         line = 1
-        for data in _whole_lines(self._chunks(entry), entry.name, multiline):
+        for data in _whole_lines(as_utf8(self._chunks(entry)), entry.name, multiline):
             lines = data.count(b"\n")
             start = _UP_TO_HEADER.match(data) if header else None
             if start is not None:
@@ -68,15 +77,30 @@ class Intake:
         self.files.append(SourceFile(entry.name, done, digest.hexdigest()))
 
     def read_text(self, entry: Entry, encoding: str) -> str:
-        """Return the text of a small file."""
-        data = b"".join(block.data for block in self.blocks(entry, header=False))
+        """Return the text of a small file, or the start of a large one."""
+        data = b""
+        for block in self.blocks(entry, header=False):
+            data += block.data[: LONGEST_TEXT - len(data)]
         return data.decode(encoding, "replace")
 
+    def take(self, rows: int, size: int) -> None:
+        """Count rows of so many bytes as read."""
+        self.rows_read += rows
+        if self.bytes_left is not None:
+            self.bytes_left = max(0, self.bytes_left - size)
+
     def reject(self, entry: Entry, line: int, raw: bytes, encoding: str, reason: str) -> None:
-        """Record a rejected row; its text is escaped and shortened to fit a text column."""
-        # Decode a bounded prefix: a stray quote may have joined megabytes into one row.
-        text = raw[: 4 * CONTENT].decode(encoding, "backslashreplace").replace("\0", "\\x00")
-        self.rejected.append(RejectedRow(entry.name, line, text[:CONTENT], reason))
+        """Record a rejected row; its text is escaped and shortened to fit a text column.
+
+        Raises DataError if no more rows may be rejected.
+        """
+        row = None
+        if self.rejects.keeps(entry.name):
+            # Decode a bounded prefix: a stray quote may have joined megabytes into one row.
+            text = escaped(raw[: 4 * CONTENT].decode(encoding, "backslashreplace"))
+            row = RejectedRow(entry.name, line, text[:CONTENT], escaped(reason))
+        self.rejects.add(row)
+        self.rejects.check(self.rows_read, self.bytes_left)
 
 
 def _read(stream: IO[bytes], size: int, name: str) -> bytes:
@@ -85,13 +109,19 @@ def _read(stream: IO[bytes], size: int, name: str) -> bytes:
 
 
 def _whole_lines(chunks: Iterator[bytes], name: str, multiline: bool) -> Iterator[bytes]:
-    """Yield whole lines: without byte order mark, with LF for CRLF and a final newline."""
-    rest, first = b"", True
+    """Yield whole lines: without byte order mark, with LF for CRLF and a final newline.
+
+    A file without any LF has lines that end with CR.
+    """
+    rest, first, only_cr = b"", True, False
     for chunk in chunks:
         data = rest + chunk
-        if first:
+        if first and data:
             data, first = data.removeprefix(_BOM), False
-        cut = _last_cut(data) if multiline else data.rfind(b"\n") + 1
+            only_cr = b"\n" not in data and b"\r" in data[:-1]
+        if only_cr:
+            data = data.replace(b"\r", b"\n")
+        cut = end_of_rows(data) if multiline else data.rfind(b"\n") + 1
         rest = data[cut:]
         # Without this limit a binary file would be collected in memory as one line.
         if len(rest) > LONGEST_LINE:
@@ -105,17 +135,20 @@ def _whole_lines(chunks: Iterator[bytes], name: str, multiline: bool) -> Iterato
         yield _plain_newlines(rest + b"\n")
 
 
-def _last_cut(data: bytes) -> int:
+def end_of_rows(data: bytes) -> int:
     """Return the end of the last line, or its start if it opens a quoted field.
 
     An odd number of quotes means an open field or an earlier stray quote. The last line with an
-    odd number of quotes decides: the field is open if that line looks like one that opens it.
+    odd number of quotes decides: the field is open if that line looks like one that opens it, and
+    is near enough for a row to reach from there to the end.
     """
     last = end = data.rfind(b"\n") + 1
     if data.count(b'"', 0, last) % 2 == 0:
         return last
-    while end:
-        start = data.rfind(b"\n", 0, end - 1) + 1
+    for _ in range(TALLEST):
+        start = data.rfind(b"\n", 0, max(0, end - 1)) + 1
+        if not end or last - start > LONGEST_RECORD:
+            return last
         if data.count(b'"', start, end) % 2:
             return start if _OPENS_FIELD.search(data[start:end]) else last
         end = start

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-_TALLEST = 1000
+TALLEST = 1000
 """Lines that one record may span; a stray quote must not make the search quadratic."""
 _OPEN = "a quoted field is not closed"
 
@@ -86,7 +86,7 @@ def _quoted(lines: Sequence[bytes], index: int, grammar: Grammar) -> Record:
 
 def _height(lines: Sequence[bytes], index: int) -> int:
     quotes = 0
-    for height, line in enumerate(lines[index : index + _TALLEST], start=1):
+    for height, line in enumerate(lines[index : index + TALLEST], start=1):
         quotes += line.count(b'"')
         if quotes % 2 == 0:
             return height

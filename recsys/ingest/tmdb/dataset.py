@@ -11,61 +11,60 @@ from recsys.domain import (
     MovieMetadata,
     Person,
     Progress,
-    RejectedRow,
-    SourceFile,
 )
+from recsys.ingest.reading.intake import Intake
+from recsys.ingest.reading.rejects import RejectLimit, Rejects
 from recsys.ingest.tmdb import fields
 from recsys.ingest.tmdb.files import MetadataFile, metadata_files, row_reader
 
+BLOCK = 1 << 20
+"""Smaller than for ratings: parsing takes longer, and progress is reported for each block."""
 
-def read_metadata(path: Path, *, progress: Progress | None = None) -> MetadataSet:
+
+def read_metadata(
+    path: Path, *, max_unpacked_mb: int | None = None, progress: Progress | None = None
+) -> MetadataSet:
     """Read movies_metadata.csv, keywords.csv and credits.csv, those that are present.
 
     `path` is a folder, a zip with the files at any depth, or one of the files. `progress` is
     called for each file with the bytes read and its size.
 
     Of several rows of one movie, the row with the most votes counts, and the first of a tie;
-    their keywords and credits are merged. An invalid row is rejected and does not fail the load.
+    their keywords and credits are merged. An invalid row is rejected and does not fail the load;
+    only the first of each file are kept.
 
-    Raises `DataError` if none of the files is found, cannot be read, or lacks columns.
+    Raises `DataError` if none of the files is found, cannot be read, or lacks columns, if most of
+    many rows are invalid, and for an archive that would unpack to more than `max_unpacked_mb`.
     """
-    collected = _Collected()
-    with metadata_files(path) as files:
+    rejects = Rejects(RejectLimit(share=0.5), hint="are these the files of The Movies Dataset?")
+    collected = _Collected(Intake(progress, block_size=BLOCK, rejects=rejects))
+    with metadata_files(path, max_unpacked_mb) as files:
         for file in files:
-            collected.read(file, progress or _silent)
+            collected.read(file)
     return collected.result()
-
-
-def _silent(done: int, total: int) -> None:
-    """Report nothing."""
 
 
 class _Collected:
     """The values collected from the rows read so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
         self._movies: dict[int, MovieMetadata] = {}
         self._keywords: dict[int, str] = {}
         self._movie_keywords: dict[int, dict[int, None]] = {}
         self._people: dict[int, Person] = {}
         self._cast: dict[int, list[fields.CastMember]] = {}
         self._directors: dict[int, dict[int, None]] = {}
-        self._rejected: list[RejectedRow] = []
-        self._rows_read = 0
         self._duplicates = 0
-        self._files: list[SourceFile] = []
 
-    def read(self, file: MetadataFile, progress: Progress) -> None:
+    def read(self, file: MetadataFile) -> None:
         columns, take = {
             "movies_metadata.csv": (fields.MOVIE_COLUMNS, self._take_movie),
             "keywords.csv": (fields.KEYWORD_COLUMNS, self._take_keywords),
             "credits.csv": (fields.CREDIT_COLUMNS, self._take_credits),
-        }[file.name]
-        with row_reader(file, columns) as rows:
-            rows.read(take, progress)
-        self._rejected += rows.rejected
-        self._rows_read += rows.rows_read
-        self._files.append(rows.source)
+        }[file.entry.name]
+        with row_reader(file, columns, self._intake) as rows:
+            rows.read(take)
 
     def result(self) -> MetadataSet:
         credits_ = [credit for tmdb_id in self._cast for credit in self._credits(tmdb_id)]
@@ -76,10 +75,11 @@ class _Collected:
             movie_keywords=[(m, k) for m, found in self._movie_keywords.items() for k in found],
             people=[self._people[person_id] for person_id in credited],
             credits=credits_,
-            rejected=self._rejected,
-            rows_read=self._rows_read,
+            rejected=self._intake.rejects.rows,
+            rejected_count=self._intake.rejects.count,
+            rows_read=self._intake.rows_read,
             duplicates=self._duplicates,
-            files=tuple(self._files),
+            files=tuple(self._intake.files),
         )
 
     def _take_movie(self, row: dict[str, str]) -> None:

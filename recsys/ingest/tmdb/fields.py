@@ -9,6 +9,7 @@ from datetime import date
 from typing import NamedTuple
 
 from recsys.domain import MovieMetadata, Person
+from recsys.ingest.reading.characters import without_controls
 from recsys.ingest.tmdb.files import BadRow
 from recsys.ingest.tmdb.python_literals import parse_literal
 
@@ -158,7 +159,8 @@ def movie_id(cell: str) -> int:
 
 
 def text(cell: str) -> str | None:
-    return cell.strip() or None
+    """Return a text without control characters, which should not cost a movie its metadata."""
+    return without_controls(cell).strip() or None
 
 
 def whole(cell: str, most: int = _INT64) -> int | None:
@@ -200,7 +202,7 @@ def overview(cell: str) -> str | None:
 
 
 def poster_path(cell: str) -> str | None:
-    return cell if cell.startswith("/") else None
+    return cell if cell.startswith("/") and cell.isprintable() else None
 
 
 def collection(cell: str) -> str | None:

@@ -38,11 +38,13 @@ def record(
     files: Sequence[SourceFile],
     rejected: Sequence[RejectedRow],
 ) -> int:
-    """Write an ingest with its rejected rows; return its id. `facts` are columns of `ingests`."""
+    """Write an ingest with the rejected rows that are kept; return its id.
+
+    `facts` are columns of `ingests`.
+    """
     values = {
         **facts,
         "files": [asdict(file) for file in files],
-        "rejected": len(rejected),
         # now() would be the start of the transaction.
         "finished_at": sa.func.clock_timestamp(),
     }

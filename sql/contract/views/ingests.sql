@@ -24,4 +24,4 @@ COMMENT ON COLUMN recsys.ingests.inserted IS 'Rows new to the database';
 COMMENT ON COLUMN recsys.ingests.updated IS 'Rows that changed';
 COMMENT ON COLUMN recsys.ingests.unchanged IS 'Rows that were already present and did not change';
 COMMENT ON COLUMN recsys.ingests.duplicates IS 'Ratings merged into another one of the same pair';
-COMMENT ON COLUMN recsys.ingests.rejected IS 'Rows in recsys.rejected_rows';
+COMMENT ON COLUMN recsys.ingests.rejected IS 'Rows not loaded; recsys.rejected_rows has the first 10,000 of each file';
