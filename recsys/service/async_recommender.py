@@ -18,6 +18,7 @@ from recsys.service.types import (
     Filters,
     FoundMovie,
     Freshness,
+    MeasuredMetric,
     Movie,
     MovieCard,
     MovieDetails,
@@ -25,6 +26,7 @@ from recsys.service.types import (
     PublishedModel,
     PublishedRun,
     Rating,
+    RatingBin,
     RatingRange,
     Reason,
     Recommendation,
@@ -35,6 +37,7 @@ from recsys.service.types import (
     SimilarMovie,
     SimilarUser,
     Status,
+    Taste,
     UserStatus,
     VerifiedLists,
 )
@@ -102,7 +105,8 @@ class AsyncRecommender(AsyncSession):
     ) -> Rows[Reason]:
         """Return the n rated movies that contribute most to each of several movies.
 
-        Raises UnknownMovie, and InvalidArgument for a model that is not published.
+        Movies that the user rated below their own mean are left out. Raises UnknownMovie, and
+        InvalidArgument for a model that is not published.
         """
         return await self._run(users.reasons(user_id, movie_ids, n, model))
 
@@ -126,12 +130,29 @@ class AsyncRecommender(AsyncSession):
         """
         return await self._run(users.similar_users(user_id, n, model))
 
-    async def ratings(self, user_id: int, n: int = 10) -> Rows[Rating]:
-        """Return the n highest ratings of a user, latest first among equal ones.
+    async def ratings(
+        self, user_id: int, n: int = 10, *, latest: bool = False, offset: int = 0
+    ) -> Rows[Rating]:
+        """Return n ratings of a user, after the first `offset`.
 
+        The highest ratings first, latest first among equal ones; with `latest` the latest first.
         Empty for an unknown user.
         """
-        return await self._run(users.ratings(user_id, n))
+        return await self._run(users.ratings(user_id, n, latest, offset))
+
+    async def user_taste(self, user_id: int) -> Rows[Taste]:
+        """Return what a user rates and how high: over all ratings, by genre and by decade.
+
+        Empty for a user without ratings.
+        """
+        return await self._run(users.user_taste(user_id))
+
+    async def example_users(self, n: int = 6) -> Rows[Taste]:
+        """Return the taste of n users from all over the ids, who rated about a hundred movies.
+
+        The same users each time, until ratings change. Empty without ratings.
+        """
+        return await self._run(users.example_users(n))
 
     async def user_status(self, user_id: int) -> UserStatus:
         """Return how a user gets recommendations at the moment, and why."""
@@ -176,6 +197,13 @@ class AsyncRecommender(AsyncSession):
     async def movie_details(self, movie_id: int) -> MovieDetails:
         """Return the metadata of a movie; raises UnknownMovie."""
         return await self._run(catalogue.movie_details(movie_id))
+
+    async def rating_histogram(self, movie_id: int) -> Rows[RatingBin]:
+        """Return how often each rating was given to a movie, lowest first; raises UnknownMovie.
+
+        Includes values of the scale that nobody gave. More than 20 values are ten ranges.
+        """
+        return await self._run(catalogue.rating_histogram(movie_id))
 
     async def movie_cards(self, movie_ids: Sequence[int]) -> Rows[MovieCard]:
         """Return cards of these movies, in the given order, without unknown movies."""
@@ -249,6 +277,13 @@ class AsyncRecommender(AsyncSession):
         The figures of one metric and model are in the order of the runs.
         """
         return await self._run(runs.figures(n))
+
+    async def measured(self) -> Rows[MeasuredMetric]:
+        """Return the metrics over all users of the latest run of each protocol.
+
+        Evaluations first, then the publish gate of the published run.
+        """
+        return await self._run(runs.measured())
 
     async def runs(self, n: int = 20) -> Rows[Run]:
         """Return the n latest refreshes and evaluations, latest first."""

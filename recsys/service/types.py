@@ -104,6 +104,23 @@ class Rating:
 
 
 @dataclass(frozen=True, slots=True)
+class Taste:
+    """What a user rates and how high: all their ratings, those of a genre, or of a decade."""
+
+    user_id: int
+    facet: str
+    """all, genre or decade."""
+    name: str | None
+    """The genre, or the decade as 1990s; None for all ratings."""
+    ratings: int
+    share: float
+    """Fraction of the user's ratings; a movie counts in each of its genres."""
+    mean_rating: float
+    against_others: float | None
+    """Mean difference to the mean ratings of the movies in the published run."""
+
+
+@dataclass(frozen=True, slots=True)
 class RatingRange:
     rating_min: float | None
     """None if no ratings have been ingested."""
@@ -159,6 +176,16 @@ class MovieDetails:
     actors: list[str]
     """The first ten in billing order."""
     keywords: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RatingBin:
+    """How often a movie was given a rating, or one of a range of ratings."""
+
+    rating_from: float
+    rating_to: float
+    """The same value, unless ratings are grouped."""
+    ratings: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +369,8 @@ class Run:
     run_size: int
     """Bytes on disk."""
     pruned_at: datetime | None
+    edition: str | None
+    """The data set it read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,6 +407,27 @@ class RunFigure:
     value: float
     ci_low: float | None
     ci_high: float | None
+    edition: str | None
+    """The data set the run read; figures of different ones do not compare."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredMetric:
+    """One metric over all users, in the latest run that used its protocol."""
+
+    protocol: str
+    run_id: int
+    kind: str
+    """evaluation, or refresh, which measures its default model before publication."""
+    finished_at: datetime | None
+    edition: str | None
+    model: str
+    metric: str
+    value: float
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    """Number of users or ratings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,6 +472,7 @@ class RunRecord:
     peak_memory_mb: int | None
     pruned_at: datetime | None
     run_size: int
+    edition: str | None
     stages: list[RunStage]
     metrics: list[RunMetric]
     publications: list[RunPublication]

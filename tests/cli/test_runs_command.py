@@ -86,7 +86,15 @@ def as_json(row):
 def test_list_as_json(ask, told):
     done = ask("runs", "list", "--json")
     columns = ["run_id", "kind", "scope", "base_run_id", "state", "published", "refused"]
-    columns += ["started_at", "seconds", "ratings_count", "models", "run_size", "pruned_at"]
+    columns += [
+        "started_at",
+        "seconds",
+        "ratings_count",
+        "models",
+        "run_size",
+        "pruned_at",
+        "edition",
+    ]
     rows = told("SELECT *, recsys.run_size(run_id) FROM recsys.runs ORDER BY run_id DESC")
     models = [["als"], ["als"], ["als"], ["als", "mf", "top_rated"], sorted(DEFAULT_SET)]
     expected = [row | {"models": of} for row, of in zip(rows, models, strict=True)]

@@ -14,7 +14,7 @@ VIEWS = {
     "runs": "run_id state published started_at finished_at seconds default_model seed parameters "
     "versions snapshot_at ratings_count users_count movies_count snapshot_checksum output_checksum "
     "peak_memory_mb pruned_at error cold_start rating_model rating_min rating_max "
-    "kind refused scope base_run_id",
+    "kind refused scope base_run_id edition",
     "freshness": "artefact run_id published_at snapshot_at age ratings_since last_attempt_at "
     "last_attempt_run_id last_error consecutive_failures max_age stale",
     "run_metrics": "run_id model protocol metric segment value ci_low ci_high n",
@@ -25,6 +25,8 @@ FUNCTIONS = {
     "similar_users(1)": "rank user_id score common_ratings model run_id",
     "predict_rating(1, 1)": "predict_rating",
     "label('ease', 1)": "label",
+    "rating_histogram(1)": "rating_from rating_to ratings",
+    "user_taste(1)": "facet name ratings share mean_rating against_others",
     "top_movies()": "rank movie_id title score votes mean_rating",
     "search_movies('x')": "movie_id title year",
     "recommendations_as_of(1, now())": "rank movie_id title score model run_id",
@@ -37,6 +39,8 @@ ARGUMENTS = {
     "similar_users": "user_id integer, n integer DEFAULT 10, model text DEFAULT NULL::text",
     "predict_rating": "user_id integer, movie_id integer, model text DEFAULT NULL::text",
     "label": "model text, score double precision",
+    "rating_histogram": "movie_id integer",
+    "user_taste": "user_id integer",
     "top_movies": "n integer DEFAULT 10, genre text DEFAULT NULL::text, "
     "chart text DEFAULT NULL::text",
     "search_movies": "query text, n integer DEFAULT 10",

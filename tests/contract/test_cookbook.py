@@ -14,7 +14,8 @@ EMPTY_HERE = {"rejected_rows", "drift_between_runs", "controversial_movies"}
 NOTHING_PUBLISHED = "55000"
 CALLED = (
     "recommend recommend_for similar_users explain predict_rating top_movies search_movies "
-    "user_status recommendations_as_of compare_runs rating_scale verify_lists"
+    "user_status recommendations_as_of compare_runs rating_scale verify_lists rating_histogram "
+    "user_taste"
 )
 READ = (
     "movies ratings similar_movies recommendations charts models runs run_stages run_metrics "

@@ -52,6 +52,7 @@ READ_BY_KEY = {
     """SELECT * FROM recsys.recommend_for('{"1": 5}', 5)""": {SIMILAR},
     "SELECT * FROM recsys.explain(1, 3)": {SEEN, LISTS, SIMILAR},
     "SELECT * FROM recsys.user_status(1)": {SEEN, LISTS},
+    "SELECT * FROM recsys.user_taste(1)": {CHARTS},
     "SELECT * FROM recsys.top_movies(5, 'Drama')": {CHARTS},
     "SELECT * FROM recsys.charts WHERE chart = 'popular' AND genre IS NULL": {CHARTS},
     "SELECT * FROM recsys.recommendations_as_of(1, now(), 10)": {LISTS},
@@ -71,6 +72,8 @@ CATALOGUE_BY_KEY = {
     },
     "SELECT * FROM recsys.search_movies('film 17')": {"ix_movies_search_terms", "pk_movies"},
     "SELECT * FROM recsys.user_status(1)": {"pk_rating_changes", "pk_ratings", "pk_users"},
+    "SELECT * FROM recsys.user_taste(1)": {"pk_movie_genres", "pk_movies", "pk_ratings"},
+    "SELECT * FROM recsys.rating_histogram(1)": {"pk_movies"},
     "SELECT * FROM recsys.movies WHERE movie_id = 1": {
         "pk_movie_genres", "pk_movie_metadata", "pk_movies"
     },

@@ -20,6 +20,9 @@ CALLS = {
     "movie_cards": ([2, 1],),
     "ratings": (1,),
     "rating_scale": (),
+    "rating_histogram": (1,),
+    "user_taste": (1,),
+    "example_users": (2,),
     "explain": (1, 3),
     "reasons": (1, [3]),
     "user_status": (1,),
@@ -29,6 +32,7 @@ CALLS = {
     "models": (),
     "publications": (),
     "figures": (),
+    "measured": (),
     "runs": (),
     "compare_runs": (1, 1),
 }

@@ -3,10 +3,12 @@
 from dataclasses import asdict
 
 import pytest
+import sqlalchemy as sa
 
 from recsys import Recommender
 from recsys.errors import NotPublished, UnknownMovie
 from recsys.models.registry import DEFAULT_SET
+from recsys.service.queries import users
 from recsys.service.types import MovieDetails, RatingRange
 
 
@@ -69,6 +71,7 @@ def test_reasons_are_the_strongest_of_each_explanation(service, contract):
         rows += contract(
             f"SELECT {movie} AS movie_id, because_movie_id, because_title, rating, share "
             f"FROM recsys.explain(1, {movie}, 'als') WHERE contribution > 0 "
+            "AND rating >= (SELECT avg(rating) FROM recsys.ratings WHERE user_id = 1) "
             "ORDER BY contribution DESC, because_movie_id LIMIT 2"
         )
     assert dicts(service.reasons(1, movies, 2, model="als")) == rows
@@ -76,6 +79,101 @@ def test_reasons_are_the_strongest_of_each_explanation(service, contract):
     assert service.reasons(1, []) == []
     # A movie from a chart has no reasons.
     assert service.reasons(999, movies) == []
+
+
+def test_a_disliked_movie_is_no_reason(service, contract):
+    """By als a movie contributes whatever its rating is."""
+    [mean] = contract("SELECT avg(rating) AS mean FROM recsys.ratings WHERE user_id = 1")
+    movies = [row.movie_id for row in service.recommend(1, 12, model="als")]
+    disliked = [
+        row
+        for movie in movies
+        for row in service.explain(1, movie, model="als")
+        if row.contribution > 0 and row.rating < mean["mean"]
+    ]
+    assert disliked
+    reasons = service.reasons(1, movies, 50, model="als")
+    assert {reason.movie_id for reason in reasons} == set(movies)
+    assert min(reason.rating for reason in reasons) >= mean["mean"]
+
+
+def test_reasons_from_equal_ratings(refreshed_database):
+    with refreshed_database.transaction() as connection:
+        # The mean of the 17 ratings is rounded up.
+        connection.exec_driver_sql("UPDATE recsys_store.ratings SET rating = 4.1 WHERE user_id = 1")
+    service = Recommender(refreshed_database)
+    movies = [row.movie_id for row in service.recommend(1, 3)]
+    assert {reason.movie_id for reason in service.reasons(1, movies)} == set(movies)
+
+
+def test_the_latest_ratings_page_by_page(service, contract):
+    rows = contract(
+        "SELECT * FROM recsys.ratings WHERE user_id = 3 "
+        "ORDER BY rated_at DESC NULLS LAST, rating DESC, movie_id"
+    )
+    found = [*service.ratings(3, 5, latest=True), *service.ratings(3, 99, latest=True, offset=5)]
+    assert dicts(found) == rows
+    assert service.ratings(3, 5, latest=True, offset=99) == []
+
+
+def test_taste_and_histogram(service, contract):
+    rows = contract("SELECT 1 AS user_id, * FROM recsys.user_taste(1)")
+    assert dicts(service.user_taste(1)) == rows
+    assert dicts(service.rating_histogram(1)) == contract(
+        "SELECT * FROM recsys.rating_histogram(1)"
+    )
+    with pytest.raises(UnknownMovie, match="there is no movie 999"):
+        service.rating_histogram(999)
+
+
+def test_example_users_have_about_a_hundred_ratings(service, contract):
+    found = service.example_users(3)
+    users = list(dict.fromkeys(row.user_id for row in found))
+    assert len(users) == 3
+    assert users == sorted(users)
+    for user in users:
+        assert [row for row in found if row.user_id == user] == service.user_taste(user)
+    most = contract(
+        "SELECT max(n) AS n FROM (SELECT count(*) AS n FROM recsys.ratings GROUP BY user_id)"
+    )
+    # Of the 30 nearest to evenly spaced ids; the edition has less than a hundred each.
+    counts = [row.ratings for row in found if row.facet == "all"]
+    assert min(counts) > most[0]["n"] / 2
+    assert service.example_users(3) == found
+    assert len({row.user_id for row in service.example_users(1000)}) == 30
+    assert service.example_users(0) == []
+
+
+PROBES = {"example_users": users.example_users(6), "a_user": users.a_user(at_random=True)}
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_a_choice_of_users_does_not_read_all_ratings(filled_database, name):
+    [statement] = PROBES[name].statements
+    with filled_database.transaction() as connection:
+        # As in a large database, where a sort of all ratings is never the cheapest.
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        connection.exec_driver_sql("SET LOCAL enable_hashjoin = off")
+        connection.exec_driver_sql("SET LOCAL enable_sort = off")
+        [[plan]] = (
+            connection.connection.cursor()
+            .execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.query}", PROBES[name].params)
+            .fetchall()
+        )
+        total = connection.scalar(sa.text("SELECT count(*) FROM recsys.ratings"))
+    reads = [
+        node["Actual Rows"] * node["Actual Loops"]
+        for node in nodes(plan[0]["Plan"])
+        if node.get("Relation Name") == "ratings" and "user_id" not in node.get("Index Cond", "")
+    ]
+    assert reads
+    assert max(reads) <= 1 < total
+
+
+def nodes(plan):
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes(child)
 
 
 def test_a_random_user_has_rated(service, contract):
@@ -116,11 +214,42 @@ def test_publications_and_figures(service, contract):
     figures = service.figures()
     assert dicts(figures) == contract(
         "SELECT k.run_id, r.started_at, k.model, k.protocol, k.metric, k.value, k.ci_low, "
-        "k.ci_high FROM recsys.run_metrics AS k JOIN recsys.runs AS r ON r.run_id = k.run_id "
+        "k.ci_high, r.edition FROM recsys.run_metrics AS k "
+        "JOIN recsys.runs AS r ON r.run_id = k.run_id "
         "WHERE k.segment = 'all' ORDER BY k.protocol, k.metric, k.model"
     )
-    assert {figure.run_id for figure in figures} == {1}
+    assert {(figure.run_id, figure.edition) for figure in figures} == {(1, "ml-small-made-up")}
     assert service.figures(0) == []
+
+
+def test_measured_are_the_latest_figures_of_each_protocol(service, contract):
+    rows = contract(
+        "SELECT k.protocol, k.run_id, r.kind, r.finished_at, r.edition, k.model, k.metric, "
+        "k.value, k.ci_low, k.ci_high, k.n FROM recsys.run_metrics AS k "
+        "JOIN recsys.runs AS r ON r.run_id = k.run_id "
+        "WHERE k.segment = 'all' AND k.protocol <> 'train' ORDER BY k.protocol, k.model, k.metric"
+    )
+    assert dicts(service.measured()) == rows
+    assert {row["protocol"] for row in rows} == {"gate", "holdout 0.1"}
+
+
+def test_a_run_has_the_data_set_it_read(refreshed_database):
+    service = Recommender(refreshed_database)
+    assert service.run(1).edition == "ml-small-made-up"
+    with refreshed_database.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO recsys_store.ingests "
+            "(kind, edition, dialect, source, files, on_duplicate, replaced, started_at, "
+            "finished_at, rows_read, inserted, updated, unchanged, duplicates, rejected) "
+            "SELECT kind, 'another', dialect, source, files, on_duplicate, true, now(), now(), "
+            "0, 0, 0, 0, 0, 0 FROM recsys_store.ingests"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO recsys_store.runs OVERRIDING SYSTEM VALUE "
+            "SELECT (jsonb_populate_record(r, jsonb_build_object("
+            "'run_id', 2, 'snapshot_at', now()))).* FROM recsys_store.runs AS r"
+        )
+    assert [run.edition for run in service.runs()] == ["another", "ml-small-made-up"]
 
 
 @pytest.mark.parametrize("method", ["published", "models"])
@@ -135,3 +264,4 @@ def test_empty_results_before_anything_is_published(filled_database):
     service = Recommender(filled_database)
     assert service.similar_by_model(1) == []
     assert service.charts() == service.publications() == service.figures() == []
+    assert service.measured() == []

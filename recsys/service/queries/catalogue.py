@@ -14,6 +14,7 @@ from recsys.service.types import (
     Movie,
     MovieCard,
     MovieDetails,
+    RatingBin,
     SimilarMovie,
 )
 
@@ -57,6 +58,10 @@ SELECT
 FROM recsys.movie_details
 WHERE movie_id = CAST(%(movie_id)s AS integer)
 """
+RATING_HISTOGRAM = """
+SELECT rating_from, rating_to, ratings
+FROM recsys.rating_histogram(CAST(%(movie_id)s AS integer))
+"""
 MOVIE_CARDS = """
 SELECT m.movie_id, m.title, m.year, m.genres, m.poster_url
 FROM unnest(CAST(%(movie_ids)s AS integer[])) WITH ORDINALITY AS wanted (movie_id, place)
@@ -93,6 +98,10 @@ def movie(movie_id: int) -> Query[Movie]:
 
 def movie_details(movie_id: int) -> Query[MovieDetails]:
     return row(MovieDetails, MOVIE_DETAILS, {"movie_id": movie_id}, lambda: _no_movie(movie_id))
+
+
+def rating_histogram(movie_id: int) -> Query[Rows[RatingBin]]:
+    return rows(RatingBin, RATING_HISTOGRAM, {"movie_id": movie_id})
 
 
 def _no_movie(movie_id: int) -> UnknownMovie:

@@ -12,6 +12,7 @@ from recsys.errors import NotPublished, UnknownModel, UnknownRun
 from recsys.service.queries.query import FIRST_STEPS, Query, Rows, row, rows
 from recsys.service.types import (
     Freshness,
+    MeasuredMetric,
     PublicationEntry,
     PublishedModel,
     PublishedRun,
@@ -68,7 +69,7 @@ SELECT
     run_id, kind, scope, base_run_id, state, published, refused, started_at, seconds,
     ratings_count,
     ARRAY(SELECT jsonb_object_keys(parameters -> 'models') AS name ORDER BY name) AS models,
-    recsys.run_size(run_id) AS run_size, pruned_at
+    recsys.run_size(run_id) AS run_size, pruned_at, edition
 FROM recsys.runs
 ORDER BY run_id DESC
 LIMIT CAST(%(n)s AS integer)
@@ -79,7 +80,7 @@ SELECT
     finished_at, seconds, default_model, cold_start, rating_model, seed, parameters, versions,
     snapshot_at, ratings_count, users_count, movies_count, rating_min, rating_max,
     snapshot_checksum, output_checksum, peak_memory_mb, pruned_at,
-    recsys.run_size(run_id) AS run_size
+    recsys.run_size(run_id) AS run_size, edition
 FROM recsys.runs
 WHERE run_id = %(run_id)s
 """
@@ -108,15 +109,33 @@ ORDER BY publication_id DESC
 LIMIT CAST(%(n)s AS integer)
 """
 FIGURES = """
-SELECT k.run_id, r.started_at, k.model, k.protocol, k.metric, k.value, k.ci_low, k.ci_high
+SELECT
+    k.run_id, r.started_at, k.model, k.protocol, k.metric, k.value, k.ci_low, k.ci_high, r.edition
 FROM (
-    SELECT run_id, started_at FROM recsys.runs
+    SELECT run_id, started_at, edition FROM recsys.runs
     ORDER BY run_id DESC
     LIMIT CAST(%(n)s AS integer)
 ) AS r
 JOIN recsys.run_metrics AS k ON k.run_id = r.run_id
 WHERE k.segment = 'all'
 ORDER BY k.protocol, k.metric, k.model, k.run_id
+"""
+# Errors on the training ratings say nothing about quality, hence no protocol `train`.
+MEASURED = """
+SELECT
+    k.protocol, k.run_id, r.kind, r.finished_at, r.edition, k.model, k.metric, k.value, k.ci_low,
+    k.ci_high, k.n
+FROM recsys.run_metrics AS k
+JOIN recsys.runs AS r ON r.run_id = k.run_id
+JOIN (
+    SELECT x.protocol, max(x.run_id) AS run_id
+    FROM recsys.run_metrics AS x
+    JOIN recsys.runs AS y ON y.run_id = x.run_id
+    WHERE (y.kind = 'evaluation' AND y.state = 'complete') OR y.published
+    GROUP BY x.protocol
+) AS latest ON latest.protocol = k.protocol AND latest.run_id = k.run_id
+WHERE k.segment = 'all' AND k.protocol <> 'train'
+ORDER BY r.kind, k.run_id DESC, k.protocol, k.model, k.metric
 """
 COMPARE = """
 SELECT part, model, protocol, metric, segment, value_a, value_b, value, n
@@ -198,6 +217,10 @@ def publications(n: int) -> Query[Rows[PublicationEntry]]:
 
 def figures(n: int) -> Query[Rows[RunFigure]]:
     return rows(RunFigure, FIGURES, {"n": n})
+
+
+def measured() -> Query[Rows[MeasuredMetric]]:
+    return rows(MeasuredMetric, MEASURED, {})
 
 
 def runs(n: int) -> Query[Rows[Run]]:

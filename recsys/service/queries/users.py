@@ -20,6 +20,7 @@ from recsys.service.types import (
     Reason,
     Recommendation,
     SimilarUser,
+    Taste,
     UserStatus,
 )
 from recsys.storage.server.pool import Statement
@@ -60,8 +61,53 @@ RATINGS = """
 SELECT user_id, movie_id, title, rating, rated_at
 FROM recsys.ratings
 WHERE user_id = %(user_id)s
-ORDER BY rating DESC, rated_at DESC NULLS LAST, movie_id
+ORDER BY
+    CASE WHEN NOT CAST(%(latest)s AS boolean) THEN rating END DESC, rated_at DESC NULLS LAST,
+    rating DESC, movie_id
 LIMIT CAST(%(n)s AS integer)
+OFFSET CAST(%(offset)s AS integer)
+"""
+USER_TASTE = """
+SELECT
+    CAST(%(user_id)s AS integer) AS user_id, facet, name, ratings, share, mean_rating,
+    against_others
+FROM recsys.user_taste(CAST(%(user_id)s AS integer))
+"""
+# Evenly spaced ids, then the nearest users: counting the ratings of all would read every rating.
+# Of these, users with about a hundred ratings say most about their taste.
+EXAMPLE_USERS = """
+WITH ends AS (
+    SELECT
+        (SELECT user_id FROM recsys.ratings ORDER BY user_id LIMIT 1) AS low,
+        (SELECT user_id FROM recsys.ratings ORDER BY user_id DESC LIMIT 1) AS high
+),
+near AS (
+    SELECT DISTINCT u.user_id
+    FROM ends AS e
+    CROSS JOIN generate_series(0, 29) AS k (place)
+    CROSS JOIN LATERAL (
+        SELECT r.user_id FROM recsys.ratings AS r
+        WHERE r.user_id >= e.low + CAST(e.high - e.low AS bigint) * k.place / 29
+        ORDER BY r.user_id
+        LIMIT 1
+    ) AS u
+),
+chosen AS (
+    SELECT c.user_id
+    FROM (
+        SELECT
+            u.user_id,
+            (SELECT count(*) FROM recsys.ratings AS r WHERE r.user_id = u.user_id) AS ratings
+        FROM near AS u
+    ) AS c
+    ORDER BY abs(ln(c.ratings / 100.0)), c.user_id
+    LIMIT CAST(%(n)s AS integer)
+)
+SELECT c.user_id, t.facet, t.name, t.ratings, t.share, t.mean_rating, t.against_others
+FROM chosen AS c
+CROSS JOIN LATERAL recsys.user_taste(c.user_id) WITH ORDINALITY
+    AS t (facet, name, ratings, share, mean_rating, against_others, place)
+ORDER BY c.user_id, t.place
 """
 A_USER = """
 SELECT user_id FROM recsys.ratings
@@ -72,8 +118,13 @@ LIMIT 1
 ANY_USER = """
 SELECT user_id FROM recsys.ratings
 WHERE user_id >= (
-    SELECT min(user_id) + CAST(floor(random() * (max(user_id) - min(user_id) + 1)) AS integer)
-    FROM recsys.ratings
+    SELECT low + CAST(floor(random() * (high - low + 1.0)) AS bigint)
+    -- Not min() and max(), which would read the whole view.
+    FROM (
+        SELECT
+            (SELECT user_id FROM recsys.ratings ORDER BY user_id LIMIT 1) AS low,
+            (SELECT user_id FROM recsys.ratings ORDER BY user_id DESC LIMIT 1) AS high
+    ) AS ends
 )
 ORDER BY user_id
 LIMIT 1
@@ -92,11 +143,16 @@ FROM recsys.explain(
 REASONS = """
 SELECT wanted.movie_id, e.because_movie_id, e.because_title, e.rating, e.share
 FROM unnest(CAST(%(movie_ids)s AS integer[])) WITH ORDINALITY AS wanted (movie_id, place)
+CROSS JOIN (
+    SELECT avg(rating) AS mean FROM recsys.ratings WHERE user_id = CAST(%(user_id)s AS integer)
+) AS own
 CROSS JOIN LATERAL (
     SELECT * FROM recsys.explain(
         CAST(%(user_id)s AS integer), wanted.movie_id, CAST(%(model)s AS text)
     ) AS x
-    WHERE x.because_movie_id IS NOT NULL AND x.contribution > 0
+    -- Models that ignore the value of a rating let movies contribute that the user dislikes. The
+    -- mean of equal ratings may be rounded up.
+    WHERE x.because_movie_id IS NOT NULL AND x.contribution > 0 AND x.rating >= own.mean - 1e-9
     ORDER BY x.contribution DESC, x.because_movie_id
     LIMIT CAST(%(n)s AS integer)
 ) AS e
@@ -154,8 +210,17 @@ def predict_rating(user_id: int, movie_id: int, model: str | None) -> Query[floa
     return Query([statement], params, parse, check_if_empty=check)
 
 
-def ratings(user_id: int, n: int) -> Query[Rows[Rating]]:
-    return rows(Rating, RATINGS, {"user_id": user_id, "n": n})
+def ratings(user_id: int, n: int, latest: bool, offset: int) -> Query[Rows[Rating]]:
+    params = {"user_id": user_id, "n": n, "latest": latest, "offset": offset}
+    return rows(Rating, RATINGS, params)
+
+
+def user_taste(user_id: int) -> Query[Rows[Taste]]:
+    return rows(Taste, USER_TASTE, {"user_id": user_id})
+
+
+def example_users(n: int) -> Query[Rows[Taste]]:
+    return rows(Taste, EXAMPLE_USERS, {"n": n})
 
 
 def a_user(at_random: bool) -> Query[int]:

@@ -34,6 +34,7 @@ EXAMPLES = {
     "predict_rating": "SELECT recsys.predict_rating(1, 2)",
     "rate": "SELECT recsys.rate(1, 2, 4.5)",
     "rating_hash": "SELECT bit_xor(recsys.rating_hash(movie_id, rating)) FROM recsys.ratings",
+    "rating_histogram": "SELECT * FROM recsys.rating_histogram(1)",
     "rating_scale": "SELECT * FROM recsys.rating_scale()",
     "recommend": "SELECT * FROM recsys.recommend(1, 5, genres => '{Drama}', year_from => 1960)",
     "recommend_for": """SELECT * FROM recsys.recommend_for('{"1": 5.0, "2": 4}', 5)""",
@@ -44,6 +45,7 @@ EXAMPLES = {
     "similar_users": "SELECT * FROM recsys.similar_users(1, 5)",
     "top_movies": "SELECT * FROM recsys.top_movies(5, 'Drama')",
     "user_status": "SELECT * FROM recsys.user_status(1)",
+    "user_taste": "SELECT * FROM recsys.user_taste(1)",
     "verify_lists": "SELECT * FROM recsys.verify_lists(NULL, 100)",
 }
 """An example call of each function."""

@@ -179,6 +179,7 @@ RUN: Mapping[str, Any] = {
     "models": ["ease", "top_rated"],
     "run_size": 594001920,
     "pruned_at": None,
+    "edition": "ml-latest-small",
 }
 READY: Mapping[str, Any] = {
     "status": "ready",

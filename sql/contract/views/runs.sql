@@ -26,7 +26,13 @@ SELECT
     r.kind,
     r.refused,
     CASE WHEN r.kind = 'refresh' THEN r.scope END AS scope,
-    r.base_run_id
+    r.base_run_id,
+    (
+        SELECT i.edition FROM recsys_store.ingests AS i
+        WHERE i.finished_at <= r.snapshot_at
+        ORDER BY i.ingest_id DESC
+        LIMIT 1
+    ) AS edition
 FROM recsys_store.runs AS r
 LEFT JOIN recsys_store.models AS d ON d.model_id = r.default_model_id
 LEFT JOIN recsys_store.models AS c ON c.model_id = r.cold_start_model_id
@@ -60,3 +66,4 @@ COMMENT ON COLUMN recsys.runs.kind IS 'refresh: computed results; evaluation: me
 COMMENT ON COLUMN recsys.runs.refused IS 'Why the publish gate refused it; NULL: it did not';
 COMMENT ON COLUMN recsys.runs.scope IS 'full: all configured models; models: some of them, to try them out, never published; users: new lists for users whose ratings changed; NULL: an evaluation';
 COMMENT ON COLUMN recsys.runs.base_run_id IS 'For scope users: the full run whose other results it reuses';
+COMMENT ON COLUMN recsys.runs.edition IS 'Data set it read: figures of different ones do not compare; NULL: it read none, or one that no ingest loaded';

@@ -8,13 +8,13 @@ from contract import recommended
 RUN_COLUMNS = """
     run_id, kind, scope, base_run_id, state, published, refused, started_at, seconds, ratings_count,
     ARRAY(SELECT jsonb_object_keys(parameters -> 'models') AS name ORDER BY name) AS models,
-    recsys.run_size(run_id) AS run_size, pruned_at
+    recsys.run_size(run_id) AS run_size, pruned_at, edition
 """
 RECORD_COLUMNS = """
     run_id, kind, scope, base_run_id, state, published, refused, error, started_at, finished_at,
     seconds, default_model, cold_start, rating_model, seed, parameters, versions, snapshot_at,
     ratings_count, users_count, movies_count, rating_min, rating_max, snapshot_checksum,
-    output_checksum, peak_memory_mb, pruned_at, recsys.run_size(run_id) AS run_size
+    output_checksum, peak_memory_mb, pruned_at, recsys.run_size(run_id) AS run_size, edition
 """
 SAME = [
     ("/movies?query=film%2017&n=4", "SELECT * FROM recsys.search_movies('film 17', 4)"),
