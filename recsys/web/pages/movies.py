@@ -13,16 +13,22 @@ from fastapi import APIRouter, Query, Response
 
 from recsys.errors import NotPublished
 from recsys.service.async_recommender import AsyncRecommender
-from recsys.service.types import ChartPlace, MovieCard, PublishedModel, SimilarMovie
+from recsys.service.types import (
+    ChartPlace,
+    MovieCard,
+    PublishedModel,
+    RatingRange,
+    SimilarMovie,
+)
 from recsys.web.api.params import TEXT, Genre, MovieId, RecommenderDep
+from recsys.web.pages.histogram import histogram
 from recsys.web.pages.templating import page
 
 SHELF_LENGTH = 12
 GENRE_SHELVES = 8
 CHART_LENGTH = 60
 FOUND = 30
-SIMILAR = 8
-MODELS_SHOWN = 4
+COMPARED = 8
 
 router = APIRouter(include_in_schema=False)
 
@@ -132,22 +138,41 @@ async def search(recommender: RecommenderDep, q: SearchText = "") -> Response:
 
 
 @router.get("/movie/{movie_id}")
-async def movie(
-    recommender: RecommenderDep, movie_id: MovieId, models: ModelName = None
-) -> Response:
-    facts, details, scale, similar, published = await gather(
-        recommender.movie(movie_id),
-        recommender.movie_details(movie_id),
-        recommender.rating_scale(),
-        recommender.similar_by_model(movie_id, SIMILAR),
-        published_models(recommender),
+async def movie(recommender: RecommenderDep, movie_id: MovieId) -> Response:
+    (facts, details, bins, scale), (similar, compared, models) = await gather(
+        gather(
+            recommender.movie(movie_id),
+            recommender.movie_details(movie_id),
+            recommender.rating_histogram(movie_id),
+            recommender.rating_scale(),
+        ),
+        gather(
+            _similar(recommender, movie_id),
+            recommender.similar_by_model(movie_id, COMPARED),
+            published_models(recommender),
+        ),
     )
-    by_model = _by_model(similar, published)
-    shown = by_model if models == "all" else by_model[:MODELS_SHOWN]
-    cards = await cards_of(recommender, (row.movie_id for each in shown for row in each.movies))
-    values = {"movie": facts, "details": details, "published": published, "cards": cards}
-    values |= {"similar": shown, "more": len(by_model) - len(shown), "best": scale.rating_max or 5}
-    return page("movie.html", values)
+    by_model = _by_model(compared, models)
+    shown = [*similar, *(row for each in by_model for row in each.movies)]
+    cards = await cards_of(recommender, (row.movie_id for row in shown))
+    graded = is_graded(scale)
+    values = {"movie": facts, "details": details, "published": models, "cards": cards}
+    values |= {"similar": similar, "by_model": by_model, "names": names_of(models)}
+    values |= {"graded": graded, "histogram": histogram(bins) if graded else None}
+    return page("movie.html", values | {"best": scale.rating_max or 5})
+
+
+def is_graded(scale: RatingRange) -> bool:
+    """Return whether ratings differ; data of views or purchases have a single value."""
+    return scale.rating_min is None or scale.rating_min != scale.rating_max
+
+
+async def _similar(recommender: AsyncRecommender, movie_id: int) -> Sequence[SimilarMovie]:
+    """Return the movies most like one, an empty list if nothing is published."""
+    try:
+        return await recommender.similar(movie_id, SHELF_LENGTH)
+    except NotPublished:
+        return []
 
 
 async def published_models(recommender: AsyncRecommender) -> Sequence[PublishedModel]:

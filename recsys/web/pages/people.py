@@ -1,4 +1,4 @@
-"""The pages about people: recommendations, explanations and liked movies."""
+"""The pages about people: recommendations, explanations, taste and ratings."""
 
 from __future__ import annotations
 
@@ -12,25 +12,37 @@ from fastapi.responses import RedirectResponse
 
 from recsys.errors import UnknownUser
 from recsys.service.async_recommender import AsyncRecommender
-from recsys.service.types import Reason
+from recsys.service.types import Contribution, Reason, Recommendation, UserStatus
 from recsys.web.api.params import MAX_ID, Id, Model, MovieId, RecommenderDep, UserId
-from recsys.web.pages.movies import cards_of, names_of
+from recsys.web.pages.movies import cards_of, is_graded, names_of
 from recsys.web.pages.sparkline import bars
-from recsys.web.pages.templating import page
+from recsys.web.pages.taste import profile, profiles
+from recsys.web.pages.templating import ago, page, plural
 
-RECOMMENDED, LIKED = 12, 12
+RECOMMENDED, LATEST = 12, 12
+EXAMPLES, FAVOURITES = 6, 4
+ON_A_PAGE = 48
 REASONS = 2
-SHOWN = 20
+SHOWN, REST_SHOWN = 20, 100
 SEE_OTHER = 303
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/person")
-async def people(id: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None) -> Response:
+async def people(
+    recommender: RecommenderDep, id: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None
+) -> Response:
     if id is not None:
         return RedirectResponse(f"/person/{id}", SEE_OTHER)
-    return page("people.html")
+    tastes, scale = await gather(recommender.example_users(EXAMPLES), recommender.rating_scale())
+    examples = profiles(tastes)
+    best = await gather(
+        *(recommender.ratings(each.overall.user_id, FAVOURITES) for each in examples)
+    )
+    cards = await cards_of(recommender, (rating.movie_id for each in best for rating in each))
+    people = list(zip(examples, best, strict=True))
+    return page("people.html", {"people": people, "cards": cards, "graded": is_graded(scale)})
 
 
 # Before /person/{user_id}, which would read "random" as an invalid number.
@@ -46,29 +58,74 @@ async def person(
     recommender: RecommenderDep, user_id: UserId, model: Model = None, reasons: bool = False
 ) -> Response:
     """Show a person; scripts load the reasons later, because they take longest."""
-    status, models, liked, recommended = await gather(
+    status, models, tastes, scale, latest, recommended = await gather(
         recommender.user_status(user_id),
         recommender.models(),
-        recommender.ratings(user_id, LIKED),
+        recommender.user_taste(user_id),
+        recommender.rating_scale(),
+        recommender.ratings(user_id, LATEST, latest=True),
         recommender.recommend(user_id, RECOMMENDED, model=model or None),
     )
     if status.status == "unknown_user":
         raise UnknownUser(f"there is no person {user_id}", hint="try a random person")
     ids = [row.movie_id for row in recommended]
     cards, because = await gather(
-        cards_of(recommender, [*ids, *(rating.movie_id for rating in liked)]),
+        cards_of(recommender, (rating.movie_id for rating in latest)),
         _because(recommender, user_id, ids if reasons else [], model),
     )
     chosen = model or next(each.model for each in models if each.is_default)
+    names = names_of(models)
     facts = {"user_id": user_id, "status": status, "models": models, "chosen": chosen}
-    rows = {"recommended": recommended, "because": because, "liked": liked, "cards": cards}
+    facts |= {"taste": profile(tastes), "graded": is_graded(scale)}
+    rows = {"recommended": recommended, "because": because, "latest": latest, "cards": cards}
+    rows |= {"origins": _origins(recommended, status, names)}
     return page("person.html", facts | rows)
+
+
+def _origins(
+    recommended: Sequence[Recommendation], status: UserStatus, names: Mapping[str, str]
+) -> list[str]:
+    """Say how a list was made, one sentence for each origin of its rows."""
+    age = ago(status.run_age.total_seconds()) if status.run_age is not None else ""
+    newer = f"{plural(status.ratings_since_run or 0, 'rating')} newer than the last run"
+    sentences = []
+    for row in {row.source: row for row in reversed(recommended)}.values():
+        name = names.get(row.model, row.model)
+        sentences.append(
+            {
+                "stored": f"{name} computed the list from the ratings of {age} ago",
+                "live": f"{name} follows their ratings at once: {newer} count already",
+                "content": f"{name} found movies similar in content to those they rated",
+                "chart": f"the chart {name} fills the list, because their ratings say too little",
+            }.get(row.source, name)
+        )
+    return sentences[::-1]
+
+
+@router.get("/person/{user_id}/ratings")
+async def ratings(
+    recommender: RecommenderDep,
+    user_id: UserId,
+    page_number: Annotated[int, Query(alias="page", ge=1, le=MAX_ID // ON_A_PAGE)] = 1,
+) -> Response:
+    """Show all ratings of a person, the latest first."""
+    status, scale, rows = await gather(
+        recommender.user_status(user_id),
+        recommender.rating_scale(),
+        recommender.ratings(user_id, ON_A_PAGE, latest=True, offset=(page_number - 1) * ON_A_PAGE),
+    )
+    if status.status == "unknown_user":
+        raise UnknownUser(f"there is no person {user_id}", hint="try a random person")
+    cards = await cards_of(recommender, (rating.movie_id for rating in rows))
+    values = {"user_id": user_id, "count": status.ratings, "ratings": rows, "cards": cards}
+    values |= {"number": page_number, "pages": -(-status.ratings // ON_A_PAGE)}
+    return page("ratings.html", values | {"graded": is_graded(scale)})
 
 
 async def _because(
     recommender: AsyncRecommender, user_id: int, movie_ids: Sequence[int], model: str | None
 ) -> Mapping[int, list[Reason]]:
-    """Return the ratings that contribute most to each of the movies."""
+    """Return the liked movies that contribute most to each of the movies."""
     because: defaultdict[int, list[Reason]] = defaultdict(list)
     if not movie_ids:
         return because
@@ -98,13 +155,33 @@ async def reasons_fragment(
 async def why(
     recommender: RecommenderDep, user_id: UserId, movie_id: MovieId, model: Model = None
 ) -> Response:
-    movie, models, rows = await gather(
+    movie, models, tastes, rows = await gather(
         recommender.movie(movie_id),
         recommender.models(),
+        recommender.user_taste(user_id),
         recommender.explain(user_id, movie_id, model=model or None),
     )
-    reasons = [row for row in rows if row.because_movie_id is not None]
-    lengths = bars([max(0.0, row.share or 0.0) for row in reasons[:SHOWN]])
+    found = [row for row in rows if row.because_movie_id is not None]
+    mean = tastes[0].mean_rating if tastes else 0.0
+    reasons, others = _split(found, mean)
     values = {"user_id": user_id, "movie": movie, "model": model, "rows": rows}
-    values |= {"reasons": reasons, "lengths": lengths, "shown": SHOWN, "names": names_of(models)}
-    return page("why.html", values)
+    rest = [*reasons[SHOWN:], *others]
+    values |= {"reasons": reasons[:SHOWN], "rest": rest[:REST_SHOWN], "count": len(rest)}
+    values |= {"lengths": bars([max(0.0, row.share or 0.0) for row in reasons[:SHOWN]])}
+    return page("why.html", values | {"names": names_of(models)})
+
+
+def _split(
+    rows: Sequence[Contribution], mean: float
+) -> tuple[list[Contribution], list[Contribution]]:
+    """Separate the movies that speak for another one and that the person likes from the rest."""
+    # A mean of equal ratings may be rounded up.
+    liked = {
+        row.because_movie_id
+        for row in rows
+        if (row.contribution or 0) > 0 and (row.rating or 0) >= mean - 1e-9
+    }
+    return (
+        [row for row in rows if row.because_movie_id in liked],
+        [row for row in rows if row.because_movie_id not in liked],
+    )

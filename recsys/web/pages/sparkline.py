@@ -27,15 +27,15 @@ class Sparkline:
     dots: Sequence[Dot]
     line: str
     """Points of an SVG polyline."""
-    change: float | None
-    """The last value minus the one before; None for a single value."""
+    change: float
+    """The last value minus the one before."""
 
 
 def sparkline(run_ids: Sequence[int], points: Sequence[Point]) -> Sparkline:
-    """Scale values to the range of all values and intervals, evenly spaced over the runs."""
+    """Scale two or more values to the range of all values and intervals, evenly spaced."""
     values = [value for point in points for value in point if value is not None]
     bottom, top = min(values), max(values)
-    step = (WIDTH - 2 * MARGIN) / max(1, len(points) - 1)
+    step = (WIDTH - 2 * MARGIN) / (len(points) - 1)
 
     def height(value: float) -> float:
         # Equal values have no range and lie in the middle.
@@ -44,10 +44,10 @@ def sparkline(run_ids: Sequence[int], points: Sequence[Point]) -> Sparkline:
 
     dots = []
     for place, (run_id, (value, low, high)) in enumerate(zip(run_ids, points, strict=True)):
-        x = round(WIDTH / 2 if len(points) == 1 else MARGIN + place * step, 1)
+        x = round(MARGIN + place * step, 1)
         bottom_end, top_end = (height(value if end is None else end) for end in (low, high))
         dots.append(Dot(x, height(value), bottom_end, top_end, f"run {run_id}: {value:.4f}"))
-    change = points[-1][0] - points[-2][0] if len(points) > 1 else None
+    change = points[-1][0] - points[-2][0]
     return Sparkline(dots, " ".join(f"{dot.x},{dot.y}" for dot in dots), change)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,23 @@ def day(at: date) -> str:
     return f"{at.day} {at:%B %Y}"
 
 
+def month(at: date) -> str:
+    return f"{at:%b %Y}"
+
+
+def series(names: Sequence[str]) -> str:
+    """Join names as a sentence does: a, b and c."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def signed(value: float, digits: int = 4) -> str:
+    """Format a difference with its sign; what rounds to zero has none."""
+    shown = f"{abs(value):.{digits}f}"
+    if float(shown) == 0:
+        return shown
+    return f"{'+' if value > 0 else '−'}{shown}"
+
+
 def language(code: str) -> str:
     return LANGUAGES.get(code, code)
 
@@ -87,16 +104,19 @@ def seconds(value: float | None) -> str:
 
 
 def figure(value: float) -> str:
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.0f}"
+    shown = f"{value:.4f}" if abs(value) < 10 else f"{value:,.0f}"
+    return shown.removeprefix("-") if float(shown.replace(",", "")) == 0 else shown
 
 
 def size(count: float) -> str:
-    """Format a number of bytes."""
+    """Format a number of bytes; a dash for none."""
+    if not count:
+        return "–"
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}"
         count /= 1000
-    return f"{count:.1f} GB"
+    return f"{count:.1f} GB" if count < 1000 else f"{count / 1000:.1f} TB"
 
 
 def code(text: str | None) -> Markup:
@@ -131,9 +151,12 @@ def _environment() -> Environment:
         figure,
         language,
         moment,
+        month,
         plural,
         seconds,
         sentence,
+        series,
+        signed,
         size,
     )
     templates.filters |= {each.__name__: each for each in filters}

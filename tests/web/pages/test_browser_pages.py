@@ -18,10 +18,11 @@ from recsys.web.pages.posters import poster_of
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
+OPEN = "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
 POSTERS = re.compile(r"^https://image\.tmdb\.org/")
 PATHS = (
     "/", "/top?genre=Drama", "/search?q=film", "/movie/1", "/person", "/person/1",
-    "/person/1/why/3", "/try?m1=5&q=film+2", "/published", "/nowhere",
+    "/person/1/why/3", "/person/1/ratings", "/try?m1=5&q=film+2", "/published", "/nowhere",
 )  # fmt: skip
 
 
@@ -84,6 +85,7 @@ def test_every_page_is_accessible_and_silent(open_page, scheme, rules):
     found = {}
     for path in PATHS:
         page.goto(path)
+        page.evaluate(OPEN)
         results = Axe().run(page, options=rules).response["violations"]
         found[path] = [(each["id"], each["nodes"][0]["html"][:200]) for each in results]
     assert found == {path: [] for path in PATHS}
@@ -97,6 +99,7 @@ def test_no_page_is_wider_than_the_window(open_page, width):
     wide = {}
     for path in PATHS:
         page.goto(path)
+        page.evaluate(OPEN)
         wide[path] = page.evaluate("document.documentElement.scrollWidth")
     assert wide == {path: width for path in PATHS}
 
@@ -291,13 +294,31 @@ def test_a_person_and_reasons(open_page, contract):
     page.wait_for_url("**/person/1")
     expect(page.locator("text=because of")).to_have_count(12)
     page.get_by_label("Model").select_option("als")
-    page.get_by_role("button", name="Show").last.click()
+    page.get_by_role("button", name="Show the list of this model").click()
     page.wait_for_url("**/person/1?model=als")
     rows = contract("SELECT title FROM recsys.recommend(1, 12, 'als')")
-    expect(page.locator(".lines .line b")).to_have_text([row[0] for row in rows])
+    titles = page.locator(".picks .poster-title")
+    expect(titles).to_have_text([row[0] for row in rows], use_inner_text=False)
     page.get_by_role("link", name=f"Why? {rows[0][0]}", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Why {rows[0][0]}?")
     assert page.messages == []
+
+
+def test_models_are_compared_by_keyboard_and_without_scripts(open_page):
+    page = open_page("/movie/2", java_script_enabled=False)
+    by_als = page.get_by_role("heading", name="ALS", exact=True)
+    expect(by_als).to_be_hidden()
+    page.locator("summary").focus()
+    page.keyboard.press("Enter")
+    expect(by_als).to_be_visible()
+
+
+def test_a_movie_and_a_person_are_short_on_a_phone(open_page):
+    page = open_page("/movie/2", viewport={"width": 390, "height": 844})
+    height = "document.documentElement.scrollHeight"
+    assert page.evaluate(height) < 1800
+    page.goto("/person/1")
+    assert page.evaluate(height) < 2800
 
 
 def test_the_first_tab_skips_to_the_content(open_page):

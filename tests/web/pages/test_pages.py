@@ -4,13 +4,14 @@ import re
 from html import unescape
 
 import pytest
+import sqlalchemy as sa
 
 from recsys.web.pages.assets import ASSETS, FOREVER, asset_url
 from recsys.web.pages.posters import poster_of
 
 PATHS = (
     "/", "/top", "/search", "/search?q=film", "/movie/1", "/movie/60", "/person", "/person/1",
-    "/person/1/why/3", "/try", "/try?m1=5", "/published",
+    "/person/1/why/3", "/person/1/ratings", "/try", "/try?m1=5", "/published",
 )  # fmt: skip
 TITLES_BY_CHART = """
 SELECT genre, array_agg(title ORDER BY rank) FROM recsys.charts
@@ -25,9 +26,8 @@ def words(html):
 
 def section(html, heading):
     """The part of a page from a heading to the end of its section."""
-    return re.split(rf"<h[23][^>]*>{re.escape(heading)}", html, maxsplit=1)[1].split("</section>")[
-        0
-    ]
+    after = re.split(rf"<(?:h[234]|caption)[^>]*>{re.escape(heading)}", html, maxsplit=1)[1]
+    return after.split("</section>")[0]
 
 
 def movies(html):
@@ -130,44 +130,115 @@ def test_a_movie_without_metadata_or_ratings(get, contract):
     assert f'<img class="drawn" src="{drawn.url}" alt=""' in poster
 
 
-def test_similar_movies_stand_side_by_side_by_model(get, contract):
+def test_more_like_this_then_the_models_compared(get, contract):
     page = get("/movie/2")
+    shelf, compared = section(page, "More like this").split("<details>")
+    rows = contract("SELECT movie_id FROM recsys.similar(2, 12)")
+    assert movies(shelf) == [row[0] for row in rows]
+    assert "<summary>Compare models</summary>" in compared
+    assert "Above are those of EASE." in compared
     by_name = dict(contract("SELECT display_name, model FROM recsys.models"))
+    headings = re.findall(r'<h3 id="by-\d+">([^<]+?) *<', page)
+    assert [by_name[name] for name in headings] == [
+        "ease", "als", "content_genres", "item_knn", "mf",
+    ]  # fmt: skip
+    for name in headings:
+        rows = contract(f"SELECT movie_id FROM recsys.similar(2, 8, '{by_name[name]}')")
+        assert movies(section(page, name)) == [row[0] for row in rows]
+    # Everywhere models have their display names.
+    assert not re.search(r">[^<]*(item_knn|content_genres)[^<]*<", page)
 
-    def models_of(page):
-        return [by_name[name] for name in re.findall(r'<h3 id="by-\d+">([^<]+?) *<', page)]
 
-    names = {model: name for name, model in by_name.items()}
-    models = models_of(page)
-    assert models == ["ease", "als", "content_genres", "item_knn"]
-    for model in models:
-        rows = contract(f"SELECT movie_id FROM recsys.similar(2, 8, '{model}')")
-        assert movies(section(page, names[model])) == [row[0] for row in rows]
-    assert "1 more model" in page
-    everything = get("/movie/2?models=all")
-    assert models_of(everything) == [*models, "mf"]
-    assert "more model" not in everything
+def test_a_movie_that_the_default_model_does_not_know(get, contract):
+    page = get("/movie/60")
+    rows = contract("SELECT movie_id, model FROM recsys.similar(60, 12)")
+    assert {row[1] for row in rows} == {"content_genres"}
+    assert movies(section(page, "More like this")) == [row[0] for row in rows]
+    # One model leaves nothing to compare.
+    assert "Compare models" not in page
+
+
+def test_how_people_rate_a_movie(get, contract):
+    page = get("/movie/2")
+    rows = contract("SELECT rating_from, ratings FROM recsys.rating_histogram(2)")
+    named = re.search(r'<figure class="histogram.*?aria-label="([^"]+)"', page, re.DOTALL)[1]
+    shown = [f"{rating:g}: {count} rating{'' if count == 1 else 's'}" for rating, count in rows]
+    assert named == ", ".join(shown)
+    assert "histogram" not in get("/movie/60")
 
 
 def test_a_person_with_recommendations_and_reasons(get, contract):
     page = get("/person/1?reasons=1")
     recommended = [row[0] for row in contract("SELECT movie_id FROM recsys.recommend(1, 12)")]
-    lines = re.findall(r'<li class="panel">(.*?)</li>', page, re.DOTALL)
+    picks = re.search(r'<ol class="grid picks".*?</ol>', page, re.DOTALL)[0]
+    lines = re.findall(r"<li>(.*?)</li>", picks, re.DOTALL)
     assert [movies(line)[0] for line in lines] == recommended
     for line, movie_id in zip(lines, recommended, strict=True):
         because = contract(
             f"SELECT because_movie_id FROM recsys.explain(1, {movie_id}) "
+            "WHERE rating >= (SELECT avg(rating) FROM recsys.ratings WHERE user_id = 1) "
             "ORDER BY contribution DESC, because_movie_id LIMIT 2"
         )
         assert movies(line)[1:] == [row[0] for row in because]
         assert "because of The Film" in words(line)
-    liked = [row[0] for row in contract(
+    latest = [row[0] for row in contract(
         "SELECT movie_id FROM recsys.ratings WHERE user_id = 1 "
-        "ORDER BY rating DESC, rated_at DESC NULLS LAST, movie_id LIMIT 12"
+        "ORDER BY rated_at DESC NULLS LAST, rating DESC, movie_id LIMIT 12"
     )]  # fmt: skip
-    assert movies(section(page, "What they liked")) == liked
-    assert "Stored list" in page
-    assert "Run 1 stored a list by ease." in page
+    assert movies(section(page, "Their ratings, newest first")) == latest
+    assert "EASE computed the list from the ratings of " in words(page)
+
+
+def test_the_taste_of_a_person(get, contract):
+    page = get("/person/1")
+    rows = contract("SELECT * FROM recsys.user_taste(1)")
+    [(_, _, count, _, mean, others)] = [row for row in rows if row[0] == "all"]
+    than = "higher" if others > 0 else "lower"
+    assert (
+        f"{count} ratings, mean ★ rated {mean:.2f} : they rate movies {abs(others):.1f} {than} "
+        "than others do. They like "
+    ) in words(page)
+    for facet in ("genre", "decade"):
+        table = words(section(page, facet.capitalize()))
+        for _, name, ratings, _, mean, others in [row for row in rows if row[0] == facet]:
+            sign = "+" if others > 0.05 else "−" if others < -0.05 else ""
+            assert f"{name} {ratings} {mean:.1f} {sign}{abs(others):.1f}" in table
+
+
+def test_all_ratings_of_a_person_page_by_page(get, contract):
+    rows = [row[0] for row in contract(
+        "SELECT movie_id FROM recsys.ratings WHERE user_id = 1 "
+        "ORDER BY rated_at DESC NULLS LAST, rating DESC, movie_id"
+    )]  # fmt: skip
+    page = get("/person/1/ratings")
+    assert movies(page) == rows
+    assert f"{len(rows)} ratings, newest first." in page
+    assert "There are no ratings on this page." in get("/person/1/ratings?page=9")
+    assert "pager" not in page
+
+
+def test_people_are_examples_with_their_taste(get, contract):
+    page = get("/person")
+    people = re.findall(r'<li class="panel">(.*?)</li>', page, re.DOTALL)
+    assert len(people) == 6
+    for one in people:
+        user = int(re.search(r'<h3><a href="/person/(\d+)">Person \1</a></h3>', one)[1])
+        [(count, mean)] = contract(
+            f"SELECT count(*), avg(rating) FROM recsys.ratings WHERE user_id = {user}"
+        )
+        assert f"{count} ratings, mean ★ rated {mean:.1f}" in words(one)
+        assert re.search("(Likes|Mostly) [A-Z]", words(one))
+        best = contract(
+            f"SELECT movie_id FROM recsys.ratings WHERE user_id = {user} "
+            "ORDER BY rating DESC, rated_at DESC NULLS LAST, movie_id LIMIT 4"
+        )
+        assert movies(one) == [row[0] for row in best]
+
+
+def test_nobody_has_rated(request_page, database):
+    response = request_page(database, "/person")
+    assert response.status_code == 200
+    assert "Nobody has rated a movie yet." in response.text
 
 
 def test_reasons_are_loaded_after_the_list(get, contract):
@@ -184,18 +255,23 @@ def test_reasons_are_loaded_after_the_list(get, contract):
         assert reason in whole
 
 
-def test_why_has_every_contribution(get, contract):
+def test_why_separates_what_they_like_from_the_rest(get, contract):
     [(movie_id, title)] = contract("SELECT movie_id, title FROM recsys.recommend(1, 1)")
     rows = contract(
-        "SELECT because_title, rating, contribution, share, score "
+        "SELECT because_title, rating, contribution, share, score, "
+        "contribution > 0 AND rating >= (SELECT avg(rating) FROM recsys.ratings WHERE user_id = 1) "
         f"FROM recsys.explain(1, {movie_id})"
     )
-    text = words(get(f"/person/1/why/{movie_id}"))
-    assert f"Why {title} ?" in text
-    [(name,)] = contract("SELECT display_name FROM recsys.models WHERE model = 'ease'")
-    assert f"{name} gives it a score of {rows[0][4]:.4g}, the sum of these contributions." in text
-    for because, rating, contribution, share, _ in rows[:20]:
-        assert f"{because} {rating:g} {contribution:.4f} {100 * share:.1f} %" in text
+    page = get(f"/person/1/why/{movie_id}")
+    assert f"Why {title} ?" in words(page)
+    assert f"EASE gives it a score of {rows[0][4]:.4g}, the sum of what their ratings add." in page
+    reasons, rest = map(words, page.split("<details>"))
+    counts = [sum(row[5] for row in rows), sum(not row[5] for row in rows)]
+    assert min(counts) > 0
+    for because, rating, contribution, share, _, liked in rows:
+        row = f"{because} {rating:g} {contribution:.4f} {100 * share:.1f} %"
+        assert (row in reasons, row in rest) == (liked, not liked)
+    assert f"{counts[1]} other rating" in rest
 
 
 def test_going_to_a_person(request_page, pages_database, contract):
@@ -236,21 +312,126 @@ def test_a_single_movie_to_rate(get):
     assert re.findall(r'name="m9" value="(\d+)"', alone) == ["1", "2", "3", "4", "5"]
 
 
-def test_runs_show_metrics_stages_and_publications(get, contract):
+def test_runs_show_stages_runs_and_publications(get, contract):
     page = get("/published")
     text = words(page)
     assert "Run 1 is published" in text
-    for model, metric, value in contract(
-        "SELECT m.display_name, k.metric, k.value FROM recsys.run_metrics AS k "
-        "JOIN recsys.models AS m ON m.model = k.model WHERE k.segment = 'all'"
-    ):
-        assert re.search(rf"{metric} {re.escape(model)} · [^·]*? {value:.4f}", text)
-    stages = re.findall(r'<th scope="row">(\w+)', section(page, "Stages of run 1"))
+    assert re.search(r"Fresh It read ml-small-made-up \d+ \w+ ago", text)
+    stages = re.findall(r"<li><b>([^<]+)", section(page, "Stages of run 1"))
     rows = contract("SELECT stage FROM recsys.run_stages WHERE run_id = 1 ORDER BY position")
-    assert stages == [row[0] for row in rows]
-    fresh = re.findall(r'<th scope="row">([\w ]+)', section(page, "Freshness"))
-    assert fresh == ["charts", "factors", "recommendations", "similar movies"]
-    assert "publish run 1 by" in text
+    names = dict(contract("SELECT model, display_name FROM recsys.models"))
+    names |= {"read": "Read the ratings", "gate": "Publish gate"}
+    names |= {"write": "Write the results", "index": "Build the indexes"}
+    assert stages == [names[row[0]] for row in rows]
+    assert re.search(r"1 Refresh Published \S+ \S+ UTC [\d.]+ s ml-small-made-up", text)
+    assert "Run 1 was published by" in text
+    # A single run is no line, and the gate's figures are the only comparison.
+    assert "Metrics over the runs" not in page
+    assert "There is no evaluation yet." in text
+    for model, value, low, high in contract(
+        "SELECT model, value, ci_low, ci_high FROM recsys.run_metrics "
+        "WHERE protocol = 'gate' AND metric = 'ndcg@10'"
+    ):
+        row = f"{names[model]} {value:.4f} {low:.3f} to {high:.3f}"
+        assert row in words(section(page, "nDCG@10"))
+
+
+EVALUATION = """
+INSERT INTO recsys_store.runs OVERRIDING SYSTEM VALUE
+SELECT (jsonb_populate_record(r, jsonb_build_object(
+    'run_id', :run_id, 'kind', 'evaluation', 'pruned_at', now(), 'snapshot_at', CAST(:at AS text)
+))).*
+FROM recsys_store.runs AS r WHERE run_id = 1
+"""
+FIGURE = """
+INSERT INTO recsys_store.run_metrics
+    (run_id, model_id, protocol, metric, segment, value, ci_low, ci_high, n)
+SELECT :run_id, model_id, 'random-90-10', 'ndcg@10', 'all', :value, :low, :high, 80
+FROM recsys_store.models WHERE name = :model
+"""
+
+
+@pytest.fixture
+def evaluate(refreshed_database):
+    """Store an evaluation with these values of nDCG by model."""
+
+    def evaluate(run_id, values, at="now"):
+        with refreshed_database.transaction() as connection:
+            connection.execute(sa.text(EVALUATION), {"run_id": run_id, "at": at})
+            for model, value in values.items():
+                row = {"run_id": run_id, "model": model, "value": value}
+                row |= {"low": value - 0.01, "high": value + 0.01}
+                connection.execute(sa.text(FIGURE), row)
+
+    return evaluate
+
+
+def test_models_are_compared_by_the_latest_evaluation(request_page, refreshed_database, evaluate):
+    evaluate(2, {"als": 0.9, "ease": 0.8})
+    evaluate(3, {"als": 0.2, "ease": 0.3, "item_knn": 0.25})
+    page = request_page(refreshed_database, "/published").text
+    first = section(page, "random-90-10")
+    assert "Evaluation 3" in first
+    assert re.findall(r'<tr><th scope="row">([^<]+)', first) == ["EASE", "Item kNN", "ALS"]
+    assert "EASE 0.3000 0.290 to 0.310 Item kNN 0.2500" in words(first)
+    # The ends of the intervals span the axis.
+    assert re.findall(r'"reach" d="M([\d.]+) 8H([\d.]+)', first) == [
+        ("81.3", "97.0"), ("42.2", "57.8"), ("3.0", "18.7"),
+    ]  # fmt: skip
+    assert "1 other measurement" in page
+    text = words(page)
+    assert "3 Evaluation Finished" in text
+    assert "ml-small-made-up 0 9 –" not in text
+    # Two evaluations are a line; a change that rounds to zero has no sign.
+    lines = section(page, "Metrics over the runs")
+    assert "nDCG@10 EASE · random-90-10 0.3000 −0.5000" in words(lines)
+
+
+def test_figures_of_different_data_sets_are_not_joined(request_page, refreshed_database, evaluate):
+    evaluate(2, {"als": 0.9, "ease": 0.8}, at="2001-01-01")
+    evaluate(3, {"als": 0.2, "ease": 0.3})
+    page = request_page(refreshed_database, "/published").text
+    assert "Metrics over the runs" not in page
+    evaluate(4, {"als": 0.2, "ease": 0.300001})
+    lines = section(request_page(refreshed_database, "/published").text, "Metrics over the runs")
+    assert "nDCG@10 EASE · random-90-10 0.3000 0.0000" in words(lines)
+    assert re.findall(r'aria-label="([^"]+)"', lines) == [
+        "run 3: 0.3000; run 4: 0.3000", "run 3: 0.2000; run 4: 0.2000",
+    ]  # fmt: skip
+
+
+def test_ratings_of_one_value_are_not_shown_as_stars(request_page, refreshed_database):
+    """Views and purchases are ratings of 1."""
+    with refreshed_database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE recsys_store.ratings SET rating = 1")
+        connection.exec_driver_sql(
+            "UPDATE recsys_store.ingests SET rating_min = 1, rating_max = 1, rating_step = NULL"
+        )
+    for path in ("/movie/2", "/person/1", "/person", "/person/1/ratings"):
+        page = request_page(refreshed_database, path)
+        assert page.status_code == 200
+        assert "★" not in re.sub(r'<p class="because.*?</p>', "", page.text, flags=re.DOTALL)
+    assert "histogram" not in request_page(refreshed_database, "/movie/2").text
+    assert "Mostly " in words(request_page(refreshed_database, "/person").text)
+
+
+HOSTILE = "</title><script>alert(1)</script>'\"&amp;{{ 7 * 7 }}"
+
+
+def test_hostile_titles_genres_and_names_are_escaped(request_page, refreshed_database):
+    with refreshed_database.transaction() as connection:
+        values = {"text": HOSTILE}
+        connection.execute(sa.text("UPDATE recsys_store.movies SET title = :text"), values)
+        connection.execute(
+            sa.text("UPDATE recsys_store.genres SET name = :text || genre_id"), values
+        )
+        connection.execute(sa.text("UPDATE recsys_store.models SET display_name = :text"), values)
+        connection.execute(sa.text("UPDATE recsys_store.ingests SET edition = :text"), values)
+    for path in (*PATHS, "/person/1?reasons=1", "/person/1/ratings"):
+        page = request_page(refreshed_database, path)
+        assert page.status_code == 200, path
+        assert "<script>" not in page.text, path
+        assert "&amp;amp;{{ 7 * 7 }}" in page.text or path in ("/search", "/search?q=film"), path
 
 
 # --- errors ------------------------------------------------------------------------
@@ -261,6 +442,8 @@ PROBLEMS = {
     "/nowhere": (404, "There is nothing at /nowhere."),
     "/static/nothing.css": (404, "There is no file nothing.css."),
     "/top?chart=best": (422, "Run 1 has no chart 'best'. What to do: It has: most_rated,"),
+    "/person/999/ratings": (404, "There is no person 999. What to do: Try a random person."),
+    "/person/1/ratings?page=0": (422, "Page: Input should be greater than or equal to 1."),
     "/person/1?model=best": (422, "Run 1 has no model 'best'."),
     "/movie/one": (422, "Movie_id: Input should be a valid integer"),
     "/try/movie/999": (404, "There is no movie 999."),

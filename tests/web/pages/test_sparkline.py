@@ -13,7 +13,10 @@ from recsys.web.pages.templating import (
     figure,
     language,
     moment,
+    month,
     seconds,
+    series,
+    signed,
     size,
 )
 from recsys.web.pages.try_it import MAX_RATINGS, ratings_in, star_values
@@ -53,10 +56,10 @@ def test_a_sparkline_spans_its_values_and_intervals():
     assert drawn.change == pytest.approx(-0.1)
 
 
-def test_a_single_value_is_in_the_middle():
-    drawn = sparkline([1], [(0.7, None, None)])
-    assert drawn.dots == [Dot(120.0, 32.0, 32.0, 32.0, "run 1: 0.7000")]
-    assert drawn.change is None
+def test_equal_values_lie_in_the_middle():
+    drawn = sparkline([1, 2], [(0.7, None, None), (0.7, None, None)])
+    assert [dot.y for dot in drawn.dots] == [32.0, 32.0]
+    assert drawn.change == 0
 
 
 def test_bars_are_in_proportion_to_the_largest():
@@ -76,14 +79,19 @@ def test_formatted_times_sizes_and_names():
         "1 min 1 s",
     ]
     assert [size(b) for b in (0, 999, 1000, 5e6, 2.34e9, 5e12)] == [
-        "0 B", "999 B", "1 kB", "5 MB", "2.3 GB", "5000.0 GB",
+        "–", "999 B", "1 kB", "5 MB", "2.3 GB", "5.0 TB",
     ]  # fmt: skip
-    assert [figure(v) for v in (0.28812, -1.5, 848.0, 12_345)] == [
-        "0.2881",
-        "-1.5000",
-        "848",
-        "12,345",
-    ]
+    assert [figure(v) for v in (0.28812, -1.5, -1e-6, 848.0, 12_345)] == [
+        "0.2881", "-1.5000", "0.0000", "848", "12,345",
+    ]  # fmt: skip
+    assert [signed(v) for v in (0.5, -0.25, -0.00001, 0.0)] == [
+        "+0.5000", "−0.2500", "0.0000", "0.0000",
+    ]  # fmt: skip
+    assert signed(-0.04, 1) == "0.0"
+    assert [series(names) for names in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
+        "", "a", "a and b", "a, b and c",
+    ]  # fmt: skip
+    assert month(datetime(2024, 3, 2, tzinfo=UTC)) == "Mar 2024"
     assert [language(c) for c in ("fr", "xx")] == ["French", "xx"]
     assert day(date(1995, 3, 2)) == "2 March 1995"
     assert moment(datetime(2024, 3, 2, 7, 5, tzinfo=UTC)) == (
