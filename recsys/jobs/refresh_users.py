@@ -45,6 +45,8 @@ def refresh_users(
             changed = changed_users.count(connection, base.run_id)
             done(changed, "changed users")
         if not changed:
+            # A pruning that was interrupted is finished here too.
+            prune_quietly(database, chosen.settings.keep_runs)
             return RefreshReport(base.run_id, True, False, 0, clock.total_seconds)
         run_id = _begin(database, base, clock)
         with failing_run(database, run_id, clock), heartbeat(database, run_id):

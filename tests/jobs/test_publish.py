@@ -12,6 +12,7 @@ from recsys.errors import GateRefused, RunError
 from recsys.jobs.plan import plan
 from recsys.jobs.publish import Publication, prune, publish, rollback
 from recsys.jobs.refresh import refresh
+from recsys.jobs.refresh_users import refresh_users
 from recsys.storage.runs import publication, results
 
 LOG = "SELECT run_id, action, reason FROM recsys.publications ORDER BY publication_id"
@@ -158,7 +159,7 @@ def test_readers_of_other_runs_do_not_wait_for_a_pruning(four_runs):
     assert rows_of(four_runs, PARTITIONS) == [(3,), (4,)]
 
 
-@pytest.mark.parametrize("next_one", ["prune", "refresh"])
+@pytest.mark.parametrize("next_one", ["prune", "refresh", "refresh_users"])
 def test_the_next_pruning_finishes_an_interrupted_one(four_runs, few, monkeypatch, next_one):
     def interrupted(session, run_id):
         with four_runs.engine.connect() as reader:
@@ -173,11 +174,14 @@ def test_the_next_pruning_finishes_an_interrupted_one(four_runs, few, monkeypatc
     pending = rows_of(four_runs, "SELECT count(*) FROM pg_inherits WHERE inhdetachpending")
     assert pending == [(1,)]
     monkeypatch.undo()
-    if next_one == "prune":
-        assert prune(four_runs, 3) == []
-    else:
-        # Nothing has changed, and so nothing is computed.
-        chosen = replace(few, settings=replace(few.settings, keep_runs=3))
-        assert not refresh(four_runs, chosen, if_changed=True).changed
+    chosen = replace(few, settings=replace(few.settings, keep_runs=3))
+    # Nothing has changed, so that a refresh computes nothing.
+    match next_one:
+        case "prune":
+            assert prune(four_runs, 3) == []
+        case "refresh":
+            assert not refresh(four_runs, chosen, if_changed=True).changed
+        case "refresh_users":
+            assert not refresh_users(four_runs, chosen).changed
     assert rows_of(four_runs, PARTITIONS) == [(2,), (3,), (4,)]
     assert rows_of(four_runs, SEEN) == [(4,)]
