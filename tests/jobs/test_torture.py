@@ -43,6 +43,16 @@ def test_no_data_is_lost_by_kills_at_random():
     )
 
 
+def test_readers_wait_for_a_failover_and_no_confirmed_rating_is_lost():
+    command = [sys.executable, str(FOLDER / "failover.py"), "--rounds", "1", "--clients", "4"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    written, *_, last = done.stdout.splitlines()
+    assert written == "a write on the standby: the database is read-only at present"
+    assert last.startswith("1 failovers: ")
+    assert last.endswith("no wrong answer, no confirmed rating lost")
+
+
 def test_readers_never_see_two_runs(script, refreshed_database):
     torture = script("publish_under_readers")
     chosen = plan(torture.SETTINGS)

@@ -1,10 +1,12 @@
 import os
 import socket
 import time
+from urllib.parse import urlencode
 
 import pytest
 import sqlalchemy as sa
 
+from recsys import Recommender
 from recsys.errors import ConfigError, StorageError
 from recsys.storage.server import address, failures
 from recsys.storage.server.engine import Database, open_database, sqlalchemy_url
@@ -23,6 +25,32 @@ NOBODY = "postgresql://ann:s3cret%21@127.0.0.1:1/shop?connect_timeout=1"
 )
 def test_urls_that_are_understood(given, expected):
     assert sqlalchemy_url(given).render_as_string(hide_password=False) == expected
+
+
+SEVERAL = "postgresql://ann:s3cret%21@one,two:5433/shop?target_session_attrs=read-write"
+
+
+def test_a_url_may_name_several_hosts():
+    database = Database(SEVERAL)
+    assert database.label == (
+        "postgresql://ann:***@/shop?host=one,two&port=,5433&target_session_attrs=read-write"
+    )
+    url = database.engine.url
+    assert url.query == {
+        "host": "one,two", "port": ",5433", "target_session_attrs": "read-write",
+    }  # fmt: skip
+    assert (url.username, url.password, url.database) == ("ann", "s3cret!", "shop")
+
+
+def test_the_host_that_accepts_writes_is_found(database, tmp_path):
+    """The first host has no server; the attribute is for the second one."""
+    given = Database(database.url).parameters
+    both = {"host": f"{tmp_path},{given['host']}", "target_session_attrs": "read-write"}
+    url = f"postgresql://?{urlencode(given | both)}"
+    with open_database(tmp_path, url) as opened, opened.transaction() as connection:
+        assert connection.scalar(sa.text("SELECT current_database()")) == given["dbname"]
+    with Recommender.connect(url) as recommender:
+        assert recommender.search("Toy") == []
 
 
 def test_an_invalid_url_is_refused_and_not_shown():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ from recsys.storage.server.address import (
 CHECK_CLIENT_IS_CONNECTED = "SET LOCAL client_connection_check_interval = '2s'"
 # A session that holds a lock is idle while a job computes.
 STAY = "SET idle_session_timeout = 0"
+WAIT_FOR_SLOT_S = 60
+"""Time that a job waits for another connection while the server accepts no more of them."""
 
 
 class Database(Address):
@@ -33,6 +36,8 @@ class Database(Address):
 
     def __init__(self, url: str, *, reuse_connections: bool = False) -> None:
         super().__init__(url)
+        self.patient = False
+        """Whether to wait for a connection while the server accepts no more of them."""
         # Between the steps of a job a server may have restarted: a kept connection is tried first.
         kept: dict[str, Any] = {"max_overflow": -1, "pool_pre_ping": True}
         self.engine = sa.create_engine(
@@ -40,6 +45,18 @@ class Database(Address):
             connect_args={"application_name": "recsys", "connect_timeout": CONNECT_S},
             **(kept if reuse_connections else {"poolclass": sa.NullPool}),
         )
+        sa.event.listen(self.engine, "do_connect", self._connect)
+
+    def _connect(self, dialect: Any, record: Any, args: Any, keywords: Any) -> Any:
+        deadline = time.monotonic() + WAIT_FOR_SLOT_S
+        while True:
+            try:
+                return dialect.connect(*args, **keywords)
+            except psycopg.OperationalError as exc:
+                full = failures.accepts_no_more(exc)
+                if not (self.patient and full) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.2)
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
@@ -106,6 +123,8 @@ def open_database(
         database = Database(address.url, reuse_connections=reuse_connections)
         try:
             require_version(database, lambda: _version(database))
+            # A command that cannot begin fails at once; a job may have computed for hours.
+            database.patient = True
             yield database
         finally:
             database.engine.dispose()
@@ -122,8 +141,17 @@ def database_bytes(connection: sa.Connection) -> int:
 
 
 def sqlalchemy_url(url: str) -> sa.URL:
-    """Return the URL for SQLAlchemy with psycopg; as for libpq, but with one host only."""
-    _ = Address(url).parameters
+    """Return the URL for SQLAlchemy with psycopg."""
+    parameters = dict(Address(url).parameters)
+    if "," in parameters.get("host", ""):
+        # SQLAlchemy reads several hosts only from the query.
+        return sa.URL.create(
+            "postgresql+psycopg",
+            parameters.pop("user", None),
+            parameters.pop("password", None),
+            database=parameters.pop("dbname", None),
+            query=parameters,
+        )
     try:
         parsed = sa.make_url(re.sub("^postgres://", "postgresql://", url))
     except (ArgumentError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,12 +15,23 @@ DATA_EXCEPTION = "22000"
 NOT_REACHED = "is the server running, and are host, port, user and database right?"
 POOLER = "A pooler as PgBouncer needs `transaction_pooler=True`"
 STOPPED = "the server was stopped or ended the session; try again when it runs"
+TOO_MANY_CONNECTIONS = "53300"
+# libpq keeps the text of a refused connection and drops its SQLSTATE.
+NO_MORE = re.compile("too many clients|too many connections|connection slots are reserved")
+FREE_A_SLOT = (
+    "close idle sessions (pg_stat_activity lists them), raise max_connections of the server or the "
+    "CONNECTION LIMIT of the role or database, or put a pooler in front; then try again"
+)
 NO_SUCH_OBJECT = ("42P01", "3F000", "42883")  # table, schema, function
 HINTS = {
     "42P01": "the schema is missing or outdated: upgrade it",
     "3F000": "the schema is missing: create it by an upgrade",
     "42883": "the SQL contract is missing or outdated: upgrade it",
     "42501": "this role lacks the privilege; connect as a role that has it, as recsys_job for jobs",
+    "25006": (
+        "the server is a standby, or the session is read-only: connect to the primary; with "
+        "several hosts in the URL, target_session_attrs=read-write finds it"
+    ),
     "53100": "the disk of the database is full; make room and try again",
     "57P01": STOPPED,
     "57014": (
@@ -61,6 +73,11 @@ def storage_error(error: psycopg.Error, label: str, *, lost: bool | None = None)
         message = f"the connection to {label} was lost: {primary}"
         hint = LOST_HINTS.get(state or "", STOPPED)
         return StorageError(message, hint=hint, sqlstate=state, primary=primary)
+    if accepts_no_more(error):
+        said = primary.rpartition("FATAL:")[2].strip()
+        message = f"{label} accepts no more connections: {said}"
+        state = TOO_MANY_CONNECTIONS
+        return StorageError(message, hint=FREE_A_SLOT, sqlstate=state, primary=said)
     if state is None:
         hint = f"{NOT_REACHED}. {POOLER}" if isinstance(error, PoolTimeout) else NOT_REACHED
         return StorageError(f"no connection to {label}: {primary}", hint=hint, primary=primary)
@@ -71,6 +88,13 @@ def storage_error(error: psycopg.Error, label: str, *, lost: bool | None = None)
         sqlstate=state,
         primary=primary,
     )
+
+
+def accepts_no_more(error: psycopg.Error) -> bool:
+    """Tell whether a connection was refused because of a limit on their number."""
+    if error.sqlstate is not None:
+        return error.sqlstate == TOO_MANY_CONNECTIONS
+    return isinstance(error, psycopg.OperationalError) and bool(NO_MORE.search(str(error)))
 
 
 def _was_lost(error: psycopg.Error) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from psycopg.rows import BaseRowFactory
@@ -80,6 +81,59 @@ class _UtcLoader(TimestamptzLoader):
         return super().load(data).astimezone(UTC)
 
 
+class _Attempts:
+    """The connection classes of one pool, which remember why the last attempt failed.
+
+    psycopg_pool connects in the background: a caller who waits in vain would only learn that no
+    connection came in time.
+    """
+
+    def __init__(self) -> None:
+        self.refusal: psycopg.Error | None = None
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as exc:
+            self.refusal = exc
+            raise
+        self.refusal = None
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raise the refusal of the server instead of the timeout that follows from it."""
+        try:
+            yield
+        except PoolTimeout as exc:
+            if self.refusal is None:
+                raise
+            # One exception, raised for many callers: its traceback would grow each time.
+            raise self.refusal.with_traceback(None) from exc
+
+    def connection_class(self) -> type[psycopg.Connection[Any]]:
+        watched = self.watched
+
+        class Watched(psycopg.Connection[Any]):
+            @classmethod
+            def connect(cls, *args: Any, **kwargs: Any) -> Self:
+                with watched():
+                    return super().connect(*args, **kwargs)
+
+        return Watched
+
+    def async_connection_class(self) -> type[psycopg.AsyncConnection[Any]]:
+        watched = self.watched
+
+        class Watched(psycopg.AsyncConnection[Any]):
+            @classmethod
+            async def connect(cls, *args: Any, **kwargs: Any) -> Self:
+                with watched():
+                    return await super().connect(*args, **kwargs)
+
+        return Watched
+
+
 def _lost(error: psycopg.OperationalError) -> bool:
     """Tell whether the session was lost, so that a retry on another one may succeed."""
     if isinstance(error, PoolTimeout | TooManyRequests | PoolClosed):
@@ -93,7 +147,12 @@ class Pool:
     def __init__(self, address: Address, options: PoolOptions) -> None:
         kind = ConnectionPool if options.size else NullConnectionPool
         self._label = address.label
-        self._pool = kind(configure=_configure, **options.keywords(address))
+        self._attempts = _Attempts()
+        self._pool = kind(
+            configure=_configure,
+            connection_class=self._attempts.connection_class(),
+            **options.keywords(address),
+        )
 
     def close(self) -> None:
         self._pool.close()
@@ -110,7 +169,7 @@ class Pool:
         Retried once if the connection is lost: always if the statements cannot have been executed,
         otherwise only if `again`.
         """
-        with translated_errors(self._label):
+        with translated_errors(self._label), self._attempts.explained():
             if self._pool.closed:
                 self._pool.open()
             try:
@@ -142,7 +201,12 @@ class AsyncPool:
     def __init__(self, address: Address, options: PoolOptions) -> None:
         kind = AsyncConnectionPool if options.size else AsyncNullConnectionPool
         self._label = address.label
-        self._pool = kind(configure=_configure_async, **options.keywords(address))
+        self._attempts = _Attempts()
+        self._pool = kind(
+            configure=_configure_async,
+            connection_class=self._attempts.async_connection_class(),
+            **options.keywords(address),
+        )
 
     async def close(self) -> None:
         await self._pool.close()
@@ -158,7 +222,7 @@ class AsyncPool:
 
         Retried once if the connection is lost, as by `Pool.fetch`.
         """
-        with translated_errors(self._label):
+        with translated_errors(self._label), self._attempts.explained():
             if self._pool.closed:
                 await self._pool.open()
             try:

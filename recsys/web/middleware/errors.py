@@ -45,7 +45,7 @@ HINTS: Mapping[type[RecsysError], str] = {
     RunError: "GET /runs lists the runs",
 }
 """Hints for clients, who cannot run commands or SQL on the server."""
-FORBIDDEN = ("42501", "25006")  # insufficient privilege, read-only transaction
+NO_PRIVILEGE, READ_ONLY = "42501", "25006"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,11 @@ def _recsys_error(request: Request, error: Exception) -> Response:
 def _storage_error(error: StorageError) -> Response:
     # The message names the server and the role, which are not for clients: it goes to the log.
     logger.error("%s", error)
-    if error.sqlstate in FORBIDDEN:
+    if error.sqlstate == NO_PRIVILEGE:
         return problem(403, "the server lacks this privilege in its database")
+    if error.sqlstate == READ_ONLY:
+        # A standby, or a server that is about to be promoted.
+        return problem(503, "the database is read-only at present", "try again later; reads work")
     if error.sqlstate is None:
         return problem(503, "the database cannot be reached", "try again in a moment")
     hint = "the log of the server has the details"

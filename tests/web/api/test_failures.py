@@ -7,6 +7,7 @@ from http import HTTPStatus
 import httpx
 import pytest
 import sqlalchemy as sa
+from store import change
 
 from recsys.storage.server.engine import Database
 from recsys.web.middleware.security import MAX_BODY, SECURITY_HEADERS
@@ -273,3 +274,22 @@ def test_the_security_headers():
     }
     assert SECURITY_HEADERS["X-Content-Type-Options"] == "nosniff"
     assert SECURITY_HEADERS["X-Frame-Options"] == "DENY"
+
+
+def test_a_database_that_is_read_only_for_a_time(serving, given_database):
+    """As a standby is."""
+    name = given_database.parameters["dbname"]
+    change(given_database, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    with serving(given_database) as http:
+        assert len(http.get("/users/1/recommendations").json()) == 10
+        response = http.put(
+            "/users/1/ratings/1",
+            json={"rating": 4},
+            headers={"Authorization": "Bearer only-of-the-tests"},
+        )
+    problem = problem_of(response)
+    assert (problem["status"], response.headers["retry-after"]) == (503, "5")
+    assert (problem["detail"], problem["hint"]) == (
+        "the database is read-only at present",
+        "try again later; reads work",
+    )
