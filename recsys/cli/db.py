@@ -141,17 +141,25 @@ def dictionary() -> None:
 
 @app.command()
 def roles() -> None:
-    """Create the roles recsys_job, recsys_app and recsys_reader, and grant their rights."""
+    """Create the roles recsys_job, recsys_app and recsys_reader, and grant their rights.
+
+    A role gets the password in RECSYS_JOB_PASSWORD, RECSYS_APP_PASSWORD or RECSYS_READER_PASSWORD.
+    """
     from recsys.storage.schema import roles, versions
 
+    passwords = settings.load().role_passwords
     with database() as opened:
         with opened.transaction() as connection:
             versions.ensure(connection)
             roles.apply(connection)
             large_objects = roles.may_write_large_objects(connection)
+            roles.set_passwords(connection, passwords)
         output.message(f"The roles of {opened.label} are set up. Connect as")
         for role, purpose in ROLES.items():
             output.message(f"  {role:<14}{purpose}")
+        if passwords:
+            output.message(f"Passwords are set for {', '.join(passwords)}.")
+            return
         output.message(
             "They have no password until you set one: recsys db psql -c '\\password recsys_reader'"
         )

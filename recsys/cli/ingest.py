@@ -14,6 +14,7 @@ from recsys.config import settings
 from recsys.errors import DataError
 
 if TYPE_CHECKING:
+    from recsys.jobs.inbox import InboxReport
     from recsys.jobs.ingest import IngestReport, RejectLimit
 
 app = typer.Typer()
@@ -59,6 +60,10 @@ def ingest(
     edition: Annotated[
         str | None, typer.Option(help="Name of the data set, if the files do not contain it.")
     ] = None,
+    new: Annotated[
+        bool,
+        typer.Option("--new", help="Load each file or folder in PATH that is not loaded yet."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Load ratings, movies, links, tags and tag genome.
@@ -66,29 +71,64 @@ def ingest(
     recsys.rejected_rows keeps the first rejected rows with file, line and reason.
     Loading the same files again changes nothing.
     """
+    from recsys.jobs.inbox import ingest_new
     from recsys.jobs.ingest import find_source
     from recsys.jobs.ingest import ingest as ingest_job
 
+    if new and replace:
+        raise typer.BadParameter("--new adds to the loaded data set, --replace drops it")
     limit = reject_limit(max_rejects)
     current = settings.load()
     unpacked = current.ingest.max_unpacked_mb
     with output.reporting() as reporter:
         # A download may take minutes: it comes before the connection to the database.
-        path = find_source(source, current.cache, reporter)
+        path = Path(source) if new else find_source(source, current.cache, reporter)
         with database() as opened:
-            report = ingest_job(
-                opened,
-                path,
-                source=source,
-                format=format.value if format else None,
-                edition=edition,
-                on_duplicate=on_duplicate.value,
-                max_rejects=limit,
-                max_unpacked_mb=unpacked,
-                replace=replace,
-                reporter=reporter,
-            )
-    _show_report(report, json=json)
+
+            def load(path: Path, edition: str | None) -> IngestReport:
+                return ingest_job(
+                    opened,
+                    path,
+                    source=str(path) if new else source,
+                    format=format.value if format else None,
+                    edition=edition,
+                    on_duplicate=on_duplicate.value,
+                    max_rejects=limit,
+                    max_unpacked_mb=unpacked,
+                    replace=replace,
+                    reporter=reporter,
+                )
+
+            if new:
+                found = ingest_new(
+                    opened,
+                    path,
+                    load,
+                    edition=edition,
+                    format=format.value if format else None,
+                    max_unpacked_mb=unpacked,
+                )
+            else:
+                report = load(path, edition)
+    if new:
+        _show_inbox(path, found, json=json)
+    else:
+        _show_report(report, json=json)
+
+
+def _show_inbox(folder: Path, found: InboxReport, *, json: bool) -> None:
+    if json:
+        output.write_json([_as_json(report) for report in found.loaded])
+    for report in found.loaded:
+        _show_report(report, json=False)
+    if not found.loaded and not found.failed:
+        output.message(f"No change: nothing new in {folder}, {len(found.known)} loaded before.")
+    if found.failed:
+        path, error = next(iter(found.failed.items()))
+        raise DataError(
+            f"{len(found.failed)} of the files in {folder} cannot be loaded; {path.name}: {error}",
+            hint=error.hint,
+        )
 
 
 def reject_limit(text: str) -> RejectLimit:
@@ -111,20 +151,7 @@ def reject_limit(text: str) -> RejectLimit:
 def _show_report(report: IngestReport, *, json: bool) -> None:
     counts = report.counts
     if json:
-        output.write_json(
-            {
-                "ingest_id": report.ingest_id,
-                "edition": report.edition,
-                "dialect": report.dialect,
-                "rows_read": report.rows_read,
-                "inserted": counts.inserted,
-                "updated": counts.updated,
-                "unchanged": counts.unchanged,
-                "duplicates": report.duplicates,
-                "rejected": report.rejected_count,
-                "rejected_kept": len(report.rejected),
-            }
-        )
+        output.write_json(_as_json(report))
     if report.replaced:
         output.message(f"{report.replaced} was dropped.")
     word = "No change" if report.no_change else "Loaded"
@@ -143,6 +170,21 @@ def _show_report(report: IngestReport, *, json: bool) -> None:
         output.message(
             f"  {which}: SELECT * FROM recsys.rejected_rows WHERE ingest_id = {report.ingest_id}"
         )
+
+
+def _as_json(report: IngestReport) -> dict[str, object]:
+    return {
+        "ingest_id": report.ingest_id,
+        "edition": report.edition,
+        "dialect": report.dialect,
+        "rows_read": report.rows_read,
+        "inserted": report.counts.inserted,
+        "updated": report.counts.updated,
+        "unchanged": report.counts.unchanged,
+        "duplicates": report.duplicates,
+        "rejected": report.rejected_count,
+        "rejected_kept": len(report.rejected),
+    }
 
 
 @app.command("ingest-metadata")

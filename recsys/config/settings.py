@@ -27,6 +27,9 @@ ENVIRONMENT: Mapping[str, str] = {
     "embedded server runs under `RECSYS_HOME`.",
     "RECSYS_CONFIG": "Path of a `recsys.toml`.",
     "RECSYS_MOVIELENS": "Folder, archive or CSV file that `recsys demo` loads.",
+    "RECSYS_JOB_PASSWORD": "Password that `recsys db roles` gives to the role `recsys_job`.",
+    "RECSYS_APP_PASSWORD": "Password that `recsys db roles` gives to the role `recsys_app`.",
+    "RECSYS_READER_PASSWORD": "Password that `recsys db roles` gives to the role `recsys_reader`.",
     "RECSYS_API_TOKEN": "Token that `recsys serve` requires of requests that write: 16 or more "
     "letters, digits or `-._~+/`. Without it such requests are refused.",
 }
@@ -109,6 +112,8 @@ class ScheduleSettings(_Sourced):
 
     refresh: Annotated[str, Called("cron expression, or empty")] = "30 3 * * *"
     """Times at which everything is computed if anything has changed. Empty: never."""
+    ingest_from: Annotated[str, Called("folder")] = ""
+    """Folder whose new files are loaded before everything is computed. Empty: none."""
     users_only: Annotated[str, Called("cron expression, or empty")] = ""
     """Times at which the lists of users with new ratings are recomputed. Empty: never."""
     timezone: Annotated[str, Called("time zone")] = "UTC"
@@ -145,6 +150,8 @@ class Settings:
     """None: the embedded server under `home`."""
     movielens: Path | None
     config_file: Path | None
+    role_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Passwords for roles, by role."""
     api_token: str | None = field(default=None, repr=False)
     """Token that `recsys serve` requires of requests that write; None: it refuses them all."""
 
@@ -197,6 +204,7 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
         database_url=env.get("RECSYS_DATABASE_URL") or None,
         movielens=Path(movielens).expanduser() if movielens else None,
         config_file=config_file,
+        role_passwords=_role_passwords(env),
         api_token=_api_token(env.get("RECSYS_API_TOKEN")),
     )
 
@@ -209,6 +217,15 @@ def write_parameters(current: Settings, model: str, parameters: Mapping[str, Any
     path = current.config_file or Path.cwd() / CONFIG_NAME
     write_table(path, ("models", model), parameters)
     return path
+
+
+def _role_passwords(env: Mapping[str, str]) -> dict[str, str]:
+    given = {
+        "recsys_job": env.get("RECSYS_JOB_PASSWORD"),
+        "recsys_app": env.get("RECSYS_APP_PASSWORD"),
+        "recsys_reader": env.get("RECSYS_READER_PASSWORD"),
+    }
+    return {role: password for role, password in given.items() if password}
 
 
 def _api_token(text: str | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from recsys.domain import (
     Progress,
     Ratings,
     RatingScale,
+    SourceFile,
     SourceMovie,
     Tags,
 )
@@ -31,7 +33,7 @@ from recsys.ingest.reading.blocks import NumericFile, NumericTable, read_numeric
 from recsys.ingest.reading.intake import Intake
 from recsys.ingest.reading.numbers import IdField, NumericField, TimeField, ValueField
 from recsys.ingest.reading.rejects import RejectLimit, Rejects
-from recsys.ingest.reading.sources import Entry, open_folders
+from recsys.ingest.reading.sources import Entry, open_folders, source_file
 
 _DAY = 86_400
 _RELEVANCE = RatingScale(0.0, 1.0, 0.0)
@@ -68,6 +70,19 @@ def read_dataset(
         return _read(
             layout, name, np.unique(known_movie_ids).astype(np.int32), on_duplicate, intake
         )
+
+
+def source_files(
+    path: Path, format: str | None = None, max_unpacked_mb: int | None = None
+) -> list[SourceFile]:
+    """Return the files that `read_dataset` would read from a path, except a README.
+
+    Raises DataError if there is no data set.
+    """
+    with open_folders(path, max_unpacked_mb) as folders:
+        _, layout = find_layout(folders, path, format)
+        parts = (getattr(layout, each.name) for each in fields(layout))
+        return [source_file(part.entry) for part in parts if hasattr(part, "entry")]
 
 
 def _read(

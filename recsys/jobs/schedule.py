@@ -1,6 +1,6 @@
-"""Run refreshes on a schedule: one at a time, retried if they fail, until stopped.
+"""Run jobs on a schedule: one at a time, retried if they fail, until stopped.
 
-Each refresh is a process of its own, so that its memory returns to the system and a crash does not
+Each command is a process of its own, so that its memory returns to the system and a crash does not
 stop the schedule. Times follow Debian's cron, also at changes of daylight saving time.
 """
 
@@ -38,11 +38,12 @@ MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A job, when it is next due, and the arguments of the command that does it."""
+    """A job and when it is next due."""
 
     at: datetime
     job: str
-    arguments: tuple[str, ...]
+    commands: tuple[tuple[str, tuple[str, ...]], ...]
+    """The commands that do it one after the other, each with a name for messages."""
 
 
 JOBS = {
@@ -65,8 +66,16 @@ def upcoming(settings: ScheduleSettings, after: datetime) -> Iterator[Due]:
     following = {job: next(at) for job, at in times.items()}
     while True:
         job = min(following, key=lambda name: (following[name], list(JOBS).index(name)))
-        yield Due(following[job], job, JOBS[job])
+        yield Due(following[job], job, _commands(settings, job))
         following[job] = next(times[job])
+
+
+def _commands(settings: ScheduleSettings, job: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    command = (job, JOBS[job])
+    if job != "refresh" or not settings.ingest_from:
+        return (command,)
+    # Before the refresh, which may compute without it if a file is not as it should be.
+    return (("ingest", ("ingest", "--new", settings.ingest_from)), command)
 
 
 def _times(settings: ScheduleSettings, job: str, after: datetime) -> Iterator[datetime]:
@@ -115,29 +124,33 @@ class Scheduler:
             self._sleep(min(left, LONGEST_SLEEP_S))
 
     def _run(self, due: Due) -> None:
-        """Run a job; retry it after failures, with pauses that double."""
+        for name, arguments in due.commands:
+            self._run_command(due, name, arguments)
+
+    def _run_command(self, due: Due, name: str, arguments: Sequence[str]) -> None:
+        """Run a command; retry it after failures, with pauses that double."""
         for attempt in range(self._settings.retries + 1):
-            code = self._run_once(due)
+            code = self._run_once(due, name, arguments)
             # Wrong settings or a refusal of the gate would only repeat themselves.
             if code != RETRIED:
                 break
             if attempt == self._settings.retries:
                 logger.error(
-                    "%s failed %d times; it runs again when it is next due", due.job, attempt + 1
+                    "%s failed %d times; it runs again when it is next due", name, attempt + 1
                 )
                 break
             pause = self._settings.retry_seconds * 2**attempt
-            logger.warning("%s failed; retry in %d s", due.job, pause)
+            logger.warning("%s failed; retry in %d s", name, pause)
             self._sleep(pause)
 
-    def _run_once(self, due: Due) -> int:
-        with _ended(subprocess.Popen([*self._command, *due.arguments])) as process:
+    def _run_once(self, due: Due, name: str, arguments: Sequence[str]) -> int:
+        with _ended(subprocess.Popen([*self._command, *arguments])) as process:
             code = process.wait()
         if code in (0, RETRIED):
-            self._tell(f"{due.job} ended with exit code {code}", due)
+            self._tell(f"{name} ended with exit code {code}", due)
         else:
             meaning = MEANINGS.get(code, "it was killed" if code < 0 else "unknown")
-            logger.warning("%s ended with exit code %d: %s", due.job, code, meaning)
+            logger.warning("%s ended with exit code %d: %s", name, code, meaning)
         return code
 
     def _tell(self, message: str, due: Due) -> None:

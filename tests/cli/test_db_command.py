@@ -1,3 +1,6 @@
+import base64
+import hashlib
+import hmac
 import os
 import pwd
 import re
@@ -5,6 +8,7 @@ import subprocess
 
 import pytest
 import sqlalchemy as sa
+from store import rows_of
 
 from recsys.storage.server.embedded import EmbeddedServer
 
@@ -132,6 +136,30 @@ def test_roles_are_set_up_as_often_as_one_likes(recsys, refreshed_database, as_r
         found = recsys("recommend", "1", "--json", **settings)
         assert (found.code, found.json) == (0, wanted.json)
         assert recsys("db", "status", "--json", **settings).json["schema"] == "current"
+
+
+def test_roles_get_the_passwords_of_the_environment(recsys, database, as_role):
+    given = {"RECSYS_DATABASE_URL": database.url, "RECSYS_APP_PASSWORD": "s3cret'%41"}
+    done = recsys("db", "roles", **given, RECSYS_JOB_PASSWORD="another")
+    assert (done.code, done.errors[-1]) == (
+        0, "Passwords are set for recsys_job, recsys_app.",
+    )  # fmt: skip
+    stored = dict(
+        rows_of(database, "SELECT rolname, rolpassword FROM pg_authid WHERE rolname ~ '^recsys_'")
+    )
+    assert matches(stored["recsys_app"], "s3cret'%41")
+    assert matches(stored["recsys_job"], "another")
+    assert not matches(stored["recsys_job"], "s3cret'%41")
+
+
+def matches(stored, password):
+    """Tell whether a SCRAM verifier of PostgreSQL is that of a password (RFC 5802)."""
+    iterations, salt, keys = re.fullmatch(r"SCRAM-SHA-256\$(\d+):(.+)\$(.+):.+", stored).groups()
+    salted = hashlib.pbkdf2_hmac(
+        "sha256", password.encode(), base64.b64decode(salt), int(iterations)
+    )
+    client = hmac.digest(salted, b"Client Key", "sha256")
+    return base64.b64decode(keys) == hashlib.sha256(client).digest()
 
 
 def test_roles_of_an_empty_database(recsys, empty_database, as_role):

@@ -94,6 +94,19 @@ def test_it_runs_the_command_when_it_is_due(clock, tmp_path):
     assert max(clock.slept) == 30  # a clock that is set meanwhile is noticed
 
 
+def test_new_files_are_loaded_before_everything_is_computed(clock, tmp_path):
+    out = tmp_path / "out"
+    code = f"import sys; print(*sys.argv[1:], file=open({str(out)!r}, 'a')); "
+    code += "sys.exit(sys.argv[1] == 'ingest')"
+    settings = ScheduleSettings(ingest_from="/incoming", users_only="0 5 * * *", retries=1)
+    scheduler(settings, clock, code).run(jobs=2)
+    # A failure of the ingest is retried, and the refresh takes what is there.
+    assert out.read_text().splitlines() == [
+        "ingest --new /incoming", "ingest --new /incoming", "refresh --if-changed",
+        "refresh --users-only",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("code", "runs"), [(0, 1), (1, 4), (2, 1), (3, 1), (4, 1)])
 def test_only_transient_failures_are_retried(clock, tmp_path, code, runs):
     out = tmp_path / "out"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import lzma
 import struct
 import zipfile
@@ -13,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, final
 
+from recsys.domain import SourceFile
 from recsys.errors import DataError
 from recsys.ingest.reading.characters import as_utf8, escaped_name, wide_encoding
 
 _HEAD = 1 << 16
+_BLOCK = 1 << 20
 _DEEPEST = 3
 _GZIP = b"\x1f\x8b"
 _ALWAYS_ALLOWED = 1 << 30
@@ -128,6 +131,16 @@ def opened_zip(path: Path, max_unpacked_mb: int | None) -> Iterator[zipfile.ZipF
                 "[ingest] in recsys.toml, or unpack it and give the folder.",
             )
         yield archive
+
+
+def source_file(entry: Entry) -> SourceFile:
+    """Return size and checksum of a file."""
+    with readable(entry.name), entry.open() as stream:
+        digest, size = hashlib.sha256(), 0
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+    return SourceFile(entry.name, size, digest.hexdigest())
 
 
 def file_entry(path: Path) -> Entry:

@@ -58,6 +58,18 @@ def record(
     return ingest_id
 
 
+def loaded_files(connection: sa.Connection) -> list[set[tuple[str, str]]]:
+    """Return name and sha256 of the files that each ingest of the present edition has read."""
+    columns = catalogue.ingests.c
+    replaced = sa.select(sa.func.max(columns.ingest_id)).where(columns.replaced).scalar_subquery()
+    recorded = connection.scalars(
+        sa.select(columns.files).where(
+            columns.kind == "ratings", columns.ingest_id >= sa.func.coalesce(replaced, 0)
+        )
+    )
+    return [{(file["name"], file["sha256"]) for file in files} for files in recorded]
+
+
 def clear(connection: sa.Connection) -> None:
     """Withdraw the published run, empty the catalogue and drop all results.
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from collections.abc import Mapping
 
+import sqlalchemy as sa
+from psycopg import sql
+
+from recsys.storage.load.copy import driver
 from recsys.storage.schema import resources
 from recsys.storage.schema.migration_lock import one_at_a_time
 from recsys.storage.schema.tables import STORE
@@ -29,6 +33,17 @@ def apply(connection: sa.Connection) -> None:
 def may_write_large_objects(connection: sa.Connection) -> bool:
     """Return whether readers may, because no superuser has applied the roles."""
     return bool(connection.scalar(sa.text(MAY_WRITE_LARGE_OBJECTS)))
+
+
+def set_passwords(connection: sa.Connection, passwords: Mapping[str, str]) -> None:
+    """Give roles their passwords, hashed here: the log of the server may show statements."""
+    raw = driver(connection)
+    for role, password in passwords.items():
+        hashed = raw.pgconn.encrypt_password(
+            password.encode(), role.encode(), b"scram-sha-256"
+        ).decode()
+        statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
+        raw.execute(statement.format(sql.Identifier(role), sql.Literal(hashed)))
 
 
 def are_applied(connection: sa.Connection) -> bool:
