@@ -159,10 +159,11 @@ def roles() -> None:
             output.message(f"  {role:<14}{purpose}")
         if passwords:
             output.message(f"Passwords are set for {', '.join(passwords)}.")
-            return
-        output.message(
-            "They have no password until you set one: recsys db psql -c '\\password recsys_reader'"
-        )
+        else:
+            output.message(
+                "They have no password until you set one: "
+                "recsys db psql -c '\\password recsys_reader'"
+            )
         if large_objects:
             output.message(
                 "All may write large objects and fill the disk with them until a superuser "
