@@ -41,6 +41,7 @@ def test_each_file_is_loaded_once(new, inbox, database, write_edition):
         {
             "ingest_id": 3, "edition": "ml-csv", "dialect": "csv", "rows_read": 1, "inserted": 0,
             "updated": 1, "unchanged": 1, "duplicates": 0, "rejected": 0,
+            "rejected_kept": 0,
         },
     ]  # fmt: skip
     assert rows_of(database, INGESTS) == [*loaded, (str(inbox / "tuesday.csv"), 0, 1)]
