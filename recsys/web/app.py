@@ -45,12 +45,14 @@ def create_app(recommender: AsyncRecommender | None = None, *, token: str | None
     )
     app.state.token = token
     app.state.metrics = metrics.Metrics()
+    # Not include_router: FastAPI would search each included router twice for every request.
     for part in (api_routes, health, metrics, page_routes):
-        app.include_router(part.router)
+        app.router.routes.extend(part.router.routes)
     errors.add_handlers(app)
     problems.add_error_pages(app)
     openapi.use_problem_details(app)
     # The middleware added last sees a request first.
+    app.add_middleware(errors.HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(errors.ErrorMiddleware)
     app.add_middleware(metrics.MetricsMiddleware, metrics=app.state.metrics)

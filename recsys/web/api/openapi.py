@@ -27,6 +27,7 @@ ERRORS = {
     403: "Writing is turned off, or the database role of the server may not write.",
     404: "There is no such movie, user, run or chart.",
     413: "The body is too large.",
+    414: "The path and query are too long.",
     422: "An argument is invalid; `errors` names the fields.",
     503: "The database does not answer, or nothing is published yet. Try again later.",
 }

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from recsys.service import AsyncRecommender
 from recsys.service.types import Filters
+from recsys.web.api.strict import decimal, future, moment
 
 # Ids have the type integer in PostgreSQL.
 MAX_ID = 2**31 - 1
@@ -17,10 +18,11 @@ MAX_RATINGS = 10_000
 # A PostgreSQL text cannot contain NUL.
 TEXT = r"^[^\x00]*$"
 
-Id = Annotated[int, Field(ge=0, le=MAX_ID)]
-UserId = Annotated[int, Path(ge=0, le=MAX_ID, description="Id of the user.", examples=[1])]
-MovieId = Annotated[int, Path(ge=0, le=MAX_ID, description="Id of the movie.", examples=[1])]
-RunId = Annotated[int, Path(ge=0, le=MAX_ID, description="Number of the run.", examples=[1])]
+Number = Annotated[int, BeforeValidator(decimal)]
+Id = Annotated[Number, Field(ge=0, le=MAX_ID)]
+UserId = Annotated[Number, Path(ge=0, le=MAX_ID, description="Id of the user.", examples=[1])]
+MovieId = Annotated[Number, Path(ge=0, le=MAX_ID, description="Id of the movie.", examples=[1])]
+RunId = Annotated[Number, Path(ge=0, le=MAX_ID, description="Number of the run.", examples=[1])]
 ChartName = Annotated[
     str,
     Path(pattern=TEXT, max_length=100, description="Name of the chart.", examples=["top_rated"]),
@@ -29,7 +31,7 @@ Title = Annotated[
     str,
     Query(pattern=TEXT, max_length=500, description="Words of the title.", examples=["matrix"]),
 ]
-N = Annotated[int, Query(ge=0, le=MAX_ROWS, description="Maximum number of rows.")]
+N = Annotated[Number, Query(ge=0, le=MAX_ROWS, description="Maximum number of rows.")]
 Model = Annotated[
     str | None,
     Query(
@@ -50,7 +52,8 @@ Genre = Annotated[
     str | None,
     Query(pattern=TEXT, max_length=100, description="Chart of this genre. Defaults to all genres."),
 ]
-Year = Annotated[int, Field(ge=0, le=9999)]
+Year = Annotated[Number, Field(ge=0, le=9999)]
+YearField = Annotated[int, Field(ge=0, le=9999, strict=True)]
 YearFrom = Annotated[Year | None, Query(description="Only movies of this year or later.")]
 YearTo = Annotated[Year | None, Query(description="Only movies of this year or earlier.")]
 
@@ -87,15 +90,17 @@ class RatingsBody(BaseModel):
         dict[Id, Annotated[float, Field(allow_inf_nan=False, strict=True)]],
         Field(max_length=MAX_RATINGS, description="Ratings by movie id."),
     ]
-    n: Annotated[int, Field(ge=0, le=MAX_ROWS, description="Maximum number of rows.")] = 10
+    n: Annotated[
+        int, Field(ge=0, le=MAX_ROWS, strict=True, description="Maximum number of rows.")
+    ] = 10
     model: Annotated[
         Text | None, Field(description="Name of a published model. Defaults to the default model.")
     ] = None
     genres: Annotated[
         list[Text] | None, Field(max_length=100, description="Only movies of any of these genres.")
     ] = None
-    year_from: Annotated[Year | None, Field(description="First year of release.")] = None
-    year_to: Annotated[Year | None, Field(description="Last year of release.")] = None
+    year_from: Annotated[YearField | None, Field(description="First year of release.")] = None
+    year_to: Annotated[YearField | None, Field(description="Last year of release.")] = None
 
     def filters(self) -> Filters:
         return Filters(self.n, self.model, self.genres, self.year_from, self.year_to)
@@ -112,13 +117,6 @@ class RatingBody(BaseModel):
     ]
 
 
-def _require_text(value: object) -> object:
-    # pydantic would read a number as seconds, and a large one as milliseconds.
-    if isinstance(value, int | float):
-        raise ValueError("write the time as text, such as 2030-01-02T03:04:05Z")
-    return value
-
-
 class BlockBody(BaseModel):
     """How long a movie is excluded from the recommendations of a user."""
 
@@ -126,9 +124,7 @@ class BlockBody(BaseModel):
 
     until: Annotated[
         AwareDatetime | None,
-        BeforeValidator(_require_text),
-        Field(
-            description="End of the block, with a time zone. Without it the block has no end; "
-            "a time in the past lifts the block."
-        ),
+        BeforeValidator(moment),
+        AfterValidator(future),
+        Field(description="End of the block, with its offset. Without it the block has no end."),
     ] = None

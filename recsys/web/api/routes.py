@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from fastapi import APIRouter, Depends, Request, Response
 
 from recsys.errors import InvalidArgument, UnknownUser
@@ -33,10 +35,11 @@ from recsys.web.api.params import (
     UserId,
 )
 from recsys.web.api.responses import tagged, uncached
+from recsys.web.api.strict import StrictRoute
 from recsys.web.middleware.errors import problem
 from recsys.web.middleware.security import require_token
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 WRITES = [Depends(require_token)]
 WRITE_ERRORS = error_responses(400, 401, 403, 404, 413, 422, 503)
 
@@ -130,7 +133,7 @@ async def user_status(recommender: RecommenderDep, user_id: UserId) -> Response:
     "/users/{user_id}/recommendations",
     summary="Recommend to a user",
     response_model=list[Recommendation],
-    responses=responses(openapi.RECOMMENDED, 422, 503),
+    responses=responses(openapi.RECOMMENDED, 414, 422, 503),
 )
 async def recommendations(
     recommender: RecommenderDep, user_id: UserId, filters: FiltersDep
@@ -201,6 +204,22 @@ async def block(
 ) -> Response:
     """Exclude a movie from the recommendations of a user, for good or until a given time."""
     await recommender.block(user_id, movie_id, body.until if body else None)
+    return Response(status_code=204)
+
+
+@router.delete(
+    "/users/{user_id}/blocks/{movie_id}",
+    summary="Lift a block",
+    status_code=204,
+    dependencies=WRITES,
+    responses=error_responses(401, 403, 404, 422, 503),
+)
+async def unblock(recommender: RecommenderDep, user_id: UserId, movie_id: MovieId) -> Response:
+    """Recommend a movie again. Succeeds if it was not blocked, too."""
+    # The contract would add an unknown user, as it does for a block.
+    if (await recommender.user_status(user_id)).status == "unknown_user":
+        raise UnknownUser(f"there is no user {user_id}", hint="the first rating adds a user")
+    await recommender.block(user_id, movie_id, datetime.now(UTC))
     return Response(status_code=204)
 
 

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recsys.errors import (
@@ -115,7 +116,7 @@ def _storage_error(error: StorageError) -> Response:
 
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [FieldError(_field(each), str(each["msg"])) for each in error.errors()]
+    errors = [FieldError(_field(each), _message(each)) for each in error.errors()]
     detail = "; ".join(f"{each.field}: {each.message}" for each in errors[:3])
     return problem(422, detail, errors=errors[:100])
 
@@ -127,12 +128,53 @@ def _field(error: Mapping[str, Any]) -> str:
     return ".".join(map(str, names)) if names and error["type"] != "json_invalid" else str(where)
 
 
+def _message(error: Mapping[str, Any]) -> str:
+    if error["type"] == "json_invalid":
+        return f"invalid JSON at character {error['loc'][-1]}: {error['ctx']['error']}"
+    return str(error["msg"])
+
+
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404 and "route" not in request.scope:
         path = request.scope["path"]
         return problem(404, f"there is nothing at {path}", "/openapi.json lists the routes")
-    return problem(error.status_code, str(error.detail), headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+    return problem(error.status_code, str(error.detail), headers=headers)
+
+
+def _allowed_methods(request: Request) -> set[str]:
+    """Return the methods of all routes at this path; Starlette names those of the first."""
+    allowed = {"OPTIONS"}
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE:
+            allowed |= route.methods or set()
+    return allowed | {"HEAD"} if "GET" in allowed else allowed
+
+
+class HeadMiddleware:
+    """Answer HEAD like GET, without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            await send({**message, "body": b""} if "body" in message else message)
+
+        # A copy, because the server decides by the method whether a body may follow.
+        get = {**scope, "method": "GET"}
+        await self._app(get, receive, send_head)
+        if "route" in get:
+            scope["route"] = get["route"]
 
 
 class ErrorMiddleware:

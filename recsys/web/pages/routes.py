@@ -8,4 +8,4 @@ from recsys.web.pages import assets, movies, people, posters, runs, try_it
 
 router = APIRouter(include_in_schema=False)
 for part in (assets, posters, movies, people, try_it, runs):
-    router.include_router(part.router)
+    router.routes.extend(part.router.routes)

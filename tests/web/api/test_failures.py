@@ -82,6 +82,7 @@ def test_invalid_arguments_return_422(http, path, detail, hint):
     assert (problem["status"], problem["detail"], problem["hint"]) == (422, detail, hint)
 
 
+NO_INTEGER = "Input should be a valid integer, unable to parse string as an integer"
 OUT_OF_BOUNDS = [
     ("/users/1/recommendations?n=-1", "n", TOO_SMALL),
     ("/users/1/recommendations?n=1001", "n", TOO_GREAT.format(1000)),
@@ -93,8 +94,25 @@ OUT_OF_BOUNDS = [
     (
         "/movies/toy",
         "movie_id",
-        "Input should be a valid integer, unable to parse string as an integer",
+        NO_INTEGER,
     ),
+    ("/movies/1_0", "movie_id", NO_INTEGER),
+    ("/movies/+1", "movie_id", NO_INTEGER),
+    ("/movies/%201", "movie_id", NO_INTEGER),
+    ("/movies/01", "movie_id", NO_INTEGER),
+    ("/movies/1.0", "movie_id", NO_INTEGER),
+    ("/movies/%D9%A1", "movie_id", NO_INTEGER),  # a one in Arabic
+    ("/users/1/recommendations?n=%2B5", "n", NO_INTEGER),
+    ("/users/1/recommendations?n=+5+", "n", NO_INTEGER),
+    ("/users/1/recommendations?n=1_0", "n", NO_INTEGER),
+    ("/users/1/recommendations?n=5.0", "n", NO_INTEGER),
+    ("/users/1/recommendations?n=", "n", NO_INTEGER),
+    ("/users/1/recommendations?year_from=1_990", "year_from", NO_INTEGER),
+    ("/users/1/recommendations?n=1&n=2", "n", "the parameter occurs more than once"),
+    ("/users/1/recommendations?genre=Drama", "genre", "there is no such parameter"),
+    ("/users/1?n=1", "n", "there is no such parameter"),
+    ("/users/1/recommendations?model=%ff", "query", "the text is not UTF-8"),
+    (f"/users/1/recommendations?{'genres=Drama&' * 201}", "query", "there are more than 200 {}"),
     ("/movies", "query", "Field required"),
     (f"/movies?query={'x' * 501}", "query", "String should have at most 500 characters"),
     ("/movies?query=%00", "query", r"String should match pattern '^[^\x00]*$'"),
@@ -106,14 +124,30 @@ OUT_OF_BOUNDS = [
 def test_values_out_of_bounds_name_the_field(http, path, field, message):
     problem = problem_of(http.get(path))
     assert problem["status"] == 422
+    message = message.format("parameters")
     assert problem["errors"] == [{"field": field, "message": message}]
     assert problem["detail"] == f"{field}: {message}"
 
 
 FINITE = "Input should be a finite number"
+INVALID_JSON = "invalid JSON at character 0: "
 BODIES = [
     ("", "body", "Field required"),
-    ("[[[", "body", "JSON decode error"),
+    ("[[[", "body", "invalid JSON at character 3: Expecting value"),
+    ('{"ratings": {}, "ratings": {}}', "body", INVALID_JSON + "the key 'ratings' occurs {}"),
+    ('{"ratings": {"1": 4, "1": 5}}', "body", INVALID_JSON + "the key '1' occurs {}"),
+    (b'{"ratings": {}, "model": "\xff"}', "body", "invalid JSON at character 26: not UTF-8"),
+    ('{"ratings": {"\\ud800": 1}}', "ratings.\ufffd\ufffd\ufffd.[key]", NO_INTEGER),
+    ('{"ratings": {"1_0": 4}}', "ratings.1_0.[key]", NO_INTEGER),
+    ('{"ratings": {"+1": 4}}', "ratings.+1.[key]", NO_INTEGER),
+    ('{"ratings": {" 1 ": 4}}', "ratings. 1 .[key]", NO_INTEGER),
+    ('{"ratings": {"01": 4, "1": 4}}', "ratings.01.[key]", NO_INTEGER),
+    ('{"ratings": {"1.0": 4}}', "ratings.1.0.[key]", NO_INTEGER),
+    ('{"ratings": {}, "n": "5"}', "n", "Input should be a valid integer"),
+    ('{"ratings": {}, "n": 5.0}', "n", "Input should be a valid integer"),
+    ('{"ratings": {}, "n": true}', "n", "Input should be a valid integer"),
+    ('{"ratings": {}, "n": NaN}', "n", "Input should be a valid integer"),
+    ('{"ratings": {}, "year_from": "1990"}', "year_from", "Input should be a valid integer"),
     ("{}", "ratings", "Field required"),
     ('{"ratings": {"1": NaN}}', "ratings.1", FINITE),
     ('{"ratings": {"1": Infinity}}', "ratings.1", FINITE),
@@ -136,6 +170,7 @@ def test_invalid_bodies_name_the_field(http, body, field, message):
     response = http.post("/recommendations", content=body, headers={"Content-Type": JSON})
     problem = problem_of(response)
     assert problem["status"] == 422
+    message = message.format("more than once")
     assert problem["errors"] == [{"field": field, "message": message}]
 
 
@@ -166,10 +201,46 @@ def test_a_deeply_nested_body_returns_400(http):
     assert problem_of(response)["status"] == 400
 
 
-def test_unsupported_methods_return_405(http):
-    response = http.delete("/movies/1")
+METHODS = {
+    "/movies/1": "GET, HEAD, OPTIONS",
+    "/recommendations": "OPTIONS, POST",
+    "/users/1/blocks/1": "DELETE, OPTIONS, PUT",
+    "/openapi.json": "GET, HEAD, OPTIONS",
+    "/person/1": "GET, HEAD, OPTIONS",
+}
+
+
+@pytest.mark.parametrize(("path", "methods"), METHODS.items())
+def test_unsupported_methods_return_405(http, path, methods):
+    response = http.patch(path)
     assert problem_of(response)["detail"] == "Method Not Allowed"
-    assert (response.status_code, response.headers["allow"]) == (405, "GET")
+    assert (response.status_code, response.headers["allow"]) == (405, methods)
+    options = http.options(path)
+    assert (options.status_code, options.headers["allow"], options.content) == (204, methods, b"")
+    assert http.options("/nothing").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/users/1/recommendations", "/movies/1", "/", "/person/1", "/health/live", "/metrics"),
+        *("/movies/4711", "/movies/x", "/nothing", "/static/site.css", "/openapi.json"),
+    ],
+)
+def test_head_is_get_without_a_body(http, path):
+    get, head = http.get(path), http.head(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    varying = ("date", "content-length") if path == "/metrics" else ("date",)
+    assert [each for each in head.headers.items() if each[0] not in varying] == [
+        each for each in get.headers.items() if each[0] not in varying
+    ]
+    assert int(head.headers["content-length"]) > 0
+
+
+def test_an_encoded_slash_separates_nothing(http):
+    for path in ("/users/1%2Frecommendations", "/users%2f1"):
+        problem = problem_of(http.get(path))
+        assert (problem["status"], problem["detail"][:20]) == (404, "there is nothing at ")
 
 
 # --- errors of the server ---------------------------------------------------------------
