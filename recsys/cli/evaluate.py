@@ -72,7 +72,7 @@ def evaluate(
     else:
         _tables(report)
     if plot is not None:
-        evaluation_plot.plot_evaluation(report, plot)
+        evaluation_plot.plot_evaluation(report, plot, todo.default_model)
         output.message(f"Written: {plot}")
 
 

@@ -16,19 +16,20 @@ from recsys.domain import RATING_METRICS
 from recsys.report.findings import (
     CountBin,
     Findings,
+    Genre,
     Measured,
     concentration,
     gini,
     top_share,
+    without_strays,
 )
-from recsys.report.pictures import BAR, STYLE, WHISKER, bars
+from recsys.report.pictures import ACCENT, BAR, STYLE, WHISKER, bars, dots
 
-ACCENT = "#d55e00"
 WIDTH_IN, HEIGHT_IN = 4.8, 3.0
 """Small, so that text stays readable on a phone."""
 BAR_IN, REST_IN = 0.26, 0.75
-GENRES, VALUES, TIME_LABELS, LABEL = 20, 24, 6, 26
-"""Limits: genres in a plot, bars of rating values, dates on an axis, characters of a name."""
+GENRES, VALUES, TIME_LABELS, DECADE_LABELS, LABEL = 20, 24, 6, 8, 26
+"""Limits: genres in a plot, bars of rating values, dates and decades on an axis, characters."""
 STEPS = (1, 2, 5, 10)
 LEADING = {"ndcg@10": "nDCG@10, more is better", "rmse": "RMSE, less is better"}
 
@@ -58,8 +59,11 @@ def draw(findings: Findings) -> dict[str, Plot]:
         plots["time"] = _time(findings)
     if any(genre.ratings for genre in findings.genres):
         plots["genres"] = _genres(findings)
+        plots["genre_means"] = _genre_means(findings)
+    if findings.decades:
+        plots["decades"] = _decades(findings)
     for protocol, metric in leading_metrics(findings.measured):
-        plots[plot_name(protocol, metric)] = _models(findings.measured, protocol, metric)
+        plots[plot_name(protocol, metric)] = _models(findings, protocol, metric)
     if findings.reach:
         plots["coverage"] = _coverage(findings)
     return plots
@@ -145,22 +149,68 @@ def _time(findings: Findings) -> Plot:
     return Plot(figure, alt)
 
 
+def _rated_genres(findings: Findings) -> list[Genre]:
+    return [genre for genre in findings.genres if genre.ratings][:GENRES]
+
+
 def _genres(findings: Findings) -> Plot:
-    shown = [genre for genre in findings.genres if genre.ratings][:GENRES]
+    shown = _rated_genres(findings)
 
     def draw_on(axes: Axes) -> None:
+        short_count = EngFormatter(places=1, sep="")
         counts = [genre.ratings for genre in shown]
-        bars(axes, [short(g.genre) for g in shown], counts, [f"{g.mean:.2f}" for g in shown])
+        labels = [short_count(count) if count >= 1000 else str(count) for count in counts]
+        bars(axes, [short(g.genre) for g in shown], counts, labels)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS, integer=True))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.set_xlabel("ratings; at each bar their mean")
+        axes.set_xlabel("ratings")
 
     first = shown[0]
     alt = (
-        f"Bar chart of the ratings of {len(shown)} genres, with their means; "
-        f"most for {short(first.genre)}: {first.ratings:,}, mean {first.mean:.2f}."
+        f"Bar chart of the ratings of {len(shown)} genres; "
+        f"most for {short(first.genre)}: {first.ratings:,}."
     )
     return _drawn("Genres by ratings", alt, draw_on, REST_IN + 0.25 + BAR_IN * len(shown))
+
+
+def _genre_means(findings: Findings) -> Plot:
+    """Draw the means in the order of the bars, so that rows of both plots agree."""
+    shown = _rated_genres(findings)
+    means = [genre.mean or 0.0 for genre in shown]
+    overall = findings.mean or 0.0
+
+    def draw_on(axes: Axes) -> None:
+        axes.axvline(overall, color=WHISKER, linestyle=":", linewidth=1)
+        dots(axes, [short(g.genre) for g in shown], means, [f"{mean:.2f}" for mean in means])
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
+        axes.set_xlabel(f"mean rating; dotted: the mean of all, {overall:.2f}")
+
+    best, worst = (short(shown[int(place)].genre) for place in (np.argmax(means), np.argmin(means)))
+    alt = (
+        f"Mean rating of {len(shown)} genres; highest for {best}, {max(means):.2f}, "
+        f"lowest for {worst}, {min(means):.2f}; mean of all ratings {overall:.2f}."
+    )
+    return _drawn("Genres by mean rating", alt, draw_on, REST_IN + 0.25 + BAR_IN * len(shown))
+
+
+def _decades(findings: Findings) -> Plot:
+    counts = {each.decade: each.movies for each in findings.decades}
+    known = without_strays(counts, least_gap=30)
+    shown = range(known[0], known[-1] + 1, 10)
+
+    def draw_on(axes: Axes) -> None:
+        axes.bar(range(len(shown)), [counts.get(each, 0) for each in shown], width=0.8, color=BAR)
+        step = -(-len(shown) // DECADE_LABELS)
+        places = range((len(shown) - 1) % step, len(shown), step)
+        axes.set_xticks(places, [f"{shown[place]}s" for place in places])
+        _count_upwards(axes, "movies")
+
+    most = max(known, key=lambda each: counts[each])
+    alt = (
+        f"Bar chart of the movies by decade of release, {shown[0]}s to {shown[-1]}s; "
+        f"most from the {most}s: {counts[most]:,}."
+    )
+    return _drawn("Movies by decade of release", alt, draw_on)
 
 
 def _long_tail(findings: Findings) -> Plot:
@@ -237,26 +287,32 @@ def _count_upwards(axes: Axes, unit: str) -> None:
     axes.set_ylabel(unit)
 
 
-def _models(measured: Sequence[Measured], protocol: str, metric: str) -> Plot:
-    found = ranked(measured, protocol, metric)
+def _models(findings: Findings, protocol: str, metric: str) -> Plot:
+    found = ranked(findings.measured, protocol, metric)
+    default = short(findings.default_model or "")
 
     def draw_on(axes: Axes) -> None:
         values, intervals = [m.value for m in found], [(m.ci_low, m.ci_high) for m in found]
         names = [short(m.model) for m in found]
-        bars(axes, names, values, [f"{value:.4f}" for value in values], intervals)
+        dots(axes, names, values, [f"{value:.4f}" for value in values], intervals, default)
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
 
     best = found[0]
-    alt = f"Bar chart of the {metric} of {len(found)} models; best {best.model}: {best.value:.4f}."
+    alt = (
+        f"The {metric} of {len(found)} models with 95 % intervals; "
+        f"best {best.model}: {best.value:.4f}."
+    )
     title = f"{protocol}: {LEADING[metric]}"
     return _drawn(title, alt, draw_on, REST_IN + BAR_IN * len(found))
 
 
 def _coverage(findings: Findings) -> Plot:
     shares = [one.movies / findings.movies_count for one in findings.reach]
+    default = short(findings.default_model or "")
 
     def draw_on(axes: Axes) -> None:
         names = [short(one.model) for one in findings.reach]
-        bars(axes, names, shares, [f"{100 * share:.1f} %" for share in shares])
+        bars(axes, names, shares, [f"{100 * share:.1f} %" for share in shares], default)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from recsys.service.types import RunDifference
 
 YEARLY_FROM_MONTHS = 60
 """From this span on, ratings are grouped by year instead of month."""
+STRAY_SHARE, STRAY_FROM = 1000, 20
+"""A thousandth of all counts may be stray; of 20 to 1000, one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,14 @@ class Genre:
     ratings: int
     mean: float | None
     """None if none of its movies is rated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decade:
+    """Movies by decade of release."""
+
+    decade: int
+    movies: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,8 @@ class Findings:
     """All movies of the catalogue, by number of ratings."""
     genres: Sequence[Genre]
     titles: Sequence[str]
+    decades: Sequence[Decade]
+    """Movies whose year is known."""
     fresh: Staleness
     published: ReportedRun | None
     previous: ReportedRun | None
@@ -157,6 +170,11 @@ class Findings:
         return self.ratings_count / pairs if pairs else None
 
     @property
+    def default_model(self) -> str | None:
+        """The default model of the published run."""
+        return self.published.default_model if self.published else None
+
+    @property
     def mean(self) -> float | None:
         return _mean(self.groups)
 
@@ -183,24 +201,73 @@ class Findings:
 
     @cached_property
     def periods(self) -> list[Period]:
-        """Ratings by month, or by year for a long span, including empty periods."""
-        dated = [(_months(group.month), group) for group in self.groups if group.month]
-        if not dated:
+        """Ratings by month, or by year for a long span, including empty periods.
+
+        Stray ratings far from all others would stretch the span, so they are left out.
+        """
+        found = without_strays(self._by_month, least_gap=12)
+        if not found:
             return []
-        months = [month for month, _ in dated]
-        step = 12 if max(months) - min(months) >= YEARLY_FROM_MONTHS else 1
+        step = 12 if found[-1] - found[0] >= YEARLY_FROM_MONTHS else 1
         members: dict[int, list[RatingGroup]] = {}
-        for month, group in dated:
-            members.setdefault(month // step, []).append(group)
+        for group in self.groups:
+            if group.month and found[0] <= _months(group.month) <= found[-1]:
+                members.setdefault(_months(group.month) // step, []).append(group)
         return [
             _period(number * step, members.get(number, []))
             for number in range(min(members), max(members) + 1)
         ]
 
     @property
+    def _by_month(self) -> dict[int, int]:
+        counts: Counter[int] = Counter()
+        for group in self.groups:
+            if group.month:
+                counts[_months(group.month)] += group.ratings
+        return counts
+
+    @property
+    def strays(self) -> int:
+        """Number of ratings that have a time and are in no period."""
+        return self.ratings_count - self.undated - sum(period.ratings for period in self.periods)
+
+    @property
     def yearly(self) -> bool:
         """Whether periods are years."""
         return len(self.periods) > 1 and self.periods[1].start.year > self.periods[0].start.year
+
+
+def without_strays(counts: Mapping[int, int], least_gap: int) -> list[int]:
+    """Return the sorted keys, less those at the ends that are few and far from the others.
+
+    Far is more than `least_gap` and more than a quarter of the span of the others.
+    """
+    keys = sorted(counts)
+    total = sum(counts.values())
+    few = max(total // STRAY_SHARE, int(total >= STRAY_FROM))
+    first, last = _end(keys, counts, few), _end(keys[::-1], counts, few)
+    gap = max(least_gap, abs(last - first) // 4) if keys else 0
+    start = _grown([key for key in keys if key <= first][::-1], gap)
+    end = _grown([key for key in keys if key >= last], gap)
+    return [key for key in keys if start <= key <= end]
+
+
+def _end(keys: Sequence[int], counts: Mapping[int, int], few: int) -> int:
+    """Return the key at which more than a few are reached."""
+    reached = 0
+    for key in keys:
+        reached += counts[key]
+        if reached > few:
+            return key
+    return 0
+
+
+def _grown(keys: Sequence[int], gap: int) -> int:
+    """Return the last key before a gap that is too large."""
+    for key, following in pairwise(keys):
+        if abs(following - key) > gap:
+            return key
+    return keys[-1] if keys else 0
 
 
 def _months(moment: datetime) -> int:

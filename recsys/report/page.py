@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from recsys.domain import RATING_METRICS
 from recsys.report.clouds import Cloud
-from recsys.report.figures import ACCENT, LEADING, Plot, plot_name
+from recsys.report.figures import LEADING, Plot, plot_name
 from recsys.report.findings import (
     Findings,
     Measured,
@@ -24,7 +24,7 @@ from recsys.report.findings import (
     median,
     top_share,
 )
-from recsys.report.pictures import BAR, DPI, GRID, INK, WHISKER, plot_style
+from recsys.report.pictures import ACCENT, BAR, DPI, GRID, INK, WHISKER, plot_style
 
 COLUMNS = (
     "ndcg", "map", "recall", "precision", "hit_rate", "coverage", "novelty", "rmse", "mae",
@@ -60,7 +60,7 @@ class ModelTable:
 
 
 def render(
-    findings: Findings, plots: Mapping[str, Plot], clouds: Mapping[str, Cloud], title: str | None
+    findings: Findings, plots: Mapping[str, Plot], cloud: Cloud | None, title: str | None
 ) -> str:
     """Render the page; values from the database are escaped."""
     environment = Environment(
@@ -76,7 +76,8 @@ def render(
         title=title or (f"Report on {edition}" if edition else "Report"),
         f=findings,
         plots={name: (plot.alt, inline_svg(name, plot.figure)) for name, plot in plots.items()},
-        clouds={name: (cloud, _data_uri(cloud)) for name, cloud in clouds.items()},
+        cloud=cloud,
+        pictures=[_data_uri(png) for png in cloud.transparent()] if cloud else [],
         tables=model_tables(findings.measured),
         evaluated=any(m.kind == "evaluation" for m in findings.measured),
         lists=_lists(findings),
@@ -116,8 +117,8 @@ def as_png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _data_uri(cloud: Cloud) -> str:
-    return f"data:image/png;base64,{b64encode(cloud.png(transparent=True)).decode()}"
+def _data_uri(png: bytes) -> str:
+    return f"data:image/png;base64,{b64encode(png).decode()}"
 
 
 def model_tables(measured: Sequence[Measured]) -> list[ModelTable]:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg")
-INK, BAR, WHISKER, GRID = "#1f2428", "#0072b2", "#57606a", "#d8dde2"
-"""Colors of text, bars, intervals and lines, distinct with color blindness."""
+INK, BAR, ACCENT, WHISKER, GRID = "#1f2428", "#0072b2", "#c25100", "#57606a", "#d8dde2"
+"""Colors of text, bars, what is highlighted, axes and lines, distinct with color blindness."""
+Interval = tuple[float | None, float | None]
 DPI = 150
 STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -65,29 +66,63 @@ def bars(
     names: Sequence[str],
     values: Sequence[float],
     labels: Sequence[str],
-    intervals: Sequence[tuple[float | None, float | None]] = (),
+    highlighted: str | None = None,
 ) -> None:
-    """Draw horizontal bars with labels and optional intervals, the first bar on top."""
-    ends = intervals or [(None, None)] * len(values)
-    pairs = list(zip(values, ends, strict=True))
-    # An interval need not contain the value, and matplotlib rejects negative error bars.
-    lows = [max(0.0, value - (value if low is None else low)) for value, (low, _) in pairs]
-    highs = [max(0.0, (value if high is None else high) - value) for value, (_, high) in pairs]
+    """Draw horizontal bars from zero with labels, the first bar on top."""
     places = range(len(names))
-    whiskers: dict[str, Any] = {}
-    if intervals:
-        error = {"ecolor": WHISKER, "elinewidth": 1, "capsize": 2.5}
-        whiskers = {"xerr": [lows, highs], "error_kw": error}
-    axes.barh(places, values, height=0.65, color=BAR, **whiskers)
-    axes.set_yticks(places, names)
+    colors = [ACCENT if name == highlighted else BAR for name in names]
+    axes.barh(places, values, height=0.65, color=colors)
+    _name_rows(axes, names, highlighted)
+    end = max(values)
+    # Room for the label behind the longest bar.
+    axes.set_xlim(0, 1.15 * end if end > 0 else 1)
+    for place, value, label in zip(places, values, labels, strict=True):
+        axes.text(value + 0.01 * end, place, label, va="center", fontsize=9)
+
+
+def dots(
+    axes: Axes,
+    names: Sequence[str],
+    values: Sequence[float],
+    labels: Sequence[str],
+    intervals: Sequence[Interval] = (),
+    highlighted: str | None = None,
+) -> None:
+    """Draw values as dots with optional intervals, the first on top.
+
+    The axis spans the values and intervals: bars from zero would hide their differences.
+    """
+    given = intervals or [(None, None)] * len(values)
+    rows = list(zip(names, values, given, labels, strict=True))
+    # An interval need not contain the value.
+    lows = [value if low is None else min(low, value) for value, (low, _) in _ends(rows)]
+    highs = [value if high is None else max(high, value) for value, (_, high) in _ends(rows)]
+    low, high = min(lows), max(highs)
+    span = high - low or abs(high) / 10 or 1.0
+    for place, (name, value, (start, end), label) in enumerate(rows):
+        color = ACCENT if name == highlighted else BAR
+        if start is not None and end is not None:
+            axes.plot([start, end], [place, place], color=color, linewidth=2, alpha=0.55)
+        axes.plot([value], [place], color=color, marker="o", markersize=6)
+        axes.text(highs[place] + 0.025 * span, place, label, va="center", fontsize=9)
+    _name_rows(axes, names, highlighted)
+    # Room for the label behind the last interval.
+    axes.set_xlim(low - 0.06 * span, high + 0.22 * span)
+
+
+def _ends(rows: Sequence[tuple[str, float, Interval, str]]) -> list[tuple[float, Interval]]:
+    return [(value, interval) for _, value, interval, _ in rows]
+
+
+def _name_rows(axes: Axes, names: Sequence[str], highlighted: str | None) -> None:
+    """Label the rows, the first on top, and mark the default model not only by its color."""
+    shown = [f"{name} (default)" if name == highlighted else name for name in names]
+    axes.set_yticks(range(len(names)), shown)
+    for label, name in zip(axes.get_yticklabels(), names, strict=True):
+        label.set_fontweight("bold" if name == highlighted else "normal")
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="x")
-    end = max(value + high for value, high in zip(values, highs, strict=True))
-    # Room for the label behind the longest bar.
-    axes.set_xlim(0, 1.12 * end if end > 0 else 1)
-    for place, value, high, label in zip(places, values, highs, labels, strict=True):
-        axes.text(value + high + 0.01 * end, place, label, va="center", fontsize=9)
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -12,6 +12,7 @@ from recsys.errors import NotPublished
 from recsys.report.findings import (
     CountBin,
     DatabaseState,
+    Decade,
     Findings,
     Genre,
     Measured,
@@ -75,6 +76,13 @@ GROUP BY g.genre
 ORDER BY ratings DESC, g.genre
 """
 TITLES = "SELECT m.title FROM recsys.movies AS m ORDER BY m.movie_id"
+DECADES = """
+SELECT m.year / 10 * 10 AS decade, count(*) AS movies
+FROM recsys.movies AS m
+WHERE m.year IS NOT NULL
+GROUP BY 1
+ORDER BY 1
+"""
 FRESH = """
 SELECT
     f.snapshot_at + f.max_age AS stale_from, f.ratings_since, f.consecutive_failures, f.last_error
@@ -140,6 +148,7 @@ def read(database: Database) -> Findings:
             movies=_rows(connection, CountBin, MOVIES),
             genres=_rows(connection, Genre, GENRES),
             titles=list(connection.scalars(sa.text(TITLES))),
+            decades=_rows(connection, Decade, DECADES),
             fresh=_rows(connection, Staleness, FRESH)[0],
             published=published,
             previous=previous,

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from recsys.errors import InvalidArgument
 from recsys.files import written_whole
-from recsys.report.clouds import Cloud, cloud, cloud_of_titles
+from recsys.report.clouds import cloud_of_titles
 from recsys.report.figures import draw
-from recsys.report.findings import Findings
 from recsys.report.page import as_png, render
 from recsys.report.queries import read
 from recsys.storage.server.engine import Database
@@ -31,32 +30,22 @@ def write_report(
     started = time.monotonic()
     findings = read(database)
     logger.info("report: %d ratings read, %.1f s", findings.ratings_count, _since(started))
-    clouds = draw_clouds(findings)
+    cloud = cloud_of_titles(findings.titles)
     files: dict[Path, bytes] = {}
     # Drawn once per format: saving a figure as SVG changes its layout for a later PNG.
     if page is not None:
-        files[page] = render(findings, draw(findings), clouds, title).encode()
+        files[page] = render(findings, draw(findings), cloud, title).encode()
     if pictures is not None:
         _make(pictures)
         plots = draw(findings)
         files |= {pictures / f"{name}.png": as_png(plot.figure) for name, plot in plots.items()}
-        files |= {
-            pictures / f"words_of_{name}.png": found.png(transparent=False)
-            for name, found in clouds.items()
-        }
+        files |= {pictures / "words_of_titles.png": cloud.on_white()} if cloud else {}
     # Written last, so that a plot that fails leaves the old files in place.
     for path, content in files.items():
         with written_whole(path) as file:
             file.write(content)
     logger.info("report: %d files written, %.1f s", len(files), _since(started))
     return list(files)
-
-
-def draw_clouds(findings: Findings) -> dict[str, Cloud]:
-    """Draw the words of the titles, and the genres by number of movies."""
-    genres = {genre.genre: genre.movies for genre in findings.genres}
-    found = {"titles": cloud_of_titles(findings.titles), "genres": cloud("genres", genres)}
-    return {name: drawn for name, drawn in found.items() if drawn is not None}
 
 
 def _make(folder: Path) -> None:

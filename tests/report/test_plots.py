@@ -1,4 +1,4 @@
-"""Bar charts of evaluations, compared with the measured values."""
+"""Plots of evaluations, compared with the measured values."""
 
 import xml.etree.ElementTree as ET
 
@@ -32,27 +32,51 @@ BOTH = report(
 )
 
 
-def bars(axes):
+def rows(axes):
+    """The values of the dots by the name of their row."""
     names = [label.get_text() for label in axes.get_yticklabels()]
-    return dict(zip(names, (bar.get_width() for bar in axes.patches), strict=True))
+    found = [line for line in axes.lines if line.get_marker() == "o"]
+    return dict(zip(names, (line.get_xdata()[0] for line in found), strict=True))
 
 
-def whiskers(axes):
-    [lines] = [each for each in axes.containers if hasattr(each, "has_xerr")]
-    [segments] = lines[2]
-    return [(round(a[0], 6), round(b[0], 6)) for a, b in segments.get_segments()]
+def intervals(axes):
+    lines = [line for line in axes.lines if line.get_marker() != "o"]
+    return [tuple(round(end, 6) for end in line.get_xdata()) for line in lines]
 
 
 def test_each_panel_shows_the_models_best_first():
     lists, ratings = evaluation_plot.evaluation_figure(BOTH).axes
-    assert list(bars(lists).items()) == [("ease", 0.4), ("svd", 0.2), ("mf", 0.1)]
-    assert list(bars(ratings).items()) == [("mf", 0.9), ("svd", 0.95)]
+    assert list(rows(lists).items()) == [("ease", 0.4), ("svd", 0.2), ("mf", 0.1)]
+    assert list(rows(ratings).items()) == [("mf", 0.9), ("svd", 0.95)]
     assert lists.yaxis_inverted()  # the first is at the top
-    assert whiskers(lists) == [(0.38, 0.43), (0.18, 0.23), (0.08, 0.13)]
+    assert intervals(lists) == [(0.38, 0.43), (0.18, 0.23), (0.08, 0.13)]
     assert lists.get_title("left") == "nDCG@10: more is better (100 users, 95 % intervals)"
     assert ratings.get_title("left") == "RMSE: less is better (100 ratings, 95 % intervals)"
     assert [text.get_text() for text in lists.texts] == ["0.4000", "0.2000", "0.1000"]
     assert evaluation_plot.evaluation_figure(BOTH).get_suptitle() == "random-90-10, seed 5"
+
+
+def test_the_default_model_is_highlighted():
+    lists, ratings = evaluation_plot.evaluation_figure(BOTH, "svd").axes
+    for axes in (lists, ratings):
+        assert "svd (default)" in rows(axes)
+        shown = {label.get_text(): label.get_fontweight() for label in axes.get_yticklabels()}
+        assert [name for name, weight in shown.items() if weight == "bold"] == ["svd (default)"]
+        colors = {line.get_color() for line in axes.lines}
+        assert colors == {pictures.BAR, pictures.ACCENT}
+
+
+def test_the_axis_spans_the_values_and_not_zero():
+    near = report(evaluated("a", rmse=0.9), evaluated("b", rmse=0.91))
+    [axes] = evaluation_plot.evaluation_figure(near).axes
+    low, high = axes.get_xlim()
+    assert 0.87 < low < 0.88  # the lowest interval starts at 0.88
+    assert 0.94 < high < 0.96  # the highest ends at 0.94; a label stands behind it
+    # A single value without an interval has an axis too.
+    alone = Evaluated("a", (Metric("random-90-10", "rmse", 0.9, 9, "all", None, None),), 1, 1, 1)
+    [axes] = evaluation_plot.evaluation_figure(report(alone)).axes
+    low, high = axes.get_xlim()
+    assert low < 0.9 < high
 
 
 @pytest.mark.parametrize("count", [1, 24])
@@ -61,9 +85,9 @@ def test_one_model_or_all_of_them(tmp_path, count):
     many = report(*(evaluated(name, ndcg_at_10=0.3) for name in names))
     figure = evaluation_plot.evaluation_figure(many)
     [axes] = figure.axes
-    assert list(bars(axes)) == sorted(names)
+    assert list(rows(axes)) == sorted(names)
     assert figure.get_size_inches()[1] == pytest.approx(
-        evaluation_plot.REST_IN + count * evaluation_plot.BAR_IN
+        evaluation_plot.REST_IN + count * evaluation_plot.ROW_IN
     )
 
 

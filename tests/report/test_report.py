@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,26 +22,30 @@ from recsys.jobs.ingest import ingest
 from recsys.jobs.plan import plan
 from recsys.jobs.publish import rollback
 from recsys.jobs.refresh import refresh
+from recsys.report import page as page_of_reports
 from recsys.report import queries
-from recsys.report.clouds import WORDS, cloud, cloud_of_titles
+from recsys.report.clouds import DARK, LIGHT, WORDS, cloud, cloud_of_titles
 from recsys.report.figures import VALUES, activity, draw, ranked, short
 from recsys.report.findings import (
     CountBin,
+    Decade,
     Measured,
     RatingGroup,
     concentration,
     gini,
     median,
     top_share,
+    without_strays,
 )
 from recsys.report.page import as_png, inline_svg, model_tables
+from recsys.report.pictures import ACCENT, BAR
 from recsys.report.targets import check_targets
 from recsys.report.write import write_report
 from recsys.storage.runs import lifecycle as stored
 from recsys.storage.server.engine import Database, sqlalchemy_url
 
 PNG = b"\x89PNG\r\n\x1a\n"
-EMPTY_TAGS = {"meta", "img", "br", "link"}
+EMPTY_TAGS = {"meta", "img", "br", "link", "source"}
 EVIL = '<script>alert("1")</script> $x_1$ & \'tis'
 SECOND = RefreshSettings(
     models=("als", "item_knn", "most_rated", "top_rated"),
@@ -71,7 +76,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
         self.tags.append(tag)
-        self.addresses += [given[name] for name in ("src", "href", "data") if name in given]
+        self.addresses += [
+            given[name] for name in ("src", "srcset", "href", "data") if name in given
+        ]
         self.ids += [given["id"]] if "id" in given else []
         self.alts += [given[name] for name in ("alt", "aria-label") if name in given]
         if tag == "table":
@@ -99,7 +106,7 @@ class Page(HTMLParser):
         elif tag == "dd":
             self.facts[self._term] = data
         elif "td" in tags or tag == "th":
-            self.tables[self._section()][-1][-1][-1] += data
+            self.tables[self._section()][-1][-1][-1] += data.strip("\n")
 
     def _section(self):
         return next(name for tag, name in self._open if tag == "section")
@@ -211,7 +218,7 @@ def test_models_by_the_latest_evaluation_of_each_protocol(page, two_runs):
     evaluated = tables[0]
     assert evaluated == [
         ["model", "ndcg@10", "rmse"],
-        ["als", "0.20000.1000–0.2500", "0.9000"],
+        ["als default", "0.20000.1000–0.2500", "0.9000"],
         ["top_rated", "0.10000.1000–0.2500", "–"],
     ]
     assert "Evaluation 4, seed 5" in page.text
@@ -229,7 +236,7 @@ def test_coverage_of_the_lists(page, two_runs):
     [table] = page.tables["coverage"]
     assert table[1:] == [
         [
-            model,
+            f"{model} default" if model == "als" else model,
             str(movies),
             f"{100 * movies / 60:.1f} %",
             str(people),
@@ -252,7 +259,7 @@ def test_changes_since_the_previous_run(page, two_runs):
     assert [row[3] for row in both[2:]] == ["+0", "+0", "+0"]
     assert lists[1:] == [
         [
-            model,
+            f"{model} default" if model == "als" else model,
             str(people[model]),
             f"{100 * found[model, 'overlap@10']:.1f} %",
             f"{found[model, 'rbo@10']:.4f}",
@@ -287,9 +294,9 @@ def test_the_same_data_give_the_same_files(page, two_runs, tmp_path):
     assert (tmp_path / "a.html").read_bytes() == page.source.encode()
     names = sorted(each.name for each in first.iterdir())
     assert names == [
-        "coverage.png", "genres.png", "long_tail.png", "models_random_90_10_ndcg.png",
-        "models_random_90_10_rmse.png", "people.png",
-        "ratings.png", "time.png", "words_of_genres.png", "words_of_titles.png",
+        "coverage.png", "decades.png", "genre_means.png", "genres.png", "long_tail.png",
+        "models_random_90_10_ndcg.png", "models_random_90_10_rmse.png", "people.png",
+        "ratings.png", "time.png",
     ]  # fmt: skip
     for name in names:
         content = (first / name).read_bytes()
@@ -301,13 +308,14 @@ def test_titles_and_genres_are_escaped(filled_database, tmp_path):
     change(
         filled_database,
         "UPDATE recsys_store.movies SET title = :t WHERE movie_id IN (1, 2)",
-        t=f"{EVIL} 七人の侍 שלום",
+        t=f"{EVIL} 七人の侍 שלום Alpha Beta Gamma",
     )
     change(filled_database, "UPDATE recsys_store.genres SET name = :t WHERE name = 'Drama'", t=EVIL)
     names = "UPDATE recsys_store.genres SET name = :t WHERE name = :old"
     change(filled_database, names, old="Comedy", t="七人の侍")
     change(filled_database, names, old="Action", t="\u202eשלום\n" + "x" * 60)
     write_report(filled_database, tmp_path / "a.html", tmp_path / "plots", title=EVIL)
+    assert (tmp_path / "plots" / "words_of_titles.png").read_bytes().startswith(PNG)
     text = (tmp_path / "a.html").read_text(encoding="utf-8")
     found = Page(text)
     assert "script" not in found.tags
@@ -315,6 +323,7 @@ def test_titles_and_genres_are_escaped(filled_database, tmp_path):
     assert EVIL in found.text
     genres = [row[0] for row in found.tables["genres"][0][1:]]
     assert {EVIL, "七人の侍"} <= set(genres)
+    assert [each.partition(",")[0] for each in found.addresses] == ["data:image/png;base64"] * 2
     assert "2 words are left out because the picture cannot show their letters." in found.text
     plotted = inline_svg("genres", draw(queries.read(filled_database))["genres"].figure)
     assert "&lt;script&gt;alert" in plotted
@@ -407,6 +416,37 @@ def group(rating, month, ratings):
     return RatingGroup(rating, month, ratings, month, month)
 
 
+def test_the_plots_of_genres_stand_side_by_side(two_runs):
+    plots = draw(queries.read(two_runs))
+    bars, means = plots["genres"].figure, plots["genre_means"].figure
+    assert bars.get_size_inches().tolist() == means.get_size_inches().tolist()
+    names = [
+        [label.get_text() for label in each.axes[0].get_yticklabels()] for each in (bars, means)
+    ]
+    assert names[0] == names[1]
+    dots = [line.get_xdata()[0] for line in means.axes[0].lines if line.get_marker() == "o"]
+    wanted = rows_of(
+        two_runs,
+        "SELECT sum(ratings_mean * ratings_count) / sum(ratings_count) "
+        "FROM recsys.movies CROSS JOIN unnest(genres) AS g GROUP BY g "
+        "ORDER BY sum(ratings_count) DESC, g",
+    )
+    assert dots == pytest.approx([mean for (mean,) in wanted])
+
+
+def test_movies_by_decade(two_runs):
+    found = queries.read(two_runs)
+    wanted = rows_of(
+        two_runs, "SELECT year / 10 * 10, count(*) FROM recsys.movies GROUP BY 1 ORDER BY 1"
+    )
+    assert [(each.decade, each.movies) for each in found.decades] == wanted
+    many = replace(found, decades=[Decade(10, 1), Decade(1980, 30), Decade(2000, 70)])
+    axes = draw(many)["decades"].figure.axes[0]
+    assert [bar.get_height() for bar in axes.patches] == [30, 0, 70]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1980s", "1990s", "2000s"]
+    assert "decades" not in draw(replace(found, decades=[]))
+
+
 def test_many_months_become_years(two_runs):
     def periods(*groups):
         found = replace(queries.read(two_runs), groups=groups)
@@ -422,6 +462,39 @@ def test_many_months_become_years(two_runs):
     by_year = [("2000-01", 3, 2.0), *((f"{year}-01", 0, None) for year in range(2001, 2005))]
     assert periods(*groups, much_later) == ([*by_year, ("2005-01", 4, 5.0)], True)
     assert periods(group(3.0, None, 5)) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("counts", "kept"),
+    [
+        ({}, []),
+        ({5: 1}, [5]),
+        ({5: 1, 900: 1}, [5, 900]),  # too few to tell which one is stray
+        ({0: 1, 600: 500, 601: 500}, [600, 601]),
+        ({600: 500, 601: 500, 1900: 1}, [600, 601]),
+        ({0: 1, 600: 500, 601: 500, 1900: 1}, [600, 601]),
+        ({588: 1, 600: 500, 601: 500}, [588, 600, 601]),  # a year apart
+        ({587: 1, 600: 500, 601: 500}, [600, 601]),
+        ({0: 2, 600: 500, 601: 500}, [0, 600, 601]),  # more than a thousandth
+        ({0: 10, 3: 1, 600: 9000, 640: 9000}, [600, 640]),
+        ({0: 1, **{month: 50 for month in range(60, 301)}}, [0, *range(60, 301)]),
+    ],
+)
+def test_strays(counts, kept):
+    assert without_strays(counts, least_gap=12) == kept
+
+
+def test_one_stray_rating_does_not_stretch_the_time_axis(filled_database, tmp_path):
+    stray = "UPDATE recsys_store.ratings SET rated_at = :t WHERE (user_id, movie_id) IN (SELECT "
+    stray += "user_id, movie_id FROM recsys_store.ratings ORDER BY 1, 2 LIMIT 1)"
+    before = queries.read(filled_database)
+    change(filled_database, stray, t=datetime(1970, 1, 1, tzinfo=UTC))
+    found = queries.read(filled_database)
+    assert [p.start for p in found.periods] == [p.start for p in before.periods]
+    assert (found.strays, before.strays) == (1, 0)
+    page = page_of(filled_database, tmp_path)
+    assert "Left out of the plot over time: 1 far from all others." in page.text
+    assert page.facts["first rating"] == "1970-01-01"
 
 
 def test_people_by_number_of_ratings():
@@ -471,19 +544,40 @@ def test_clouds_without_drawable_words():
     assert cloud("x", {}) is None
     assert cloud("x", {"七人の侍": 3, "שלום": 1, "\x01": 2, "none": 0}) is None
     assert cloud_of_titles(["七人の侍", "the"]) is None
+    assert cloud_of_titles([f"Movie {number}" for number in range(99)]) is None
 
 
-def test_clouds_with_white_or_transparent_background():
-    words = {f"word{number}": 200 - number for number in range(WORDS + 5)}
-    found = cloud("x", words | {"y" * 300: 7})
-    assert len(found.words) == WORDS
-    assert list(found.words)[:2] == ["word0", "word1"]
-    white, clear = (
-        Image.open(BytesIO(found.png(transparent=transparent))).convert("RGBA").getextrema()[3]
-        for transparent in (False, True)
+def luminance(color):
+    parts = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
     )
-    assert (white, clear[0]) == ((255, 255), 0)
-    assert clear[1] > 250
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_words_are_readable_on_light_and_dark_pages():
+    template = (Path(page_of_reports.__file__).parent / "page.html.j2").read_text()
+    light, dark = re.findall(r"--card: (#[0-9a-f]{6})", template)
+    for ground, colors in ((light, LIGHT), (dark, DARK)):
+        for color in colors:
+            low, high = sorted((luminance(ground), luminance(color)))
+            assert (high + 0.05) / (low + 0.05) >= 5
+
+
+def test_clouds_for_light_pages_dark_pages_and_white_paper():
+    words = {f"word{number}": 20_000 // (number + 1) for number in range(WORDS + 5)}
+    found = cloud("x", words | {"y" * 300: 7})
+    # In their order; words without room at a readable size are left out.
+    assert list(found.words) == [word for word in words if word in found.words][: len(found.words)]
+    assert WORDS // 2 < len(found.words) <= WORDS
+    images = [Image.open(BytesIO(png)).convert("RGBA") for png in found.transparent()]
+    paper = Image.open(BytesIO(found.on_white())).convert("RGBA")
+    assert [image.getextrema()[3][0] < 5 for image in (*images, paper)] == [True, True, False]
+    # The same words at the same places, in other colors.
+    covered = [np.asarray(image)[..., 3] > 128 for image in images]
+    assert (covered[0] != covered[1]).mean() < 0.01
+    tops = [np.asarray(image)[np.asarray(image)[..., 3] > 250][:, :3].mean() for image in images]
+    assert tops[0] + 60 < tops[1]
 
 
 def test_names_that_fit_beside_an_axis():
@@ -541,4 +635,7 @@ def test_pictures_stand_alone(two_runs):
         "Ratings and their mean by month", ""
     ]  # fmt: skip
     drawn = plots["models_random_90_10_ndcg"].figure.axes[0]
-    assert [bar.get_width() for bar in drawn.patches] == [0.2, 0.1]
+    dots = [line for line in drawn.lines if line.get_marker() == "o"]
+    assert [line.get_xdata()[0] for line in dots] == [0.2, 0.1]
+    assert [label.get_text() for label in drawn.get_yticklabels()] == ["als (default)", "top_rated"]
+    assert [line.get_color() for line in dots] == [ACCENT, BAR]
