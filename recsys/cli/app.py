@@ -32,6 +32,7 @@ from recsys.cli import (
     users,
 )
 from recsys.cli.hints import hint_of
+from recsys.cli.program import named
 from recsys.errors import InvalidArgument, RecsysError
 
 app = typer.Typer(
@@ -131,6 +132,7 @@ def _refuse_broken_text(arguments: list[str]) -> None:
 
 
 def _report(error: Exception, message: str, hint: str | None) -> None:
+    hint = named(hint) if hint else None
     if logging.getLogger("recsys").isEnabledFor(logging.DEBUG):
         logging.getLogger(__name__).debug("traceback", exc_info=error)
     if output.as_log_lines:

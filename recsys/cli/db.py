@@ -14,6 +14,7 @@ import typer
 
 from recsys.cli import output
 from recsys.cli.options import Json, database
+from recsys.cli.program import call, named
 from recsys.config import settings
 from recsys.errors import ConfigError, MissingDependency
 
@@ -35,9 +36,8 @@ def start() -> None:
     """Start the embedded server and leave it running, for psql and BI tools."""
     server = _embedded_server(settings.load())
     word = "started" if server.start() else "was running already"
-    output.message(
-        f"PostgreSQL {word} and stays until `recsys db stop`; its data is {server.paths.data}"
-    )
+    stays = named("stays until `recsys db stop`")
+    output.message(f"PostgreSQL {word} and {stays}; its data is {server.paths.data}")
     output.write_line(server.url)
 
 
@@ -61,7 +61,7 @@ def url() -> None:
         return
     server = _embedded_server(current)
     if server.start():
-        output.message("PostgreSQL started; it stays until `recsys db stop`.")
+        output.message(named("PostgreSQL started; it stays until `recsys db stop`."))
     output.write_line(server.url)
 
 
@@ -105,7 +105,7 @@ def _schema_word(state: SchemaState) -> str:
     words: dict[SchemaState, str] = {
         "empty": "none yet",
         "current": "current",
-        "other": "of another version: run `recsys db upgrade`",
+        "other": named("of another version: run `recsys db upgrade`"),
     }
     return words[state]
 
@@ -114,7 +114,15 @@ def _show_status(found: dict[str, object], *, json: bool) -> None:
     if json:
         output.write_json(found)
     else:
-        output.properties("Database", found)
+        shown = {name.replace("_", " "): _shown(value) for name, value in found.items()}
+        if "bytes" in shown:
+            shown["size"] = output.size(int(str(found["bytes"])))
+            del shown["bytes"]
+        output.properties("Database", shown)
+
+
+def _shown(value: object) -> object:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
 @app.command()
@@ -162,7 +170,7 @@ def roles() -> None:
         else:
             output.message(
                 "They have no password until you set one: "
-                "recsys db psql -c '\\password recsys_reader'"
+                + call("db", "psql", "-c", "\\password recsys_reader")
             )
         if large_objects:
             output.message(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +11,8 @@ import typer
 
 from recsys.cli import output
 from recsys.cli.options import database
+from recsys.cli.program import call
+from recsys.cli.recommend import with_cards
 from recsys.config import settings
 from recsys.errors import DataError
 
@@ -16,13 +20,6 @@ if TYPE_CHECKING:
     from recsys.service import Recommender
 
 app = typer.Typer()
-
-NEXT_STEPS = """
-Next:
-  recsys recommend {user} --genre Comedy
-  recsys search "{word}"
-  psql "$(recsys db url)" -c "SELECT * FROM recsys.recommend({user}, 10)"
-"""
 
 
 @app.command()
@@ -67,24 +64,35 @@ def _by_popularity(service: Recommender) -> str | None:
 
 
 def _show_results(service: Recommender) -> None:
-    top = service.top_movies(10)
-    columns = ("rank", "title", "score", "votes", "mean_rating")
-    output.table(top, columns, title="The top chart, by weighted rating")
+    top = with_cards(service, service.top_movies(10))
+    columns = ("rank", "title", "year", "genres")
+    chart_columns = (*columns, "votes", "mean_rating")
+    output.table(top, chart_columns, title="The top chart, by weighted rating")
     # The most rated movie is the one that most readers know.
     known = service.top_movies(1, chart=_by_popularity(service))[0]
     similar = service.similar(known.movie_id, 8)
-    caption = f"model {similar[0].model}" if similar else None
-    output.table(
-        similar, ("rank", "title", "score"), title=f"Similar to {known.title}", caption=caption
-    )
+    title = f"Similar to {known.title}" + (f", by {similar[0].model}" if similar else "")
+    output.table(with_cards(service, similar), columns, title=title)
     user = service.a_user()
     liked = output.make_table(
-        service.ratings(user, 10), ("rating", "title"), title=f"What user {user} liked"
+        with_cards(service, service.ratings(user, 10)),
+        ("rating", "title", "year"),
+        title=f"What user {user} liked",
     )
     recommended = output.make_table(
-        service.recommend(user, 10),
-        ("rank", "title", "score", "source"),
-        title=f"Recommended to user {user}",
+        service.recommend(user, 10), columns, title=f"Recommended to user {user}"
     )
     output.side_by_side(liked, recommended)
-    output.message(NEXT_STEPS.format(user=user, word=known.title))
+    output.message(_next_steps(user, known.title))
+
+
+def _next_steps(user: int, title: str) -> str:
+    """Return commands to go on with, as they work in the shell that ran the demo."""
+    steps = [
+        call("recommend", user, "--genre", "Comedy"),
+        call("search", title),
+        call("db", "psql", "-c", f"SELECT * FROM recsys.recommend({user}, 10)"),
+    ]
+    if home := os.environ.get("RECSYS_HOME"):
+        steps.insert(0, f"export RECSYS_HOME={shlex.quote(home)}")
+    return "\nNext:\n" + "\n".join(f"  {step}" for step in steps) + "\n"

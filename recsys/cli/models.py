@@ -12,6 +12,7 @@ import typer
 
 from recsys.cli import output
 from recsys.cli.options import Json
+from recsys.cli.program import named
 from recsys.config import settings
 from recsys.errors import StorageError
 
@@ -25,8 +26,6 @@ app = typer.Typer()
 class _Line:
     name: str
     family: str
-    kind: str
-    default: str
     published: str
     description: str
 
@@ -35,8 +34,6 @@ class _Line:
 class _Parameter:
     parameter: str
     default: str
-    allowed: str
-    search: str
     meaning: str
 
 
@@ -63,8 +60,9 @@ def models(
         output.write_json([_facts(spec, published) for spec in MODELS.values()])
     else:
         lines = [_line(spec, published) for spec in MODELS.values()]
-        columns = ("name", "family", "kind", "default", "published", "description")
-        output.table(lines, columns, title="Models", caption="recsys models NAME documents one")
+        columns = ("name", "family", "published", "description")
+        caption = named("* refreshed by default; `recsys models NAME` documents a model")
+        output.table(lines, columns, title="Models", caption=caption)
 
 
 def _published_models() -> tuple[str, ...] | None:
@@ -107,10 +105,8 @@ def _line(spec: ModelSpec, published: tuple[str, ...] | None) -> _Line:
     missing = spec.requires is not None and find_spec(spec.requires[0]) is None
     needs = f" (needs recsys[{spec.requires[1]}])" if spec.requires and missing else ""
     return _Line(
-        spec.name,
+        f"{spec.name} *" if spec.default_set else spec.name,
         spec.family,
-        spec.kind,
-        "yes" if spec.default_set else "",
         "yes" if published and spec.name in published else "",
         spec.description + needs,
     )
@@ -148,13 +144,16 @@ def _document(spec: ModelSpec, published: tuple[str, ...] | None, *, json: bool)
         _Parameter(
             one.name,
             _written(one.default),
-            one.allowed,
-            _space(spec.search_space[one.name]) if one.name in spec.search_space else "-",
-            one.meaning,
+            f"{one.meaning} Allowed: {one.allowed}."
+            + (
+                f" `recsys tune` tries {_space(spec.search_space[one.name])}."
+                if one.name in spec.search_space
+                else ""
+            ),
         )
         for one in described
     ]
-    columns = ("parameter", "default", "allowed", "search", "meaning")
+    columns = ("parameter", "default", "meaning")
     caption = None if lines else "this model has no parameters"
     output.table(lines, columns, title="Parameters", caption=caption)
 

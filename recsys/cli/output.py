@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.columns import Columns
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
+from recsys.cli.stages import in_words
 from recsys.jobs.progress import Reporter, Silent
+from recsys.terminal import visible, visible_json, visible_lines
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, Task, TaskID
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +32,22 @@ as_log_lines = False
 """Whether messages and progress go to the log, as one JSON object per line."""
 # Rich would otherwise color numbers and quoted words inside titles.
 stdout = Console(highlight=False)
-TITLE_WIDTH = 16
 stderr = Console(stderr=True, highlight=False)
+# Rich would shrink these columns to nothing on a narrow terminal; this way they wrap.
+WIDTHS = {"title": 20, "genres": 12, "because_title": 20, "parameters": 24, "description": 24}
+HEADINGS = {
+    "movie_id": "movie",
+    "user_id": "user",
+    "run_id": "run",
+    "mean_rating": "mean",
+    "because_title": "because of",
+    "shared_genres": "shared genres",
+    "shared_tags": "shared tags",
+    "common_ratings": "in common",
+}
+SIGNIFICANT = 3
+"""Digits of the largest number in a column."""
+MOST_DECIMALS = 6
 
 
 class Figure(str):
@@ -40,8 +59,8 @@ def message(text: str) -> None:
     if as_log_lines:
         logger.info(text)
     else:
-        # Titles contain brackets, which Rich reads as markup. A wrapped URL could not be copied.
-        stderr.print(escape(text), soft_wrap=True)
+        # A wrapped URL could not be copied.
+        stderr.print(Text(visible_lines(text)), soft_wrap=True)
 
 
 def write_line(text: str) -> None:
@@ -53,7 +72,8 @@ def write_line(text: str) -> None:
 
 def write_json(value: Any) -> None:
     """Write one JSON document; times as ISO 8601."""
-    write_line(json.dumps(value, ensure_ascii=False, indent=2, default=_jsonable))
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=_jsonable)
+    write_line(visible_json(text))
 
 
 def _jsonable(value: Any) -> Any:
@@ -67,30 +87,52 @@ def table(
     stdout.print(make_table(items, columns, title=title, caption=caption))
 
 
-def side_by_side(*tables: Table) -> None:
+def side_by_side(*tables: RenderableType) -> None:
     """Print tables side by side, or one below the other on a narrow terminal."""
     stdout.print(Columns(tables, padding=(0, 4)))
 
 
 def make_table(
     items: Sequence[Any], columns: Sequence[str], *, title: str, caption: str | None = None
-) -> Table:
+) -> RenderableType:
     """Return the table that `table` prints; numeric columns are aligned to the right."""
-    made = Table(
-        title=escape(title),
-        caption=escape(caption) if caption else None,
-        title_justify="left",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    cells = [column_cells([getattr(item, column) for item in items]) for column in columns]
     for column in columns:
         numeric = bool(items) and isinstance(getattr(items[0], column), int | float | Figure)
-        # Rich would shrink titles to nothing on a narrow terminal; this way they wrap.
-        width = TITLE_WIDTH if column == "title" else None
-        made.add_column(column, justify="right" if numeric else "left", min_width=width)
-    for item in items:
-        made.add_row(*(escape(cell(getattr(item, column))) for column in columns))
-    return made
+        shown = Text(heading(column), no_wrap=True)
+        justify: Any = "right" if numeric else "left"
+        made.add_column(shown, justify=justify, min_width=WIDTHS.get(column))
+    for row in zip(*cells, strict=True):
+        made.add_row(*map(Text, row))
+    # Not the title and caption of the table, which would wrap at its width.
+    parts: list[RenderableType] = [Text(visible(title), style="bold"), made]
+    parts += [Text(visible(caption), style="dim")] if caption else []
+    return Group(*parts)
+
+
+def heading(column: str) -> str:
+    """Return the heading of the column of a field."""
+    return HEADINGS.get(column, column.replace("_", " "))
+
+
+def column_cells(values: Sequence[Any]) -> list[str]:
+    """Return the values of a column as text, numbers with the same decimals."""
+    if not any(isinstance(value, float) for value in values):
+        return [cell(value) for value in values]
+    decimals = _decimals([value for value in values if isinstance(value, float)])
+    return [
+        f"{value:,.{decimals}f}" if isinstance(value, float) else cell(value) for value in values
+    ]
+
+
+def _decimals(values: Sequence[float]) -> int:
+    # Ratings are multiples of a half.
+    if all((2 * value).is_integer() for value in values):
+        return 1
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    wanted = SIGNIFICANT - 1 - math.floor(math.log10(largest or 1))
+    return min(max(0, wanted), MOST_DECIMALS)
 
 
 def json_rows(items: Sequence[Any], *, omit: Sequence[str] = ()) -> None:
@@ -106,12 +148,12 @@ def json_row(item: Any) -> None:
 
 def properties(title: str, values: Mapping[str, Any]) -> None:
     """Print names and values, one pair per line."""
-    grid = Table(title=escape(title), title_justify="left", box=None, show_header=False)
-    grid.add_column(style="dim")
+    grid = Table(box=None, show_header=False)
+    grid.add_column(style="dim", no_wrap=True)
     grid.add_column()
     for name, value in values.items():
-        grid.add_row(escape(name), escape(cell(value)))
-    stdout.print(grid)
+        grid.add_row(Text(visible(name)), Text(cell(value)))
+    stdout.print(Text(visible(title), style="bold"), grid)
 
 
 def cell(value: Any) -> str:
@@ -119,11 +161,22 @@ def cell(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        # Ratings and counts are multiples of a half; scores need four decimals.
-        return f"{value:,.1f}" if (2 * value).is_integer() else f"{value:,.4f}"
+        return f"{value:,.{_decimals([value])}f}"
     if isinstance(value, datetime):
         return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
-    return str(value)
+    if isinstance(value, list):
+        return visible(", ".join(map(str, value)))
+    return visible(str(value))
+
+
+def count(value: float | None) -> Figure:
+    """Return a whole number with separators of thousands."""
+    return Figure("-" if value is None else f"{value:,.0f}")
+
+
+def size(number: int) -> Figure:
+    """Return a number of bytes in MiB."""
+    return Figure(f"{number / 2**20:,.1f} MiB" if number else "-")
 
 
 def duration(seconds: float) -> str:
@@ -144,14 +197,29 @@ def reporting() -> Iterator[Reporter]:
     if not stderr.is_terminal:
         yield _Lines(message)
         return
-    columns = (
-        TextColumn("{task.description:<22}"),
-        BarColumn(bar_width=30),
-        TextColumn("{task.fields[note]:>22}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=stderr) as progress:
+    with _progress() as progress:
         yield _Bars(progress)
+
+
+STAGE_WIDTH, NOTE_WIDTH, BAR_WIDTH = 33, 20, 10
+
+
+def _progress() -> Progress:
+    # Imported here, as most commands have no progress to show.
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+
+    class Seconds(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            seconds = task.finished_time if task.finished else task.elapsed
+            return Text(f"{seconds or 0:6.1f} s")
+
+    return Progress(
+        TextColumn(f"{{task.description:<{STAGE_WIDTH}}}", markup=False),
+        BarColumn(bar_width=BAR_WIDTH),
+        TextColumn(f"{{task.fields[note]:>{NOTE_WIDTH}}}", markup=False),
+        Seconds(),
+        console=stderr,
+    )
 
 
 class _Bars:
@@ -160,7 +228,7 @@ class _Bars:
         self._task: TaskID | None = None
 
     def begin(self, stage: str) -> None:
-        self._task = self._progress.add_task(escape(stage), total=None, note="")
+        self._task = self._progress.add_task(visible(in_words(stage)), total=None, note="")
 
     def advance(self, done: int, total: int) -> None:
         if self._task is not None:
@@ -169,7 +237,7 @@ class _Bars:
 
     def end(self, note: str) -> None:
         if self._task is not None:
-            self._progress.update(self._task, completed=1, total=1, note=escape(note))
+            self._progress.update(self._task, completed=1, total=1, note=visible(note))
             self._progress.stop_task(self._task)
 
 
@@ -180,10 +248,10 @@ class _Lines:
         self._started = 0.0
 
     def begin(self, stage: str) -> None:
-        self._stage, self._started = stage, time.monotonic()
+        self._stage, self._started = in_words(stage), time.monotonic()
 
     def advance(self, done: int, total: int) -> None: ...
 
     def end(self, note: str) -> None:
         seconds = time.monotonic() - self._started
-        self._write(f"{self._stage:<24}{note:>24}{seconds:8.1f} s")
+        self._write(f"{self._stage:<{STAGE_WIDTH}} {note:>{NOTE_WIDTH}} {seconds:8.1f} s")

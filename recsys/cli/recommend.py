@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +16,7 @@ from recsys.errors import UnknownMovie
 
 if TYPE_CHECKING:
     from recsys.service import Recommender
-    from recsys.service.types import Contribution, FoundMovie
+    from recsys.service.types import Contribution, FoundMovie, Recommendation
     from recsys.service.types import Movie as KnownMovie
 
 app = typer.Typer()
@@ -45,16 +48,42 @@ def recommend(
     if json:
         output.json_rows(found, omit=() if labelled else ("label",))
         return
-    # The label takes the column of the model, which the caption names then.
-    columns = ("rank", "movie_id", "title", "score", "source", "label" if labelled else "model")
+    # The label takes the column of the genres, and the caption names its model.
+    columns = ("rank", "movie_id", "title", "year", "label" if labelled else "genres", "score")
     nothing = "no movie fits" if n else None
-    named = next((f"labels of {row.model}, " for row in found if row.label), "")
-    caption = f"{named}run {found[0].run_id}" if found else nothing
+    named = next((f", labels of {row.model}" for row in found if row.label), "")
+    caption = f"run {found[0].run_id}, {_models(found)}{named}" if found else nothing
     output.table(found, columns, title=f"Recommended to user {user}", caption=caption)
-    if found and not any(row.source == "stored" for row in found):
-        output.message(
-            "No stored recommendation fits; the column `source` shows the origin of each row."
-        )
+    if origin := _origin(found, model):
+        output.message(origin)
+
+
+def _models(found: Sequence[Recommendation]) -> str:
+    return ", ".join(dict.fromkeys(row.model for row in found))
+
+
+ORIGINS = {
+    "stored": "the stored list",
+    "live": "the current ratings",
+    "content": "movies like those rated",
+    "chart": "the chart",
+}
+
+
+def _origin(found: Sequence[Recommendation], requested: str | None) -> str | None:
+    """Say where rows come from that are not in the stored list; None if all are expected."""
+    sources = Counter((row.source, row.model) for row in found)
+    if all(source == "stored" or model == requested for source, model in sources):
+        return None
+    if all(source == "live" for source, _ in sources):
+        return "Computed from the current ratings, which have changed since the run."
+    personal = any(source in ("stored", "live") for source, _ in sources)
+    known = "" if personal else "Too little is known for a personal list. "
+    if len(sources) == 1:
+        [(source, name)] = sources
+        return f"{known}The movies come from {ORIGINS[source]} ({name})."
+    parts = [f"{n} from {ORIGINS[source]} ({name})" for (source, name), n in sources.items()]
+    return f"{known}The movies come from several sources: {', '.join(parts)}."
 
 
 @app.command()
@@ -68,15 +97,33 @@ def similar(
     with recommender() as service:
         known = find_movie(service, movie)
         found = service.similar(known.movie_id, n, model=model)
+        lines = [] if json else with_cards(service, found)
     if json:
         output.json_rows(found)
         return
-    columns = ("rank", "movie_id", "title", "score")
+    columns = ("rank", "movie_id", "title", "year", "genres", "score")
     caption = (
         f"model {found[0].model}, run {found[0].run_id}" if found else "no similar movie is known"
     )
-    title = f"Similar to {known.title} ({known.year or 'year unknown'}), movie {known.movie_id}"
-    output.table(found, columns, title=title, caption=caption)
+    title = f"Similar to {titled(known)}, movie {known.movie_id}"
+    output.table(lines, columns, title=title, caption=caption)
+
+
+def titled(movie: KnownMovie | FoundMovie) -> str:
+    """Return title and year of a movie."""
+    return f"{movie.title} ({movie.year or 'year unknown'})"
+
+
+def with_cards(service: Recommender, rows: Sequence[Any]) -> list[Any]:
+    """Return rows about movies with year and genres added, to show them."""
+    cards = {card.movie_id: card for card in service.movie_cards([row.movie_id for row in rows])}
+    return [
+        SimpleNamespace(
+            **asdict(row), year=cards[row.movie_id].year, genres=cards[row.movie_id].genres
+        )
+        for row in rows
+        if row.movie_id in cards
+    ]
 
 
 @app.command("similar-users")
@@ -114,11 +161,12 @@ def explain(
         because = f"its source is {first.source}"
         output.message(f"No rating of user {user} contributes to {known.title}; {because}.")
         return
-    columns = ("because_title", "rating", "contribution", "share", "shared_genres", "shared_tags")
-    more = f"; {len(found) - n} more" if len(found) > n else ""
+    columns = ["because_title", "rating", "contribution", "share", "shared_genres"]
+    columns += ["shared_tags"] if any(row.shared_tags for row in found[:n]) else []
+    more = f"; {len(found) - n:,} more" if len(found) > n else ""
     # Factors do not add up over rated movies, so their score is attributed by similarity.
-    how = "the sum" if first.exact else "divided among the most similar rated movies"
-    caption = f"score {first.score:.4f} by {first.model} ({first.source}), {how}{more}"
+    how = "the sum of all" if first.exact else "divided among the most similar rated movies"
+    caption = f"score {output.cell(first.score)} by {first.model} ({first.source}), {how}{more}"
     title = f"Why {known.title} for user {user}"
     output.table([_reason(row) for row in found[:n]], columns, title=title, caption=caption)
 
@@ -128,16 +176,16 @@ class _Reason:
     because_title: str | None
     rating: float | None
     contribution: float | None
-    share: float | None
-    shared_genres: str
-    shared_tags: str
+    share: output.Figure
+    shared_genres: list[str]
+    shared_tags: list[str]
 
 
 def _reason(row: Contribution) -> _Reason:
+    share = output.Figure("-" if row.share is None else f"{row.share:.0%}")
     return _Reason(
-        row.because_title, row.rating, row.contribution, row.share,
-        ", ".join(row.shared_genres), ", ".join(row.shared_tags),
-    )  # fmt: skip
+        row.because_title, row.rating, row.contribution, share, row.shared_genres, row.shared_tags
+    )
 
 
 @app.command()
@@ -151,12 +199,16 @@ def predict(
     with recommender() as service:
         known = find_movie(service, movie)
         rating = service.predict_rating(user, known.movie_id, model=model)
+        given = service.rating(user, known.movie_id)
     if json:
-        output.write_json({"user_id": user, "movie_id": known.movie_id, "rating": rating})
+        facts = {"user_id": user, "movie_id": known.movie_id, "rating": rating}
+        output.write_json({**facts, "given_rating": given})
         return
     unknown = "unknown: too few ratings of the user or of the movie"
-    shown = {known.title: unknown if rating is None else f"{rating:.2f}"}
+    shown = {titled(known): unknown if rating is None else f"{rating:.2f}"}
     output.properties(f"Predicted rating of user {user}", shown)
+    if given is not None:
+        output.message(f"User {user} has already rated it: {given:g}.")
 
 
 def find_movie(service: Recommender, text: str) -> KnownMovie | FoundMovie:
@@ -189,14 +241,15 @@ def top(
     """Show a chart: movies ranked without regard to a user. `recsys models` lists the charts."""
     with recommender() as service:
         found = service.top_movies(n, genre=genre, chart=chart)
+        lines = [] if json else with_cards(service, found)
     if json:
         output.json_rows(found)
         return
-    columns = ("rank", "movie_id", "title", "score", "votes", "mean_rating")
+    columns = ("rank", "movie_id", "title", "year", "score", "votes", "mean_rating")
     of = f" of {genre}" if genre else ""
     caption = None if found else "no movie is in it"
     title = f"Chart {chart}{of}" if chart else f"Top movies{of}"
-    output.table(found, columns, title=title, caption=caption)
+    output.table(lines, columns, title=title, caption=caption)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,7 +23,7 @@ from recsys.errors import RunError
 
 if TYPE_CHECKING:
     from recsys.jobs.publish import Publication
-    from recsys.service.types import Run, RunDifference, RunRecord
+    from recsys.service.types import Run, RunDifference, RunMetric, RunRecord, RunStage
 
 app = typer.Typer(no_args_is_help=True, help="List, compare, publish and prune runs.")
 
@@ -40,7 +41,7 @@ def list_(n: Count = 20, json: Json = False) -> None:
     if json:
         output.json_rows(found)
         return
-    columns = ("run", "state", "scope", "started_at", "took", "ratings", "size")
+    columns = ("run", "state", "scope", "started", "took", "ratings", "size")
     caption = None if found else "there is no run yet"
     output.table([_run_line(run) for run in found], columns, title="Runs", caption=caption)
 
@@ -56,7 +57,8 @@ def show_(run: Annotated[int, _run_argument("RUN")], json: Json = False) -> None
         return
     output.properties(f"Run {run}", _facts(found))
     output.properties("Models", _models(found))
-    output.table(found.stages, ("stage", "seconds", "rows", "peak_memory_mb"), title="Stages")
+    stages = [_stage_line(stage) for stage in found.stages]
+    output.table(stages, ("stage", "seconds", "rows", "memory"), title="Stages")
     _show_metrics(found)
 
 
@@ -156,10 +158,17 @@ def verify(
     if json:
         output.json_rows(found)
     else:
-        columns = ("model", "users", "stored", "recomputed", "missing", "extra")
         caption = None if found else "the run has no model whose lists follow from similarities"
         number = f"run {found[0].run_id}" if found else "the run"
-        output.table(found, columns, title=f"Lists of {number}, recomputed", caption=caption)
+        counted = ("users", "stored", "recomputed", "missing", "extra")
+        columns = ("model", *counted)
+        lines = [
+            SimpleNamespace(
+                model=row.model, **{name: output.count(getattr(row, name)) for name in counted}
+            )
+            for row in found
+        ]
+        output.table(lines, columns, title=f"Lists of {number}, recomputed", caption=caption)
     # A difference is a failure, for scripts that check the exit code.
     wrong = sum(row.missing + row.extra for row in found)
     if wrong:
@@ -179,7 +188,7 @@ class _RunLine:
     run: output.Figure
     state: str
     scope: str
-    started_at: str
+    started: str
     took: output.Figure
     ratings: output.Figure
     size: output.Figure
@@ -192,8 +201,8 @@ def _run_line(run: Run) -> _RunLine:
         _scope_in_short(run),
         f"{run.started_at.astimezone():%Y-%m-%d %H:%M}",
         output.Figure("-" if run.seconds is None else output.duration(run.seconds)),
-        _count(run.ratings_count),
-        _size(run.run_size),
+        output.count(run.ratings_count),
+        output.size(run.run_size),
     )
 
 
@@ -236,7 +245,7 @@ def _facts(run: RunRecord) -> dict[str, object]:
         "snapshot": run.snapshot_at,
         "input checksum": _shortened(run.snapshot_checksum),
         "output checksum": _shortened(run.output_checksum),
-        "size on disk": _size(run.run_size),
+        "size on disk": output.size(run.run_size),
         "pruned": run.pruned_at if run.kind == "refresh" else None,
         **_publications(run),
         **_settings(run),
@@ -244,11 +253,28 @@ def _facts(run: RunRecord) -> dict[str, object]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
+@dataclass(frozen=True)
+class _StageLine:
+    stage: str
+    seconds: output.Figure
+    rows: output.Figure
+    memory: output.Figure
+
+
+def _stage_line(stage: RunStage) -> _StageLine:
+    return _StageLine(
+        stage.stage,
+        output.Figure(f"{stage.seconds:.1f}"),
+        output.count(stage.rows),
+        output.Figure(f"{stage.peak_memory_mb:,} MiB"),
+    )
+
+
 def _read(run: RunRecord) -> str:
     scale = "" if run.rating_min is None else f" from {run.rating_min:g} to {run.rating_max:g}"
     return (
-        f"{_count(run.ratings_count)} ratings{scale}, {_count(run.users_count)} users, "
-        f"{_count(run.movies_count)} movies"
+        f"{output.count(run.ratings_count)} ratings{scale}, {output.count(run.users_count)} users, "
+        f"{output.count(run.movies_count)} movies"
     )
 
 
@@ -281,11 +307,27 @@ def _models(run: RunRecord) -> dict[str, str]:
 
 def _show_metrics(run: RunRecord) -> None:
     shown = [metric for metric in run.metrics if metric.segment == "all"]
-    columns = ("model", "metric", "value", "ci_low", "ci_high", "n")
+    columns = ("model", "metric", "value", "interval", "n")
     for protocol in dict.fromkeys(metric.protocol for metric in shown):
-        of_protocol = [metric for metric in shown if metric.protocol == protocol]
+        of_protocol = [_metric_line(metric) for metric in shown if metric.protocol == protocol]
         output.table(of_protocol, columns, title=f"Metrics: {protocol}")
     _mention_segments(len(run.metrics) - len(shown))
+
+
+@dataclass(frozen=True)
+class _MetricLine:
+    model: str
+    metric: str
+    value: output.Figure
+    interval: str
+    n: output.Figure
+
+
+def _metric_line(metric: RunMetric) -> _MetricLine:
+    known = metric.ci_low is not None and metric.ci_high is not None
+    interval = f"{metric.ci_low:.4f} to {metric.ci_high:.4f}" if known else "-"
+    value = _figure(metric.value)
+    return _MetricLine(metric.model, metric.metric, value, interval, output.count(metric.n))
 
 
 def _mention_segments(more: int) -> None:
@@ -336,12 +378,12 @@ def _lists_line(model: str, found: dict[str, RunDifference], k: int) -> _ListsLi
     changed = found["users_changed"]
     return _ListsLine(
         model,
-        _count(changed.n),
+        output.count(changed.n),
         _figure(found[f"overlap@{k}"].value),
         _figure(found[f"rbo@{k}"].value),
         output.Figure(f"{changed.value:,.0f} ({found['users_changed_share'].value:.0%})"),
-        _count(found["users_gained"].value),
-        _count(found["users_lost"].value),
+        output.count(found["users_gained"].value),
+        output.count(found["users_lost"].value),
     )
 
 
@@ -350,8 +392,8 @@ def _show_rows(rows: Sequence[RunDifference], runs: str) -> None:
         _BothLine(
             row.model,
             row.metric,
-            _count(row.value_a),
-            _count(row.value_b),
+            output.count(row.value_a),
+            output.count(row.value_b),
             output.Figure(f"{row.value:+,.0f}"),
         )
         for row in rows
@@ -381,16 +423,8 @@ def _show_metrics_of_both(rows: Sequence[RunDifference], runs: str) -> None:
 # --- how figures are written ---
 
 
-def _count(value: float | None) -> output.Figure:
-    return output.Figure("-" if value is None else f"{value:,.0f}")
-
-
 def _figure(value: float | None) -> output.Figure:
     return output.Figure("-" if value is None else f"{value:,.4f}")
-
-
-def _size(size: int) -> output.Figure:
-    return output.Figure(f"{size / 2**20:,.1f} MiB" if size else "-")
 
 
 def _shortened(checksum: str | None) -> str | None:

@@ -42,7 +42,7 @@ def status(
         output.write_json({**asdict(found), "freshness": [asdict(row) for row in fresh]})
     elif found is not None:
         output.properties("Status", _status_facts(found))
-        columns = ("artefact", "run_id", "age", "ratings_since", "stale", "consecutive_failures")
+        columns = ("artefact", "run_id", "age", "ratings_since", "stale", "failures")
         output.table([_aged(row) for row in fresh], columns, title="Freshness")
     if check:
         _check(fresh)
@@ -53,18 +53,22 @@ class _Aged:
     artefact: str
     run_id: int | None
     age: output.Figure
-    ratings_since: int | None
+    ratings_since: output.Figure
     stale: str
-    consecutive_failures: int
+    failures: int
+    """Refreshes that failed since the last one that did not."""
 
 
 def _aged(row: Freshness) -> _Aged:
     age = "-" if row.age_seconds is None else output.duration(row.age_seconds)
-    stale = "stale" if row.stale else "no"
     return _Aged(
-        row.artefact, row.run_id, output.Figure(age), row.ratings_since, stale,
+        row.artefact.replace("_", " "),
+        row.run_id,
+        output.Figure(age),
+        output.count(row.ratings_since),
+        "stale" if row.stale else "no",
         row.consecutive_failures,
-    )  # fmt: skip
+    )
 
 
 def _check(fresh: Sequence[Freshness]) -> None:
@@ -96,7 +100,7 @@ def _status_facts(found: Status) -> dict[str, object]:
     facts: dict[str, object] = {
         "edition": found.edition,
         "last ingest": found.last_ingest_at,
-        "ratings": f"{found.ratings:,} by {found.users:,} people",
+        "ratings": f"{found.ratings:,} by {found.users:,} users",
         "movies": f"{found.movies:,}",
         "published": published,
         "last refresh": last,

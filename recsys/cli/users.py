@@ -10,7 +10,7 @@ import typer
 
 from recsys.cli import output
 from recsys.cli.options import Json, Movie, User, database, recommender
-from recsys.cli.recommend import find_movie
+from recsys.cli.recommend import find_movie, titled
 from recsys.errors import RecsysError
 
 app = typer.Typer()
@@ -28,9 +28,7 @@ def rate(
     with recommender() as service:
         known = find_movie(service, movie)
         service.rate(user, known.movie_id, rating)
-    output.message(
-        f"User {user} gives {rating:g} to {known.title} ({known.year or 'year unknown'})."
-    )
+    output.message(f"User {user} gives {rating:g} to {titled(known)}.")
 
 
 @app.command()
@@ -48,7 +46,7 @@ def block(
         # A time without an offset is local time, as the user typed it.
         service.block(user, known.movie_id, until and until.astimezone())
     end = f"until {until:%Y-%m-%d %H:%M}" if until else "for good"
-    output.message(f"{known.title} is blocked for user {user} {end}.")
+    output.message(f"{titled(known)} is blocked for user {user} {end}.")
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,10 @@ class AsyncRecommender(AsyncSession):
         """
         return await self._run(users.example_users(n))
 
+    async def rating(self, user_id: int, movie_id: int) -> float | None:
+        """Return the rating that a user has given a movie, None if there is none."""
+        return await self._run(users.rating(user_id, movie_id))
+
     async def user_status(self, user_id: int) -> UserStatus:
         """Return how a user gets recommendations at the moment, and why."""
         return await self._run(users.user_status(user_id))

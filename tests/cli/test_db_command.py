@@ -41,7 +41,7 @@ def test_the_life_of_the_embedded_server(recsys, first_demo, demo_home):
     assert status.pop("url").startswith("postgresql://postgres@/recsys?host=")
     assert status == {**stopped, "running": True, "kept": True, "schema": "current"}
     shown = run("status")
-    assert re.search(r"(?m)^ *running +True *$", shown.out)
+    assert re.search(r"(?m)^ *running +yes *$", shown.out)
 
     url = run("url")
     assert (url.code, url.out, url.err) == (0, f"{server.url}\n", "")

@@ -20,7 +20,7 @@ def test_tables(on_filled):
     lines = found.out.splitlines()
     assert lines[0].strip() == "random-90-10, seed 5: lists of 10"
     assert lines[2].split() == [
-        "rank", "model", "ndcg", "map", "precision", "recall", "hit_rate",
+        "rank", "model", "ndcg", "map", "precision", "recall", "hit", "rate",
     ]  # fmt: skip
     assert sorted(line.split()[1] for line in lines[4:7]) == ["ease", "mf", "most_rated"]
     assert "random-90-10, seed 5: predicted ratings" in found.out

@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from recsys.cli import output
+from recsys.cli.stages import in_words
+from recsys.models.registry import MODELS
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 891_000, tzinfo=UTC)
 
@@ -37,14 +40,17 @@ CELLS = [
     (4.5, "4.5"),
     (306.0, "306.0"),
     (12345.0, "12,345.0"),
-    (0.25, "0.2500"),
-    (-0.12345, "-0.1235"),
-    (12345.6789, "12,345.6789"),
-    (1e-9, "0.0000"),
+    (0.25, "0.250"),
+    (-0.12345, "-0.123"),
+    (4.3375, "4.34"),
+    (12345.6789, "12,346"),
+    (1e-9, "0.000000"),
     (float("nan"), "nan"),
     (float("inf"), "inf"),
     ("", ""),
     ("[bold]", "[bold]"),
+    (["Drama", "War"], "Drama, War"),
+    ("a\x1b[31m\r\n\x7f\x9b\u202e\u2066z", r"a\x1b[31m\r\n\x7f\x9b\u202e\u2066z"),
 ]
 
 
@@ -107,11 +113,11 @@ def test_a_table(capsys):
     assert [line.rstrip() for line in captured.out.splitlines()] == [
         "The [best]",
         "",
-        "  rank   title                 score",
-        " " + "─" * 36,
-        "     1   [red]Amélie[/red]    0.2500",
-        "    12   七人の侍            1,234.5",
-        "     3   Third                     -",
+        " rank  title                 score",
+        " " + "─" * 33,
+        "    1  [red]Amélie[/red]         0",
+        "   12  七人の侍              1,234",
+        "    3  Third                     -",
         "",
         "run 1",
     ]
@@ -121,13 +127,66 @@ def test_a_table(capsys):
 def test_a_table_without_rows(capsys):
     output.table([], ("rank", "title"), title="None", caption="nothing fits")
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
-    assert [line for line in lines if line] == ["None", "rank   title", "─" * 25, "nothing fits"]
+    assert [line for line in lines if line] == ["None", "rank  title", "─" * 26, "nothing fits"]
 
 
 def test_facts(capsys):
     output.properties("A title", {"edition": None, "[x]": "[y]", "score": 0.25})
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-    assert lines == ["A title", " edition  -", " [x]      [y]", " score    0.2500"]
+    assert lines == ["A title", " edition  -", " [x]      [y]", " score    0.250"]
+
+
+def test_long_titles_do_not_break_at_the_width_of_the_table(capsys):
+    output.properties("A title that is longer than what is below it", {"a": "b"})
+    output.table([], ("rank",), title="Another title longer than what is below", caption="c " * 20)
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "A title that is longer than what is below it"
+    assert "Another title longer than what is below" in lines
+    assert ("c " * 20).strip() in lines
+
+
+ATTACK = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\u202e\r\nerror: spoofed"
+
+
+def test_control_characters_of_a_title_do_not_reach_the_terminal(capsys):
+    output.table([Row(1, ATTACK, 0.5)], ("title",), title=ATTACK, caption=ATTACK)
+    output.properties(ATTACK, {ATTACK: ATTACK})
+    output.message(f"{ATTACK} is blocked")
+    with output.reporting() as reporter:
+        reporter.begin(f"download {ATTACK}")
+        reporter.end(ATTACK)
+    captured = capsys.readouterr()
+    controls = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+    assert controls.findall(captured.out + captured.err) == []
+    assert r"\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\u202e" in captured.out.replace("\n", "")
+
+
+def test_json_has_no_control_characters_and_the_same_value(capsys):
+    output.write_json({"title": ATTACK})
+    text = capsys.readouterr().out
+    assert json.loads(text) == {"title": ATTACK}
+    assert re.findall("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text) == []
+
+
+STAGES = [
+    ("read", "reading ratings"),
+    ("item_knn", "similar movies (item_knn)"),
+    ("user_knn", "similar users (user_knn)"),
+    ("popular", "chart (popular)"),
+    ("mf, split 2", "factors of taste (mf), split 2"),
+    ("hybrid_mixed", "combined lists (hybrid_mixed)"),
+    ("trial 3", "trial 3"),
+    ("download ml-1m", "downloading ml-1m"),
+]
+
+
+@pytest.mark.parametrize(("stage", "words"), STAGES)
+def test_stages_in_words(stage, words):
+    assert in_words(stage) == words
+
+
+def test_the_words_of_every_model_fit():
+    assert max(len(in_words(name)) for name in MODELS) <= output.STAGE_WIDTH
 
 
 def test_messages_are_not_data(capsys):
@@ -142,7 +201,7 @@ def test_one_line_per_stage_without_a_terminal(capsys):
         reporter.advance(1, 2)
         reporter.end("10 rows")
     captured = capsys.readouterr()
-    assert captured == ("", f"{'read [files]':<24}{'10 rows':>24}{0.0:8.1f} s\n")
+    assert captured == ("", f"{'read [files]':<33} {'10 rows':>20} {0.0:8.1f} s\n")
 
 
 def test_a_bar_a_stage_on_a_terminal(monkeypatch, capsys):
@@ -157,5 +216,6 @@ def test_a_bar_a_stage_on_a_terminal(monkeypatch, capsys):
         reporter.end("10 rows")
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "read [files]" in captured.err
-    assert "10 rows" in captured.err
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", captured.err.split("\r")[-1])
+    assert re.fullmatch(r"read \[files\] +━{10} +10 rows +0\.0 s\s*", last)
+    assert max(map(len, last.splitlines())) <= 80

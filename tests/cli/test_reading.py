@@ -1,4 +1,5 @@
 import re
+from collections import Counter
 
 import pytest
 from contract import recommended
@@ -49,9 +50,9 @@ QUESTIONS = [
     (("search", "nothing like it"), "SELECT * FROM recsys.search_movies('nothing like it')"),
 ]
 SHOWN = {
-    "recommend": ("rank", "movie_id", "title", "score", "source", "model"),
-    "similar": ("rank", "movie_id", "title", "score"),
-    "top": ("rank", "movie_id", "title", "score", "votes", "mean_rating"),
+    "recommend": ("rank", "movie_id", "title", "year", "genres", "score"),
+    "similar": ("rank", "movie_id", "title", "year", "genres", "score"),
+    "top": ("rank", "movie_id", "title", "year", "score", "votes", "mean_rating"),
     "search": ("movie_id", "title", "year"),
 }
 NAMES = [" ".join(arguments) for arguments, _ in QUESTIONS]
@@ -69,6 +70,14 @@ def test_json_equals_the_answer_of_the_contract(
     assert bool(expected) is not empty
 
 
+def shown(rows, columns):
+    """Headings and cells of rows in a table."""
+    cells = [output.column_cells([row[column] for row in rows]) for column in columns]
+    return [output.heading(column) for column in columns], [
+        list(row) for row in zip(*cells, strict=True)
+    ]
+
+
 def cells_of(table):
     """Cells of the lines below the rule, up to the empty line at the end of the table."""
     lines = [line.strip() for line in table.splitlines()]
@@ -83,8 +92,10 @@ def test_the_table_shows_the_same(reading, contract_rows, published_url, argumen
     assert done.code == 0
     columns = SHOWN[arguments[0]]
     rows = contract_rows(published_url, query)
-    expected = [[output.cell(row[column]) for column in columns] for row in rows]
-    assert cells_of(done.out) == (list(columns), expected)
+    cards = contract_rows(published_url, "SELECT movie_id, year, genres FROM recsys.movies")
+    by_id = {card["movie_id"]: card for card in cards}
+    rows = [by_id[row["movie_id"]] | row for row in rows]
+    assert cells_of(done.out) == shown(rows, columns)
 
 
 def test_lines_around_a_table(reading):
@@ -94,7 +105,7 @@ def test_lines_around_a_table(reading):
     assert "model ease, run 1" in similar
     recommended = reading("recommend", "2", "-n", "1").out.splitlines()
     assert recommended[0].strip() == "Recommended to user 2"
-    assert "run 1" in [line.strip() for line in recommended]
+    assert "run 1, ease" in [line.strip() for line in recommended]
     chart = reading("top", "--genre", "Drama", "-n", "1").out.splitlines()
     assert chart[0].strip() == "Top movies of Drama"
     named = reading("top", "--chart", "popular", "-n", "1").out.splitlines()
@@ -103,12 +114,40 @@ def test_lines_around_a_table(reading):
 
 def test_messages_go_to_stderr_only(reading):
     done = reading("recommend", "999999", "-n", "1")
-    assert (
-        done.err
-        == "No stored recommendation fits; the column `source` shows the origin of each row.\n"
+    assert done.err == (
+        "Too little is known for a personal list. The movies come from the chart (popular).\n"
     )
-    assert "No stored recommendation" not in done.out
+    assert "Too little" not in done.out
     assert reading("recommend", "1", "-n", "1").err == ""
+    assert reading("recommend", "1", "-n", "1", "--model", "trending").err == ""
+
+
+def test_rows_from_several_sources_are_told_apart(recsys, refreshed_database, contract_rows):
+    settings = {"RECSYS_DATABASE_URL": refreshed_database.url}
+    assert recsys("rate", "1", "17", "4", **settings).code == 0
+    done = recsys("recommend", "1", "-n", "5", **settings)
+    assert done.err == "Computed from the current ratings, which have changed since the run.\n"
+    rows = contract_rows(refreshed_database.url, "SELECT source FROM recsys.recommend(1, 60)")
+    counts = Counter(row["source"] for row in rows)
+    assert counts.keys() > {"live"}
+    done = recsys("recommend", "1", "-n", "60", **settings)
+    assert done.err.startswith("The movies come from several sources: ")
+    assert f"{counts['live']} from the current ratings (ease)" in done.err
+    assert "Too little is known" not in done.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("recommend 1", "similar 7", "top", "search film", "explain 1 7", "predict 1 7"),
+        *("status", "runs list", "runs show 1", "models", "models ease", "verify"),
+    ],
+)
+def test_80_columns_suffice(recsys, published_url, line):
+    narrow = {"COLUMNS": "80", "TERMINAL_WIDTH": "80", "RECSYS_DATABASE_URL": published_url}
+    done = recsys(*line.split(), **narrow)
+    assert (done.code, "…" in done.out) == (0, False)
+    assert max(map(len, done.out.splitlines())) <= 80 or line == "models ease"  # has a formula
 
 
 # --- what only some models give ---
@@ -136,11 +175,11 @@ def test_labels_are_shown_where_a_model_has_them(reading_all, contract_rows, eve
     done = reading_all(*asked, "--json")
     assert (done.code, done.err, done.json) == (0, "", expected)
     assert [list(row) for row in done.json] == [list(row) for row in expected]
-    columns = ["rank", "movie_id", "title", "score", "source", "label"]
-    cells = [[output.cell(row[column]) for column in columns] for row in expected]
-    shown = reading_all(*asked).out
-    assert cells_of(shown) == (columns, cells)
-    assert shown.rstrip().splitlines()[-1].strip() == "labels of pearson_average, run 1"
+    columns = ["rank", "movie_id", "title", "year", "label", "score"]
+    table = reading_all(*asked).out
+    assert cells_of(table) == shown(expected, columns)
+    told = "run 1, pearson_average, content, labels of pearson_average"
+    assert table.rstrip().splitlines()[-1].strip() == told
 
 
 @pytest.mark.parametrize("model", ["ease", "hybrid_mixed", "popular"])
@@ -172,11 +211,10 @@ def test_similar_users(reading_all, contract_rows, everything_database, argument
     done = reading_all("similar-users", *arguments, "--json")
     assert (done.code, done.err, done.json) == (0, "", expected)
     assert bool(expected) is (arguments[0] in ("1", "7") and "0" not in arguments)
-    shown = reading_all("similar-users", *arguments)
+    done = reading_all("similar-users", *arguments)
     columns = ["rank", "user_id", "score", "common_ratings"]
-    cells = [[output.cell(row[column]) for column in columns] for row in expected]
-    assert (shown.code, shown.err, cells_of(shown.out)) == (0, "", (columns, cells))
-    lines = [line.strip() for line in shown.out.splitlines()]
+    assert (done.code, done.err, cells_of(done.out)) == (0, "", shown(expected, columns))
+    lines = [line.strip() for line in done.out.splitlines()]
     assert lines[0] == f"Similar to user {arguments[0]}"
     assert ("model user_knn, run 1" if expected else "no similar user is known") in lines
 
@@ -201,14 +239,23 @@ def test_predict(reading_all, contract_rows, everything_database, arguments, mov
     assert (rating is None) == (arguments[0] != "1" or movie == 59)
     done = reading_all("predict", *arguments, "--json")
     wanted = {"user_id": int(arguments[0]), "movie_id": movie, "rating": rating}
-    assert (done.code, done.err, done.json) == (0, "", wanted)
+    assert (done.code, done.err, done.json) == (0, "", wanted | {"given_rating": None})
     shown = reading_all("predict", *arguments)
     unknown = "unknown: too few ratings of the user or of the movie"
     assert (shown.code, shown.err) == (0, "")
     told = unknown if rating is None else f"{rating:.2f}"
-    # The title is broken where it is longer than the lines below.
     title = f"Predicted rating of user {arguments[0]}"
-    assert " ".join(shown.out.split()) == f"{title} The Film {movie} {told}"
+    assert " ".join(shown.out.split()) == f"{title} The Film {movie} ({1950 + movie}) {told}"
+
+
+def test_predict_tells_a_rating_that_was_given(reading_all, contract_rows, everything_database):
+    query = "SELECT movie_id, rating FROM recsys.ratings WHERE user_id = 1 ORDER BY 1 LIMIT 1"
+    [rated] = contract_rows(everything_database.url, query)
+    done = reading_all("predict", "1", str(rated["movie_id"]), "--json")
+    assert done.json["given_rating"] == rated["rating"]
+    assert done.json["rating"] is not None
+    told = reading_all("predict", "1", str(rated["movie_id"])).err
+    assert told == f"User 1 has already rated it: {rated['rating']:g}.\n"
 
 
 def test_models_without_similar_users_or_predictions(reading_all):
@@ -272,7 +319,7 @@ def test_status_as_text(reading, contract_rows, published_url):
     assert facts.pop("published").startswith("run 1, ")
     assert facts == {
         "edition": "ml-small-made-up",
-        "ratings": f"{run['ratings_count']:,} by 80 people",
+        "ratings": f"{run['ratings_count']:,} by 80 users",
         "movies": "60",
         "last refresh": "run 1, complete",
         "default model": "ease",

@@ -108,7 +108,7 @@ def test_list_as_a_table(ask, told):
     done = ask("runs", "list")
     rows = told("SELECT *, recsys.run_size(run_id) AS size FROM recsys.runs ORDER BY run_id DESC")
     columns, cells = tables_of(done.out)["Runs"]
-    assert columns == ["run", "state", "scope", "started_at", "took", "ratings", "size"]
+    assert columns == ["run", "state", "scope", "started", "took", "ratings", "size"]
     states = ["failed", "evaluation", "failed", "complete", "published"]
     scopes = ["users", "1 model", "full", "3 models", "full"]
     assert cells == [
@@ -159,6 +159,12 @@ def facts_of(text):
     return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
 
+def told_metric(row):
+    known = row["ci_low"] is not None
+    interval = f"{row['ci_low']:.4f} to {row['ci_high']:.4f}" if known else "-"
+    return row["model"], row["metric"], f"{row['value']:.4f}", interval, f"{row['n']:,}"
+
+
 def test_show_as_text(ask, told):
     done = ask("runs", "show", "1")
     [run] = told("SELECT *, recsys.run_size(1) AS size FROM recsys.runs WHERE run_id = 1")
@@ -192,16 +198,26 @@ def test_show_as_text(ask, told):
     assert versions == "versions " + ", ".join(f"{n} {v}" for n, v in run["versions"].items())
     tables = tables_of(done.out)
     stages = told("SELECT * FROM recsys.run_stages WHERE run_id = 1 ORDER BY position")
-    names = ["stage", "seconds", "rows", "peak_memory_mb"]
-    assert tables["Stages"] == (names, [[output.cell(row[n]) for n in names] for row in stages])
+    assert tables["Stages"] == (
+        ["stage", "seconds", "rows", "memory"],
+        [
+            [
+                row["stage"],
+                f"{row['seconds']:.1f}",
+                f"{row['rows']:,}",
+                f"{row['peak_memory_mb']:,} MiB",
+            ]
+            for row in stages
+        ],
+    )
     metrics = told(
         "SELECT * FROM recsys.run_metrics WHERE run_id = 1 AND segment = 'all' "
         "ORDER BY model, protocol, metric"
     )
-    names = ["model", "metric", "value", "ci_low", "ci_high", "n"]
+    names = ["model", "metric", "value", "interval", "n"]
     for protocol in {row["protocol"] for row in metrics}:
         rows = [row for row in metrics if row["protocol"] == protocol]
-        cells = [[output.cell(row[name]) for name in names] for row in rows]
+        cells = [[*told_metric(row)] for row in rows]
         assert tables[f"Metrics: {protocol}"] == (names, cells)
     assert (done.code, done.errors) == (0, [LEFT_OUT])
     assert max(map(len, done.out.splitlines())) <= 80

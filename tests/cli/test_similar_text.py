@@ -86,9 +86,9 @@ def test_one_row_as_a_table_and_as_json(recsys: Any, write: Any) -> None:
     lines = [line.split() for line in table.out.splitlines() if line.strip()]
     assert lines[0] == ["Similar", "to", "30"]
     assert lines[1] == ["rank", "id", "text", "score"]
-    assert lines[3] == ["1", "1e2", "blue", "wool", "socks", f"{scores[3]:.4f}"]
+    assert lines[3] == ["1", "1e2", "blue", "wool", "socks", f"{scores[3]:.3f}"]
     assert " ".join(lines[4]).startswith("2 40 wool socks and a very long story")
-    assert " ".join(lines[4]).endswith(f"… {scores[5]:.4f}")
+    assert " ".join(lines[4]).endswith(f"… {scores[5]:.3f}")
 
 
 def test_no_rows_were_asked_for(recsys: Any, write: Any) -> None:

@@ -26,7 +26,7 @@ def test_a_table_the_verdict_and_lines_to_paste(on_filled, settings_file):
     assert found.code == 0
     lines = found.out.splitlines()
     assert lines[0].strip() == "ease by ndcg, inside the train part of random-90-10"
-    assert lines[2].split() == ["rank", "trial", "parameters", "figure", "train_s"]
+    assert lines[2].split() == ["rank", "trial", "parameters", "figure", "train", "s"]
     assert "configured" in found.out
     assert "its gain in ndcg over the configured parameters lies in " in found.err
     assert tomllib.loads("\n".join(lines[-2:])).keys() == {"models"}

@@ -296,7 +296,7 @@ def test_a_refused_connection_is_a_failed_download(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(DownloadFailed, match="refused"):
+    with pytest.raises(DownloadFailed, match=r"cannot be downloaded: Connection refused$"):
         fetch(NAME, tmp_path, base_url=f"http://127.0.0.1:{port}")
 
 

@@ -244,7 +244,9 @@ def _number(text: str | None) -> int | None:
 
 def _reason(exc: Exception) -> str:
     cause = exc.reason if isinstance(exc, URLError) else exc
-    return str(cause) or type(cause).__name__
+    # The text of an OSError begins with its number, as [Errno -3].
+    plain = cause.strerror if isinstance(cause, OSError) else None
+    return plain or str(cause) or type(cause).__name__
 
 
 def _failed(url: str, reason: str) -> DownloadFailed:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import tuple_row
+from psycopg.rows import scalar_row, tuple_row
 
 from recsys.errors import NotPublished, UnknownMovie
 from recsys.service.queries.query import FIRST_STEPS, HINTS, Query, Rows, row, rows
@@ -108,6 +108,9 @@ FROM chosen AS c
 CROSS JOIN LATERAL recsys.user_taste(c.user_id) WITH ORDINALITY
     AS t (facet, name, ratings, share, mean_rating, against_others, place)
 ORDER BY c.user_id, t.place
+"""
+RATING = """
+SELECT rating FROM recsys.ratings WHERE (user_id, movie_id) = (%(user_id)s, %(movie_id)s)
 """
 A_USER = """
 SELECT user_id FROM recsys.ratings
@@ -221,6 +224,14 @@ def user_taste(user_id: int) -> Query[Rows[Taste]]:
 
 def example_users(n: int) -> Query[Rows[Taste]]:
     return rows(Taste, EXAMPLE_USERS, {"n": n})
+
+
+def rating(user_id: int, movie_id: int) -> Query[float | None]:
+    def parse(found: list[list[Any]]) -> float | None:
+        return found[0][0] if found[0] else None
+
+    params = {"user_id": user_id, "movie_id": movie_id}
+    return Query([Statement(RATING, scalar_row)], params, parse)
 
 
 def a_user(at_random: bool) -> Query[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,10 +29,8 @@ WAIT_S = 5.0
 """Seconds that a caller waits for a connection, and a connection for the server."""
 MAX_WAITING = 1000
 REPEATABLE_READ = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
-ENDED_WHILE_IDLE = "57P05"
-"""SQLSTATE of sessions ended by idle_session_timeout; the statement sent then was not executed."""
-SERVER_WENT_AWAY = ("57P01", "57P02", ENDED_WHILE_IDLE)
-"""SQLSTATEs of sessions ended by an administrator, a crash or a timeout."""
+SERVER_WENT_AWAY = ("57P01", "57P02", "57P05")
+"""SQLSTATEs of sessions ended by an administrator, a crash or idle_session_timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +140,17 @@ def _lost(error: psycopg.OperationalError) -> bool:
     return error.sqlstate is None or error.sqlstate in SERVER_WENT_AWAY
 
 
+def _ended(descriptor: int) -> bool:
+    """Tell whether the server has ended an idle session, without a round trip.
+
+    A write is safe to send on another connection before it was sent, not after.
+    """
+    # A server that was asked nothing has nothing to say but its farewell.
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
 class Pool:
     """A pool for threads; driver errors become StorageError."""
 
@@ -166,8 +176,7 @@ class Pool:
     ) -> list[list[Any]]:
         """Return the rows of each statement; several statements see one snapshot.
 
-        Retried once if the connection is lost: always if the statements cannot have been executed,
-        otherwise only if `again`.
+        `again` retries once if the connection is lost.
         """
         with translated_errors(self._label), self._attempts.explained():
             if self._pool.closed:
@@ -178,13 +187,17 @@ class Pool:
                 if not _lost(exc):
                     raise
                 self._pool.check()  # after a restart of the server all idle connections are dead
-                if not (again or exc.sqlstate == ENDED_WHILE_IDLE):
+                if not again:
                     raise
             return self._fetch(statements, values)
 
     def _fetch(self, statements: Sequence[Statement], values: Mapping[str, Any]) -> list[list[Any]]:
         # Not connection(): it would also look for a transaction to end, in every call.
         connection = self._pool.getconn()
+        while _ended(connection.fileno()):
+            connection.close()
+            self._pool.putconn(connection)
+            connection = self._pool.getconn()
         try:
             if len(statements) == 1:
                 return [_rows(connection, statements[0], values)]
@@ -220,7 +233,7 @@ class AsyncPool:
     ) -> list[list[Any]]:
         """Return the rows of each statement; several statements see one snapshot.
 
-        Retried once if the connection is lost, as by `Pool.fetch`.
+        `again` retries once if the connection is lost.
         """
         with translated_errors(self._label), self._attempts.explained():
             if self._pool.closed:
@@ -231,7 +244,7 @@ class AsyncPool:
                 if not _lost(exc):
                     raise
                 await self._pool.check()
-                if not (again or exc.sqlstate == ENDED_WHILE_IDLE):
+                if not again:
                     raise
             return await self._fetch(statements, values)
 
@@ -239,6 +252,10 @@ class AsyncPool:
         self, statements: Sequence[Statement], values: Mapping[str, Any]
     ) -> list[list[Any]]:
         connection = await self._pool.getconn()
+        while _ended(connection.fileno()):
+            await connection.close()
+            await self._pool.putconn(connection)
+            connection = await self._pool.getconn()
         try:
             if len(statements) == 1:
                 return [await _rows_async(connection, statements[0], values)]
