@@ -148,14 +148,14 @@ def test_nobody_is_checked_if_no_users_are_wanted(reader):
 )
 def test_only_jobs_check_the_lists_of_everybody(given_database, as_role, role, refuses):
     with psycopg.connect(as_role(given_database, role).url, autocommit=True) as connection:
-        few = connection.execute("SELECT users FROM recsys.verify_lists(NULL, 1000)").fetchall()
+        few = connection.execute("SELECT users FROM recsys.verify_lists(NULL, 100)").fetchall()
         assert set(few) == {(80,)}
-        for users, shown in ((1001, "1001"), ("NULL", "NULL for all")):
+        for users, shown in ((101, "101"), ("NULL", "NULL for all")):
             query = f"SELECT users FROM recsys.verify_lists(NULL, {users})"
             if refuses:
                 assert refused(connection, query) == (
                     "22023",
-                    f"users must be 1000 or less, not {shown}",
+                    f"users must be 100 or less, not {shown}",
                     "recsys_job may check the lists of more users.",
                 )
             else:

@@ -1,35 +1,17 @@
 """Short forms of the scripts in tests/torture."""
 
-import importlib.util
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from torture import FOLDER, script
 
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
 
 pytestmark = pytest.mark.slow
-
-FOLDER = Path(__file__).resolve().parents[1] / "torture"
-
-
-@pytest.fixture(scope="module")
-def script():
-    """Import one of the scripts."""
-
-    def load(name):
-        spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        # Dataclasses look their module up.
-        pytest.MonkeyPatch().setitem(__import__("sys").modules, name, module)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
 
 
 def test_no_data_is_lost_by_kills_at_random():
@@ -53,7 +35,7 @@ def test_readers_wait_for_a_failover_and_no_confirmed_rating_is_lost():
     assert last.endswith("no wrong answer, no confirmed rating lost")
 
 
-def test_readers_never_see_two_runs(script, refreshed_database):
+def test_readers_never_see_two_runs(refreshed_database):
     torture = script("publish_under_readers")
     chosen = plan(torture.SETTINGS)
     refresh(refreshed_database, chosen)

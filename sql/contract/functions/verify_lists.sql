@@ -12,4 +12,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION recsys.verify_lists(integer, integer) IS
-'Checks stored lists against a run''s similarities, by default those of the published run. For each model whose lists follow from its similarities, the lists of the given number of users are computed again and compared row by row with EXCEPT ALL, both ways. users: at most 1000; members of the owner of the contract, such as recsys_job, may check any number, and all with NULL. missing: rows that should be stored and are not; extra: rows that are stored and should not be. Users whose ratings changed since the snapshot of the run are left out';
+'Checks stored lists against a run''s similarities, by default those of the published run. For each model whose lists follow from its similarities, the lists of the given number of users are computed again and compared row by row with EXCEPT ALL, both ways. users: at most 100; members of the owner of the contract, such as recsys_job, may check any number, and all with NULL. missing: rows that should be stored and are not; extra: rows that are stored and should not be. Users whose ratings changed since the snapshot of the run are left out';

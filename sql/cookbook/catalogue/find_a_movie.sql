@@ -1,7 +1,17 @@
 -- Question: Which movie do they mean?
 -- Read off: Words in any order, beginnings of words, accents left out, a mistake in a word: the
---   most likely first.
--- Change: The text searched.
-SELECT s.movie_id, s.title, s.year, m.genres, m.ratings_count
-FROM recsys.search_movies('film 1', 10) AS s
-JOIN recsys.movies AS m ON m.movie_id = s.movie_id;
+--   most likely movie first.
+-- Change: The text, such as 'star wras'. Here it is the beginning of the title with the most
+--   ratings, in capitals, so that every data set has an answer.
+WITH wanted AS (
+    SELECT upper(left(m.title, 8)) AS text
+    FROM recsys.movies AS m
+    ORDER BY m.ratings_count DESC, m.movie_id
+    LIMIT 1
+)
+SELECT w.text AS searched, s.movie_id, s.title, s.year, m.genres, m.ratings_count
+FROM wanted AS w
+CROSS JOIN LATERAL recsys.search_movies(w.text, 10)
+    WITH ORDINALITY AS s (movie_id, title, year, place)
+JOIN recsys.movies AS m ON m.movie_id = s.movie_id
+ORDER BY s.place;

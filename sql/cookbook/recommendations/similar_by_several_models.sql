@@ -2,7 +2,7 @@
 -- Read off: One row a neighbour, with its rank in each model that has it: agreement of models of
 --   ratings and of content is a safe similarity; one of content alone holds for new
 --   movies too.
--- Change: The title searched; five neighbours of each model.
+-- Change: The movie, here the one with the most ratings; five neighbours of each model.
 WITH asked AS (
     SELECT s.movie_id, s.title FROM recsys.top_movies(1, NULL, 'most_rated') AS s
 )
