@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
+KILLS ?= 1000
+SEED ?= 1
 # Each worker starts an embedded server of its own. Roles belong to a whole server, so that workers
 # cannot share the one in RECSYS_DATABASE_URL.
 SIDE_BY_SIDE := $(if $(RECSYS_DATABASE_URL),,-n auto --maxprocesses 4 --dist worksteal)
@@ -19,7 +21,7 @@ define INSTALL
 	/^exit / { show($$2 ? "failed" : "done"); print ""; exit $$2 }'
 endef
 
-.PHONY: help demo test slow check format docs bench clean
+.PHONY: help demo test slow torture check format docs bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -32,6 +34,11 @@ test: $(VENV)/ready-to-develop ## Run the tests against a real PostgreSQL
 
 slow: $(VENV)/ready-to-develop ## Run the slow tests: kills, crowds, generated requests
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow
+
+torture: $(VENV)/ready-to-develop ## Kill jobs and servers for hours [KILLS=1000 SEED=1]
+	$(BIN)/python tests/torture/kill_at_random.py --kills $(KILLS) --seed $(SEED)
+	$(BIN)/python tests/torture/failover.py --rounds 3 --pause 12
+	$(BIN)/python tests/torture/publish_under_readers.py --seconds 60
 
 check: $(VENV)/ready-to-develop ## Lint, types, direction of imports
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """docker-compose.yml, as far as it can be checked without Docker."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,17 @@ import typer.main
 import yaml
 
 from recsys.cli.app import app
+from recsys.config.settings import load
 from recsys.storage.server.engine import sqlalchemy_url
 
 ROOT = Path(__file__).resolve().parents[2]
+OURS = ("migrate", "roles", "ingest", "refresh", "schedule", "serve")
+DONE = "service_completed_successfully"
+ROLES = {
+    "migrate": ("recsys", "recsys"), "roles": ("recsys", "recsys"),
+    "ingest": ("recsys_job", "recsys_job"), "refresh": ("recsys_job", "recsys_job"),
+    "schedule": ("recsys_job", "recsys_job"), "serve": ("recsys_app", "recsys_app"),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +45,11 @@ def test_services_and_their_order(services):
     assert conditions == {
         "db": {},
         "migrate": {"db": "service_healthy"},
-        "ingest": {"migrate": "service_completed_successfully"},
-        "refresh": {"ingest": "service_completed_successfully"},
-        "schedule": {"migrate": "service_completed_successfully"},
-        "serve": {"migrate": "service_completed_successfully"},
+        "roles": {"migrate": DONE},
+        "ingest": {"roles": DONE},
+        "refresh": {"ingest": DONE},
+        "schedule": {"roles": DONE},
+        "serve": {"roles": DONE},
     }
 
 
@@ -51,12 +61,21 @@ def test_the_database(services):
     assert int(major) >= 18
     assert db["volumes"] == ["database:/var/lib/postgresql"]
     assert with_defaults(db["ports"][0]) == "127.0.0.1:5432:5432"
-    assert db["healthcheck"]["test"] == ["CMD-SHELL", "pg_isready -U recsys -d recsys"]
 
 
-def test_all_services_run_the_image_of_the_dockerfile(services):
-    images = {(s["image"], s.get("build")) for name, s in services.items() if name != "db"}
-    assert images == {("recsys", ".")}
+def test_the_database_is_healthy_when_it_answers_by_tcp(services):
+    """The image sets the database up with a server that listens on a socket only."""
+    test = services["db"]["healthcheck"]["test"]
+    assert test == ["CMD", "pg_isready", "-h", "127.0.0.1", "-U", "recsys", "-d", "recsys"]
+
+
+def test_all_services_run_the_image_of_the_dockerfile_and_ask_no_registry_for_it(services):
+    images = {
+        (s["image"], s.get("build"), s.get("pull_policy"))
+        for name, s in services.items()
+        if name != "db"
+    }
+    assert images == {("recsys", ".", "build")}
 
 
 def test_pages_are_for_this_machine_and_writing_is_off_unless_a_token_is_given(services):
@@ -65,23 +84,48 @@ def test_pages_are_for_this_machine_and_writing_is_off_unless_a_token_is_given(s
     assert with_defaults(serve["environment"]["RECSYS_API_TOKEN"]) == ""
 
 
-def test_volumes_are_declared(compose, services):
+def test_volumes_are_declared_and_folders_exist(compose, services):
     used = {v.split(":")[0] for service in services.values() for v in service.get("volumes", [])}
     assert {name for name in used if not name.startswith(".")} == set(compose["volumes"])
+    assert {name for name in used if name.startswith(".")} == {"./data", "./deploy"}
+    assert (ROOT / "data" / "incoming").is_dir()
 
 
-def test_the_url_leads_to_the_database(services):
-    db = {name: with_defaults(text) for name, text in services["db"]["environment"].items()}
-    for name in ("migrate", "ingest", "refresh", "schedule", "serve"):
-        environment = services[name]["environment"]
-        url = sqlalchemy_url(with_defaults(environment["RECSYS_DATABASE_URL"]))
-        found = (url.username, url.password, url.host, url.port, url.database)
-        expected = (db["POSTGRES_USER"], db["POSTGRES_PASSWORD"], "db", 5432, db["POSTGRES_DB"])
-        assert found == expected
-        assert environment["RECSYS_HOME"] == "/cache"
+@pytest.mark.parametrize("name", OURS)
+def test_each_service_reads_the_settings_beside_the_file(services, name):
+    environment, volumes = services[name]["environment"], services[name]["volumes"]
+    assert "./deploy:/etc/recsys:ro" in volumes
+    assert environment["RECSYS_CONFIG"] == "/etc/recsys/recsys.toml"
+    assert environment["RECSYS_HOME"] == "/cache"
+    assert "cache:/cache" in volumes
 
 
-@pytest.mark.parametrize("name", ["migrate", "ingest", "refresh", "schedule", "serve"])
+def test_the_schedule_loads_what_comes_in_before_it_computes(services):
+    path = ROOT / "deploy" / "recsys.toml"
+    assert set(tomllib.loads(path.read_text())) == {"schedule"}
+    schedule = load({"RECSYS_CONFIG": str(path)}).schedule
+    assert (schedule.refresh, schedule.ingest_from) == ("30 3 * * *", "/data/incoming")
+    assert "./data:/data:ro" in services["schedule"]["volumes"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_url_leads_to_the_database_with_no_more_rights_than_needed(services, name):
+    db = {key: with_defaults(text) for key, text in services["db"]["environment"].items()}
+    environment = services[name]["environment"]
+    url = sqlalchemy_url(with_defaults(environment["RECSYS_DATABASE_URL"]))
+    assert (url.username, url.password) == ROLES[name]
+    assert (url.host, url.port, url.database) == ("db", 5432, db["POSTGRES_DB"])
+    assert ROLES["migrate"] == (db["POSTGRES_USER"], db["POSTGRES_PASSWORD"])
+
+
+def test_the_roles_get_the_passwords_that_the_services_use(services):
+    given = services["roles"]["environment"]
+    for role, variable in (("schedule", "RECSYS_JOB_PASSWORD"), ("serve", "RECSYS_APP_PASSWORD")):
+        assert with_defaults(given[variable]) == ROLES[role][1]
+        assert given[variable] in services[role]["environment"]["RECSYS_DATABASE_URL"]
+
+
+@pytest.mark.parametrize("name", OURS)
 def test_commands_exist(services, name):
     command = typer.main.get_command(app)
     words = [with_defaults(word) for word in services[name]["command"]]

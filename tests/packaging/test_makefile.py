@@ -56,8 +56,13 @@ def test_workers_run_the_tests_side_by_side_but_one_alone_on_a_given_server():
 def test_files_it_runs_exist():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     scripts = re.findall(r"\S+/\S+\.py", text)
-    assert scripts == ["tests/benchmarks/bulk_paths.py"]
-    assert (ROOT / scripts[0]).is_file()
+    assert scripts == [
+        "tests/torture/kill_at_random.py",
+        "tests/torture/failover.py",
+        "tests/torture/publish_under_readers.py",
+        "tests/benchmarks/bulk_paths.py",
+    ]
+    assert all((ROOT / script).is_file() for script in scripts)
 
 
 def test_an_old_python_is_refused_before_anything_is_made(tmp_path):
