@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import psycopg
@@ -92,7 +93,7 @@ def open_address(home: Path, url: str | None) -> Iterator[Address]:
     """Yield the address of a server that answers: `url`, or the embedded one under `home`.
 
     The embedded server runs meanwhile. Raises ConfigError for an invalid URL, StorageError if the
-    server cannot be reached or is older than PostgreSQL 15.
+    server cannot be reached or is older than PostgreSQL 15, or for a database in SQL_ASCII.
     """
     with running_at(home, url) as address:
         require_version(address, lambda: _version(address))
@@ -138,4 +139,14 @@ def _version(address: Address) -> int:
     with psycopg.connect(
         address.conninfo, application_name="recsys", connect_timeout=CONNECT_S
     ) as connection:
+        require_encoding(connection, address)
         return connection.info.server_version
+
+
+def require_encoding(connection: psycopg.Connection[Any], address: Address) -> None:
+    """Raise StorageError for a database in SQL_ASCII, whose texts the driver returns as bytes."""
+    if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+        raise StorageError(
+            f"the database {address.label} has the encoding SQL_ASCII; recsys needs UTF8",
+            hint="create a database with createdb -E UTF8 -T template0 NAME",
+        )

@@ -19,6 +19,7 @@ from recsys.storage.server.address import (
     CONNECT_S,
     URL_FORM,
     Address,
+    require_encoding,
     require_version,
     running_at,
 )
@@ -51,12 +52,20 @@ class Database(Address):
         deadline = time.monotonic() + WAIT_FOR_SLOT_S
         while True:
             try:
-                return dialect.connect(*args, **keywords)
+                connection = dialect.connect(*args, **keywords)
+                break
             except psycopg.OperationalError as exc:
                 full = failures.accepts_no_more(exc)
                 if not (self.patient and full) or time.monotonic() > deadline:
                     raise
             time.sleep(0.2)
+        try:
+            # Before SQLAlchemy reads its first text.
+            require_encoding(connection, self)
+        except StorageError:
+            connection.close()
+            raise
+        return connection
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
@@ -117,7 +126,7 @@ def open_database(
 
     With `reuse_connections`, successive transactions share a connection until the end. Raises
     ConfigError for an invalid URL, StorageError if the server cannot be reached or is older than
-    PostgreSQL 15.
+    PostgreSQL 15, or for a database in SQL_ASCII.
     """
     with running_at(home, url) as address:
         database = Database(address.url, reuse_connections=reuse_connections)
