@@ -285,7 +285,8 @@ class Recommender(Session):
     def measured(self) -> Rows[MeasuredMetric]:
         """Return the metrics over all users of the latest run of each protocol.
 
-        Evaluations first, then the publish gate of the published run.
+        The latest that measured several models, if there is one. Evaluations first, then the
+        publish gate of the published run.
         """
         return self._run(runs.measured())
 

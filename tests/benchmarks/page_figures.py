@@ -84,6 +84,7 @@ def addresses(port: int, calls: int) -> dict[str, list[str]]:
         "chart": ["/top?genre=Drama"] * calls,
         "search": [f"/search?q={quote(draw.choice(chart)['title'])}" for _ in range(calls)],
         "movie": [f"/movie/{draw.choice(movies)}" for _ in range(calls)],
+        "people": ["/person"] * calls,
         "person": people,
         "try it": [f"/try?{rated()}" for _ in range(calls)],
         "list of try it": [f"/try/list?{rated()}" for _ in range(calls)],

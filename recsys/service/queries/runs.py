@@ -128,11 +128,13 @@ SELECT
 FROM recsys.run_metrics AS k
 JOIN recsys.runs AS r ON r.run_id = k.run_id
 JOIN (
-    SELECT x.protocol, max(x.run_id) AS run_id
+    SELECT DISTINCT ON (x.protocol) x.protocol, x.run_id
     FROM recsys.run_metrics AS x
     JOIN recsys.runs AS y ON y.run_id = x.run_id
     WHERE (y.kind = 'evaluation' AND y.state = 'complete') OR y.published
-    GROUP BY x.protocol
+    GROUP BY x.protocol, x.run_id
+    -- A later evaluation of a single model compares nothing.
+    ORDER BY x.protocol, count(DISTINCT x.model) > 1 DESC, x.run_id DESC
 ) AS latest ON latest.protocol = k.protocol AND latest.run_id = k.run_id
 WHERE k.segment = 'all' AND k.protocol <> 'train'
 ORDER BY r.kind, k.run_id DESC, k.protocol, k.model, k.metric

@@ -16,7 +16,7 @@ from recsys.web.pages.sparkline import Sparkline, bars, sparkline
 from recsys.web.pages.templating import page
 
 RUNS = 20
-FIGURES_SHOWN = 8
+FIGURES_SHOWN = 4
 LEADING = ("ndcg@10", "rmse", "recall@10", "precision@10", "map@10", "hit_rate@10", "coverage@10")
 """Metrics in the order of the page; others follow."""
 STAGES = {
