@@ -67,6 +67,7 @@ OTHER_SESSIONS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
+WRITING = f"{OTHER_SESSIONS} AND backend_xid IS NOT NULL"
 PARTITIONS = r"""
 SELECT CAST(substring(c.relname FROM '_run_(\d+)$') AS integer), c.relname, c.relispartition
 FROM pg_class AS c
@@ -146,6 +147,15 @@ class Observed:
         return {number: run.digest for number, run in self.runs.items() if run.kept}
 
 
+@dataclass(frozen=True)
+class Lasted:
+    """The seconds of a command that ran to its end."""
+
+    whole: float
+    writing: float
+    """From its first write on."""
+
+
 @dataclass
 class Place:
     """A database, and how commands are run on it."""
@@ -157,6 +167,8 @@ class Place:
     """Checksum of each run when it was first seen complete."""
     of_input: dict[str | None, str | None] = field(default_factory=dict)
     """Checksum of the runs over one snapshot."""
+    lasted: dict[tuple[str, ...], list[Lasted]] = field(default_factory=lambda: defaultdict(list))
+    """How long commands took that ran to their end."""
 
     # --- commands ---
 
@@ -175,16 +187,27 @@ class Place:
         sys.argv = ["recsys", *arguments]
         recsys.cli.app.main()
 
-    def run(self, *arguments: str, code: int = 0) -> float:
-        """Run a command that has to end with an exit code; return the seconds it took."""
+    def run(self, *arguments: str, code: int = 0) -> Lasted:
+        """Run a command that has to end with an exit code; return how long it took."""
         began = time.monotonic()
         process = self.start(*arguments)
+        wrote = self.wait_until_writing(process)
         process.join(LONGEST_S)
-        found = process.exitcode
+        found, ended = process.exitcode, time.monotonic()
         if found != code:
             told = (self.folder / "last-command.log").read_text()
             raise AssertionError(f"recsys {' '.join(arguments)}: exit code {found}\n{told}")
-        return time.monotonic() - began
+        lasted = Lasted(ended - began, ended - (wrote or ended))
+        self.lasted[arguments].append(lasted)
+        return lasted
+
+    def wait_until_writing(self, process: Any) -> float | None:
+        """Return the time when a command first writes; None if it ends before."""
+        while process.exitcode is None:
+            if self.rows(WRITING) != [(0,)]:
+                return time.monotonic()
+            time.sleep(0.002)
+        return None
 
     # --- observations ---
 
@@ -543,7 +566,8 @@ class Tally:
     killed: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     in_time: Counter[str] = field(default_factory=Counter)
     """Commands that ended before they were to be killed; they count as no kill."""
-    lasted: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    lasted: dict[str, list[Lasted]] = field(default_factory=lambda: defaultdict(list))
+    """How long the commands take that are killed."""
     noticed: list[float] = field(default_factory=list)
     """Seconds until the server had ended the sessions of the dead."""
 
@@ -567,18 +591,20 @@ def kill_once(of: Place, command: str, draw: random.Random, tally: Tally) -> Non
     victim = COMMANDS[command](of, draw)
     before = of.observe()
     of.check_tidy(before, pruned_too=False)
-    lasts = statistics.median(tally.lasted[command][-5:] or [1.0])
-    # Late moments are likelier: a command reads and checks before it writes. Some are later than
-    # it lasts, so that the end is reached and the length is measured again.
-    moment = max(draw.random(), draw.random()) * lasts * 1.1
-    began = time.monotonic()
+    recent = tally.lasted[command][-5:] or [Lasted(1.0, 0.5)]
     process = of.start(*victim.arguments)
+    # Every other kill is while it writes; before, it imports, connects, reads and computes. Some
+    # moments are later than its end, as no two runs of a command take the same time.
+    writing = draw.random() < 0.5
+    length = statistics.median(each.writing if writing else each.whole for each in recent)
+    moment = draw.random() * length * 1.1
+    if writing:
+        of.wait_until_writing(process)
     process.join(moment)
     in_time = process.exitcode is not None
     process.kill()
     process.join()
     if in_time:
-        tally.lasted[command].append(time.monotonic() - began)
         tally.in_time[command] += 1
     else:
         tally.noticed.append(of.settle())
@@ -586,13 +612,14 @@ def kill_once(of: Place, command: str, draw: random.Random, tally: Tally) -> Non
     if victim.without is None:
         of.check(found)
     state = victim.state(before, found)
-    began = time.monotonic()
+    of.lasted.clear()
     victim.finish(before, found)
+    tally.lasted[command] += of.lasted[victim.arguments]
     if not in_time:
         tally.killed[command][state] += 1
     logger.info(
-        "%d %s %s after %.3f s: %s", tally.kills, command, "ended" if in_time else "killed",
-        moment, state,
+        "%d %s %s %.3f s after its %s: %s", tally.kills, command,
+        "ended" if in_time else "killed", moment, "first write" if writing else "start", state,
     )  # fmt: skip
 
 
