@@ -82,7 +82,7 @@ def ingest(
     unpacked = current.ingest.max_unpacked_mb
     with output.reporting() as reporter:
         # A download may take minutes: it comes before the connection to the database.
-        path = Path(source) if new else find_source(source, current.cache, reporter)
+        path = Path(source).expanduser() if new else find_source(source, current.cache, reporter)
         with database() as opened:
 
             def load(path: Path, edition: str | None) -> IngestReport:

@@ -46,7 +46,7 @@ HINTS: Mapping[type[RecsysError], str] = {
     RunError: "GET /runs lists the runs",
 }
 """Hints for clients, who cannot run commands or SQL on the server."""
-NO_PRIVILEGE, READ_ONLY = "42501", "25006"
+NO_PRIVILEGE, READ_ONLY, TOO_MANY_CONNECTIONS = "42501", "25006", "53300"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,8 @@ def _storage_error(error: StorageError) -> Response:
     if error.sqlstate == READ_ONLY:
         # A standby, or a server that is about to be promoted.
         return problem(503, "the database is read-only at present", "try again later; reads work")
+    if error.sqlstate == TOO_MANY_CONNECTIONS:
+        return problem(503, "the database accepts no more connections", "try again in a moment")
     if error.sqlstate is None:
         return problem(503, "the database cannot be reached", "try again in a moment")
     hint = "the log of the server has the details"

@@ -7,8 +7,10 @@ from http import HTTPStatus
 import httpx
 import pytest
 import sqlalchemy as sa
+from psycopg import sql
 from store import change
 
+from recsys.storage.server import pool
 from recsys.storage.server.engine import Database
 from recsys.web.middleware.security import MAX_BODY, SECURITY_HEADERS
 
@@ -364,3 +366,23 @@ def test_a_database_that_is_read_only_for_a_time(serving, given_database):
         "the database is read-only at present",
         "try again later; reads work",
     )
+
+
+def test_a_role_without_a_free_connection(
+    serving, given_database, as_role, monkeypatch, run_on_server
+):
+    monkeypatch.setattr(pool, "WAIT_S", 0.3)
+    limit = sql.SQL("ALTER ROLE recsys_app CONNECTION LIMIT {}")
+    with serving(as_role(given_database, "recsys_app")) as http:
+        run_on_server(limit.format(0))
+        try:
+            response = http.get("/users/1")
+        finally:
+            run_on_server(limit.format(-1))
+        problem = problem_of(response)
+        assert (problem["status"], response.headers["retry-after"]) == (503, "5")
+        assert (problem["detail"], problem["hint"]) == (
+            "the database accepts no more connections",
+            "try again in a moment",
+        )
+        assert http.get("/users/1").status_code == 200
