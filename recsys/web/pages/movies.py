@@ -55,7 +55,9 @@ class SimilarByModel:
 
 @router.get("/")
 async def home(recommender: RecommenderDep) -> Response:
-    models, published = await gather(recommender.models(), recommender.published())
+    models, published, scale = await gather(
+        recommender.models(), recommender.published(), recommender.rating_scale()
+    )
     charts = charts_of(models)
     # Charts of the role "top" have a shelf; without any the first chart has one.
     wanted = [chart.model for chart in charts if chart.top_order is not None]
@@ -64,6 +66,7 @@ async def home(recommender: RecommenderDep) -> Response:
     shelves = _shelves(await recommender.charts(SHELF_LENGTH, by_genre=leading), wanted)
     cards = await cards_of(recommender, (p.movie_id for shelf in shelves for p in shelf.places))
     values = {"shelves": shelves, "cards": cards, "published": published}
+    values |= {"graded": is_graded(scale)}
     return page("home.html", values | {"names": names_of(models)})
 
 
@@ -116,9 +119,10 @@ async def top(
         raise NotPublished("no chart is published", hint="the next refresh may add one")
     shown = chart or charts[0].model
     # The form sends an empty genre for all genres.
-    entries, places = await gather(
+    entries, places, scale = await gather(
         recommender.top_movies(CHART_LENGTH, genre=genre or None, chart=shown),
         recommender.charts(1, by_genre=shown),
+        recommender.rating_scale(),
     )
     genres = sorted({place.genre for place in places if place.genre is not None})
     # The contract ignores case, the list of genres does not.
@@ -126,6 +130,7 @@ async def top(
     cards = await cards_of(recommender, (entry.movie_id for entry in entries))
     chosen = {"charts": charts, "chart": shown, "genres": genres, "genre": shown_genre}
     rows = {"entries": entries, "cards": cards, "names": names_of(models)}
+    rows |= {"graded": is_graded(scale)}
     return page("top.html", chosen | rows)
 
 

@@ -12,9 +12,15 @@ from fastapi.responses import RedirectResponse
 
 from recsys.errors import UnknownUser
 from recsys.service.async_recommender import AsyncRecommender
-from recsys.service.types import Contribution, Reason, Recommendation, UserStatus
+from recsys.service.types import (
+    Contribution,
+    PublishedModel,
+    Reason,
+    Recommendation,
+    UserStatus,
+)
 from recsys.web.api.params import MAX_ID, Id, Model, MovieId, RecommenderDep, UserId
-from recsys.web.pages.movies import cards_of, is_graded, names_of
+from recsys.web.pages.movies import cards_of, charts_of, is_graded, names_of
 from recsys.web.pages.sparkline import bars
 from recsys.web.pages.taste import profile, profiles
 from recsys.web.pages.templating import ago, page, plural
@@ -74,32 +80,37 @@ async def person(
         _because(recommender, user_id, ids if reasons else [], model),
     )
     chosen = model or next(each.model for each in models if each.is_default)
-    names = names_of(models)
     facts = {"user_id": user_id, "status": status, "models": models, "chosen": chosen}
     facts |= {"taste": profile(tastes), "graded": is_graded(scale)}
     rows = {"recommended": recommended, "because": because, "latest": latest, "cards": cards}
-    rows |= {"origins": _origins(recommended, status, names)}
+    rows |= {"origins": _origins(recommended, status, models, chosen)}
     return page("person.html", facts | rows)
 
 
 def _origins(
-    recommended: Sequence[Recommendation], status: UserStatus, names: Mapping[str, str]
+    recommended: Sequence[Recommendation],
+    status: UserStatus,
+    models: Sequence[PublishedModel],
+    chosen: str,
 ) -> list[str]:
     """Say how a list was made, one sentence for each origin of its rows."""
+    names, charts = names_of(models), {chart.model for chart in charts_of(models)}
     age = ago(status.run_age.total_seconds()) if status.run_age is not None else ""
     newer = f"{plural(status.ratings_since_run or 0, 'rating')} newer than the last run"
-    sentences = []
-    for row in {row.source: row for row in reversed(recommended)}.values():
+    sentences = {}
+    for row in recommended:
         name = names.get(row.model, row.model)
-        sentences.append(
-            {
-                "stored": f"{name} computed the list from the ratings of {age} ago",
-                "live": f"{name} follows their ratings at once: {newer} count already",
-                "content": f"{name} found movies similar in content to those they rated",
-                "chart": f"the chart {name} fills the list, because their ratings say too little",
-            }.get(row.source, name)
-        )
-    return sentences[::-1]
+        origin = row.source
+        if row.model in charts and (row.model == chosen or not status.ratings):
+            origin = "same"
+        sentences[origin] = {
+            "same": f"{name} is a chart, which is the same for everybody",
+            "stored": f"{name} computed the list from the ratings of {age} ago",
+            "live": f"{name} follows their ratings at once, with {newer}",
+            "content": f"{name} found movies similar in content to those they rated",
+            "chart": f"the chart {name} fills the list, because their ratings say too little",
+        }.get(origin, name)
+    return list(sentences.values())
 
 
 @router.get("/person/{user_id}/ratings")
@@ -142,13 +153,14 @@ async def reasons_fragment(
     model: Model = None,
 ) -> Response:
     """Return only the reasons, for a script of an open page."""
-    rows, because = await gather(
+    rows, because, scale = await gather(
         recommender.recommend(user_id, RECOMMENDED, model=model or None),
         _because(recommender, user_id, movie, model),
+        recommender.rating_scale(),
     )
     shown = [row for row in rows if row.movie_id in movie]
     values = {"user_id": user_id, "rows": shown, "because": because, "chosen": model}
-    return page("_reasons.html", values)
+    return page("_reasons.html", values | {"graded": is_graded(scale)})
 
 
 @router.get("/person/{user_id}/why/{movie_id}")

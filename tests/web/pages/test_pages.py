@@ -189,6 +189,28 @@ def test_a_person_with_recommendations_and_reasons(get, contract):
     assert "EASE computed the list from the ratings of " in words(page)
 
 
+ORIGINS = {
+    "/person/1": "EASE computed the list from the ratings of \\d+ seconds? ago. The page",
+    "/person/1?model=top_rated": "Top rated is a chart, which is the same for everybody. The page",
+    "/person/81": "Popular is a chart, which is the same for everybody. The page",
+    "/person/2": "EASE follows their ratings at once, with 1 rating newer than the last run. The",
+    "/person/82": "The chart Popular fills the list, because their ratings say too little.",
+}
+
+
+def test_how_each_list_was_made(request_page, refreshed_database):
+    with refreshed_database.transaction() as connection:
+        # Movie 60 is new, so that nobody else has rated it; its content has no neighbours either.
+        connection.exec_driver_sql("SELECT recsys.rate(2, 60, 4), recsys.rate(82, 60, 4)")
+        connection.exec_driver_sql(
+            "DELETE FROM recsys_store.movie_similarities WHERE movie_id = 60"
+        )
+    for path, text in ORIGINS.items():
+        page = request_page(refreshed_database, path)
+        assert re.search(text, words(section(page.text, "How the list was made"))), path
+    assert "They have not rated a movie yet." in request_page(refreshed_database, "/person/81").text
+
+
 def test_the_taste_of_a_person(get, contract):
     page = get("/person/1")
     rows = contract("SELECT * FROM recsys.user_taste(1)")
@@ -409,10 +431,12 @@ def test_ratings_of_one_value_are_not_shown_as_stars(request_page, refreshed_dat
         connection.exec_driver_sql(
             "UPDATE recsys_store.ingests SET rating_min = 1, rating_max = 1, rating_step = NULL"
         )
-    for path in ("/movie/2", "/person/1", "/person", "/person/1/ratings"):
+    for path in ("/", "/top", "/movie/2", "/person/1?reasons=1", "/person", "/person/1/ratings"):
         page = request_page(refreshed_database, path)
-        assert page.status_code == 200
-        assert "★" not in re.sub(r'<p class="because.*?</p>', "", page.text, flags=re.DOTALL)
+        assert (page.status_code, "★" in page.text) == (200, False)
+    assert re.search(
+        r"(19|20)\d\d \d+ ratings", words(request_page(refreshed_database, "/top").text)
+    )
     assert "histogram" not in request_page(refreshed_database, "/movie/2").text
     assert "Mostly " in words(request_page(refreshed_database, "/person").text)
 
