@@ -130,8 +130,7 @@ async def top(
     cards = await cards_of(recommender, (entry.movie_id for entry in entries))
     chosen = {"charts": charts, "chart": shown, "genres": genres, "genre": shown_genre}
     rows = {"entries": entries, "cards": cards, "names": names_of(models)}
-    rows |= {"graded": is_graded(scale)}
-    return page("top.html", chosen | rows)
+    return page("top.html", chosen | rows | {"graded": is_graded(scale)})
 
 
 @router.get("/search")
