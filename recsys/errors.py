@@ -71,6 +71,14 @@ class SchemaOutdated(StorageError):
     """The schema is missing, or belongs to another version of recsys."""
 
 
+class SchemaNewer(StorageError):
+    """The schema belongs to a newer version of recsys."""
+
+
+class DataOfOtherVersion(StorageError):
+    """The data folder of the embedded server belongs to another major version of PostgreSQL."""
+
+
 class ServerInUse(StorageError):
     """Other commands use the embedded server."""
 

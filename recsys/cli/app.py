@@ -32,6 +32,7 @@ from recsys.cli import (
     users,
 )
 from recsys.cli.hints import hint_of
+from recsys.cli.options import require_memory
 from recsys.cli.program import named
 from recsys.errors import InvalidArgument, RecsysError
 
@@ -58,6 +59,16 @@ app.add_typer(runs.app, name="runs", rich_help_panel="Models and runs")
 app.add_typer(db.app, name="db", rich_help_panel="Operation")
 
 
+# The commands that import NumPy.
+COMPUTING = {
+    command.name or command.callback.__name__
+    for panel in ("Data", "Models and runs")
+    for group in PANELS[panel]
+    for command in group.registered_commands
+    if command.callback
+}
+
+
 class LogFormat(StrEnum):
     TEXT = "text"
     JSON = "json"
@@ -73,6 +84,7 @@ def _version(requested: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Log debug messages and tracebacks.")
     ] = False,
@@ -86,6 +98,8 @@ def options(
     """A movie recommender whose whole state lives in PostgreSQL."""
     logs.set_up(output.stderr, verbose=verbose, form=log_format.value)
     output.as_log_lines = log_format is LogFormat.JSON
+    if context.invoked_subcommand in COMPUTING:
+        require_memory()
 
 
 def main() -> None:
@@ -118,6 +132,10 @@ def _run() -> None:
     except RecsysError as error:
         _report(error, str(error), hint_of(error))
         sys.exit(error.exit_code)
+    except MemoryError as error:
+        hint = "lower memory_mb or threads in recsys.toml, or raise the limit of memory"
+        _report(error, "the process has run out of memory", hint)
+        sys.exit(1)
     except Exception as error:
         message = f"unexpected {type(error).__name__}: {error}"
         _report(error, message, "`recsys -v COMMAND` logs the traceback")

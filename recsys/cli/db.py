@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +15,8 @@ from recsys.cli import output
 from recsys.cli.options import Json, database
 from recsys.cli.program import call, named
 from recsys.config import settings
-from recsys.errors import ConfigError, MissingDependency
+from recsys.errors import ConfigError, StorageError
+from recsys.files import check_writable
 
 if TYPE_CHECKING:
     from recsys.storage.schema.versions import SchemaState
@@ -28,7 +28,7 @@ ROLES = {
     "recsys_reader": "to read",
 }
 
-app = typer.Typer(no_args_is_help=True, help="Manage the server and the schema; run psql.")
+app = typer.Typer(no_args_is_help=True, help="Manage the server and the schema; back up; run psql.")
 
 
 @app.command()
@@ -70,9 +70,14 @@ def status(json: Json = False) -> None:
     """Show whether the server runs, its location, and the state of the schema."""
     from recsys.storage.schema import versions
     from recsys.storage.server.engine import database_bytes, open_database, server_version
+    from recsys.storage.server.server_paths import has_server
 
     current = settings.load()
     found: dict[str, object] = {}
+    if not current.database_url and not has_server(current.home):
+        # Looking must not create a folder, perhaps in the home of another user.
+        _show_status({"server": "embedded", "running": False, "home": str(current.home)}, json=json)
+        return
     if not current.database_url:
         # Opening the database would start the server, whose state is the question.
         server = _embedded_server(current).status()
@@ -105,7 +110,8 @@ def _schema_word(state: SchemaState) -> str:
     words: dict[SchemaState, str] = {
         "empty": "none yet",
         "current": "current",
-        "other": named("of another version: run `recsys db upgrade`"),
+        "other": named("of an older version: run `recsys db upgrade`"),
+        "newer": "of a newer version of recsys: install that one",
     }
     return words[state]
 
@@ -179,6 +185,51 @@ def roles() -> None:
             )
 
 
+@app.command()
+def dump(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to write or replace.")],
+) -> None:
+    """Write all data, results and runs to a file, for `recsys db restore`."""
+    from recsys.storage.server import backup
+
+    current = settings.load()
+    server = None if current.database_url else _embedded_server(current)
+    check_writable(file)
+    with database() as opened:
+        backup.dump(opened, file, server)
+    output.message(f"Written: {file}, {output.size(file.stat().st_size)}")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File of `recsys db dump`.")],
+) -> None:
+    """Read a dump into an empty database, and upgrade it to this version."""
+    from recsys.storage.schema import roles, versions
+    from recsys.storage.server import backup
+
+    current = settings.load()
+    server = None if current.database_url else _embedded_server(current)
+    with database() as opened:
+        with opened.transaction() as connection:
+            if versions.state(connection) != "empty":
+                raise StorageError(
+                    f"{opened.label} is not empty",
+                    hint="restore into an empty database, or with RECSYS_HOME set to a new folder",
+                )
+        given_to_roles = backup.restore(opened, file, server)
+        with opened.transaction() as connection:
+            # It also revokes what a dump without privileges leaves to every role.
+            versions.upgrade(connection)
+            if given_to_roles:
+                roles.apply(connection)
+        with opened.session() as session:
+            versions.analyze(session)
+        output.message(f"Restored: {file} into {opened.label}")
+        if given_to_roles:
+            output.message("The roles are set up again; a dump holds no passwords.")
+
+
 # psql parses its arguments itself, so Typer must accept options that it does not know.
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
@@ -200,22 +251,17 @@ def _embedded_server(current: settings.Settings) -> EmbeddedServer:
 
 def _run_psql(current: settings.Settings, arguments: Sequence[str]) -> int:
     """Run psql on this terminal and return its exit code."""
+    from recsys.storage.server import backup
     from recsys.storage.server.address import Address
 
     server = None if current.database_url else _embedded_server(current)
-    program = str(server.program("psql")) if server else shutil.which("psql")
-    if program is None:
-        raise MissingDependency("psql is not on PATH", hint="install PostgreSQL's client programs")
+    program = backup.program("psql", server)
     with server.running() if server else nullcontext(current.database_url) as url:
         address = Address(str(url))
-        # Other users of the machine can read the arguments of a process, not its environment.
-        password = address.password
-        environment = {**os.environ, "PGPASSWORD": password} if password else None
+        command = [program, address.without_password, *arguments]
         # psql shares our process group and handles Ctrl-C itself: it cancels a query.
         before = signal.signal(signal.SIGINT, lambda number, frame: None)
         try:
-            return subprocess.run(
-                [program, address.without_password, *arguments], env=environment
-            ).returncode
+            return subprocess.run(command, env=backup.environment(address)).returncode
         finally:
             signal.signal(signal.SIGINT, before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from recsys.errors import (
+    DataOfOtherVersion,
     GateRefused,
     NothingLoaded,
     NotPublished,
@@ -22,6 +23,8 @@ COMMANDS: Mapping[type[RecsysError], str] = {
     UnknownRun: "`recsys runs list`",
     GateRefused: "`--force REASON` publishes it anyway",
     SchemaOutdated: "`recsys db upgrade`",
+    DataOfOtherVersion: "`recsys db dump FILE` with the recsys that made it, then move the folder "
+    "away and `recsys db restore FILE`",
     ServerInUse: "`recsys db stop --force` stops it anyway",
 }
 

@@ -36,6 +36,12 @@ class OnDuplicate(StrEnum):
     ERROR = "error"
 
 
+def _values(kind: type[StrEnum]) -> str:
+    # In the text of an option, as a column of their own would leave the text no room.
+    *most, last = (member.value for member in kind)
+    return f"{', '.join(most)} or {last}"
+
+
 @app.command()
 def ingest(
     source: Annotated[
@@ -46,10 +52,17 @@ def ingest(
         ),
     ],
     format: Annotated[
-        Format | None, typer.Option("--format", help="File format. Default: detected.")
+        Format | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help=f"Format: {_values(Format)}. Default: detected."
+        ),
     ] = None,
     on_duplicate: Annotated[
-        OnDuplicate, typer.Option(help="Rating to keep if a user rated a movie several times.")
+        OnDuplicate,
+        typer.Option(
+            metavar="WHICH",
+            help=f"Rating to keep if a user rated a movie twice: {_values(OnDuplicate)}.",
+        ),
     ] = OnDuplicate.LATEST,
     max_rejects: Annotated[
         str, typer.Option(help="Rejected rows allowed: a share such as 1%, or a number.")

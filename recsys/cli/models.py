@@ -68,12 +68,12 @@ def models(
 def _published_models() -> tuple[str, ...] | None:
     """Return the models of the published run, None if the database cannot be read."""
     from recsys.service import Recommender
-    from recsys.storage.server.embedded import EmbeddedServer
     from recsys.storage.server.engine import open_database
+    from recsys.storage.server.server_paths import has_server
 
     current = settings.load()
     # Opening an embedded database that does not exist yet would create it.
-    if not current.database_url and not EmbeddedServer(current.home).paths.data.exists():
+    if not current.database_url and not has_server(current.home):
         return None
     try:
         with open_database(current.home, current.database_url) as opened:

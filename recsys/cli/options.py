@@ -6,6 +6,7 @@ they take longer to import than `recsys --help` takes to run.
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys.config import settings
+from recsys.errors import NotPublished, RecsysError
 
 if TYPE_CHECKING:
     from recsys.service import Recommender
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 # Ids have the type integer in PostgreSQL.
 LARGEST_ID = 2**31 - 1
+LEAST_MEMORY = 1 << 29
 User = Annotated[int, typer.Argument(min=0, max=LARGEST_ID, metavar="USER", help="User id.")]
 Movie = Annotated[str, typer.Argument(metavar="MOVIE", help="Id or title of the movie.")]
 Count = Annotated[int, typer.Option("-n", min=0, max=100_000, help="Number of rows.")]
@@ -28,6 +31,18 @@ Model = Annotated[
     typer.Option("--model", help="Name of the model. Default: the published default model."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
+
+
+def require_memory() -> None:
+    """Raise RecsysError if the limit of memory is too low to import NumPy and SciPy."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    # OpenBLAS ends the process where it gets no memory, so the limit is checked before.
+    if limit != resource.RLIM_INFINITY and limit < LEAST_MEMORY:
+        raise RecsysError(
+            f"the memory of this process is limited to {limit >> 20} MiB; "
+            f"jobs need {LEAST_MEMORY >> 20} MiB or more",
+            hint="raise the limit, as with `ulimit -v unlimited`",
+        )
 
 
 def model_names(text: str | None) -> list[str] | None:
@@ -59,8 +74,12 @@ def recommender() -> Iterator[Recommender]:
     from recsys.service import Recommender
     from recsys.storage.server.address import open_address
     from recsys.storage.server.pool import PoolOptions
+    from recsys.storage.server.server_paths import has_server
 
     current = settings.load()
+    # Reading must not create a server, perhaps in the home of another user.
+    if not current.database_url and not has_server(current.home):
+        raise NotPublished(f"there is no database in {current.home}")
     with (
         open_address(current.home, current.database_url) as address,
         Recommender(address, options=PoolOptions(size=1)) as service,

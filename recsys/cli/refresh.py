@@ -82,7 +82,7 @@ def schedule(
         ),
     ] = None,
 ) -> None:
-    """Run refreshes at the times in recsys.toml, table \\[schedule], until stopped.
+    """Run refreshes at the times that recsys.toml sets in its table `schedule`, until stopped.
 
     One refresh runs at a time. A failed refresh is repeated after a pause.
     Each refresh reads recsys.toml again; the times are read once, at the start.

@@ -219,7 +219,7 @@ def test_a_refused_password_is_not_shown(recsys, server_url):
 
 def test_a_home_that_cannot_be_made(recsys, tmp_path):
     (tmp_path / "file").touch()
-    done = recsys("status", RECSYS_HOME=str(tmp_path / "file" / "home"))
+    done = recsys("db", "upgrade", RECSYS_HOME=str(tmp_path / "file" / "home"))
     assert (done.code, done.out) == (1, "")
     assert done.errors[-2].startswith("error: cannot use ")
     assert done.errors[-1] == "hint: set RECSYS_HOME to a folder you may write to"

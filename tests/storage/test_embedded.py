@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from recsys.errors import ConfigError, StorageError
+from recsys.errors import ConfigError, DataOfOtherVersion, StorageError
 from recsys.storage.server import server_paths
 from recsys.storage.server.embedded import EmbeddedServer, server_settings
 
@@ -38,6 +38,17 @@ def home():
     folder.chmod(0o755)
     yield folder
     remove(folder)
+
+
+def test_data_of_another_major_version_is_refused(home):
+    server = EmbeddedServer(home)
+    server.paths.data.mkdir()
+    (server.paths.data / "PG_VERSION").write_text("17\n")
+    with pytest.raises(DataOfOtherVersion) as caught, server.running():
+        pytest.fail("it started")
+    assert str(caught.value) == (
+        f"{server.paths.data} is of PostgreSQL 17, but the embedded server is PostgreSQL 18"
+    )
 
 
 def remove(home: Path) -> None:

@@ -3,7 +3,7 @@ import re
 import pytest
 import sqlalchemy as sa
 
-from recsys.errors import StorageError
+from recsys.errors import SchemaNewer, StorageError
 from recsys.storage.schema import versions
 
 CREATED = sa.text(
@@ -37,7 +37,7 @@ def test_ensure_builds_the_schema_once(empty_database):
     "change",
     [
         "COMMENT ON SCHEMA recsys IS 'version abc'",
-        "UPDATE recsys_store.alembic_version SET version_num = '0000'",
+        "UPDATE recsys_store.alembic_version SET version_num = '0001'",
         "DROP SCHEMA recsys CASCADE",
     ],
 )
@@ -46,6 +46,19 @@ def test_another_version_is_refused(connection, change):
     with pytest.raises(StorageError, match="belongs to another version of recsys") as caught:
         versions.ensure(connection)
     assert caught.value.hint == "upgrade the schema"
+
+
+def test_a_newer_database_is_named_as_such(connection):
+    connection.execute(sa.text("UPDATE recsys_store.alembic_version SET version_num = '9999'"))
+    for refuse in (versions.ensure, versions.upgrade):
+        with pytest.raises(SchemaNewer) as caught:
+            refuse(connection)
+        assert str(caught.value) == (
+            "the database was upgraded by a newer version of recsys, to migration 9999; "
+            f"this one knows migrations up to {versions.head()}"
+        )
+        assert caught.value.hint == "install that version of recsys or a newer one"
+    assert versions.state(connection) == "newer"
 
 
 def test_the_digest_is_of_all_contract_files():

@@ -13,13 +13,13 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from recsys.errors import SchemaOutdated, StorageError
+from recsys.errors import SchemaNewer, SchemaOutdated, StorageError
 from recsys.storage.schema import resources, roles
 from recsys.storage.schema.contract import CONTRACT, apply_script
 from recsys.storage.schema.migration_lock import create_schema
 from recsys.storage.schema.tables import STORE
 
-SchemaState = Literal["empty", "current", "other"]
+SchemaState = Literal["empty", "current", "other", "newer"]
 
 
 def alembic_config(connection: sa.Connection) -> Config:
@@ -34,6 +34,7 @@ def upgrade(connection: sa.Connection) -> None:
 
     If the roles are in use, they get their privileges on new objects.
     """
+    _refuse_newer(revision(connection))
     command.upgrade(alembic_config(connection), "head")
     apply_contract(connection)
     if roles.are_applied(connection):
@@ -49,6 +50,7 @@ def ensure(connection: sa.Connection) -> None:
     if state == (None, None):
         upgrade(connection)
     elif state != (head(), contract_digest()):
+        _refuse_newer(state[0])
         raise SchemaOutdated(
             "the schema of the database belongs to another version of recsys",
             hint="upgrade the schema",
@@ -63,7 +65,31 @@ def state(connection: sa.Connection) -> SchemaState:
         return "empty"
     # A role that may only read the contract cannot see the migration.
     current = contract == contract_digest() and (not has_store or migrated == head())
-    return "current" if current else "other"
+    if current:
+        return "current"
+    return "newer" if is_newer(migrated) else "other"
+
+
+def is_newer(migrated: str | None) -> bool:
+    """Return whether a migration is none of this version's."""
+    scripts = ScriptDirectory(str(resources.folder("alembic")))
+    return migrated is not None and migrated not in {
+        script.revision for script in scripts.walk_revisions()
+    }
+
+
+def _refuse_newer(migrated: str | None) -> None:
+    if is_newer(migrated):
+        raise SchemaNewer(
+            f"the database was upgraded by a newer version of recsys, to migration {migrated}; "
+            f"this one knows migrations up to {head()}",
+            hint="install that version of recsys or a newer one",
+        )
+
+
+def analyze(session: sa.Connection) -> None:
+    """Collect the statistics of the planner; `session` is in autocommit mode."""
+    session.exec_driver_sql("ANALYZE")
 
 
 def revision(connection: sa.Connection) -> str | None:

@@ -23,13 +23,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from recsys.errors import ConfigError, ServerInUse, StorageError
+from recsys.errors import ConfigError, DataOfOtherVersion, ServerInUse, StorageError
 from recsys.storage.server import server_paths
 from recsys.storage.server.server_paths import ServerPaths
 
 logger = logging.getLogger(__name__)
 
 DATABASE = "recsys"
+MAJOR_VERSION = "18"
 SUPERUSER = "postgres"
 TIMEOUT_S = 300
 OLD_SERVER_EXIT_S = 10
@@ -155,11 +156,21 @@ class EmbeddedServer:
                     hint="move it away, or set RECSYS_HOME to another folder",
                 )
             self._initialise()
+        self._check_major_version()
         self._write_settings()
         self.paths.make_for_server(self.paths.log.parent)
         self._start()
         logger.debug("embedded PostgreSQL started, data in %s", self.paths.data)
         return True
+
+    def _check_major_version(self) -> None:
+        """Refuse data of another major version, which the server cannot read."""
+        made_by = (self.paths.data / "PG_VERSION").read_text().strip()
+        if made_by != MAJOR_VERSION:
+            raise DataOfOtherVersion(
+                f"{self.paths.data} is of PostgreSQL {made_by}, "
+                f"but the embedded server is PostgreSQL {MAJOR_VERSION}"
+            )
 
     def _start(self) -> None:
         """Start the server; retry while processes of a killed server still hold the data."""
@@ -279,4 +290,4 @@ def _wheel_binaries() -> Path:
             "the embedded PostgreSQL is not installed",
             hint="pip install 'recsys[embedded]', or set RECSYS_DATABASE_URL to your own server",
         )
-    return Path(spec.submodule_search_locations[0]) / "pginstall18"
+    return Path(spec.submodule_search_locations[0]) / f"pginstall{MAJOR_VERSION}"

@@ -23,6 +23,7 @@ from typing import Any
 from recsys.errors import ConfigError
 
 SYSTEM_USER = "recsys"
+FOLDER = "postgresql"
 ROOT_HOME = Path("/var/lib/recsys")
 SHELL_CHARACTERS = set("'\"$`\\")
 SOCKET_PATH_LIMIT = 100  # 107 bytes on Linux, 103 on macOS
@@ -88,6 +89,17 @@ class ServerPaths:
             os.chown(folder, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
 
 
+def has_server(home: Path) -> bool:
+    """Tell whether a home has the data of a server, without creating anything."""
+    try:
+        (home / FOLDER / "data").lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:  # of another user, which is reported where it is opened
+        return True
+    return True
+
+
 def prepare(home: Path, wheel_binaries: Path) -> ServerPaths:
     """Create the folders of the server and return their paths.
 
@@ -102,7 +114,7 @@ def prepare(home: Path, wheel_binaries: Path) -> ServerPaths:
     try:
         if os.geteuid() != 0:
             _make(home, 0o700)
-            root = home / "postgresql"
+            root = home / FOLDER
             _make(root, 0o700)
             return ServerPaths(root, _socket_dir(root), wheel_binaries, None)
         return _prepare_as_root(home, wheel_binaries)
@@ -140,7 +152,7 @@ def _prepare_as_root(home: Path, wheel_binaries: Path) -> ServerPaths:
 
 
 def _root_for_server(home: Path) -> Path:
-    root = home / "postgresql"
+    root = home / FOLDER
     if root.is_symlink() or root.exists():
         if not root.exists():
             raise ConfigError(
