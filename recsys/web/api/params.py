@@ -18,11 +18,16 @@ MAX_RATINGS = 10_000
 # A PostgreSQL text cannot contain NUL.
 TEXT = r"^[^\x00]*$"
 
-Number = Annotated[int, BeforeValidator(decimal)]
-Id = Annotated[Number, Field(ge=0, le=MAX_ID)]
-UserId = Annotated[Number, Path(ge=0, le=MAX_ID, description="Id of the user.", examples=[1])]
-MovieId = Annotated[Number, Path(ge=0, le=MAX_ID, description="Id of the movie.", examples=[1])]
-RunId = Annotated[Number, Path(ge=0, le=MAX_ID, description="Number of the run.", examples=[1])]
+# Last in its annotation, or the document would lose the bounds.
+Decimal = BeforeValidator(decimal)
+Id = Annotated[int, Field(ge=0, le=MAX_ID), Decimal]
+UserId = Annotated[int, Path(ge=0, le=MAX_ID, description="Id of the user.", examples=[1]), Decimal]
+MovieId = Annotated[
+    int, Path(ge=0, le=MAX_ID, description="Id of the movie.", examples=[1]), Decimal
+]
+RunId = Annotated[
+    int, Path(ge=0, le=MAX_ID, description="Number of the run.", examples=[1]), Decimal
+]
 ChartName = Annotated[
     str,
     Path(pattern=TEXT, max_length=100, description="Name of the chart.", examples=["top_rated"]),
@@ -31,7 +36,7 @@ Title = Annotated[
     str,
     Query(pattern=TEXT, max_length=500, description="Words of the title.", examples=["matrix"]),
 ]
-N = Annotated[Number, Query(ge=0, le=MAX_ROWS, description="Maximum number of rows.")]
+N = Annotated[int, Query(ge=0, le=MAX_ROWS, description="Maximum number of rows."), Decimal]
 Model = Annotated[
     str | None,
     Query(
@@ -52,7 +57,7 @@ Genre = Annotated[
     str | None,
     Query(pattern=TEXT, max_length=100, description="Chart of this genre. Defaults to all genres."),
 ]
-Year = Annotated[Number, Field(ge=0, le=9999)]
+Year = Annotated[int, Field(ge=0, le=9999), Decimal]
 YearField = Annotated[int, Field(ge=0, le=9999, strict=True)]
 YearFrom = Annotated[Year | None, Query(description="Only movies of this year or later.")]
 YearTo = Annotated[Year | None, Query(description="Only movies of this year or earlier.")]

@@ -72,8 +72,6 @@ async def person(
         recommender.ratings(user_id, LATEST, latest=True),
         recommender.recommend(user_id, RECOMMENDED, model=model or None),
     )
-    if status.status == "unknown_user":
-        raise UnknownUser(f"there is no person {user_id}", hint="try a random person")
     ids = [row.movie_id for row in recommended]
     cards, because = await gather(
         cards_of(recommender, (rating.movie_id for rating in latest)),

@@ -42,7 +42,8 @@ def _for_browsers(handler: Handler) -> Callable[[Request, Exception], Awaitable[
             response = await response
         # Caches must not give a page to a program.
         response.headers["Vary"] = "Accept"
-        if "text/html" not in request.headers.get("accept", ""):
+        is_error = response.status_code >= 400  # the methods of a path are none
+        if not is_error or "text/html" not in request.headers.get("accept", ""):
             return response
         headers = {
             name: value

@@ -68,6 +68,14 @@ def test_only_writing_needs_a_token(operations):
         assert {"401", "403"} <= set(operations[route]["responses"])
 
 
+def test_parameters_have_their_bounds(operations):
+    [of_path, of_query, *_] = operations["get", "/users/{user_id}/recommendations"]["parameters"]
+    bounds = [
+        (each["schema"]["minimum"], each["schema"]["maximum"]) for each in (of_path, of_query)
+    ]
+    assert bounds == [(0, 2**31 - 1), (0, 1000)]
+
+
 def test_examples_match_their_schema(document, operations):
     seen = 0
     for operation in operations.values():

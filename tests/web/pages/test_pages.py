@@ -460,11 +460,20 @@ def test_hostile_titles_genres_and_names_are_escaped(request_page, refreshed_dat
         assert "&amp;amp;{{ 7 * 7 }}" in page.text or path in ("/search", "/search?q=film"), path
 
 
+def test_an_unknown_person_gets_the_list_of_the_api(request_page, pages_database):
+    page = request_page(pages_database, "/person/999")
+    assert page.status_code == 200
+    assert "There is no such person yet." in page.text
+    rows = request_page(pages_database, "/users/999/recommendations?n=12").json()
+    assert len(rows) == 12
+    at = [page.text.index(f'href="/movie/{row["movie_id"]}"') for row in rows]
+    assert at == sorted(at)
+
+
 # --- errors ------------------------------------------------------------------------
 
 PROBLEMS = {
     "/movie/999": (404, "There is no movie 999. What to do: Search for its title."),
-    "/person/999": (404, "There is no person 999. What to do: Try a random person."),
     "/nowhere": (404, "There is nothing at /nowhere."),
     "/static/nothing.css": (404, "There is no file nothing.css."),
     "/top?chart=best": (422, "Run 1 has no chart 'best'. What to do: It has: most_rated,"),
