@@ -112,6 +112,12 @@ class LimitedProtocol(HttpToolsProtocol):
             self.running.disconnected = True
             self.running.message_event.set()
 
+    def shutdown(self) -> None:
+        if self.phase is Phase.BODY:
+            self.drop()  # else the server would wait for the client
+        else:
+            super().shutdown()
+
     def check(self, now: float) -> None:
         if self.transport.get_write_buffer_size() == 0:
             self.unsent_since = now
