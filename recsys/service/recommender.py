@@ -148,9 +148,9 @@ class Recommender(Session):
         return self._run(users.user_taste(user_id))
 
     def example_users(self, n: int = 6) -> Rows[Taste]:
-        """Return the taste of n users from all over the ids, who rated about a hundred movies.
+        """Return the taste of n users of a sample who rated about a hundred movies.
 
-        The same users each time, until ratings change. Empty without ratings.
+        The same users each time, until users or ratings change. Empty without ratings.
         """
         return self._run(users.example_users(n))
 

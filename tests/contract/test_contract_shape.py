@@ -26,6 +26,7 @@ FUNCTIONS = {
     "predict_rating(1, 1)": "predict_rating",
     "label('ease', 1)": "label",
     "rating_histogram(1)": "rating_from rating_to ratings",
+    "sample_users(1)": "user_id",
     "user_taste(1)": "facet name ratings share mean_rating against_others",
     "top_movies()": "rank movie_id title score votes mean_rating",
     "search_movies('x')": "movie_id title year",
@@ -41,6 +42,7 @@ ARGUMENTS = {
     "label": "model text, score double precision",
     "rating_histogram": "movie_id integer",
     "user_taste": "user_id integer",
+    "sample_users": "n integer, seed double precision DEFAULT 0",
     "top_movies": "n integer DEFAULT 10, genre text DEFAULT NULL::text, "
     "chart text DEFAULT NULL::text",
     "search_movies": "query text, n integer DEFAULT 10",

@@ -28,6 +28,7 @@ CALLS = {
     "search_movies": "'film 1', 3",
     "user_status": "1",
     "user_taste": "1",
+    "sample_users": "3",
     "recommendations_as_of": "1, now(), 3",
     "compare_runs": "1, 1",
     "run_size": "1",

@@ -73,32 +73,16 @@ SELECT
     against_others
 FROM recsys.user_taste(CAST(%(user_id)s AS integer))
 """
-# Evenly spaced ids, then the nearest users: counting the ratings of all would read every rating.
-# Of these, users with about a hundred ratings say most about their taste.
+# Of a sample, because counting the ratings of all would read every rating; the users with about a
+# hundred ratings say most about their taste.
 EXAMPLE_USERS = """
-WITH ends AS (
-    SELECT
-        (SELECT user_id FROM recsys.ratings ORDER BY user_id LIMIT 1) AS low,
-        (SELECT user_id FROM recsys.ratings ORDER BY user_id DESC LIMIT 1) AS high
-),
-near AS (
-    SELECT DISTINCT u.user_id
-    FROM ends AS e
-    CROSS JOIN generate_series(0, 29) AS k (place)
-    CROSS JOIN LATERAL (
-        SELECT r.user_id FROM recsys.ratings AS r
-        WHERE r.user_id >= e.low + CAST(e.high - e.low AS bigint) * k.place / 29
-        ORDER BY r.user_id
-        LIMIT 1
-    ) AS u
-),
-chosen AS (
+WITH chosen AS (
     SELECT c.user_id
     FROM (
         SELECT
             u.user_id,
             (SELECT count(*) FROM recsys.ratings AS r WHERE r.user_id = u.user_id) AS ratings
-        FROM near AS u
+        FROM recsys.sample_users(30) AS u
     ) AS c
     ORDER BY abs(ln(c.ratings / 100.0)), c.user_id
     LIMIT CAST(%(n)s AS integer)
@@ -119,18 +103,7 @@ ORDER BY abs(count(*) - 100), user_id
 LIMIT 1
 """
 ANY_USER = """
-SELECT user_id FROM recsys.ratings
-WHERE user_id >= (
-    SELECT low + CAST(floor(random() * (high - low + 1.0)) AS bigint)
-    -- Not min() and max(), which would read the whole view.
-    FROM (
-        SELECT
-            (SELECT user_id FROM recsys.ratings ORDER BY user_id LIMIT 1) AS low,
-            (SELECT user_id FROM recsys.ratings ORDER BY user_id DESC LIMIT 1) AS high
-    ) AS ends
-)
-ORDER BY user_id
-LIMIT 1
+SELECT user_id FROM recsys.sample_users(1, random())
 """
 RATING_SCALE = """
 SELECT rating_min, rating_max FROM recsys.rating_scale()

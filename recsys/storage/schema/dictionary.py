@@ -40,6 +40,7 @@ EXAMPLES = {
     "recommend_for": """SELECT * FROM recsys.recommend_for('{"1": 5.0, "2": 4}', 5)""",
     "recommendations_as_of": "SELECT * FROM recsys.recommendations_as_of(1, now(), 5)",
     "run_size": "SELECT run_id, pg_size_pretty(recsys.run_size(run_id)) FROM recsys.runs",
+    "sample_users": "SELECT user_id FROM recsys.sample_users(100, random())",
     "search_movies": "SELECT * FROM recsys.search_movies('god fath', 5)",
     "similar": "SELECT * FROM recsys.similar(1, 5)",
     "similar_users": "SELECT * FROM recsys.similar_users(1, 5)",
