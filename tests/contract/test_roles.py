@@ -58,6 +58,7 @@ METHODS = {
     "publications": (),
     "figures": (),
     "measured": (),
+    "rating": (1, 3),
     "ratings": (1,),
     "a_user": (),
     "user_taste": (1,),
