@@ -58,7 +58,7 @@ METHODS = {
     "publications": (),
     "figures": (),
     "measured": (),
-    "rating": (1, 3),
+    "rating": (1, 5),
     "ratings": (1,),
     "a_user": (),
     "user_taste": (1,),
