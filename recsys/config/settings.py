@@ -17,6 +17,7 @@ import platformdirs
 from recsys.config.file import ConfigFile, write_table
 from recsys.errors import ConfigError
 from recsys.models.params import NOT_A_KEY, Bounds, Called, ModelName, Params
+from recsys.owners import foreign_owner, home_of_another
 
 CONFIG_NAME = "recsys.toml"
 TABLES = ("ingest", "refresh", "models", "gate", "schedule")
@@ -258,6 +259,9 @@ def _config_file(env: Mapping[str, str], home: Path, folder: Path) -> Path | Non
     try:
         return next((p for p in (folder / CONFIG_NAME, home / CONFIG_NAME) if p.is_file()), None)
     except OSError as exc:
+        owner = foreign_owner(home) if isinstance(exc, PermissionError) else None
+        if owner is not None:
+            raise home_of_another(home, owner) from exc
         raise ConfigError(f"RECSYS_HOME={str(home)[:100]} cannot be used: {exc.strerror}") from exc
 
 

@@ -287,15 +287,6 @@ def test_settings_of_our_shell_do_not_reach_it(home, monkeypatch):
     assert url.endswith("/run")
 
 
-def test_an_ordinary_users_folders_are_theirs_alone(home, monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    closed = home / "mine"
-    server = EmbeddedServer(closed)
-    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
-    assert stat.S_IMODE(server.paths.root.stat().st_mode) == 0o700
-    assert server.paths.user is None
-
-
 @pytest.mark.skipif(not AS_ROOT, reason="about root")
 def test_roots_server_runs_as_the_system_user(home):
     server = EmbeddedServer(home)

@@ -57,8 +57,8 @@ class EmbeddedServer:
         self.paths: ServerPaths = server_paths.prepare(home, _wheel_binaries())
         if not os.access(self.paths.root, os.W_OK | os.X_OK):
             raise ConfigError(
-                f"{self.paths.root} belongs to another user",
-                hint="set RECSYS_HOME to a folder of your own",
+                f"{self.paths.root} is not writable",
+                hint="make it writable for its owner, or set RECSYS_HOME to another folder",
             )
 
     # --- for commands ---

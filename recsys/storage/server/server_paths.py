@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys.errors import ConfigError
+from recsys.owners import foreign_owner, home_of_another, user_name
 
 SYSTEM_USER = "recsys"
 FOLDER = "postgresql"
@@ -116,13 +117,34 @@ def prepare(home: Path, wheel_binaries: Path) -> ServerPaths:
             _make(home, 0o700)
             root = home / FOLDER
             _make(root, 0o700)
+            _require_own(root, home)
             return ServerPaths(root, _socket_dir(root), wheel_binaries, None)
         return _prepare_as_root(home, wheel_binaries)
+    except PermissionError as exc:
+        owner = foreign_owner(home)
+        if owner is None:
+            raise _unusable(home, exc) from exc
+        raise home_of_another(home, owner) from exc
     except OSError as exc:
-        raise ConfigError(
-            f"cannot use {exc.filename or home} for the embedded PostgreSQL: {exc.strerror}",
-            hint="set RECSYS_HOME to a folder you may write to",
-        ) from exc
+        raise _unusable(home, exc) from exc
+
+
+def _unusable(home: Path, exc: OSError) -> ConfigError:
+    return ConfigError(
+        f"cannot use {exc.filename or home} for the embedded PostgreSQL: {exc.strerror}",
+        hint="set RECSYS_HOME to a folder you may write to",
+    )
+
+
+def _require_own(root: Path, home: Path) -> None:
+    """Raise ConfigError unless the caller has made the folder of the server, or the link to it.
+
+    PostgreSQL serves only data of the user that runs it. Locks and settings of another user's
+    server must not get files of the caller.
+    """
+    for owner in (root.lstat().st_uid, root.stat().st_uid):
+        if owner != os.geteuid():
+            raise home_of_another(home, user_name(owner))
 
 
 def make_socket_dir(paths: ServerPaths) -> None:
@@ -159,9 +181,11 @@ def _root_for_server(home: Path) -> Path:
                 f"{root} points to {root.readlink()}, which is gone",
                 hint=f"remove {root} to start with an empty database",
             )
+        _require_own(root, home)
         return root.resolve()
     if _others_can_enter(home):
         _make_cluster(root)
+        _require_own(root, home)
         return root
     inner = ROOT_HOME / "clusters" / uuid.uuid4().hex[:12]
     _make(ROOT_HOME, 0o755)
@@ -173,8 +197,9 @@ def _root_for_server(home: Path) -> Path:
 
 def _make_cluster(root: Path) -> None:
     """Create the folder of a server: its user may traverse it, others cannot reach the locks."""
-    _make(root, 0o710)
-    os.chown(root, 0, pwd.getpwnam(SYSTEM_USER).pw_gid)
+    # If another user has made it meanwhile, it stays theirs.
+    if _make(root, 0o710):
+        os.chown(root, 0, pwd.getpwnam(SYSTEM_USER).pw_gid)
 
 
 def _reachable(binaries: Path) -> Path:
@@ -214,14 +239,23 @@ def _others_can_enter(folder: Path) -> bool:
     return all(path.stat().st_mode & stat.S_IXOTH for path in (resolved, *resolved.parents))
 
 
-def _make(folder: Path, mode: int) -> None:
-    """Create a folder with exactly this mode; leave an existing one as it is."""
+def _make(folder: Path, mode: int) -> bool:
+    """Create a folder with exactly this mode; leave an existing one as it is.
+
+    Returns whether it was created.
+    """
     if folder.is_dir():
-        return
+        return False
     if not folder.parent.exists():
         _make(folder.parent, mode)
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        return False  # another process has created it meanwhile
     folder.chmod(mode)
+    return True
 
 
 def _socket_dir(root: Path) -> Path:
