@@ -14,8 +14,8 @@ define INSTALL
 { $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --editable '$(1)'; \
 	echo "exit $$?"; } | awk ' \
 	function show(text) { printf "\r%-70s", "  " substr(text, 1, 66); fflush() } \
-	/^Collecting / { show("package " ++n ": " $$2) } \
-	/^ *Downloading / { show("package " n ": " $$2 " " $$3 " " $$4) } \
+	/^Collecting / { name = $$2; show("package " ++n ": " name) } \
+	/^ *Downloading / { show("package " n ": " name " " $$3 " " $$4) } \
 	/^Building / { show($$0) } \
 	/^Installing collected/ { show("installing " NF - 3 " packages") } \
 	/^exit / { show($$2 ? "failed" : "done"); print ""; exit $$2 }'

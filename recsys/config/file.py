@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import tomlkit
-
 from recsys.errors import ConfigError, InvalidArgument
 from recsys.files import written_whole
 from recsys.models.params import read
@@ -103,6 +101,8 @@ def write_table(path: Path, key: Key, values: Mapping[str, Any]) -> None:
     Comments, order and white space of the rest stay. The file is replaced atomically. Raises
     ConfigError if it cannot be read or written.
     """
+    import tomlkit  # few commands write
+
     path = path.resolve()  # Replace the target of a symbolic link, not the link.
     text = ConfigFile.read(path).text if path.exists() else ""
     # tomllib cannot write, and other writers drop comments.

@@ -12,8 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-import platformdirs
-
 from recsys.config.file import ConfigFile, write_table
 from recsys.errors import ConfigError
 from recsys.models.params import NOT_A_KEY, Bounds, Called, ModelName, Params
@@ -246,6 +244,8 @@ def _default_home() -> Path:
     # PostgreSQL does not run as root, and its own user cannot enter root's home.
     if os.geteuid() == 0:
         return Path("/usr/local/var/recsys" if sys.platform == "darwin" else "/var/lib/recsys")
+    import platformdirs  # needed in few processes
+
     return platformdirs.user_data_path("recsys")
 
 

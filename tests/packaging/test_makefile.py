@@ -75,3 +75,26 @@ def test_an_old_python_is_refused_before_anything_is_made(tmp_path):
     assert done.returncode == 2
     assert "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." in done.stdout
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize(("code", "ending"), [(0, "done"), (1, "failed")])
+def test_an_installation_shows_its_progress_and_fails_with_pip(tmp_path, code, ending):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    pip = tmp_path / ".venv" / "bin" / "python"
+    pip.parent.mkdir(parents=True)
+    pip.write_text(
+        "#!/bin/sh\necho 'Collecting numpy>=2 (from recsys)'\n"
+        f"echo '  Downloading numpy.whl (16 MB)'\nexit {code}\n"
+    )
+    pip.chmod(0o755)
+    done = make(".venv/ready-to-run", folder=tmp_path)
+    shown = [line.strip() for line in re.split(r"[\r\n]", done.stdout) if line.strip()]
+    assert shown[:4] == [
+        "Installing recsys into .venv:",
+        "package 1: numpy>=2",
+        "package 1: numpy>=2 (16 MB)",
+        ending,
+    ]
+    assert done.returncode == (2 if code else 0)
+    assert (tmp_path / ".venv" / "ready-to-run").exists() is (code == 0)

@@ -140,14 +140,16 @@ def _lost(error: psycopg.OperationalError) -> bool:
     return error.sqlstate is None or error.sqlstate in SERVER_WENT_AWAY
 
 
-def _ended(descriptor: int) -> bool:
+def _ended(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
     """Tell whether the server has ended an idle session, without a round trip.
 
     A write is safe to send on another connection before it was sent, not after.
     """
+    if connection.closed:
+        return True
     # A server that was asked nothing has nothing to say but its farewell.
     poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
+    poll.register(connection.fileno(), select.POLLIN)
     return bool(poll.poll(0))
 
 
@@ -194,7 +196,7 @@ class Pool:
     def _fetch(self, statements: Sequence[Statement], values: Mapping[str, Any]) -> list[list[Any]]:
         # Not connection(): it would also look for a transaction to end, in every call.
         connection = self._pool.getconn()
-        while _ended(connection.fileno()):
+        while _ended(connection):
             connection.close()
             self._pool.putconn(connection)
             connection = self._pool.getconn()
@@ -252,7 +254,7 @@ class AsyncPool:
         self, statements: Sequence[Statement], values: Mapping[str, Any]
     ) -> list[list[Any]]:
         connection = await self._pool.getconn()
-        while _ended(connection.fileno()):
+        while _ended(connection):
             await connection.close()
             await self._pool.putconn(connection)
             connection = await self._pool.getconn()
