@@ -254,8 +254,9 @@ def test_metadata(recsys, at, tmp_path, contract_rows):
         at["RECSYS_DATABASE_URL"], "SELECT kind FROM recsys.ingests ORDER BY ingest_id"
     )
     assert [row["kind"] for row in kinds] == ["ratings", "metadata", "metadata"]
-    missing = recsys("ingest-metadata", "/nonexistent", **at)
-    assert (missing.code, missing.errors[0]) == (1, "error: /nonexistent does not exist")
+    nothing = tmp_path / "nothing"
+    missing = recsys("ingest-metadata", str(nothing), **at)
+    assert (missing.code, missing.errors[0]) == (1, f"error: {nothing} does not exist")
 
 
 # --- refresh ---

@@ -80,8 +80,9 @@ SELECT text FROM (
 ) AS found (text)
 WHERE text ~ '[\\x01-\\x08\\x0b-\\x1f\\x7f-\\x9f]'
 """
-ODD_LINE = re.compile(rb'["\r\0\x0b-\x1f\x7f+eE]')
+ODD_LINE = re.compile(rb'["\0\x0b-\x1f\x7f+eE]')
 """Quotes, controls and exponents, which a simple parser leaves to the real one."""
+STEERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Violation(AssertionError):
@@ -408,6 +409,8 @@ def check_dataset(found: Dataset, files: Files) -> None:
     expect(set(ratings.movie_ids.tolist()) <= movies, "a rated movie is unknown")
     expect(min((row.line for row in found.rejected), default=1) > 0, "a line is not counted from 1")
     expect(len(found.rejected) <= found.rejected_count, "more rows are kept than rejected")
+    steering = [text for text in texts_of(found) if STEERS.search(text)]
+    expect(not steering, f"control characters are read: {steering[:3]!r}")
     loaded = len(ratings) + found.duplicates + found.rejected_count
     if len(found.files) == 1:
         expect(found.rows_read == loaded, f"{found.rows_read} rows read, {loaded} accounted for")
@@ -423,12 +426,23 @@ def check_dataset(found: Dataset, files: Files) -> None:
         expect(got == expected, f"other ratings than parsed apart: {got} and {expected}")
 
 
+def texts_of(found: Dataset) -> Iterator[str]:
+    for movie in found.movies:
+        yield from (movie.title, movie.original_title, *movie.genres)
+    for user in found.users:
+        yield from filter(None, (user.gender, user.occupation, user.zip_code))
+    yield from found.tags.tags if found.tags else ()
+    yield from found.genome.names if found.genome else ()
+    for row in found.rejected:
+        yield from (row.file, row.reason, re.sub(r"[\t\n]", "", row.content))
+
+
 def parsed_apart(found: Dataset, files: Files) -> dict[int, float] | None:
     """Parse the ratings line by line; None if the file is too odd for a simple parser."""
     separator = {"ml-csv": ",", "ml-100k": "\t", "ml-1m": "::", "ml-10m": "::"}.get(found.dialect)
     name = {"ml-csv": "ratings.csv", "ml-100k": "u.data"}.get(found.dialect, "ratings.dat")
     same = [data for other, data in files.items() if other.lower() == name]
-    if separator is None or len(same) != 1:
+    if separator is None or len(same) != 1 or b"\r" in same[0]:
         return None
     lines = same[0].split(b"\n")[found.dialect == "ml-csv" :]
     if any(not line.isascii() or ODD_LINE.search(line) for line in lines):
