@@ -44,9 +44,15 @@ def test_it_answers_until_it_is_stopped(start, refreshed_database, number):
         assert client.put(path, json=body).status_code == 401
         headers = {"Authorization": f"Bearer {TOKEN}"}
         assert client.put(path, json=body, headers=headers).status_code == 204
-        # A client with an open connection does not keep the server running.
-        process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        # Neither an open connection nor a body that is announced keeps the server running.
+        with socket.create_connection((client.base_url.host, client.base_url.port)) as waiting:
+            waiting.sendall(
+                b"POST /recommendations HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 9\r\n\r\n"
+            )
+            assert client.get("/health/live").status_code == 200
+            process.send_signal(number)
+            out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (0, "", "")
 
 
