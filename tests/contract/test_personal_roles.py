@@ -15,7 +15,9 @@ from psycopg import sql
 from recsys.storage.server.engine import sqlalchemy_url
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "roles.md"
-RECIPE, WATCHDOG = re.findall(r"```sql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+RECIPE, WATCHDOG = re.findall(
+    r"```postgresql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
+)
 DENIED = "42501"
 ALICE, BOB = (f"recsys_test_{name}_{os.getpid()}" for name in ("alice", "bob"))
 LIMITS = {
