@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -105,14 +106,19 @@ def test_a_replace_names_the_reader_it_waited_for(job, connect, other_edition, i
 
 
 def test_a_replace_passes_once_the_reader_has_ended(job, connect, other_edition, monkeypatch):
-    monkeypatch.setattr(ingests, "TURN", "SET LOCAL lock_timeout = '50ms'")
-    monkeypatch.setattr(ingests, "PAUSE_S", 0.05)
+    pauses = []
     with connect("recsys_reader") as reader:
+
+        def pause(seconds):
+            pauses.append(seconds)
+            if len(pauses) == 2:
+                reader.rollback()
+
+        monkeypatch.setattr(ingests, "TURN", "SET LOCAL lock_timeout = '50ms'")
+        monkeypatch.setattr(ingests, "time", SimpleNamespace(sleep=pause))
         reader.execute("SELECT FROM recsys.movies")
-        end = threading.Timer(0.3, reader.rollback)
-        end.start()
         assert ingest(job, other_edition, replace=True).replaced == "ml-small-made-up"
-        end.join()
+    assert pauses == [0.5, 0.5]
 
 
 def test_a_job_may_end_the_session_that_the_hint_names(job, connect):
