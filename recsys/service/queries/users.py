@@ -82,7 +82,7 @@ WITH chosen AS (
         SELECT
             u.user_id,
             (SELECT count(*) FROM recsys.ratings AS r WHERE r.user_id = u.user_id) AS ratings
-        FROM recsys.sample_users(30) AS u
+        FROM recsys.sample_users(16) AS u
     ) AS c
     ORDER BY abs(ln(c.ratings / 100.0)), c.user_id
     LIMIT CAST(%(n)s AS integer)
