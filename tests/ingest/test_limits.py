@@ -108,6 +108,19 @@ def test_metadata_of_another_kind_is_given_up(tmp_path: Path) -> None:
     assert (len(found.rejected), found.rejected_count) == (KEPT, KEPT + 5)
 
 
+def test_a_movie_with_absurdly_many_directors_gets_the_first(tmp_path: Path) -> None:
+    def crew(first: int) -> str:
+        entry = "{'id': %d, 'job': 'Director', 'name': 'A'}"
+        return ", ".join(entry % number for number in range(first, first + 600))
+
+    rows = "".join(f'[],"[{crew(first)}]",5\n' for first in (1, 601))
+    (tmp_path / "credits.csv").write_text(f"cast,crew,id\n{rows}")
+    found = read_metadata(tmp_path)
+    assert [(one.person_id, one.position) for one in found.credits] == [
+        (number + 1, number) for number in range(1000)
+    ]
+
+
 # --- archives ---
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from recsys.domain import (
@@ -19,6 +20,7 @@ from recsys.ingest.tmdb.files import MetadataFile, metadata_files, row_reader
 
 BLOCK = 1 << 20
 """Smaller than for ratings: parsing takes longer, and progress is reported for each block."""
+MOST_DIRECTORS = 1000
 
 
 def read_metadata(
@@ -107,7 +109,8 @@ class _Collected:
 
     def _credits(self, tmdb_id: int) -> Iterator[Credit]:
         yield from _cast_credits(tmdb_id, self._cast[tmdb_id])
-        for position, person_id in enumerate(self._directors[tmdb_id]):
+        # A position is a small integer in the store.
+        for position, person_id in enumerate(islice(self._directors[tmdb_id], MOST_DIRECTORS)):
             yield Credit(tmdb_id, person_id, "director", position)
 
 
