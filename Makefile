@@ -11,7 +11,7 @@ SIDE_BY_SIDE := $(if $(RECSYS_DATABASE_URL),,-n auto --maxprocesses 4 --dist wor
 # pip for one package after the other says what it fetches, in one line that changes. The exit code of
 # a pipe is that of its last command, so awk returns pip's.
 define INSTALL
-{ $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --editable '$(1)'; \
+{ $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --editable '.[$(EXTRAS)]'; \
 	echo "exit $$?"; } | awk ' \
 	function show(text) { printf "\r%-70s", "  " substr(text, 1, 66); fflush() } \
 	/^Collecting / { name = $$2; show("package " ++n ": " name) } \
@@ -66,12 +66,14 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) \
 		|| { rm -rf $(VENV); echo 'No virtual environment; on Debian: apt install python3-venv'; exit 1; }
 
+$(VENV)/ready-to-run: EXTRAS = embedded
 $(VENV)/ready-to-run: pyproject.toml $(BIN)/python
 	@echo 'Installing recsys into $(VENV):'
-	@$(call INSTALL,.[embedded])
+	@$(INSTALL)
 	@touch $@
 
+$(VENV)/ready-to-develop: EXTRAS = embedded,dev
 $(VENV)/ready-to-develop: pyproject.toml $(BIN)/python
 	@echo 'Installing recsys and its tools into $(VENV):'
-	@$(call INSTALL,.[embedded,dev])
+	@$(INSTALL)
 	@touch $@ $(VENV)/ready-to-run

@@ -77,6 +77,16 @@ def test_an_old_python_is_refused_before_anything_is_made(tmp_path):
     assert not (tmp_path / ".venv").exists()
 
 
+@pytest.mark.parametrize(
+    ("target", "extras"), [("ready-to-run", "embedded"), ("ready-to-develop", "embedded,dev")]
+)
+def test_what_a_target_installs(tmp_path, target, extras):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    done = make("--dry-run", f".venv/{target}", folder=tmp_path)
+    assert f"--editable '.[{extras}]'" in done.stdout
+
+
 @pytest.mark.parametrize(("code", "ending"), [(0, "done"), (1, "failed")])
 def test_an_installation_shows_its_progress_and_fails_with_pip(tmp_path, code, ending):
     shutil.copy(ROOT / "Makefile", tmp_path)
