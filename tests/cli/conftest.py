@@ -70,8 +70,7 @@ def spawn(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.
             text=True,
             cwd=folder,
             env=clean_environment(**settings),
-            # A shell starts background jobs with SIGINT ignored, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=_hear_signals,
         )
 
     return spawn
@@ -121,6 +120,12 @@ def recsys(
         logger.setLevel(level)
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+def _hear_signals() -> None:
+    # A shell starts background jobs with SIGINT ignored, nohup ignores SIGHUP; children inherit it.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _exit_code_of_main() -> int:

@@ -230,7 +230,7 @@ def test_the_marks_of_the_index_are_no_part_of_a_query(titled):
 def test_search_is_cut_at_n(titled):
     assert search(titled, "matrix", 1) == [1001]
     assert search(titled, "matrix", 0) == []
-    assert search(titled, "matrix", 1_000_000) == [1001, 1002, 1003]
+    assert search(titled, "matrix", 10_000) == [1001, 1002, 1003]
 
 
 @pytest.mark.parametrize(
@@ -388,4 +388,4 @@ def test_mistakes_are_told_as_by_comparing_every_word(real, real_titles):
                 for each in found
             )
         }
-        assert set(search(real, query, 100_000)) & set(words) == expected, query
+        assert set(search(real, query, 10_000)) & set(words) == expected, query

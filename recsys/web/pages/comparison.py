@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from recsys.domain import RATING_METRICS
 from recsys.service.types import MeasuredMetric
 
 LEADING = ("ndcg", "rmse")
@@ -28,6 +27,8 @@ METRIC_NAMES = {
     "known_share": "Predicted share",
 }
 """Names of the metrics in the order of the columns; costs of a model are no figures of quality."""
+# Not from recsys.domain, which imports NumPy: 40 MB in every worker of the server.
+LESS_IS_BETTER = ("rmse", "mae")
 UNRANKED = ("coverage", "diversity", "novelty", "popularity_share", "known_share")
 AXIS, MARGIN = 100.0, 3.0
 
@@ -115,7 +116,7 @@ def _base(metric: str) -> str:
 
 
 def _sign(metric: str) -> int:
-    return 1 if metric in RATING_METRICS else -1
+    return 1 if metric in LESS_IS_BETTER else -1
 
 
 def _sort_key(figure: MeasuredMetric | None) -> float:
@@ -150,4 +151,4 @@ def _axis(figures: Sequence[MeasuredMetric], names: Mapping[str, str]) -> Axis:
         )
         for each in sorted(figures, key=lambda each: (_sort_key(each), each.model))
     ]
-    return Axis(metric, "less is better" if metric in RATING_METRICS else "more is better", rows)
+    return Axis(metric, "less is better" if metric in LESS_IS_BETTER else "more is better", rows)

@@ -190,7 +190,7 @@ def test_a_person_with_recommendations_and_reasons(get, contract):
 
 
 ORIGINS = {
-    "/person/1": "EASE computed the list from the ratings of \\d+ seconds? ago. The page",
+    "/person/1": "EASE computed the list from the ratings of \\d+ \\w+ ago. The page",
     "/person/1?model=top_rated": "Top rated is a chart, which is the same for everybody. The page",
     "/person/81": "Popular is a chart, which is the same for everybody. The page",
     "/person/2": "EASE follows their ratings at once, with 1 rating newer than the last run. The",
