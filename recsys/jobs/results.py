@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recsys.domain import Chart, Factors, Float64, IdMap, Progress, RankedLists, TopN
 from recsys.jobs.training import ModelResults
 from recsys.storage.load import catalogue
-from recsys.storage.load.copy import Column
+from recsys.storage.load.copy import Column, Lists
 from recsys.storage.runs import results
 from recsys.storage.snapshot.matrices import Snapshot
 
@@ -66,8 +66,8 @@ class ResultWriter:
             # Without the ids of run and models: equal input gives an equal checksum.
             self._digest.update(f"{table}:{name or ''}".encode())
             for column in columns.values():
-                assert isinstance(column, np.ndarray)
-                self._digest.update(np.ascontiguousarray(column).data)
+                for part in _arrays(column):
+                    self._digest.update(np.ascontiguousarray(part).data)
             numbered = self._numbered(name, columns)
             written += results.append(connection, table, self.run_id, numbered, advance)
         return written
@@ -91,15 +91,17 @@ class ResultWriter:
     ) -> Iterator[tuple[str, Columns]]:
         users, movies = self._snapshot.users, self._snapshot.movies
         if found.neighbours is not None:
-            lists = _list_columns(found.neighbours, movies, "movie_id", "similar_movie_id", movies)
-            yield MOVIE_SIMILARITIES, lists
+            near = found.neighbours
+            lists = _list_columns(near, movies, "movie_id", "similar_movie_ids", movies)
+            yield MOVIE_SIMILARITIES, _in_least_precision(near, lists)
         if found.user_neighbours is not None:
-            near = found.user_neighbours
-            lists = _list_columns(near, users, "user_id", "similar_user_id", users)
-            yield USER_SIMILARITIES, {**lists, "common_ratings": near.common}
-            yield USER_FACTORS, _mean_columns(near.means, users)
+            alike = found.user_neighbours
+            lists = _list_columns(alike, users, "user_id", "similar_user_ids", users)
+            common = _lists(alike, alike.common, np.int32)
+            yield USER_SIMILARITIES, {**lists, "common_ratings": common}
+            yield USER_FACTORS, _mean_columns(alike.means, users)
         if found.recommendations is not None:
-            lists = _list_columns(found.recommendations, users, "user_id", "movie_id", movies)
+            lists = _list_columns(found.recommendations, users, "user_id", "movie_ids", movies)
             yield USER_RECOMMENDATIONS, {**lists, **self._source_column(found.recommendations)}
         for columns in _chart_columns(found.charts, movies, genre_ids):
             yield MOVIE_CHARTS, columns
@@ -107,11 +109,11 @@ class ResultWriter:
             yield from _factor_columns(found.factors, users, movies)
 
     def _source_column(self, lists: TopN) -> Columns:
-        """Return the source model of each row of a hybrid; no column for other models."""
+        """Return the source models of the lists of a hybrid; no column for other models."""
         if lists.sources is None:
             return {}
         ids = np.array([self.model_ids[name] for name in lists.source_names], np.int16)
-        return {"source_model_id": ids[lists.sources]}
+        return {"source_model_ids": _lists(lists, ids[lists.sources], np.int16)}
 
 
 def _user_columns(snapshot: Snapshot) -> Columns:
@@ -128,15 +130,26 @@ def _user_columns(snapshot: Snapshot) -> Columns:
 def _list_columns(
     lists: RankedLists, owners: IdMap, owner: str, listed: str, items: IdMap
 ) -> Columns:
-    lengths = np.diff(lists.indptr)
-    # Positions within each list, from 1.
-    rank = np.arange(1, len(lists) + 1) - np.repeat(lists.indptr[:-1], lengths)
+    """Return one row per list that is not empty, its entries in the order of rank."""
     return {
-        "rank": rank.astype(np.int16),
-        owner: np.repeat(owners.ids, lengths),
-        listed: items.ids[lists.indices],
-        "score": lists.scores.astype(np.float64, copy=False),
+        owner: owners.ids[np.diff(lists.indptr) > 0],
+        listed: _lists(lists, items.ids[lists.indices], np.int32),
+        "scores": _lists(lists, lists.scores, np.float64),
     }
+
+
+def _in_least_precision(lists: RankedLists, columns: Columns) -> Columns:
+    """Return single precision in place of double where the model computed in it: half the bytes."""
+    single = lists.scores.astype(np.float32)
+    if not np.array_equal(single, lists.scores):
+        return columns
+    rest = {name: column for name, column in columns.items() if name != "scores"}
+    return {**rest, "real_scores": _lists(lists, single, np.float32)}
+
+
+def _lists(lists: RankedLists, values: NDArray[Any], dtype: type[np.generic]) -> Lists:
+    filled = np.diff(lists.indptr, prepend=-1) > 0  # without the ends of empty lists
+    return Lists(lists.indptr[filled], values.astype(dtype, copy=False))
 
 
 def _chart_columns(
@@ -187,7 +200,12 @@ def _mean_columns(means: Float64, users: IdMap) -> Columns:
     }
 
 
+def _arrays(column: Column) -> tuple[NDArray[Any], ...]:
+    if isinstance(column, Lists):
+        return column.indptr, column.values
+    assert isinstance(column, np.ndarray)
+    return (column,)
+
+
 def _length(columns: Columns) -> int:
-    first = next(iter(columns.values()))
-    assert isinstance(first, np.ndarray)
-    return len(first)
+    return len(next(iter(columns.values())))

@@ -55,9 +55,15 @@ $body$
 BASELINE = """\
 \\set user random({low}, {high})
 SELECT u.rank, u.movie_id, m.title, u.score
-FROM recsys_store.user_recommendations AS u
+FROM (
+    SELECT
+        generate_subscripts(l.scores, 1) AS rank, unnest(l.movie_ids) AS movie_id,
+        unnest(l.scores) AS score
+    FROM recsys_store.user_recommendations AS l
+    WHERE l.run_id = {run_id} AND l.model_id = {model_id} AND l.user_id = :user
+    ORDER BY rank
+) AS u
 JOIN recsys_store.movies AS m ON m.movie_id = u.movie_id
-WHERE u.run_id = {run_id} AND u.model_id = {model_id} AND u.user_id = :user
 ORDER BY u.rank LIMIT 10;
 """
 CALLED = """\
@@ -152,9 +158,9 @@ class Bench:
         yield self.line("search_movies", searched, movies, 10, None)
         explained = (
             "* FROM recsys.explain(argument, "
-            "(SELECT r.movie_id FROM recsys_store.user_recommendations AS r "
+            "(SELECT r.movie_ids[3] FROM recsys_store.user_recommendations AS r "
             f"WHERE r.run_id = {self.run_id} AND r.model_id = {self.model_id} "
-            "AND r.user_id = argument AND r.rank = 3))"
+            "AND r.user_id = argument))"
         )
         yield self.line("explain", explained, users[: self.calls // 4], 10, None)
         predicted = "recsys.predict_rating(argument, 1 + argument % 2000)"

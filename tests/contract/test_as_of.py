@@ -4,14 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
+from store import entries
 
 from recsys.storage.runs import results
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 AS_OF = sa.text("SELECT * FROM recsys.recommendations_as_of(:user_id, :at, :n)")
-STORED = sa.text("""
+STORED = sa.text(f"""
 SELECT u.rank, u.movie_id, m.title, u.score, d.name, u.run_id
-FROM recsys_store.user_recommendations AS u
+FROM {entries("user_recommendations")} AS u
 JOIN recsys_store.movies AS m ON m.movie_id = u.movie_id
 JOIN recsys_store.models AS d ON d.model_id = u.model_id
 JOIN recsys_store.runs AS r ON r.run_id = u.run_id AND r.default_model_id = u.model_id

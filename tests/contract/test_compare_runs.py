@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
+from store import entries
 
 from recsys.domain import Metric
+from recsys.storage.load.copy import Lists
 from recsys.storage.runs import lifecycle, results
 
 P = 0.9
@@ -45,16 +47,25 @@ def model_ids(connection, *names):
 
 
 def write(connection, run_id, table, names, rows):
-    """Write (model, rank, columns of `names`) as a finished partition; none without rows."""
+    """Write (model, rank, columns of `names`) as a finished partition; none without rows.
+
+    The rows of a list follow each other by rank.
+    """
     if not rows:
         return
-    model, rank, *ids = np.array(rows, np.int32).T
+    owner, listed = names
+    lists = {}
+    for model, _, own, other in rows:
+        lists.setdefault((model, own), []).append(other)
+    ends = np.cumsum([0, *map(len, lists.values())])
+    models, owners = np.array(list(lists), np.int32).T
+    scores = np.ones(len(rows))
     columns = {
-        "run_id": np.full(len(rows), run_id, np.int32),
-        "model_id": model.astype(np.int16),
-        "rank": rank.astype(np.int16),
-        **dict(zip(names, ids, strict=True)),
-        "score": np.ones(len(rows)),
+        "run_id": np.full(len(lists), run_id, np.int32),
+        "model_id": models.astype(np.int16),
+        owner: owners,
+        listed: Lists(ends, np.concatenate(list(lists.values())).astype(np.int32)),
+        "scores": Lists(ends, scores),
     }
     results.create(connection, table, run_id)
     results.append(connection, table, run_id, columns)
@@ -76,8 +87,8 @@ def make_run(connection, lists, similar=(), metrics=()):
         for model, count in dict(similar).items()
         for rank in range(1, count + 1)
     ]
-    write(connection, run_id, "user_recommendations", ("user_id", "movie_id"), rows)
-    write(connection, run_id, "movie_similarities", ("movie_id", "similar_movie_id"), near)
+    write(connection, run_id, "user_recommendations", ("user_id", "movie_ids"), rows)
+    write(connection, run_id, "movie_similarities", ("movie_id", "similar_movie_ids"), near)
     results.attach(connection, run_id)
     lifecycle.complete(connection, run_id, [], {})
     lifecycle.record_metrics(connection, run_id, [(ids[name], metric) for name, metric in metrics])
@@ -244,7 +255,7 @@ def test_every_result_table_is_counted(everything, run_id):
         if table.name == "run_users":  # of no model
             continue
         query = f"""
-            SELECT d.name, count(*) FROM recsys_store.{table.name} AS t
+            SELECT d.name, count(*) FROM {entries(table.name)} AS t
             JOIN recsys_store.models AS d USING (model_id) WHERE run_id = :run_id GROUP BY 1
         """
         found = everything.execute(sa.text(query), {"run_id": run_id}).all()

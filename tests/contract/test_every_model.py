@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from store import entries
 
 from recsys.domain import FittedModel
 from recsys.jobs.training import ModelResults, fit_model, fit_options, results_of
@@ -26,9 +27,9 @@ CHARTS = """
 SELECT genre, rank, movie_id, score, votes, mean_rating FROM recsys.charts
 WHERE chart = :model ORDER BY genre COLLATE "C" NULLS FIRST, rank
 """
-NEIGHBOURS = """
+NEIGHBOURS = f"""
 SELECT s.user_id, s.similar_user_id, s.score, s.common_ratings
-FROM recsys_store.user_similarities AS s JOIN recsys_store.models AS m USING (model_id)
+FROM {entries("user_similarities")} AS s JOIN recsys_store.models AS m USING (model_id)
 WHERE m.name = :model ORDER BY s.user_id, s.rank
 """
 PREDICT = """

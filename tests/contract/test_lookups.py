@@ -142,7 +142,8 @@ def test_another_model_serves_movies_unknown_to_the_default_model(published):
 
 def test_a_model_with_negative_weights_only_has_no_similar_movies(published):
     negative = """
-        UPDATE recsys_store.movie_similarities AS s SET score = -0.5
+        UPDATE recsys_store.movie_similarities AS s
+        SET real_scores = array_fill(CAST(-0.5 AS real), ARRAY[cardinality(s.real_scores)])
         FROM recsys_store.models AS d
         WHERE d.model_id = s.model_id AND d.name = 'ease' AND s.movie_id = 1
     """

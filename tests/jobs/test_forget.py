@@ -2,6 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
+from store import entries, rows_of
 
 from recsys.errors import RefreshBusy, UnknownUser
 from recsys.jobs.forget import forget, remembered
@@ -20,13 +21,21 @@ def two_runs(make_database, everything_template, plan_everything):
 
 
 def about_others(database):
+    """Count by column the ids of other users, in lists too."""
     with database.transaction() as connection:
         return {
             f"{table}.{column}": connection.scalar(
-                sa.text(f"SELECT count(*) FROM recsys_store.{table} WHERE {column} <> 1")
+                sa.text(
+                    f"SELECT count(*) FROM (SELECT {ids_in(column)} AS id "
+                    f"FROM recsys_store.{table}) AS t WHERE id <> 1"
+                )
             )
             for table, column in erasure.keyed_columns(connection)
         }
+
+
+def ids_in(column):
+    return f"unnest({column})" if column.endswith("_ids") else column
 
 
 def test_every_table_with_a_persons_key_is_found(two_runs):
@@ -39,7 +48,7 @@ def test_every_table_with_a_persons_key_is_found(two_runs):
         ("tags", "user_id"),
         ("user_factors", "user_id"),
         ("user_recommendations", "user_id"),
-        ("user_similarities", "similar_user_id"),
+        ("user_similarities", "similar_user_ids"),
         ("user_similarities", "user_id"),
         ("rating_changes", "user_id"),
         ("users", "user_id"),
@@ -49,15 +58,19 @@ def test_every_table_with_a_persons_key_is_found(two_runs):
 def test_all_rows_of_the_user_go_and_all_others_stay(two_runs):
     before, others = remembered(two_runs, 1), about_others(two_runs)
     assert min(before.values()) > 0
+    lists = f"SELECT * FROM {entries('user_similarities')} AS t WHERE similar_user_id <> 1"
+    [(similar_to_them,)] = rows_of(two_runs, f"SELECT count(*) FROM ({lists} AND user_id = 1) AS t")
+    pairs = f"SELECT user_id, similar_user_id, score, common_ratings FROM ({lists}) AS t "
+    pairs += "WHERE user_id <> 1 ORDER BY run_id, model_id, user_id, rank"
+    expected = rows_of(two_runs, pairs)
     removed = forget(two_runs, 1)
-    # A pair of similar users is one row: it goes once, with the first column that has the person.
     # That their ratings went is a change of them, recorded and gone as well.
     assert removed == {**before, "rating_changes.user_id": 2}
     assert set(remembered(two_runs, 1).values()) == {0}
-    left = about_others(two_runs)
-    pairs = {"user_similarities.user_id": "user_similarities.similar_user_id"}
-    pairs |= {value: key for key, value in pairs.items()}
-    assert left == {name: count - before.get(pairs.get(name), 0) for name, count in others.items()}
+    # Of the lists of others they are cut out, and those others stay in place.
+    others["user_similarities.similar_user_ids"] -= similar_to_them
+    assert about_others(two_runs) == others
+    assert rows_of(two_runs, pairs) == expected
 
 
 def test_the_log_keeps_the_counts_and_not_the_person(two_runs):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 from computing import compute
+from store import entries
 
 from recsys.config.settings import RefreshSettings
 from recsys.domain import Chart, Charts, Factors, Metric, UserNeighbours
@@ -112,11 +113,11 @@ def fit(database, chosen, name):
 
 def test_every_model_has_its_rows(refreshed_database, plan_all):
     query = """
-        SELECT d.name, count(*) FROM recsys_store.{} JOIN recsys_store.models AS d
+        SELECT d.name, count(*) FROM {} AS t JOIN recsys_store.models AS d
         USING (model_id) GROUP BY 1 ORDER BY 1
     """
     counted = {
-        table: dict(rows_of(refreshed_database, query.format(table)))
+        table: dict(rows_of(refreshed_database, query.format(entries(table))))
         for table in (
             "movie_similarities",
             "user_recommendations",
@@ -153,7 +154,7 @@ def test_stored_lists_are_what_the_model_returned(refreshed_database, plan_all, 
             continue
         stored = rows_of(
             refreshed_database,
-            f"SELECT {owner}, rank, {listed}, score FROM recsys_store.{table} "
+            f"SELECT {owner}, rank, {listed}, score FROM {entries(table)} AS t "
             f"JOIN recsys_store.models USING (model_id) WHERE name = '{name}' ORDER BY 1, 2",
         )
         expected = [
@@ -298,13 +299,10 @@ def test_metrics_of_a_fit_are_kept_and_reported(refreshed_database, with_model):
 
 
 def test_no_movie_the_user_has_rated_is_stored_for_the_user(refreshed_database):
-    rated = (
-        "FROM recsys_store.user_recommendations JOIN recsys_store.ratings USING (user_id, movie_id)"
-    )
+    lists = f"{entries('user_recommendations')} AS t"
+    rated = f"FROM {lists} JOIN recsys_store.ratings USING (user_id, movie_id)"
     assert value(refreshed_database, f"SELECT count(*) {rated}") == 0
-    assert (
-        value(refreshed_database, "SELECT count(*) FROM recsys_store.user_recommendations") > 5000
-    )
+    assert value(refreshed_database, f"SELECT count(*) FROM {lists}") > 5000
 
 
 def test_a_run_is_recorded(refreshed_database, plan_all):

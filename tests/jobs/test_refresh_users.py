@@ -14,7 +14,7 @@ from recsys.storage.runs import lock, publication
 
 VERIFIED = "SELECT model, users, stored, missing, extra FROM recsys.verify_lists(NULL, NULL)"
 COLUMNS = {
-    "movie_similarities": "model_id, rank, movie_id, similar_movie_id, score",
+    "movie_similarities": "model_id, movie_id, similar_movie_ids, scores, real_scores",
     "movie_charts": "model_id, genre_id, rank, movie_id, votes, score, mean_rating",
     "user_factors": "model_id, user_id, factors, bias",
     "movie_factors": "model_id, movie_id, factors, bias",
@@ -28,7 +28,7 @@ SELECT count(*) FROM (
      EXCEPT ALL SELECT {columns} FROM recsys_store.{table} WHERE run_id = {a})
 ) AS d
 """
-LISTS = "user_id, rank, movie_id, score"
+LISTS = "user_id, movie_ids, scores"
 OF = """
 SELECT u.user_id, d.name, count(*) FROM recsys_store.user_recommendations AS u
 JOIN recsys_store.models AS d USING (model_id)
@@ -201,15 +201,9 @@ def test_one_that_fails_leaves_nothing(changed, plan_all, monkeypatch):
 @pytest.mark.parametrize(
     ("wrong", "missing", "extra"),
     [
-        ("DELETE FROM {t} WHERE user_id = 1 AND model_id = {m} AND rank = 2", 1, 0),
-        (
-            "UPDATE {t} SET score = score + 1e-9 "
-            "WHERE user_id = 1 AND model_id = {m} AND rank = 1", 1, 1,
-        ),
-        (
-            "INSERT INTO {t} SELECT run_id, model_id, 999, user_id, movie_id, score FROM {t} "
-            "WHERE user_id = 1 AND model_id = {m} AND rank = 1", 0, 1,
-        ),
+        ("movie_ids = trim_array(movie_ids, 1), scores = trim_array(scores, 1)", 1, 0),
+        ("scores[1] = scores[1] + 1e-9", 1, 1),
+        ("movie_ids = movie_ids || movie_ids[1], scores = scores || scores[1]", 0, 1),
     ],
     ids=["a row lacks", "a score is off", "a row is there twice"],
 )  # fmt: skip
@@ -218,7 +212,9 @@ def test_one_wrong_row_is_seen(refreshed_database, wrong, missing, extra):
         refreshed_database, "SELECT model_id FROM recsys_store.models WHERE name = 'ease'"
     )
     change(
-        refreshed_database, wrong.format(t="recsys_store.user_recommendations_run_1", m=model_id)
+        refreshed_database,
+        f"UPDATE recsys_store.user_recommendations_run_1 SET {wrong} "
+        f"WHERE user_id = 1 AND model_id = {model_id}",
     )
     found = {row[0]: row[3:] for row in rows_of(refreshed_database, VERIFIED)}
     assert found == {"ease": (missing, extra), "item_knn": (0, 0)}

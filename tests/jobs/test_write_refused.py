@@ -9,15 +9,15 @@ from recsys.jobs.refresh_users import refresh_users
 
 # A partition gets the constraints of its table: its COPY stumbles over this one half-way.
 STUMBLE = """
-CREATE FUNCTION recsys_store.stumble(run_id integer, rank integer) RETURNS boolean
+CREATE FUNCTION recsys_store.stumble(run_id integer, user_id integer) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF run_id > 1 AND rank = 3 THEN {stumble}; END IF;
+    IF run_id > 1 AND user_id = 3 THEN {stumble}; END IF;
     RETURN true;
 END
 $$;
 ALTER TABLE recsys_store.user_recommendations
-    ADD CONSTRAINT stumble CHECK (recsys_store.stumble(run_id, rank));
+    ADD CONSTRAINT stumble CHECK (recsys_store.stumble(run_id, user_id));
 """
 FULL = "RAISE EXCEPTION 'could not extend file: No space left' USING ERRCODE = 'disk_full'"
 SLOW = "PERFORM pg_sleep(60)"

@@ -3,6 +3,7 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.errors import StorageError
+from recsys.storage.load.copy import Lists
 from recsys.storage.runs import lifecycle, results
 from recsys.storage.runs.results import partition_name
 
@@ -38,18 +39,22 @@ def begin(connection):
 
 def contents(run_id, model_id):
     """Columns for every result table, of three users and movies of the made-up edition."""
-    one, two, three = (np.array(ids, np.int32) for ids in ([1, 2, 3], [2, 3, 1], [1, 1, 1]))
-    scores, rank = np.array([0.5, 0.25, -1.0]), np.array([1, 1, 1], np.int16)
+    one, three = (np.array(ids, np.int32) for ids in ([1, 2, 3], [1, 1, 1]))
+    scores = np.array([0.5, 0.25, -1.0])
+    ends = np.array([0, 2, 3, 4])
+    others, near = Lists(ends, np.array([2, 3, 3, 1], np.int32)), np.array([0.5, 0.25, 0.25, -1.0])
+    common = Lists(ends, np.array([1, 2, 3, 4], np.int32))
+    listed = {"movie_ids": others, "scores": Lists(ends, near)}
     own = {"run_id": np.full(3, run_id, np.int32), "model_id": np.full(3, model_id, np.int16)}
     factors = {"factors": np.arange(6, dtype=np.float32).reshape(3, 2)}
     return {
         "movie_similarities": own
-        | {"rank": rank, "movie_id": one, "similar_movie_id": two, "score": scores},
+        | {"movie_id": one, "similar_movie_ids": others}
+        | {"real_scores": Lists(ends, near.astype(np.float32))},
         "user_similarities": own
-        | {"rank": rank, "user_id": one, "similar_user_id": two}
-        | {"common_ratings": three, "score": scores},
-        "user_recommendations": own
-        | {"rank": rank, "user_id": one, "movie_id": two, "score": scores},
+        | {"user_id": one, "similar_user_ids": others}
+        | {"scores": Lists(ends, near), "common_ratings": common},
+        "user_recommendations": own | {"user_id": one} | listed,
         "movie_charts": own
         | {"rank": one, "movie_id": one, "votes": np.array([9, 8, 7]), "score": scores}
         | {"mean_rating": scores},
@@ -154,8 +159,16 @@ def test_results_read_back_equal_those_written(published):
             sa.text(f"SELECT {names} FROM recsys_store.{table} WHERE run_id = {run_id}")
         ).all()
         assert sorted(map(tuple, rows), key=repr) == sorted(
-            zip(*(column.tolist() for column in columns.values()), strict=True), key=repr
+            zip(*map(plain, columns.values()), strict=True), key=repr
         )
+
+
+def plain(column):
+    """Return a column as a list of numbers or of lists."""
+    if not isinstance(column, Lists):
+        return column.tolist()
+    ends = column.indptr.tolist()
+    return [column.values[ends[i] : ends[i + 1]].tolist() for i in range(len(column))]
 
 
 def test_attaching_locks_no_reader_out(refreshed_database):
@@ -227,11 +240,10 @@ def test_dropping_a_run_without_results_is_no_error(published):
 
 
 BAD_ROWS = {
-    "a rank twice": ("user_recommendations", "user_id", 2),
-    "a rank of zero": ("user_recommendations", "rank", 0),
-    "a score that is no number": ("user_recommendations", "score", np.nan),
-    "an endless score": ("movie_similarities", "score", np.inf),
-    "itself as neighbour": ("movie_similarities", "similar_movie_id", 1),
+    "two lists of a user": ("user_recommendations", "user_id", 2),
+    "a score that is no number": ("user_recommendations", "scores", np.nan),
+    "an endless score": ("movie_similarities", "real_scores", np.inf),
+    "itself as neighbour": ("movie_similarities", "similar_movie_ids", 1),
     "a user twice": ("user_factors", "user_id", 2),
     "a chart's rank twice": ("movie_charts", "rank", 2),
     "another run": ("user_factors", "run_id", 1),
@@ -245,7 +257,8 @@ def test_a_partition_refuses(refreshed_database, what):
     def write_it(connection):
         run_id, model_id = begin(connection)
         columns = contents(run_id, model_id)[table]
-        columns[column][0] = value
+        changed = columns[column]
+        (changed.values if isinstance(changed, Lists) else changed)[0] = value
         results.create(connection, table, run_id)
         results.append(connection, table, run_id, columns)
         results.finish(connection, table, run_id)
@@ -256,6 +269,38 @@ def test_a_partition_refuses(refreshed_database, what):
         write_it(connection)
     with refreshed_database.transaction() as connection:
         assert connection.scalars(LEFT_OVER).all() == before
+
+
+def test_lists_of_other_lengths_than_their_scores_are_refused(published):
+    run_id, model_id = begin(published)
+    results.create(published, "user_recommendations", run_id)
+    row = sa.text(
+        f"INSERT INTO recsys_store.{partition_name('user_recommendations', run_id)} "
+        f"(run_id, model_id, user_id, movie_ids, scores) "
+        f"VALUES ({run_id}, {model_id}, 1, '{{1, 2}}', '{{0.5}}')"
+    )
+    with pytest.raises(sa.exc.IntegrityError, match="ck_user_recommendations_lengths"):
+        published.execute(row)
+
+
+def test_a_row_of_a_page_is_stored_in_line_and_uncompressed(published):
+    run_id, model_id = begin(published)
+    ids, ends = [*range(2, 902), 3, 1], np.array([0, 900, 901, 902])
+    columns = contents(run_id, model_id)["movie_similarities"] | {
+        "similar_movie_ids": Lists(ends, np.array(ids, np.int32)),
+        "real_scores": Lists(ends, np.ones(902, np.float32)),
+    }
+    results.create(published, "movie_similarities", run_id)
+    results.append(published, "movie_similarities", run_id, columns)
+    results.finish(published, "movie_similarities", run_id)
+    child = f"recsys_store.{partition_name('movie_similarities', run_id)}"
+    query = sa.text(f"""
+        SELECT max(pg_column_size(t.similar_movie_ids)), max(pg_column_size(t.real_scores)),
+            (SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = '{child}'::regclass)
+        FROM {child} AS t
+    """)
+    # The header of an array takes 24 bytes.
+    assert tuple(published.execute(query).one()) == (3624, 3624, 0)
 
 
 def test_rows_of_several_models_are_appended_to_one_partition(published):

@@ -37,12 +37,16 @@ PLANNED_OTHERWISE = (
 BY_KEYS = "; ".join(f"SET LOCAL {name} = off" for name in PLANNED_OTHERWISE)
 UNCHANGED = "WHERE NOT EXISTS (SELECT FROM changed_users AS c WHERE c.user_id = t.user_id)"
 LISTS = """
-INSERT INTO {child} (run_id, model_id, rank, user_id, movie_id, score)
-SELECT :run_id, m.model_id, l.rank, c.user_id, l.movie_id, l.score
+INSERT INTO {child} (run_id, model_id, user_id, movie_ids, scores)
+SELECT :run_id, m.model_id, c.user_id, l.movie_ids, l.scores
 FROM changed_users AS c
 CROSS JOIN recsys_store.models AS m
-CROSS JOIN LATERAL recsys.recomputed_list(:base, m.model_id, m.scoring, c.user_id, :length) AS l
+CROSS JOIN LATERAL (
+    SELECT array_agg(r.movie_id ORDER BY r.rank), array_agg(r.score ORDER BY r.rank)
+    FROM recsys.recomputed_list(:base, m.model_id, m.scoring, c.user_id, :length) AS r
+) AS l (movie_ids, scores)
 WHERE m.scoring IN ('sum', 'mean_product') AND m.name = ANY (:models)
+  AND l.movie_ids IS NOT NULL
 """
 USERS = """
 INSERT INTO {child} (run_id, user_id, ratings_count, ratings_hash)
@@ -61,8 +65,7 @@ CHECKSUM = """
 SELECT encode(sha256(convert_to(concat_ws(
     E'\n', CAST(:before AS text),
     string_agg(
-        concat_ws(' ', m.name, t.user_id, t.rank, t.movie_id, t.score),
-        E'\n' ORDER BY m.name, t.user_id, t.rank
+        concat_ws(' ', m.name, t.user_id, t.movie_ids, t.scores), E'\n' ORDER BY m.name, t.user_id
     )
 ), 'UTF8')), 'hex')
 FROM {child} AS t

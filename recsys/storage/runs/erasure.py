@@ -18,41 +18,76 @@ WHERE c.relnamespace = CAST(:schema AS regnamespace)
   AND c.relkind IN ('r', 'p')
   AND NOT c.relispartition
   AND NOT a.attisdropped
-  AND a.attname ~ '(^|_)user_id$'
+  AND a.attname ~ '(^|_)user_ids?$'
 -- Referenced tables go last; before them the changes that triggers write as ratings go.
 ORDER BY c.relname = 'users', c.relname = 'rating_changes', c.relname, a.attname
+"""
+ARRAYS = """
+SELECT a.attname FROM pg_attribute AS a
+JOIN pg_type AS t ON t.oid = a.atttypid
+WHERE a.attrelid = CAST(:table AS regclass) AND NOT a.attisdropped AND t.typcategory = 'A'
+ORDER BY a.attnum
+"""
+COUNT = "SELECT count(*) FROM {table} WHERE {column} = {user}"
+COUNT_LISTS = "SELECT count(*) FROM {table} WHERE {user} = ANY ({column})"
+DELETE = """
+WITH gone AS (DELETE FROM {table} WHERE {column} = {user} RETURNING 1) SELECT count(*) FROM gone
+"""
+CUT_OUT = """
+WITH gone AS (
+    DELETE FROM {table} WHERE {column} = ARRAY[{user}] RETURNING 1
+), cut AS (
+    UPDATE {table} SET {arrays}
+    WHERE {user} = ANY ({column}) AND cardinality({column}) > 1
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM cut)
+"""
+# The arrays of a list are parallel: each loses the place of the user.
+WITHOUT = """
+{array} = {array}[:array_position({column}, {user}) - 1]
+    || {array}[array_position({column}, {user}) + 1:]
 """
 
 
 def keyed_columns(connection: sa.Connection) -> list[tuple[str, str]]:
-    """Return the tables and columns that hold a user id."""
+    """Return the tables and columns that hold the id of a user, or an array of ids."""
     rows = connection.execute(sa.text(KEYED), {"schema": STORE})
     return [(table, column) for table, column in rows]
 
 
 def count(connection: sa.Connection, user_id: int) -> dict[str, int]:
-    """Return the number of rows of a user by `table.column`."""
-    return _each(connection, user_id, "SELECT count(*) FROM {} WHERE {} = {}")
+    """Return by `table.column` the number of rows of a user, and of lists that hold the user."""
+    return _each(connection, user_id, COUNT, COUNT_LISTS)
 
 
 def erase(connection: sa.Connection, user_id: int) -> dict[str, int]:
-    """Remove all rows of a user, in every kept run; log and return their numbers."""
-    removed = _each(
-        connection,
-        user_id,
-        "WITH gone AS (DELETE FROM {} WHERE {} = {} RETURNING 1) SELECT count(*) FROM gone",
-    )
+    """Remove a user from all tables, in every kept run; log and return the numbers of rows.
+
+    Rows of the user are deleted. The user is cut out of the lists of others.
+    """
+    removed = _each(connection, user_id, DELETE, CUT_OUT)
     connection.execute(tables.erasures.insert().values(rows=removed))
     return removed
 
 
-def _each(connection: sa.Connection, user_id: int, statement: str) -> dict[str, int]:
+def _each(connection: sa.Connection, user_id: int, one: str, many: str) -> dict[str, int]:
+    """Run a statement on each column that holds an id, another on each that holds arrays of ids."""
     found = {}
     for table, column in keyed_columns(connection):
-        query = sql.SQL(statement).format(
-            sql.Identifier(STORE, table), sql.Identifier(column), sql.Literal(user_id)
-        )
-        row = driver(connection).execute(query).fetchone()
+        parts: dict[str, sql.Composable] = {
+            "table": sql.Identifier(STORE, table),
+            "column": sql.Identifier(column),
+            "user": sql.Literal(user_id),
+        }
+        statement = one
+        if column.endswith("_ids"):
+            statement = many
+            names = connection.scalars(sa.text(ARRAYS), {"table": f"{STORE}.{table}"})
+            parts["arrays"] = sql.SQL(", ").join(
+                sql.SQL(WITHOUT).format(array=sql.Identifier(name), **parts) for name in names
+            )
+        row = driver(connection).execute(sql.SQL(statement).format(**parts)).fetchone()
         assert row is not None
         found[f"{table}.{column}"] = int(row[0])
     return found

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 from psycopg import sql
+from sqlalchemy.types import ARRAY
 
 from recsys.domain import Progress
 from recsys.storage.load.copy import Column, copy_arrays, driver
@@ -19,6 +20,7 @@ from recsys.storage.schema.tables import STORE
 from recsys.storage.schema.tables.results import RESULT_TABLES
 
 TABLES = RESULT_TABLES
+LARGEST_ROW = 8160  # the largest value that PostgreSQL allows with pages of 8 kB
 PARTITIONS = """
 SELECT c.relname, c.relispartition
 FROM pg_class AS c
@@ -55,9 +57,11 @@ def partition_name(table: str, run_id: int) -> str:
 
 def create(connection: sa.Connection, table: str, run_id: int) -> None:
     """Create the detached partition of a result table for a run; its owner is that of the table."""
-    like = "LIKE {} INCLUDING CONSTRAINTS INCLUDING DEFAULTS INCLUDING COMMENTS"
+    like = "LIKE {} INCLUDING CONSTRAINTS INCLUDING DEFAULTS INCLUDING COMMENTS INCLUDING STORAGE"
     child = _name(partition_name(table, run_id))
-    _run(connection, f"CREATE TABLE {{}} ({like})", child, _name(table))
+    # Lists stay in line as long as a row fits on a page; partitions do not inherit this setting.
+    in_line = f"toast_tuple_target = {LARGEST_ROW}"
+    _run(connection, f"CREATE TABLE {{}} ({like}) WITH ({in_line})", child, _name(table))
     # Another role than the one that refreshes may have to prune.
     owner = connection.scalar(sa.text(OTHER_OWNER), {"table": f"{STORE}.{table}"})
     if owner is not None:
@@ -89,7 +93,9 @@ def finish(connection: sa.Connection, table: str, run_id: int) -> None:
     for part in introspection.indexes(connection, parent):
         name, method = sql.Identifier(_of_run(part.name, run_id)), part.definition.split(" USING ")
         _run(connection, "CREATE INDEX {} ON {} USING {}", name, _name(child), sql.SQL(method[1]))
-    _run(connection, "ANALYZE {}", _name(child))
+    # Without the arrays, whose elements PostgreSQL would count: no plan depends on them.
+    scalars = [sql.Identifier(c.name) for c in _table(table).c if not isinstance(c.type, ARRAY)]
+    _run(connection, "ANALYZE {} ({})", _name(child), sql.SQL(", ").join(scalars))
 
 
 def of_run(connection: sa.Connection, run_id: int) -> list[str]:
@@ -99,8 +105,7 @@ def of_run(connection: sa.Connection, run_id: int) -> list[str]:
 
 def columns(table: str) -> list[str]:
     """Return the columns of a result table except the id of the run."""
-    [found] = [each for each in TABLES if each.name == table]
-    return [column.name for column in found.columns if column.name != "run_id"]
+    return [column.name for column in _table(table).columns if column.name != "run_id"]
 
 
 def attach(connection: sa.Connection, run_id: int) -> None:
@@ -173,6 +178,11 @@ def _partitions(connection: sa.Connection, run_id: int) -> dict[str, bool]:
     tables = {partition_name(table.name, run_id): table.name for table in TABLES}
     rows = connection.execute(sa.text(PARTITIONS), {"schema": STORE, "names": sorted(tables)}).all()
     return {tables[name]: attached for name, attached in rows}
+
+
+def _table(name: str) -> sa.Table:
+    [found] = [each for each in TABLES if each.name == name]
+    return found
 
 
 def _of_run(name: str, run_id: int) -> str:

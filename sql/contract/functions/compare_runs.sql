@@ -58,14 +58,18 @@ BEGIN
             -- Where a movie that both lists hold has been met in both.
             array_agg(greatest(x.rank, y.rank)) FILTER (WHERE x.rank + y.rank > 0) AS met
         FROM (
-            SELECT u.model_id, u.user_id, u.movie_id, u.rank
+            SELECT
+                u.model_id, u.user_id, unnest(u.movie_ids[:k]) AS movie_id,
+                generate_subscripts(u.movie_ids[:k], 1) AS rank
             FROM recsys_store.user_recommendations AS u
-            WHERE u.run_id = a AND u.rank <= k
+            WHERE u.run_id = a
         ) AS x
         FULL JOIN (
-            SELECT u.model_id, u.user_id, u.movie_id, u.rank
+            SELECT
+                u.model_id, u.user_id, unnest(u.movie_ids[:k]) AS movie_id,
+                generate_subscripts(u.movie_ids[:k], 1) AS rank
             FROM recsys_store.user_recommendations AS u
-            WHERE u.run_id = b AND u.rank <= k
+            WHERE u.run_id = b
         ) AS y USING (model_id, user_id, movie_id)
         GROUP BY model_id, user_id
     ),
@@ -135,17 +139,17 @@ BEGIN
 
     RETURN QUERY
     WITH counted (name, run_id, model_id, count) AS (
-        SELECT 'movie_similarities', r.run_id, r.model_id, count(*)
+        SELECT 'movie_similarities', r.run_id, r.model_id, sum(cardinality(r.similar_movie_ids))
         FROM recsys_store.movie_similarities AS r
         WHERE r.run_id IN (a, b)
         GROUP BY r.run_id, r.model_id
         UNION ALL
-        SELECT 'user_similarities', r.run_id, r.model_id, count(*)
+        SELECT 'user_similarities', r.run_id, r.model_id, sum(cardinality(r.scores))
         FROM recsys_store.user_similarities AS r
         WHERE r.run_id IN (a, b)
         GROUP BY r.run_id, r.model_id
         UNION ALL
-        SELECT 'user_recommendations', r.run_id, r.model_id, count(*)
+        SELECT 'user_recommendations', r.run_id, r.model_id, sum(cardinality(r.scores))
         FROM recsys_store.user_recommendations AS r
         WHERE r.run_id IN (a, b)
         GROUP BY r.run_id, r.model_id
@@ -193,4 +197,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.compare_runs(integer, integer, integer) IS
-'Compares two complete runs whose results are kept. value is the comparison: b minus a if both runs have a figure. part lists: for each model with lists in both, over the n users with a list in either, the first k of their two lists: overlap (movies in both by the length of the longer, which is k where it is full), rbo (rank-biased overlap, extrapolated from depth k, p = 0.9), users (with a list), users_changed and its share (any place differs), users_gained and users_lost (a list in b only, in a only; overlap and rbo 0, changed). part rows: rows in each result table, 0 for a run without. part metrics: every figure of recsys.run_metrics that both have, n the smaller of the two. An unknown run: error RS001; a run that is not complete, was pruned or is an evaluation: RS004; k not from 1 to 1000: 22023; NULL: 22004';
+'Compares two complete runs whose results are kept. value is the comparison: b minus a if both runs have a figure. part lists: for each model with lists in both, over the n users with a list in either, the first k of their two lists: overlap (movies in both by the length of the longer, which is k where it is full), rbo (rank-biased overlap, extrapolated from depth k, p = 0.9), users (with a list), users_changed and its share (any place differs), users_gained and users_lost (a list in b only, in a only; overlap and rbo 0, changed). part rows: rows in each result table, for lists their entries, 0 for a run without. part metrics: every figure of recsys.run_metrics that both have, n the smaller of the two. An unknown run: error RS001; a run that is not complete, was pruned or is an evaluation: RS004; k not from 1 to 1000: 22023; NULL: 22004';

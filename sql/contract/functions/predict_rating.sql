@@ -50,22 +50,25 @@ BEGIN
                     SELECT o.bias FROM recsys_store.user_factors AS o
                     WHERE o.run_id = asked_run_id AND o.model_id = used.model_id
                       AND o.user_id = predict_rating.user_id
-                ) + sum(s.score * (r.rating - v.bias)) / nullif(sum(abs(s.score)), 0)
+                ) + sum(l.score * (r.rating - v.bias)) / nullif(sum(abs(l.score)), 0)
                 FROM recsys_store.user_similarities AS s
+                CROSS JOIN LATERAL unnest(s.similar_user_ids, s.scores) AS l (user_id, score)
                 JOIN recsys_store.ratings AS r
-                    ON r.user_id = s.similar_user_id AND r.movie_id = predict_rating.movie_id
+                    ON r.user_id = l.user_id AND r.movie_id = predict_rating.movie_id
                 JOIN recsys_store.user_factors AS v
-                    ON v.run_id = s.run_id AND v.model_id = s.model_id
-                    AND v.user_id = s.similar_user_id
+                    ON v.run_id = s.run_id AND v.model_id = s.model_id AND v.user_id = l.user_id
                 WHERE s.run_id = asked_run_id AND s.model_id = used.model_id
                   AND s.user_id = predict_rating.user_id
             );
         ELSIF used.prediction = 'movie_neighbours' THEN
             predicted := (
-                SELECT sum(s.score * r.rating) / nullif(sum(abs(s.score)), 0)
+                SELECT sum(l.score * r.rating) / nullif(sum(abs(l.score)), 0)
                 FROM recsys_store.movie_similarities AS s
+                CROSS JOIN LATERAL unnest(
+                    s.similar_movie_ids, coalesce(s.scores, s.real_scores::double precision[])
+                ) AS l (movie_id, score)
                 JOIN recsys_store.ratings AS r
-                    ON r.user_id = predict_rating.user_id AND r.movie_id = s.similar_movie_id
+                    ON r.user_id = predict_rating.user_id AND r.movie_id = l.movie_id
                 WHERE s.run_id = asked_run_id AND s.model_id = used.model_id
                   AND s.movie_id = predict_rating.movie_id
             );

@@ -5,7 +5,7 @@ RETURNS TABLE (
     rank integer, movie_id integer, title text, score double precision, votes bigint,
     mean_rating double precision
 )
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
 AS $$

@@ -9,14 +9,21 @@ AS $$
         s.similar_movie_id,
         -- Rounded, so that equal movies tie in whatever order they are summed.
         round((
-            sum(g.rating * s.score) / (
+            sum(s.rating * s.score) / (
                 SELECT sum(a.rating) FROM unnest(content_scores.given) AS a (rating)
                 WHERE a.rating > 0
             )
         )::numeric, 12)::double precision
-    FROM unnest(content_scores.rated, content_scores.given) AS g (movie_id, rating)
-    JOIN recsys_store.movie_similarities AS s ON s.movie_id = g.movie_id
-    WHERE g.rating > 0 AND s.run_id = content_scores.run_id AND s.model_id = content_scores.model_id
+    FROM (
+        SELECT
+            unnest(l.similar_movie_ids) AS similar_movie_id,
+            unnest(coalesce(l.scores, l.real_scores::double precision[])) AS score,
+            g.rating
+        FROM unnest(content_scores.rated, content_scores.given) AS g (movie_id, rating)
+        JOIN recsys_store.movie_similarities AS l ON l.movie_id = g.movie_id
+        WHERE g.rating > 0
+          AND l.run_id = content_scores.run_id AND l.model_id = content_scores.model_id
+    ) AS s
     GROUP BY s.similar_movie_id
 $$;
 

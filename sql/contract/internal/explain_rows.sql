@@ -7,7 +7,7 @@ RETURNS TABLE (
     score double precision, source text, model text, exact boolean, shared_genres text[],
     shared_tags text[], run_id integer
 )
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -50,7 +50,7 @@ BEGIN
     -- In the order of recommend: stored, live, by content, from the chart.
     FOR its IN
         SELECT
-            'stored' AS source, m.name AS model, u.score,
+            'stored' AS source, m.name AS model, u.scores[p.place] AS score,
             CASE
                 WHEN m.scoring IN ('sum', 'mean_product') OR n.own THEN m.model_id
                 WHEN m.kind <> 'chart' THEN asked.live_id
@@ -61,7 +61,11 @@ BEGIN
                 ELSE 'divided'
             END AS form
         FROM recsys_store.user_recommendations AS u
-        JOIN recsys_store.models AS m ON m.model_id = coalesce(u.source_model_id, u.model_id)
+        CROSS JOIN LATERAL (
+            SELECT array_position(u.movie_ids, asked_movie_id) AS place
+        ) AS p
+        JOIN recsys_store.models AS m
+            ON m.model_id = coalesce(u.source_model_ids[p.place], u.model_id)
         CROSS JOIN LATERAL (
             SELECT EXISTS (
                 SELECT FROM recsys_store.movie_similarities AS s
@@ -70,7 +74,7 @@ BEGIN
             ) AS own
         ) AS n
         WHERE u.run_id = asked.run_id AND u.model_id = asked.model_id
-          AND u.user_id = asked_user_id AND u.movie_id = asked_movie_id
+          AND u.user_id = asked_user_id AND p.place IS NOT NULL
           AND NOT (changed AND (asked.live_id IS NOT NULL OR asked.content_id = asked.model_id))
         UNION ALL
         SELECT 'live', asked.live, NULL, asked.live_id, asked.scoring

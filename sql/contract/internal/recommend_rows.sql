@@ -14,7 +14,7 @@ RETURNS TABLE (
 -- Each statement is planned once a session, for any n. Nested loops along the keys stop at the nth
 -- row and add scores up in the order of the run. The settings hold for the steps too: these are SQL
 -- functions without SET, which the planner inlines.
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -113,8 +113,8 @@ BEGIN
     IF served >= asked_n THEN
         RETURN;
     ELSIF served > 0 THEN
-        shown := ARRAY(
-            SELECT u.movie_id FROM recsys_store.user_recommendations AS u
+        shown := (
+            SELECT u.movie_ids FROM recsys_store.user_recommendations AS u
             WHERE u.run_id = asked.run_id AND u.model_id = asked.model_id
               AND u.user_id = asked_user_id
         );

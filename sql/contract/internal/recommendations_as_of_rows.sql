@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION recsys.recommendations_as_of_rows(
 RETURNS TABLE (
     rank integer, movie_id integer, title text, score double precision, model text, run_id integer
 )
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
 AS $$
@@ -37,14 +37,12 @@ BEGIN
     END IF;
 
     RETURN QUERY
-    SELECT u.rank::integer, u.movie_id, m.title, u.score, coalesce(s.name, then_run.default_model), u.run_id
-    FROM recsys_store.user_recommendations AS u
-    JOIN recsys_store.movies AS m ON m.movie_id = u.movie_id
-    LEFT JOIN recsys_store.models AS s ON s.model_id = u.source_model_id
-    WHERE u.run_id = then_run.run_id
-      AND u.model_id = then_run.default_model_id
-      AND u.user_id = asked_user_id
-    ORDER BY u.rank
+    SELECT s.rank, s.movie_id, m.title, s.score, s.model_name, then_run.run_id
+    FROM recsys.stored_rows(
+        then_run.run_id, then_run.default_model_id, then_run.default_model, asked_user_id
+    ) AS s
+    JOIN recsys_store.movies AS m ON m.movie_id = s.movie_id
+    ORDER BY s.rank
     LIMIT asked_n;
 END
 $$;

@@ -1,7 +1,7 @@
 CREATE OR REPLACE FUNCTION recsys.search_movies_rows(asked_query text, asked_n integer)
 RETURNS TABLE (movie_id integer, title text, year integer)
 -- Planned once per session, because it is called on each keystroke.
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
 AS $$

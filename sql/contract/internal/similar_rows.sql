@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION recsys.similar_rows(
 RETURNS TABLE (
     rank integer, movie_id integer, title text, score double precision, model text, run_id integer
 )
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
 AS $$
@@ -20,7 +20,7 @@ BEGIN
     IF asked_model IS NULL AND NOT EXISTS (
         SELECT FROM recsys_store.movie_similarities AS s
         WHERE s.run_id = asked_run_id AND s.model_id = asked_model_id
-          AND s.movie_id = asked_movie_id AND s.score > 0
+          AND s.movie_id = asked_movie_id AND coalesce(s.scores[1], s.real_scores[1]) > 0
     ) THEN
         asked_model_id := (
             SELECT d.model_id
@@ -30,7 +30,7 @@ BEGIN
               AND EXISTS (
                   SELECT FROM recsys_store.movie_similarities AS s
                   WHERE s.run_id = asked_run_id AND s.model_id = d.model_id
-                    AND s.movie_id = asked_movie_id AND s.score > 0
+                    AND s.movie_id = asked_movie_id AND coalesce(s.scores[1], s.real_scores[1]) > 0
               )
             -- Models that use ratings before models that use content.
             ORDER BY d.similar_order, d.model_id
@@ -39,14 +39,23 @@ BEGIN
     END IF;
 
     RETURN QUERY
-    SELECT s.rank::integer, s.similar_movie_id, m.title, s.score, d.name, s.run_id
-    FROM recsys_store.movie_similarities AS s
-    JOIN recsys_store.models AS d ON d.model_id = s.model_id
+    SELECT
+        s.rank, s.similar_movie_id, m.title, s.score,
+        (SELECT d.name FROM recsys_store.models AS d WHERE d.model_id = asked_model_id),
+        asked_run_id
+    FROM (
+        SELECT
+            generate_subscripts(l.similar_movie_ids, 1) AS rank,
+            unnest(l.similar_movie_ids) AS similar_movie_id,
+            unnest(coalesce(l.scores, l.real_scores::double precision[])) AS score
+        FROM recsys_store.movie_similarities AS l
+        WHERE l.run_id = asked_run_id
+          AND l.model_id = asked_model_id
+          AND l.movie_id = asked_movie_id
+        ORDER BY rank
+    ) AS s
     JOIN recsys_store.movies AS m ON m.movie_id = s.similar_movie_id
-    WHERE s.run_id = asked_run_id
-      AND s.model_id = asked_model_id
-      AND s.movie_id = asked_movie_id
-      AND s.score > 0
+    WHERE s.score > 0
     ORDER BY s.rank
     LIMIT asked_n;
 END

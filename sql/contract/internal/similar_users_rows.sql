@@ -5,7 +5,7 @@ RETURNS TABLE (
     rank integer, user_id integer, score double precision, common_ratings integer, model text,
     run_id integer
 )
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
 AS $$
@@ -34,11 +34,15 @@ BEGIN
     END IF;
 
     RETURN QUERY
-    SELECT s.rank::integer, s.similar_user_id, s.score, s.common_ratings, d.name, s.run_id
+    SELECT
+        l.rank::integer, l.user_id, l.score, l.common_ratings,
+        (SELECT d.name FROM recsys_store.models AS d WHERE d.model_id = asked_model_id),
+        asked_run_id
     FROM recsys_store.user_similarities AS s
-    JOIN recsys_store.models AS d ON d.model_id = s.model_id
+    CROSS JOIN LATERAL unnest(s.similar_user_ids, s.scores, s.common_ratings)
+        WITH ORDINALITY AS l (user_id, score, common_ratings, rank)
     WHERE s.run_id = asked_run_id AND s.model_id = asked_model_id AND s.user_id = asked_user_id
-    ORDER BY s.rank
+    ORDER BY l.rank
     LIMIT asked_n;
 END
 $$;

@@ -52,10 +52,11 @@ BEGIN
             LIMIT asked_users
         ),
         written AS MATERIALIZED (
-            SELECT u.user_id, u.rank::bigint AS rank, u.movie_id, u.score
+            SELECT c.user_id, s.rank::bigint AS rank, s.movie_id, s.score
             FROM chosen AS c
-            JOIN recsys_store.user_recommendations AS u ON u.user_id = c.user_id
-            WHERE u.run_id = run.run_id AND u.model_id = one.model_id
+            CROSS JOIN LATERAL recsys.stored_rows(
+                run.run_id, one.model_id, one.name, c.user_id
+            ) AS s
         ),
         anew AS MATERIALIZED (
             SELECT c.user_id, l.rank, l.movie_id, l.score

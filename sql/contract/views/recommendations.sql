@@ -1,16 +1,19 @@
 CREATE OR REPLACE VIEW recsys.recommendations AS
-SELECT d.name AS model, r.user_id, r.rank, r.movie_id, m.title, r.score, r.run_id,
+SELECT d.name AS model, l.user_id, r.rank::smallint AS rank, r.movie_id, m.title, r.score, l.run_id,
     coalesce(s.name, d.name) AS source_model,
     recsys.label_of(
         CASE WHEN s.model_id IS NULL THEN d.labels ELSE s.labels END,
         CASE WHEN s.model_id IS NULL THEN d.label_bounds ELSE s.label_bounds END,
         r.score
     ) AS label
-FROM recsys_store.user_recommendations AS r
-JOIN recsys_store.models AS d ON d.model_id = r.model_id
+FROM recsys_store.user_recommendations AS l
+-- In FROM, so that a join with the view reads lists by their key.
+CROSS JOIN LATERAL unnest(l.movie_ids, l.scores, l.source_model_ids) WITH ORDINALITY
+    AS r (movie_id, score, source_model_id, rank)
+JOIN recsys_store.models AS d ON d.model_id = l.model_id
 JOIN recsys_store.movies AS m ON m.movie_id = r.movie_id
 LEFT JOIN recsys_store.models AS s ON s.model_id = r.source_model_id
-WHERE r.run_id = (SELECT p.run_id FROM recsys_store.published AS p);
+WHERE l.run_id = (SELECT p.run_id FROM recsys_store.published AS p);
 
 COMMENT ON VIEW recsys.recommendations IS 'Stored recommendations of the published run, as it wrote them; recsys.recommend() leaves out movies rated or blocked since';
 COMMENT ON COLUMN recsys.recommendations.model IS 'Model that recommends';

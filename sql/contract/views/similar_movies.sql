@@ -1,18 +1,23 @@
 CREATE OR REPLACE VIEW recsys.similar_movies AS
 SELECT
     d.name AS model,
-    s.movie_id,
+    l.movie_id,
     m.title,
-    s.rank,
+    s.rank::smallint AS rank,
     s.similar_movie_id,
     o.title AS similar_title,
     s.score,
-    s.run_id
-FROM recsys_store.movie_similarities AS s
-JOIN recsys_store.models AS d ON d.model_id = s.model_id
-JOIN recsys_store.movies AS m ON m.movie_id = s.movie_id
+    l.run_id
+FROM recsys_store.movie_similarities AS l
+-- In FROM, so that a join with the view reads lists by their key. In the list of columns unnest
+-- would be faster, but every join would unnest all lists.
+CROSS JOIN LATERAL unnest(
+    l.similar_movie_ids, coalesce(l.scores, l.real_scores::double precision[])
+) WITH ORDINALITY AS s (similar_movie_id, score, rank)
+JOIN recsys_store.models AS d ON d.model_id = l.model_id
+JOIN recsys_store.movies AS m ON m.movie_id = l.movie_id
 JOIN recsys_store.movies AS o ON o.movie_id = s.similar_movie_id
-WHERE s.run_id = (SELECT p.run_id FROM recsys_store.published AS p);
+WHERE l.run_id = (SELECT p.run_id FROM recsys_store.published AS p);
 
 COMMENT ON VIEW recsys.similar_movies IS 'Nearest movies of each movie, by model, in the published run';
 COMMENT ON COLUMN recsys.similar_movies.model IS 'Model that found them similar';

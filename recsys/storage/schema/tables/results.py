@@ -1,7 +1,12 @@
 """Result tables, LIST-partitioned by run: filled by COPY, attached whole, dropped whole.
 
-Their primary keys lead with the id people look up by, since run and model are given in every query
-and a partition holds one run; so one index serves as key and as list in order.
+A list is read, written and replaced whole, so it is one row, with arrays in the order of rank: a
+tenth of the disk of one row per entry, and a key that is built in no time. The primary keys lead
+with the id people look up by, since a partition holds one run.
+
+Rows of up to a page are stored in line and uncompressed (`results.create`, migration 0012).
+Otherwise each list would be fetched from a second table and each weight decompressed for every
+live recommendation.
 
 They have no foreign keys. Attaching or dropping a partition that has them locks readers out of
 the tables referred to, and so publishing would wait for every reader of `movies`. The ids come from
@@ -9,6 +14,9 @@ the snapshot the run read, where they are all held by keys.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION
@@ -35,10 +43,6 @@ def _id(name: str, comment: str) -> sa.Column[int]:
     return sa.Column(name, sa.Integer, nullable=False, comment=comment)
 
 
-def _rank() -> sa.Column[int]:
-    return sa.Column("rank", sa.SmallInteger, nullable=False, comment="Place in the list, from 1")
-
-
 def _score(comment: str) -> sa.Column[float]:
     return sa.Column("score", DOUBLE_PRECISION, nullable=False, comment=comment)
 
@@ -47,58 +51,75 @@ def _bias(comment: str) -> sa.Column[float]:
     return sa.Column("bias", DOUBLE_PRECISION, nullable=False, server_default="0", comment=comment)
 
 
-def _rank_positive() -> sa.CheckConstraint:
-    return sa.CheckConstraint("rank > 0", name="rank_positive")
+def _lists(*columns: str) -> Iterator[sa.CheckConstraint]:
+    """Yield checks: arrays are equally long and not empty, and scores are finite."""
+    lengths = " AND ".join(f"cardinality({each}) = cardinality(scores)" for each in columns)
+    yield sa.CheckConstraint(f"cardinality(scores) > 0 AND {lengths}", name="lengths")
+    yield _all_finite("scores")
+
+
+def _all_finite(column: str) -> sa.CheckConstraint:
+    # NaN sorts above Infinity in PostgreSQL, so the upper bound excludes it as well.
+    condition = f"'-Infinity' < ALL ({column}) AND 'Infinity' > ALL ({column})"
+    return sa.CheckConstraint(condition, name=f"{column}_finite")
+
+
+def _list(name: str, element: type[sa.types.TypeEngine[Any]], comment: str) -> sa.Column[Any]:
+    return sa.Column(name, ARRAY(element, dimensions=1), nullable=False, comment=comment)
 
 
 movie_similarities = _result_table(
     "movie_similarities",
-    _rank(),
     _id("movie_id", "Whose neighbours these are"),
-    _id("similar_movie_id", "The neighbour"),
-    _score("Similarity, or the weight with which the movie speaks for it"),
-    sa.PrimaryKeyConstraint(
-        "movie_id", "run_id", "model_id", "rank", postgresql_include=["similar_movie_id", "score"]
+    _list("similar_movie_ids", sa.Integer, "The neighbours, nearest first"),
+    sa.Column(
+        "scores",
+        ARRAY(DOUBLE_PRECISION, dimensions=1),
+        comment="Similarity of each, or the weight with which the movie speaks for it",
     ),
-    _rank_positive(),
-    finite("score"),
-    sa.CheckConstraint("movie_id <> similar_movie_id", name="not_itself"),
+    sa.Column(
+        "real_scores",
+        ARRAY(sa.REAL, dimensions=1),
+        comment="The same of models that compute in single precision, in place of scores",
+    ),
+    sa.PrimaryKeyConstraint("movie_id", "run_id", "model_id"),
+    sa.CheckConstraint(
+        "cardinality(similar_movie_ids) > 0 AND num_nonnulls(scores, real_scores) = 1 "
+        "AND cardinality(similar_movie_ids) = cardinality(scores) "
+        "AND cardinality(similar_movie_ids) = cardinality(real_scores)",
+        name="lengths",
+    ),
+    _all_finite("scores"),
+    _all_finite("real_scores"),
+    sa.CheckConstraint("movie_id <> ALL (similar_movie_ids)", name="not_itself"),
     comment="Nearest movies of each movie",
 )
 
 user_similarities = _result_table(
     "user_similarities",
-    _rank(),
     _id("user_id", "Whose neighbours these are"),
-    _id("similar_user_id", "The neighbour"),
-    sa.Column("common_ratings", sa.Integer, nullable=False, comment="Movies both have rated"),
-    _score("Similarity of taste"),
-    sa.PrimaryKeyConstraint(
-        "user_id", "run_id", "model_id", "rank", postgresql_include=["similar_user_id", "score"]
-    ),
-    _rank_positive(),
-    finite("score"),
-    sa.CheckConstraint("user_id <> similar_user_id", name="not_itself"),
+    _list("similar_user_ids", sa.Integer, "The neighbours, nearest first"),
+    _list("scores", DOUBLE_PRECISION, "Similarity of taste of each"),
+    _list("common_ratings", sa.Integer, "Movies both have rated, for each"),
+    sa.PrimaryKeyConstraint("user_id", "run_id", "model_id"),
+    *_lists("similar_user_ids", "common_ratings"),
+    sa.CheckConstraint("user_id <> ALL (similar_user_ids)", name="not_itself"),
     comment="Nearest users of each user",
 )
 
 user_recommendations = _result_table(
     "user_recommendations",
-    _rank(),
     _id("user_id", "Whose list this is"),
-    _id("movie_id", "The movie recommended"),
-    _score("The model's score, higher is better"),
-    # NULL costs no room in a row.
+    _list("movie_ids", sa.Integer, "The movies recommended, best first"),
+    _list("scores", DOUBLE_PRECISION, "The model's score of each, higher is better"),
     sa.Column(
-        "source_model_id",
-        sa.SmallInteger,
-        comment="For a hybrid the model the row came from, whose score it is; NULL: its own",
+        "source_model_ids",
+        ARRAY(sa.SmallInteger, dimensions=1),
+        comment="For a hybrid the model each movie came from, whose score it is; NULL: its own",
     ),
-    sa.PrimaryKeyConstraint(
-        "user_id", "run_id", "model_id", "rank", postgresql_include=["movie_id", "score"]
-    ),
-    _rank_positive(),
-    finite("score"),
+    sa.PrimaryKeyConstraint("user_id", "run_id", "model_id"),
+    # A NULL is not compared.
+    *_lists("movie_ids", "source_model_ids"),
     comment="Stored recommendations; movies rated when the run read are not in it",
 )
 
@@ -114,7 +135,7 @@ movie_charts = _result_table(
     sa.UniqueConstraint(
         "run_id", "model_id", "genre_id", "rank", postgresql_nulls_not_distinct=True
     ),
-    _rank_positive(),
+    sa.CheckConstraint("rank > 0", name="rank_positive"),
     finite("score"),
     finite("mean_rating"),
     sa.Index(None, "movie_id"),
