@@ -176,8 +176,8 @@ def judge(found: Runs) -> list[Check]:
             snapshot / pandas,
             snapshot >= SNAPSHOT_TIMES_PANDAS * pandas,
         ),
-        _at_least("write results: columns, checksum, COPY", copied, RESULTS_A_SECOND, "rows"),
-        _at_least("write results: all up to the publication", results, RESULTS_A_SECOND, "rows"),
+        _at_least("write results: columns, checksum, COPY", copied, RESULTS_A_SECOND, "entries"),
+        _at_least("write results: all up to the publication", results, RESULTS_A_SECOND, "entries"),
     ]
     return checks + [_memory(name, found[name]) for name in ("ingest", "snapshot", "results")]
 
