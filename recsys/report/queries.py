@@ -22,7 +22,7 @@ from recsys.report.findings import (
     Staleness,
 )
 from recsys.service.queries.query import FIRST_STEPS
-from recsys.service.queries.runs import COMPARE
+from recsys.service.queries.runs import COMPARE, LATEST_METRICS
 from recsys.service.types import RunDifference
 from recsys.storage.server.engine import Database
 
@@ -114,21 +114,10 @@ FROM (
 GROUP BY l.model
 ORDER BY movies DESC, l.model
 """
-# Errors on the training ratings say nothing about quality, hence no protocol `train`.
-MEASURED = """
+MEASURED = f"""
 SELECT
     k.protocol, k.run_id, r.kind, r.seed, k.model, k.metric, k.value, k.ci_low, k.ci_high, k.n
-FROM recsys.run_metrics AS k
-JOIN recsys.runs AS r ON r.run_id = k.run_id
-JOIN (
-    SELECT x.protocol, max(x.run_id) AS run_id
-    FROM recsys.run_metrics AS x
-    JOIN recsys.runs AS y ON y.run_id = x.run_id
-    WHERE (y.kind = 'evaluation' AND y.state = 'complete') OR y.published
-    GROUP BY x.protocol
-) AS latest ON latest.protocol = k.protocol AND latest.run_id = k.run_id
-WHERE k.segment = 'all' AND k.protocol <> 'train'
-ORDER BY r.kind, k.run_id DESC, k.protocol, k.model, k.metric
+{LATEST_METRICS}
 """
 DEPTH = 10
 

@@ -203,9 +203,9 @@ class AsyncRecommender(AsyncSession):
         return await self._run(catalogue.movie_details(movie_id))
 
     async def rating_histogram(self, movie_id: int) -> Rows[RatingBin]:
-        """Return how often each rating was given to a movie, lowest first; raises UnknownMovie.
+        """Return the number of ratings of a movie by value, lowest first; raises UnknownMovie.
 
-        Includes values of the scale that nobody gave. More than 20 values are ten ranges.
+        Values of the scale without ratings count 0. More than 20 values are grouped into ten bins.
         """
         return await self._run(catalogue.rating_histogram(movie_id))
 

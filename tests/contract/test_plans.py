@@ -89,6 +89,15 @@ def test_only_published_partitions_are_read_by_their_keys(two_runs, scanned):
     assert found == {query: {f"{key}_run_2" for key in keys} for query, keys in READ_BY_KEY.items()}
 
 
+def test_a_join_with_a_view_of_lists_reads_them_by_key(two_runs, scanned):
+    two_runs.execute(sa.text("RESET enable_seqscan"))
+    joined = """
+        SELECT s.similar_title FROM recsys.top_movies(1) AS m
+        JOIN recsys.similar_movies AS s ON s.movie_id = m.movie_id AND s.rank <= 5
+    """
+    assert f"{SIMILAR}_run_2" in scanned(two_runs, joined)
+
+
 def test_the_catalogue_is_read_by_its_keys(two_runs, scanned):
     found = {
         query: {

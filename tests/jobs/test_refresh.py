@@ -171,6 +171,20 @@ def test_stored_lists_are_what_the_model_returned(refreshed_database, plan_all, 
         assert stored == expected
 
 
+def test_weights_have_the_precision_of_their_model(refreshed_database):
+    query = """
+        SELECT name, bool_and(real_scores IS NOT NULL) FROM recsys_store.movie_similarities
+        JOIN recsys_store.models USING (model_id) GROUP BY 1 ORDER BY 1
+    """
+    assert rows_of(refreshed_database, query) == [
+        ("als", True),
+        ("content_genres", False),
+        ("ease", True),
+        ("item_knn", False),
+        ("mf", False),
+    ]
+
+
 @pytest.mark.parametrize("name", ["top_rated", "most_rated", "popular", "trending"])
 def test_stored_charts_are_what_the_model_returned(refreshed_database, plan_all, name):
     snapshot, output = snapshot_of(refreshed_database), fit(refreshed_database, plan_all, name)

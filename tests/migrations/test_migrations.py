@@ -180,6 +180,33 @@ def test_a_database_with_every_model_goes_down_to_the_first_revision_and_up(
         assert connection.execute(sa.text(RECOMMEND.format(1, 30))).all() == lists
 
 
+def test_packing_lists_keeps_every_entry_and_the_views_of_others(
+    make_database, everything_template
+):
+    views = ("recommendations", "similar_movies")
+    with make_database(everything_template).transaction() as connection:
+        for view in views:
+            columns = "model, rank, score, run_id, title"
+            connection.execute(
+                sa.text(f"CREATE VIEW public.{view} AS SELECT {columns} FROM recsys.{view}")
+            )
+
+        def found():
+            return [
+                sorted(map(tuple, connection.execute(sa.text(f"SELECT * FROM public.{view}"))))
+                for view in views
+            ]
+
+        before = found()
+        assert min(map(len, before)) > 1000
+        command.downgrade(config(connection), "0011")
+        columns = sa.inspect(connection).get_columns("user_recommendations", STORE)
+        assert {"rank", "movie_id", "score"} < {column["name"] for column in columns}
+        assert found() == before
+        command.upgrade(config(connection), "0012")
+        assert found() == before
+
+
 @pytest.fixture
 def old_database(empty_database):
     """A database of the first revision with run 1 published, brought to this version."""

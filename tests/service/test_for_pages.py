@@ -80,7 +80,7 @@ def test_reasons_are_the_strongest_of_each_explanation(service, contract):
 
 
 def test_a_disliked_movie_is_no_reason(service, contract):
-    """By als a movie contributes whatever its rating is."""
+    """The als model ignores the rating of a movie in its contribution."""
     [mean] = contract("SELECT avg(rating) AS mean FROM recsys.ratings WHERE user_id = 1")
     movies = [row.movie_id for row in service.recommend(1, 12, model="als")]
     disliked = [

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from recsys.domain import NO_TIME
 from recsys.errors import StorageError
-from recsys.storage.load.copy import Timestamps, copy_arrays, copy_rows
+from recsys.storage.load import copy
+from recsys.storage.load.copy import Lists, Timestamps, copy_arrays, copy_rows
 
 COLUMNS = {
     "small": ("smallint", np.array([-(2**15), 0, 2**15 - 1], np.int16)),
@@ -128,6 +129,39 @@ def test_no_row_is_lost_at_a_chunk_boundary(connection, rows):
         (i, None if i % 3 == 0 else datetime.fromtimestamp(i, UTC), [2.0 * i, 2.0 * i + 1])
         for i in range(rows)
     ]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind"),
+    [("i2", "smallint"), ("i4", "integer"), ("i8", "bigint"), ("f4", "real"), ("f8", "float8")],
+)
+@pytest.mark.parametrize("chunk_rows", [1, 3, 100])
+def test_lists_of_any_length_become_arrays(connection, dtype, kind, chunk_rows):
+    make_table(connection, f"id integer, items integer[], scores {kind}[]")
+    lengths = [3, 1, 0, 3, 2, 1, 1]
+    ends = np.cumsum([0, *lengths])
+    items, scores = np.arange(11, dtype=np.int32), (np.arange(11) - 5).astype(dtype)
+    columns = {
+        "id": np.arange(7, dtype=np.int32),
+        "items": Lists(ends, items),
+        "scores": Lists(ends, scores),
+    }
+    copy_arrays(connection, "recsys_store.target", columns, chunk_rows=chunk_rows)
+    assert rows_of(connection, "id") == [
+        (i, items[a:b].tolist(), scores[a:b].tolist())
+        for i, (a, b) in enumerate(zip(ends, ends[1:], strict=False))
+    ]
+
+
+def test_long_lists_are_written_in_smaller_chunks(connection, monkeypatch):
+    monkeypatch.setattr(copy, "CHUNK_VALUES", 10)
+    make_table(connection, "items integer[]")
+    calls: list[tuple[int, int]] = []
+    columns = {"items": Lists(np.arange(0, 30, 4), np.arange(28, dtype=np.int32))}
+    copy_arrays(
+        connection, "recsys_store.target", columns, progress=lambda *call: calls.append(call)
+    )
+    assert calls == [(2, 7), (4, 7), (6, 7), (7, 7)]
 
 
 def test_frozen_rows_are_visible_without_a_vacuum(connection):

@@ -607,7 +607,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with EmbeddedServer(home).running() as url:
             found = fuzz(Database(url), given.seed, home, seconds=given.seconds)
     except Violation:
-        # The folder stays, for whoever looks into it.
+        # The folder stays for inspection.
         traceback.print_exc()
         raise SystemExit(1) from None
     shutil.rmtree(home, ignore_errors=True)

@@ -120,11 +120,9 @@ JOIN recsys.run_metrics AS k ON k.run_id = r.run_id
 WHERE k.segment = 'all'
 ORDER BY k.protocol, k.metric, k.model, k.run_id
 """
-# Errors on the training ratings say nothing about quality, hence no protocol `train`.
-MEASURED = """
-SELECT
-    k.protocol, k.run_id, r.kind, r.finished_at, r.edition, k.model, k.metric, k.value, k.ci_low,
-    k.ci_high, k.n
+# The latest metrics of each protocol, for pages and reports. Errors on the training ratings say
+# nothing about quality, hence no protocol `train`.
+LATEST_METRICS = """
 FROM recsys.run_metrics AS k
 JOIN recsys.runs AS r ON r.run_id = k.run_id
 JOIN (
@@ -138,6 +136,12 @@ JOIN (
 ) AS latest ON latest.protocol = k.protocol AND latest.run_id = k.run_id
 WHERE k.segment = 'all' AND k.protocol <> 'train'
 ORDER BY r.kind, k.run_id DESC, k.protocol, k.model, k.metric
+"""
+MEASURED = f"""
+SELECT
+    k.protocol, k.run_id, r.kind, r.finished_at, r.edition, k.model, k.metric, k.value, k.ci_low,
+    k.ci_high, k.n
+{LATEST_METRICS}
 """
 COMPARE = """
 SELECT part, model, protocol, metric, segment, value_a, value_b, value, n

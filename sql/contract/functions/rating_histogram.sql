@@ -58,4 +58,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.rating_histogram(integer) IS
-'How often each rating was given to a movie, lowest first: one row for each value, including values of the scale that nobody gave. With more than 20 values: ten bins of equal width, each without its upper end except the last. No rows: the movie has no ratings and the scale has no fixed steps';
+'Counts the ratings of a movie by value, lowest value first. There is one row per value. Values of the scale without ratings count 0. If there are more than 20 values, ten bins of equal width replace them. A bin excludes its upper end, except for the last bin. The result is empty if the movie has no ratings and the scale has no fixed steps';

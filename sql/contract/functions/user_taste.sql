@@ -14,13 +14,7 @@ DECLARE
 BEGIN
     PERFORM recsys.require_id('user_id', user_taste.user_id);
     -- Means of the published chart: those of the current ratings would read every rating of each movie.
-    SELECT r.run_id, d.model_id INTO current_run_id, means_id
-    FROM recsys_store.published AS p
-    JOIN recsys_store.runs AS r ON r.run_id = p.run_id
-    JOIN recsys_store.models AS d
-        ON d.popularity_order IS NOT NULL AND r.parameters -> 'models' ? d.name
-    ORDER BY d.popularity_order, d.model_id
-    LIMIT 1;
+    SELECT p.run_id, p.model_id INTO current_run_id, means_id FROM recsys.popularity_chart() AS p;
     RETURN QUERY
     WITH rated AS MATERIALIZED (
         SELECT r.movie_id, r.rating, m.year, r.rating - c.mean_rating AS difference

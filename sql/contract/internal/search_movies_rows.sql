@@ -29,13 +29,7 @@ BEGIN
     -- Cut to the length of the words in the index.
     SELECT array_agg(left(w.word, 100) ORDER BY w.place) INTO words
     FROM string_to_table(recsys_store.folded(written), ' ') WITH ORDINALITY AS w (word, place);
-    SELECT p.run_id, d.model_id INTO asked_run_id, votes_id
-    FROM recsys_store.published AS p
-    JOIN recsys_store.runs AS r ON r.run_id = p.run_id
-    JOIN recsys_store.models AS d
-        ON d.popularity_order IS NOT NULL AND r.parameters -> 'models' ? d.name
-    ORDER BY d.popularity_order, d.model_id
-    LIMIT 1;
+    SELECT p.run_id, p.model_id INTO asked_run_id, votes_id FROM recsys.popularity_chart() AS p;
 
     -- Folded words have neither quotes nor backslashes: quoting them is enough.
     SELECT string_agg(format('''%s'':*', w.word), ' & ')::tsquery INTO wanted

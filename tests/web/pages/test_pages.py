@@ -260,7 +260,7 @@ def test_people_are_examples_with_their_taste(get, contract):
 def test_nobody_has_rated(request_page, database):
     response = request_page(database, "/person")
     assert response.status_code == 200
-    assert "Nobody has rated a movie yet." in response.text
+    assert "There are no ratings yet." in response.text
 
 
 def test_reasons_are_loaded_after_the_list(get, contract):
