@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 import psycopg
@@ -148,8 +149,7 @@ def test_lists_of_any_length_become_arrays(connection, dtype, kind, chunk_rows):
     }
     copy_arrays(connection, "recsys_store.target", columns, chunk_rows=chunk_rows)
     assert rows_of(connection, "id") == [
-        (i, items[a:b].tolist(), scores[a:b].tolist())
-        for i, (a, b) in enumerate(zip(ends, ends[1:], strict=False))
+        (i, items[a:b].tolist(), scores[a:b].tolist()) for i, (a, b) in enumerate(pairwise(ends))
     ]
 
 
