@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from recsys.config.settings import GateSettings
-from recsys.domain import Interactions, Metric, TopN, UserRows
+from recsys.domain import Int64, Interactions, Metric, TopN, UserRows
 from recsys.errors import EvaluationError, GateRefused
 from recsys.evaluation.intervals import bootstrap_interval, difference_interval
 from recsys.evaluation.ranking import UserFigures, ranking_figures
@@ -31,6 +31,8 @@ BASELINE = candidates("popularity")[0]
 K = 10
 METRIC = f"ndcg@{K}"
 TEST_SHARE = 0.1
+MEASURED_USERS = 20_000
+"""Users who are measured at most, drawn by seed: more would narrow the interval by little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +43,31 @@ class Verdict:
     """Measured figures, each beside the name of its model."""
 
 
-def check_scores(computed: Mapping[str, ModelResults]) -> None:
+@dataclass(slots=True)
+class Written:
+    """What the gate needs to know of the results of a model, which are written by then."""
+
+    rows: int = 0
+    """Entries of all lists and charts."""
+    list_lengths: list[Int64] = field(default_factory=list)
+    """Entries of the list of each user, one array for each shard; empty for a chart."""
+
+
+def check_scores(name: str, found: ModelResults) -> None:
     """Raise GateRefused if a model gives scores that are not finite: they cannot be stored."""
-    for name, found in computed.items():
-        scores = [chart.scores for chart in found.charts] + [each.scores for each in found.lists]
-        wrong = sum(int((~np.isfinite(part)).sum()) for part in scores)
-        if wrong:
-            raise GateRefused(
-                f"{wrong:,} scores of {name} are not finite",
-                hint="the published run stays; leave the model out or change its parameters",
-            )
+    scores = [chart.scores for chart in found.charts] + [each.scores for each in found.lists]
+    wrong = sum(int((~np.isfinite(part)).sum()) for part in scores)
+    if wrong:
+        raise GateRefused(
+            f"{wrong:,} scores of {name} are not finite",
+            hint="the published run stays; leave the model out or change its parameters",
+        )
 
 
 def judge(
     chosen: Plan,
     data: Interactions,
-    computed: Mapping[str, ModelResults],
+    written: Mapping[str, Written],
     published: PublishedFigures | None,
     clock: StageClock,
 ) -> Verdict:
@@ -65,9 +76,9 @@ def judge(
     `published` holds the figures of the published run.
     """
     rules = chosen.settings.gate
-    reasons = [*_short(chosen, data, computed, rules)]
+    reasons = [*_short(chosen, data, written, rules)]
     if published is not None:
-        rows = {name: found.rows for name, found in computed.items()}
+        rows = {name: found.rows for name, found in written.items()}
         reasons += _fewer_rows(rows, published.rows, rules)
     with clock.stage(PROTOCOL) as done:
         figures, worse = _measured(chosen, data, published)
@@ -78,15 +89,15 @@ def judge(
 def _short(
     chosen: Plan,
     data: Interactions,
-    computed: Mapping[str, ModelResults],
+    written: Mapping[str, Written],
     rules: GateSettings,
 ) -> Iterator[str]:
     """Yield a reason if the default model gives no lists, or too few users a full one.
 
     Other models may give none: genres, texts and times may all be unknown.
     """
-    lists = computed[chosen.default_model].recommendations
-    if lists is None or len(lists) == 0:
+    lengths = np.concatenate([np.zeros(0, np.int64), *written[chosen.default_model].list_lengths])
+    if not lengths.any():
         yield f"{chosen.default_model} gives no lists"
         return
     rated = np.diff(data.user_items.indptr)
@@ -95,7 +106,7 @@ def _short(
     unseen = len(np.unique(data.user_items.indices)) - rated
     length = min(K, chosen.settings.list_length)
     wanted = np.minimum(length, unseen)
-    served = float((np.diff(lists.indptr) >= wanted)[known].mean())
+    served = float((lengths >= wanted)[known].mean())
     if served < rules.min_served:
         yield (
             f"{chosen.default_model} serves {served:.0%} of the people who have rated "
@@ -127,10 +138,13 @@ def _measured(
         logger.warning("the gate measures nothing: %s", exc)
         return (), []
     train = train_of(data, split)
-    own = _figures(_lists(chosen.specs, chosen.configs, name, chosen, train), split)
+    users = _measured_users(split, seed)
+    own = _figures(_lists(chosen.specs, chosen.configs, name, chosen, train, users), split, users)
     baseline_spec = MODELS[BASELINE]
     baseline_config = {BASELINE: make_config(baseline_spec, {})}
-    baseline = _figures(_lists([baseline_spec], baseline_config, BASELINE, chosen, train), split)
+    baseline = _figures(
+        _lists([baseline_spec], baseline_config, BASELINE, chosen, train, users), split, users
+    )
     # One user has no interval.
     if len(own.users) < 2:
         return (), []
@@ -173,8 +187,16 @@ def _fell(now: Metric, before: Metric) -> bool:
     )
 
 
-def _figures(lists: TopN, split: Split) -> UserFigures:
-    return ranking_figures(lists, split.test, split.train, K)
+def _measured_users(split: Split, seed: int) -> Int64:
+    """Return the ascending positions of the users to measure, all with ratings held out."""
+    tested = np.flatnonzero(np.diff(split.test.indptr))
+    if len(tested) <= MEASURED_USERS:
+        return tested
+    return np.sort(np.random.default_rng(seed).choice(tested, MEASURED_USERS, replace=False))
+
+
+def _figures(lists: TopN, split: Split, users: Int64) -> UserFigures:
+    return ranking_figures(lists, split.test[users], split.train[users], K)
 
 
 def _metric(values: np.ndarray, seed: int) -> Metric:
@@ -189,8 +211,9 @@ def _lists(
     name: str,
     chosen: Plan,
     train: Interactions,
+    users: Int64,
 ) -> TopN:
-    """Fit a model, and first the models it is composed of, on the train part; rank all users."""
+    """Fit a model, and first the models it is composed of, on the train part; rank some users."""
     options = fit_options(chosen.settings)
     needed = with_parts(specs, configs, name)
     wanted = [spec for spec in specs if spec.name in needed]
@@ -198,4 +221,4 @@ def _lists(
         step.spec.name: step.fit() for step in training_steps(wanted, configs, train, options)
     }
     n = max(chosen.settings.list_length, K)
-    return fitted[name].rank(UserRows.all(train.user_items), n, options)
+    return fitted[name].rank(UserRows(users, train.user_items[users]), n, options)

@@ -6,22 +6,24 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
 import sqlalchemy as sa
 
 from recsys.domain import Metric
+from recsys.engine.local import LocalEngine
 from recsys.errors import GateRefused, RecsysError, StorageError
 from recsys.jobs.background import heartbeat, interruptibly
-from recsys.jobs.gate import Verdict, check_scores, judge
+from recsys.jobs.gate import Verdict, Written, check_scores, judge
 from recsys.jobs.orphans import fail_orphans
 from recsys.jobs.plan import Plan
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.publish import drop_pruned, prune
 from recsys.jobs.results import ResultWriter
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
+from recsys.jobs.streaming import ResultStream
 from recsys.jobs.training import ModelResults, fit_options, training_steps
 from recsys.storage.runs import lifecycle, lock, publication, results
 from recsys.storage.schema import versions
@@ -85,16 +87,17 @@ def refresh(
             return RefreshReport(current, True, False, 0, clock.total_seconds)
         run_id, model_ids = _begin(database, chosen, clock.started_at)
         with failing_run(database, run_id, clock), heartbeat(database, run_id):
-            # In a thread: the main thread must hear SIGTERM while LAPACK works for minutes.
-            computed = interruptibly(lambda: _compute(chosen, snapshot, clock))
-            verdict = _judge(database, chosen, snapshot, computed, clock)
-            published = chosen.publish and (not verdict.reasons or force is not None)
             writer = ResultWriter(run_id, snapshot, model_ids)
-            rows = _write(database, writer, computed, clock)
+            with ResultStream(database, writer) as stream:
+                # In a thread: the main thread must hear SIGTERM while LAPACK works for minutes.
+                computed = interruptibly(lambda: _compute(chosen, snapshot, stream, clock))
+                stream.close()
+                verdict = _judge(database, chosen, snapshot, computed.written, clock)
+                published = chosen.publish and (not verdict.reasons or force is not None)
+                rows = _write(stream, clock)
             # A lost session has lost the lock: another refresh may publish meanwhile.
             lock.confirm_lock(session)
-            metrics = [(name, metric) for name, each in computed.items() for metric in each.metrics]
-            metrics += verdict.figures
+            metrics = [*computed.metrics, *verdict.figures]
             ending = Ending(published, verdict.reasons, force, metrics)
             _finish(database, session, chosen, snapshot, writer, ending, clock)
         prune_quietly(database, chosen.settings.keep_runs)
@@ -112,17 +115,16 @@ def _judge(
     database: Database,
     chosen: Plan,
     snapshot: Snapshot,
-    computed: Mapping[str, ModelResults],
+    written: Mapping[str, Written],
     clock: StageClock,
 ) -> Verdict:
-    """Apply the gate to a run that is to be published; scores must be finite in any case."""
-    check_scores(computed)
+    """Apply the gate to a run that is to be published."""
     if not chosen.publish or not chosen.settings.gate.enabled:
         return Verdict(())
     with database.transaction() as connection:
         published = publication.published_figures(connection)
     data = snapshot.interactions
-    return interruptibly(lambda: judge(chosen, data, computed, published, clock))
+    return interruptibly(lambda: judge(chosen, data, written, published, clock))
 
 
 def prune_quietly(database: Database, keep: int) -> None:
@@ -236,31 +238,52 @@ def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _compute(chosen: Plan, snapshot: Snapshot, clock: StageClock) -> dict[str, ModelResults]:
+@dataclass(slots=True)
+class Computed:
+    """What is left of the results of all models once they are handed to the database."""
+
+    written: dict[str, Written] = field(default_factory=dict)
+    metrics: list[tuple[str, Metric]] = field(default_factory=list)
+
+
+def _compute(chosen: Plan, snapshot: Snapshot, stream: ResultStream, clock: StageClock) -> Computed:
+    """Fit model after model and hand over its results, lists of users shard by shard."""
     data, options = snapshot.interactions, fit_options(chosen.settings)
-    computed: dict[str, ModelResults] = {}
+    engine, n, users = LocalEngine(), chosen.settings.list_length, len(snapshot.users)
+    computed = Computed()
     for step in training_steps(chosen.specs, chosen.configs, data, options):
-        with clock.stage(step.spec.name) as done:
-            found = step.results(chosen.settings.list_length)
-            computed[step.spec.name] = found
-            done(found.rows, "rows")
+        name = step.spec.name
+        with clock.stage(name) as done:
+            of_model = computed.written[name] = Written()
+            model = step.fit()
+            learned = step.learned(model)
+            check_scores(name, learned)
+            stream.write(name, learned)
+            of_model.rows += learned.rows
+            computed.metrics += [(name, metric) for metric in learned.metrics]
+            del learned
+            # A chart is the same for every user: SQL leaves out what the user has rated.
+            if step.spec.kind == "personal":
+                for part in engine.rank(model, data.user_items, n, options):
+                    lists = ModelResults(recommendations=part.lists)
+                    check_scores(name, lists)
+                    stream.write(name, lists, part.shard.start)
+                    of_model.rows += lists.rows
+                    of_model.list_lengths.append(np.diff(part.lists.indptr))
+                    clock.advance(part.shard.stop, users)
+            done(of_model.rows, "rows")
     return computed
 
 
-def _write(
-    database: Database,
-    writer: ResultWriter,
-    computed: Mapping[str, ModelResults],
-    clock: StageClock,
-) -> int:
-    """COPY all results into detached partitions, then index them; one transaction."""
-    with database.transaction() as connection:
-        with clock.stage("write") as done:
-            rows = writer.write(connection, computed, clock.advance)
-            done(rows, "rows")
-        with clock.stage("index") as done:
-            writer.finish(connection)
-            done(rows, "rows")
+def _write(stream: ResultStream, clock: StageClock) -> int:
+    """Wait until all results are written, indexed and committed; return the rows."""
+    with clock.stage("write") as done:
+        rows = stream.wait()
+        done(rows, "rows")
+    facts = {"seconds": round(stream.seconds, 3), "rows": rows}
+    logger.info(
+        "results: %d rows, %.1f s of the database", rows, stream.seconds, extra={"facts": facts}
+    )
     return rows
 
 
@@ -296,7 +319,9 @@ def _finish(
     started = time.monotonic()
     with database.transaction() as connection:
         lifecycle.complete(connection, writer.run_id, clock.stages, facts)
-        numbered = [(writer.model_ids[name], metric) for name, metric in ending.metrics]
+        # The baseline of the gate may not be among the models of the run.
+        ids = writer.model_ids
+        numbered = [(ids[name], metric) for name, metric in ending.metrics if name in ids]
         lifecycle.record_metrics(connection, writer.run_id, numbered)
         if ending.publish:
             publication.publish(connection, writer.run_id, reason=ending.force)

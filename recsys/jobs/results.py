@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,13 +31,15 @@ class ResultWriter:
         self.run_id = run_id
         self._snapshot = snapshot
         self.model_ids = model_ids
-        self._digest = hashlib.sha256()
+        # One for each column of a model, so that the sum is the same in whatever parts it comes.
+        self._digests: dict[str, Any] = {}
         self._tables: list[str] = []
 
     @property
     def checksum(self) -> str:
         """sha256 over all rows written, without the ids of the run and the models."""
-        return self._digest.hexdigest()
+        parts = (f"{name} {self._digests[name].hexdigest()}" for name in sorted(self._digests))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def write(
         self,
@@ -50,32 +52,51 @@ class ResultWriter:
         parts: list[tuple[str, str | None, Columns]] = [
             (table, name, columns)
             for name, found in computed.items()
-            for table, columns in self._tables_of(found, genre_ids)
-            if _length(columns)
+            for table, columns in self.tables_of(found, genre_ids)
         ]
-        parts.append((RUN_USERS, None, _user_columns(self._snapshot)))
+        parts.append((RUN_USERS, None, self.users()))
         total, written = sum(_length(columns) for _, _, columns in parts), 0
 
         def advance(done: int, _: int) -> None:
             progress(written + done, total)
 
         for table, name, columns in parts:
-            if table not in self._tables:
-                results.create(connection, table, self.run_id)
-                self._tables.append(table)
-            # Without the ids of run and models: equal input gives an equal checksum.
-            self._digest.update(f"{table}:{name or ''}".encode())
-            for column in columns.values():
-                for part in _arrays(column):
-                    self._digest.update(np.ascontiguousarray(part).data)
-            numbered = self._numbered(name, columns)
-            written += results.append(connection, table, self.run_id, numbered, advance)
+            written += self.append(connection, table, name, columns, advance)
         return written
 
-    def finish(self, connection: sa.Connection) -> None:
-        """Give every partition its keys, indexes and statistics."""
+    def append(
+        self,
+        connection: sa.Connection,
+        table: str,
+        name: str | None,
+        columns: Columns,
+        progress: Progress | None = None,
+    ) -> int:
+        """COPY rows of a model, or of none, into a partition; return how many.
+
+        All rows of a table go through one transaction, which makes the partition.
+        """
+        if not _length(columns):
+            return 0
+        if table not in self._tables:
+            results.create(connection, table, self.run_id)
+            self._tables.append(table)
+        # Without the ids of run and models: equal input gives an equal checksum.
+        for label, array in _arrays(columns):
+            digest = self._digests.setdefault(f"{table} {name or ''} {label}", hashlib.sha256())
+            digest.update(np.ascontiguousarray(array).data)
+        numbered = self._numbered(name, columns)
+        return results.append(connection, table, self.run_id, numbered, progress)
+
+    def finish(self, connection: sa.Connection, tables: Collection[str] | None = None) -> None:
+        """Give the partitions, or those of some tables, their keys, indexes and statistics."""
         for table in self._tables:
-            results.finish(connection, table, self.run_id)
+            if tables is None or table in tables:
+                results.finish(connection, table, self.run_id)
+
+    def users(self) -> Columns:
+        """Return the rows of `run_users`: the count and hash of the ratings of each user."""
+        return _user_columns(self._snapshot)
 
     def _numbered(self, model: str | None, columns: Columns) -> Columns:
         # Broadcast: one number for all rows takes no memory.
@@ -86,9 +107,13 @@ class ResultWriter:
         model_id = np.broadcast_to(np.int16(self.model_ids[model]), rows)
         return {"run_id": run, "model_id": model_id, **columns}
 
-    def _tables_of(
-        self, found: ModelResults, genre_ids: dict[str, int]
+    def tables_of(
+        self, found: ModelResults, genre_ids: dict[str, int], first_user: int = 0
     ) -> Iterator[tuple[str, Columns]]:
+        """Yield the rows of a model's results, table by table.
+
+        Lists of users are those of the users from the position `first_user` on.
+        """
         users, movies = self._snapshot.users, self._snapshot.movies
         if found.neighbours is not None:
             near = found.neighbours
@@ -101,8 +126,10 @@ class ResultWriter:
             yield USER_SIMILARITIES, {**lists, "common_ratings": common}
             yield USER_FACTORS, _mean_columns(alike.means, users)
         if found.recommendations is not None:
-            lists = _list_columns(found.recommendations, users, "user_id", "movie_ids", movies)
-            yield USER_RECOMMENDATIONS, {**lists, **self._source_column(found.recommendations)}
+            theirs = found.recommendations
+            own = IdMap(users.ids[first_user : first_user + theirs.rows])
+            lists = _list_columns(theirs, own, "user_id", "movie_ids", movies)
+            yield USER_RECOMMENDATIONS, {**lists, **self._source_column(theirs)}
         for columns in _chart_columns(found.charts, movies, genre_ids):
             yield MOVIE_CHARTS, columns
         if found.factors is not None:
@@ -200,11 +227,15 @@ def _mean_columns(means: Float64, users: IdMap) -> Columns:
     }
 
 
-def _arrays(column: Column) -> tuple[NDArray[Any], ...]:
-    if isinstance(column, Lists):
-        return column.indptr, column.values
-    assert isinstance(column, np.ndarray)
-    return (column,)
+def _arrays(columns: Columns) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the arrays behind the columns, each with a label."""
+    for name, column in columns.items():
+        if isinstance(column, Lists):
+            yield f"{name} lengths", column.lengths
+            yield name, column.values[column.indptr[0] : column.indptr[-1]]
+        else:
+            assert isinstance(column, np.ndarray)
+            yield name, column
 
 
 def _length(columns: Columns) -> int:

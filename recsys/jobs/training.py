@@ -41,9 +41,9 @@ class TrainingStep:
         self._fitted[self.spec.name] = model
         return model
 
-    def results(self, n: int) -> ModelResults:
-        """Fit the model and return what a run stores of it; lists of users have n entries."""
-        return results_of(self.fit(), self.spec, self.config, self._data, self._options, n)
+    def learned(self, model: FittedModel) -> ModelResults:
+        """Return what a run stores of the fitted model, but for the lists of users."""
+        return learned_of(model, self.spec, self.config, self._data, self._options)
 
 
 def fit_options(settings: RefreshSettings) -> FitOptions:
@@ -68,8 +68,12 @@ def training_steps(
     """
     # Shared by the steps: each adds its model, and later ones find their parts there.
     fitted: dict[str, FittedModel] = {}
-    for spec in specs:
+    for place, spec in enumerate(specs):
         yield TrainingStep(spec, configs[spec.name], data, options, fitted)
+        # A model that no later one is composed of need not wait in memory for the last.
+        later = {part for after in specs[place + 1 :] for part in after.parts(configs[after.name])}
+        for name in fitted.keys() - later:
+            del fitted[name]
 
 
 def fit_model(
@@ -141,6 +145,17 @@ class ModelResults:
         return sum(map(len, self.lists)) + sum(len(chart.items) for chart in self.charts)
 
 
+def learned_of(
+    model: FittedModel, spec: ModelSpec, config: Any, data: Interactions, options: FitOptions
+) -> ModelResults:
+    """Return what a run stores of a fitted model, but for the lists of users."""
+    return ModelResults(
+        model.fitted,
+        spec.similar(model.fitted, options),
+        metrics=spec.measure(model.fitted, data, config, options),
+    )
+
+
 def results_of(
     model: FittedModel,
     spec: ModelSpec,
@@ -149,14 +164,10 @@ def results_of(
     options: FitOptions,
     n: int,
 ) -> ModelResults:
-    """Return what a run stores of a fitted model; lists of users have n entries at most."""
+    """Return all that a run stores of a fitted model; lists of users have n entries at most."""
+    learned = learned_of(model, spec, config, data, options)
     # A chart is the same for every user: SQL leaves out what the user has rated.
-    lists = None
-    if spec.kind == "personal":
-        lists = model.rank(UserRows.all(data.user_items), n, options)
-    return ModelResults(
-        model.fitted,
-        spec.similar(model.fitted, options),
-        lists,
-        spec.measure(model.fitted, data, config, options),
-    )
+    if spec.kind != "personal":
+        return learned
+    lists = model.rank(UserRows.all(data.user_items), n, options)
+    return replace(learned, recommendations=lists)

@@ -10,6 +10,9 @@ from recsys.domain import ComputeLimits
 
 Result = TypeVar("Result")
 
+_BLOCK_BYTES = 64 * 2**20
+"""Size of a block: memory of larger ones would be returned to the system and mapped anew."""
+
 
 def rows_within(limits: ComputeLimits, row_bytes: int, most: int) -> int:
     """Return how many rows each thread can hold when one takes `row_bytes`: 1 to `most`."""
@@ -22,9 +25,10 @@ def map_blocks(
 ) -> list[Result]:
     """Call `work(start, stop)` for blocks of rows side by side; return the results in order.
 
-    `row_bytes` is what one row takes at its peak. Blocks are as large as `memory_mb` allows.
+    `row_bytes` is what one row takes at its peak. Blocks stay within `memory_mb` all together.
     """
-    size = rows_within(limits, row_bytes, limits.block_rows)
+    most = min(limits.block_rows, max(1, _BLOCK_BYTES // max(1, row_bytes)))
+    size = rows_within(limits, row_bytes, most)
     starts = range(0, rows, size)
     with ThreadPoolExecutor(limits.workers) as pool:
         return list(pool.map(lambda start: work(start, min(start + size, rows)), starts))

@@ -43,9 +43,9 @@ _DECIMALS = 13
 """Decimals that cosines of content are rounded to: those that differ by rounding only must tie."""
 
 # Bytes that one column of a row takes at the peak of a block.
-_WEIGHTS_COLUMN = 48  # sparse product, its dense copy, the copy that is partitioned, masks
+_WEIGHTS_COLUMN = 32  # sparse product, its dense copy, masks
 _AVERAGE_COLUMN = 64  # two products, dense, the copy that is partitioned, masks, positions
-_FACTORS_COLUMN = 48  # scores, the copy that is partitioned, masks, positions
+_FACTORS_COLUMN = 24  # scores, with biases a copy, masks
 _USERS_COLUMN = 112  # three sparse products, their dense copies, the copy that is partitioned
 _PROFILE_COLUMN = 64  # sparse product, its dense copy, the copy that is partitioned, masks
 _CHART_PLACE = 8  # whether a place is free for the user, and a running count
@@ -65,9 +65,8 @@ def rank_by_sum(neighbours: RankedLists, users: UserRows, n: int, limits: Comput
     def work(start: int, stop: int) -> RankedLists:
         rated = binarize(users.ratings[start:stop])
         scores = (rated @ weights).toarray()
-        scores[scores <= 0] = -np.inf
         exclude_rated(scores, rated)
-        return ranked_top_k(scores, n)
+        return ranked_top_k(scores, n, above=0)
 
     row_bytes = _WEIGHTS_COLUMN * neighbours.rows
     return concatenate(TopN, map_blocks(len(users), row_bytes, limits, work))
@@ -102,11 +101,12 @@ def rank_by_factors(factors: Factors, users: UserRows, n: int, limits: ComputeLi
     negative.
     """
     own = factors.users[users.positions]
-    unknown = ~factors.known_items
+    columns = np.ascontiguousarray(factors.items.T)
+    unknown = np.flatnonzero(~factors.known_items)
     silent = np.diff(users.ratings.indptr) == 0
 
     def work(start: int, stop: int) -> RankedLists:
-        scores = own[start:stop] @ factors.items.T
+        scores = own[start:stop] @ columns
         if factors.item_bias is not None:
             scores = scores + factors.item_bias
         if factors.user_bias is not None:
@@ -153,24 +153,35 @@ def rank_by_user_neighbours(
     return concatenate(TopN, map_blocks(len(users), row_bytes, limits, work))
 
 
-def rank_by_profile(vectors: ItemVectors, users: UserRows, n: int, limits: ComputeLimits) -> TopN:
+def rank_by_profile(
+    vectors: ItemVectors,
+    users: UserRows,
+    n: int,
+    limits: ComputeLimits,
+    distinct: tuple[Int64, Int64] | None = None,
+) -> TopN:
     """Score `(u, i)` by the cosine of the item's vector and the user's profile.
 
     The profile is, space by space, the mean of the unit vectors of the rated items, weighted by
     the rating; a rating of 0 or below weighs nothing. Each space is normalized by itself:
     otherwise the one whose vectors are less alike would fade as ratings become more. Items need no
     ratings. Scores of 0 or below are left out.
+
+    If many items share a vector, `distinct` saves time: the first item of each distinct vector,
+    and for each item the position of its vector among them.
     """
     liking = with_values(users.ratings, np.maximum(users.ratings.data, 0))
     items = weighted_vectors(vectors.parts, vectors.weights)
-    columns = items.T.tocsr()
+    columns = (items if distinct is None else items[distinct[0]]).T.tocsr()
 
     def work(start: int, stop: int) -> RankedLists:
         block = liking[start:stop]
         profiles = [unit_rows(block @ part) for part in vectors.parts]
         scores = cosines(weighted_vectors(profiles, vectors.weights), columns)
+        if distinct is not None:
+            scores = np.take(scores, distinct[1], axis=1)
         exclude_rated(scores, block)
-        return ranked_top_k(scores, n)
+        return ranked_top_k(scores, n, above=0)
 
     row_bytes = _PROFILE_COLUMN * items.shape[0]
     return concatenate(TopN, map_blocks(len(users), row_bytes, limits, work))
@@ -210,13 +221,14 @@ def neighbours_by_factors(items: Float32, k: int, limits: ComputeLimits) -> Neig
     """
     norms = np.linalg.norm(items, axis=1, keepdims=True)
     unit = items / np.where(norms > 0, norms, 1)
+    columns = np.ascontiguousarray(unit.T)
 
     def work(start: int, stop: int) -> RankedLists:
-        scores = np.minimum(unit[start:stop] @ unit.T, 1)  # rounding may exceed 1
-        scores[scores <= 0] = -np.inf
+        scores = unit[start:stop] @ columns
+        np.minimum(scores, 1, out=scores)  # rounding may exceed 1
         own = np.arange(start, stop)
         scores[own - start, own] = -np.inf
-        return ranked_top_k(scores, k)
+        return ranked_top_k(scores, k, above=0)
 
     with threadpool_limits(1, "blas"):
         row_bytes = _FACTORS_COLUMN * len(items)
@@ -234,7 +246,7 @@ def neighbours_by_vectors(
         own = wanted[start:stop]
         scores = cosines(vectors[own], columns)
         scores[np.arange(stop - start), own] = -np.inf
-        return ranked_top_k(scores, k)
+        return ranked_top_k(scores, k, above=0)
 
     row_bytes = _PROFILE_COLUMN * vectors.shape[0]
     return concatenate(Neighbours, map_blocks(len(wanted), row_bytes, limits, work))
@@ -251,11 +263,10 @@ def weighted_vectors(parts: Sequence[csr_matrix], weights: Sequence[float]) -> c
 
 
 def cosines(rows: csr_matrix, columns: csr_matrix) -> Float64:
-    """Return the cosines of unit vectors, dense; -inf where they are 0 or below."""
+    """Return the cosines of unit vectors, dense."""
     products = rows @ columns
     products.data = np.round(products.data, _DECIMALS)
     scores: Float64 = products.toarray()
-    scores[scores <= 0] = -np.inf
     return scores
 
 

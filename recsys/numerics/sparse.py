@@ -58,6 +58,20 @@ def mean_ratings(user_items: csr_matrix) -> Float64:
     return means
 
 
+def highest_of_rows(matrix: csr_matrix, count: int) -> csr_matrix:
+    """Return the matrix with the `count` largest stored values of each row; ties go by column."""
+    lengths = np.diff(matrix.indptr)
+    kept = np.ones(matrix.nnz, bool)
+    for row in np.flatnonzero(lengths > count):
+        own = slice(matrix.indptr[row], matrix.indptr[row + 1])
+        falling = np.argsort(-matrix.data[own], kind="stable")
+        kept[own][falling[count:]] = False
+    if kept.all():
+        return matrix
+    indptr = np.concatenate(([0], np.cumsum(np.minimum(lengths, count))))
+    return csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
+
+
 def unit_rows(matrix: csr_matrix) -> csr_matrix:
     """Return the matrix with each row scaled to length 1; rows of zeros stay."""
     norms = np.sqrt(row_sums(matrix.power(2)))

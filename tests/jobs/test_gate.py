@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from recsys.config.settings import GateSettings
+from recsys.config.settings import GateSettings, RefreshSettings
 from recsys.domain import Metric, TopN
 from recsys.errors import GateRefused
 from recsys.evaluation.ranking import ranking_figures
@@ -210,4 +210,14 @@ def test_a_fall_exceeds_the_intervals(now, before, fell):
 
 
 def test_outputs_without_scores_are_finite():
-    gate.check_scores({"none": ModelResults()})
+    gate.check_scores("none", ModelResults())
+
+
+def test_the_baseline_of_the_gate_need_not_be_refreshed(filled_database):
+    chosen = plan(RefreshSettings(models=("popular", "ease"), threads=1))
+    assert refresh(filled_database, chosen).published
+    with filled_database.transaction() as connection:
+        figures = connection.scalars(
+            sa.text("SELECT DISTINCT model FROM recsys.run_metrics WHERE protocol = 'gate'")
+        )
+        assert list(figures) == ["ease"]

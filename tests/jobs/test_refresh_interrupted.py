@@ -71,7 +71,7 @@ def test_the_published_run_survives_later_failures(refreshed_database, few, monk
     assert rows_of(refreshed_database, PUBLISHED) == [(2,)]
     names = [*few.parameters["models"]]
     assert rows_of(refreshed_database, STAGES) == [
-        (name,) for name in ("read", *names, "gate", "write", "index")
+        (name,) for name in ("read", *names, "gate", "write")
     ]
     lists = rows_of(
         refreshed_database,
@@ -90,8 +90,8 @@ def test_the_published_run_survives_later_failures(refreshed_database, few, monk
     [
         ("_compute", False, ["read"]),
         ("_compute", True, ["read", "top_rated", "most_rated", "ease"]),
-        ("_write", True, ["read", "top_rated", "most_rated", "ease", "gate", "write", "index"]),
-        ("_finish", False, ["read", "top_rated", "most_rated", "ease", "gate", "write", "index"]),
+        ("_write", True, ["read", "top_rated", "most_rated", "ease", "gate", "write"]),
+        ("_finish", False, ["read", "top_rated", "most_rated", "ease", "gate", "write"]),
     ],
     ids=["before computing", "before writing", "after writing", "before publishing"],
 )
@@ -119,7 +119,7 @@ def test_an_interrupt_in_the_publish_transaction_undoes_it(refreshed_database, f
         refresh(refreshed_database, few)
     stopped = (2, "failed", "it was stopped by a signal", False)
     assert rows_of(refreshed_database, RUNS)[1] == stopped
-    assert len(rows_of(refreshed_database, STAGES)) == 7
+    assert len(rows_of(refreshed_database, STAGES)) == 6
     assert rows_of(refreshed_database, PARTITIONS) == [(0,)]
     assert rows_of(refreshed_database, PUBLISHED) == [(1,)]
 

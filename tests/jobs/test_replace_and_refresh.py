@@ -49,7 +49,7 @@ def test_a_replace_is_refused_during_a_refresh(refreshed_database, other_edition
     assert rows_of(refreshed_database, RUNS) == [(1, "complete", False)]
 
 
-@pytest.mark.parametrize("stage", ["read", "ease", "write", "index"])
+@pytest.mark.parametrize("stage", ["read", "ease", "gate", "write"])
 def test_a_replace_in_the_middle_of_a_refresh_is_refused(
     refreshed_database, plan_all, other_edition, stage
 ):

@@ -7,7 +7,16 @@ import pytest
 
 from recsys.domain import ComputeLimits, Neighbours, RankedLists
 from recsys.numerics.blocks import map_blocks
-from recsys.numerics.topk import concatenate, empty, ranked, ranked_top_k, scatter, truncate
+from recsys.numerics.topk import (
+    concatenate,
+    empty,
+    ranked,
+    ranked_top_k,
+    rearranged,
+    scatter,
+    top_k,
+    truncate,
+)
 
 
 def lists_of(lists: RankedLists) -> list[list[tuple[int, float]]]:
@@ -31,6 +40,50 @@ def test_top_k_is_exact_among_ties(dtype: type, k: int, values: int) -> None:
     before = scores.copy()
     assert lists_of(ranked_top_k(scores, k)) == by_sorting(scores, k)
     assert np.array_equal(scores, before)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("columns", "k"), [(511, 3), (512, 3), (1700, 3), (1700, 100), (5000, 1)])
+@pytest.mark.parametrize("values", [2, 40, 100_000])
+def test_wide_rows_are_cut_by_groups_of_columns(
+    dtype: type, columns: int, k: int, values: int
+) -> None:
+    random = np.random.default_rng(columns + k + values)
+    scores = random.integers(-values, values, (30, columns)).astype(dtype)
+    scores[random.random(scores.shape) < 0.3] = -np.inf
+    # Rows without any, with fewer than k, all equal, and with the best in one group of columns.
+    scores[5], scores[6] = -np.inf, 1
+    scores[7, 4:], scores[8] = -np.inf, -np.inf
+    scores[8, :: max(4 * k, 256)] = np.arange(len(scores[8, :: max(4 * k, 256)]))
+    assert lists_of(ranked_top_k(scores, k)) == by_sorting(scores, k)
+
+
+@pytest.mark.parametrize("columns", [20, 1700])
+def test_only_scores_above_a_bound_are_ranked(columns: int) -> None:
+    random = np.random.default_rng(columns)
+    scores = random.integers(-9, 4, (30, columns)).astype(np.float64)
+    scores[3] = 0
+    above = np.where(scores > 0, scores, -np.inf)
+    assert lists_of(ranked_top_k(scores, 7, above=0)) == by_sorting(above, 7)
+    rows, cols = top_k(scores, 7, above=0)
+    expected = [(row, item) for row, best in enumerate(by_sorting(above, 7)) for item, _ in best]
+    assert sorted(zip(rows.tolist(), cols.tolist(), strict=True)) == sorted(expected)
+
+
+def test_ties_go_by_the_numbers_of_columns() -> None:
+    random = np.random.default_rng(4)
+    scores = random.integers(0, 3, (20, 600)).astype(np.float64)
+    numbers = random.permutation(600)
+    lists = rearranged(ranked_top_k(scores, 9, ties=numbers), np.arange(20), numbers)
+    assert lists_of(lists) == by_sorting(scores[:, np.argsort(numbers)], 9)
+
+
+def test_lists_are_rearranged_by_row_and_index() -> None:
+    lists = RankedLists(
+        np.array([0, 2, 2, 3]), np.array([1, 0, 2], np.int32), np.array([3.0, 2, 1])
+    )
+    turned = rearranged(lists, np.array([2, 1, 0]), np.array([7, 8, 9]))
+    assert lists_of(turned) == [[(9, 1.0)], [], [(8, 3.0), (7, 2.0)]]
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])

@@ -14,11 +14,20 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfTransformer
 
-from recsys.domain import Int64, Interactions, ItemVectors, Neighbours, RankedLists
+from recsys.domain import (
+    ComputeLimits,
+    Int64,
+    Interactions,
+    ItemVectors,
+    Neighbours,
+    RankedLists,
+    TopN,
+    UserRows,
+)
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.params import Params
 from recsys.numerics.blocks import map_blocks
-from recsys.numerics.scoring import cosines
+from recsys.numerics.scoring import cosines, rank_by_profile
 from recsys.numerics.topk import concatenate, empty, ranked_top_k
 
 _BYTES_A_COLUMN = 64
@@ -55,6 +64,11 @@ def similar(fitted: ItemVectors, options: FitOptions) -> Neighbours:
     return _lists_of_items(lists, set_of_item, options.k)
 
 
+def rank(fitted: ItemVectors, users: UserRows, n: int, limits: ComputeLimits) -> TopN:
+    """List for each user the movies whose genres are most similar to the user's profile."""
+    return rank_by_profile(fitted, users, n, limits, _distinct_sets(fitted.parts[0]))
+
+
 def _distinct_sets(vectors: csr_matrix) -> tuple[Int64, Int64]:
     """Return the first item of each distinct set of genres, and the set of each item.
 
@@ -73,8 +87,8 @@ def _lists_of_sets(sets: csr_matrix, set_of_item: Int64, options: FitOptions) ->
     columns = sets.T.tocsr()
 
     def work(start: int, stop: int) -> RankedLists:
-        scores = cosines(sets[start:stop], columns)
-        return ranked_top_k(scores[:, set_of_item], options.k + 1)
+        scores = np.take(cosines(sets[start:stop], columns), set_of_item, axis=1)
+        return ranked_top_k(scores, options.k + 1, above=0)
 
     row_bytes = _BYTES_A_COLUMN * len(set_of_item)
     return concatenate(RankedLists, map_blocks(sets.shape[0], row_bytes, options, work))
@@ -104,6 +118,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=ContentGenresConfig,
     fit=fit,
+    rank=rank,
     similar=similar,
     score_meaning="cosine of the TF-IDF weighted genres, up to 1: the same genres",
     description="Movies of the same genres, rare genres counting more; needs no ratings",

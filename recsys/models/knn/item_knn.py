@@ -2,7 +2,7 @@
 
     s_ij = similarity of the rating columns of i and j, over their common raters
     s_ij *= n_ij / (n_ij + shrinkage)   n_ij: common raters, at least `min_support`
-    keep of each item the k largest
+    keep of each item the k largest; of a user the `max_ratings` highest ratings count
     score(u, i) = sum of s_ji over the rated j that keep i
     predicted rating = sum_j s_ij r_uj / sum_j |s_ij| over the kept, rated j
 
@@ -19,6 +19,7 @@ from recsys.domain import Interactions, Neighbours
 from recsys.models.base import Choice, FitOptions, ModelSpec, Range
 from recsys.models.knn.similarity import Similarity, similar_columns
 from recsys.models.params import Bounds, Params
+from recsys.numerics.sparse import highest_of_rows
 from recsys.numerics.topk import concatenate
 
 
@@ -32,12 +33,18 @@ class ItemKnnConfig(Params):
     """Number of common raters a pair needs: two movies rated by one user have cosine 1."""
     shrinkage: Annotated[float, Bounds(0)] = 0.0
     """lambda of the factor `n / (n + lambda)` for `n` common raters. 0: no shrinkage."""
+    max_ratings: Annotated[int, Bounds(0)] = 3000
+    """Number of ratings of a user that count, the highest. 0: all. Time grows with the square of
+    a user's ratings: a few users of many thousands would take most of it."""
 
 
 def fit(data: Interactions, config: ItemKnnConfig, options: FitOptions) -> Neighbours:
     """List the k most similar movies of each movie."""
+    ratings = data.user_items
+    if config.max_ratings:
+        ratings = highest_of_rows(ratings, config.max_ratings)
     similar = similar_columns(
-        data.user_items, config.similarity, config.min_support, config.shrinkage, options
+        ratings, config.similarity, config.min_support, config.shrinkage, options
     )
     return concatenate(Neighbours, [similar])
 

@@ -45,13 +45,18 @@ def single_flight(session: sa.Connection) -> Iterator[None]:
     """
     session.execute(BEGIN)
     try:
-        session.execute(HOLD_FOR_HOURS)
+        hold_for_hours(session)
         keep_refreshes_out(session)
         yield
     finally:
         # Without its session the lock is gone already.
         with suppress(DBAPIError):
             session.execute(ROLLBACK)
+
+
+def hold_for_hours(connection: sa.Connection) -> None:
+    """Let the transaction stay open while a model computes, whatever the server's limits are."""
+    connection.execute(HOLD_FOR_HOURS)
 
 
 def keep_refreshes_out(connection: sa.Connection) -> None:

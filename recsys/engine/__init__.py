@@ -1,0 +1,1 @@
+"""Run a fitted model over shards of users, in this process or elsewhere."""

@@ -1,0 +1,71 @@
+"""What an engine does, and the shards of users it works on."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from recsys.domain import ComputeLimits, FittedModel, TopN
+
+_ENTRY_BYTES = 40
+"""Entries of a list: item, score, source, and copies of them while a shard is put together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A range of users, by position: from `start` to before `stop`."""
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class ShardLists:
+    """The lists of the users of a shard."""
+
+    shard: Shard
+    lists: TopN
+
+
+class Engine(Protocol):
+    """Makes lists for all users, shard by shard."""
+
+    def rank(
+        self, model: FittedModel, user_items: csr_matrix, n: int, limits: ComputeLimits
+    ) -> Iterator[ShardLists]:
+        """Yield the best n items for the users of each shard, in the order of users.
+
+        `user_items` holds the ratings of all users, users x items. The lists do not depend on
+        the shards.
+        """
+        ...
+
+
+def shards(user_items: csr_matrix, ratings: int, users: int) -> list[Shard]:
+    """Cut the users into ranges of about equal numbers of ratings.
+
+    A shard has about `ratings` of them and at most `users` users.
+    """
+    ends = user_items.indptr[1:]
+    # Where the running number of ratings passes a multiple of `ratings`.
+    passed = np.flatnonzero(np.diff(ends // max(1, ratings), prepend=0) > 0) + 1
+    bounds = np.unique(np.concatenate(([0], passed, [len(ends)]))).tolist()
+    found = []
+    for start, stop in itertools.pairwise(bounds):
+        pieces = -(-(stop - start) // max(1, users))
+        edges = np.linspace(start, stop, pieces + 1).astype(int).tolist()
+        found += [Shard(*edge) for edge in itertools.pairwise(edges)]
+    return found
+
+
+def users_within(limits: ComputeLimits, n: int) -> int:
+    """Return how many users a shard may have, so that its lists take an eighth of the memory."""
+    return max(1, limits.memory_mb * 2**17 // (_ENTRY_BYTES * max(1, n)))
