@@ -185,7 +185,7 @@ def test_mf_solves_each_row_by_its_normal_equations() -> None:
             penalty = np.diag([0.7 * np.sqrt(len(rated))] * 3 + [2.5])
             matrix = known.T @ known + penalty if len(rated) else np.eye(4)
             expected = np.linalg.solve(matrix, known.T @ (row[rated] - others[rated, 3]))
-            np.testing.assert_allclose(found, expected, atol=1e-10)
+            np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_mf_blocks_do_not_matter() -> None:

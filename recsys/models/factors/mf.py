@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from recsys.domain import (
     Factors,
+    Float32,
     Float64,
     Int64,
     Interactions,
@@ -37,10 +38,10 @@ from recsys.models.params import Bounds, Params
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.prediction import predict_ratings
 from recsys.numerics.sparse import axis_signs, binarize, has_ratings, with_values
-from recsys.numerics.topk import concatenate, ranked_top_k, scatter
+from recsys.numerics.topk import concatenate, ranked, ranked_top_k, scatter
 
-_BYTES_A_COLUMN = 56
-"""Distances, scores, the copy that is partitioned, masks and positions."""
+_BYTES_A_COLUMN = 16
+"""Distances and masks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +114,8 @@ def _solved(ratings: csr_matrix, others: Float64, config: MfConfig, options: Fit
     width = others.shape[1]
     known = np.column_stack([others[:, :-1], np.ones(len(others))])
     counts = np.diff(ratings.indptr)
-    seen = binarize(ratings)
-    # The bias of the other side is known here, so the target is the residual.
-    sums = with_values(ratings, ratings.data - others[ratings.indices, -1]) @ known
+    # Single precision, in half the time: the penalty keeps the matrices far from singular.
+    seen, vectors = binarize(ratings, np.float32), known.astype(np.float32)
     diagonal = np.arange(width)
     penalty = np.empty((len(counts), width))
     penalty[:, -1] = config.bias_regularization
@@ -123,22 +123,25 @@ def _solved(ratings: csr_matrix, others: Float64, config: MfConfig, options: Fit
     result = np.empty((len(counts), width))
 
     def work(rows: slice) -> None:
-        matrices = _sums_of_outer_products(seen[rows], known, options)
+        matrices = _sums_of_outer_products(seen[rows], vectors, options)
         matrices[:, diagonal, diagonal] += penalty[rows]
-        result[rows] = np.linalg.solve(matrices, sums[rows, :, None])[:, :, 0]
+        own = ratings[rows]
+        # The bias of the other side is known here, so the target is the residual.
+        sums = with_values(own, own.data - others[own.indices, -1]) @ known
+        result[rows] = np.linalg.solve(matrices, sums[:, :, None])[:, :, 0]
 
     with ThreadPoolExecutor(options.workers) as pool:
         list(pool.map(work, _row_blocks(len(counts), width, options)))
     return result
 
 
-def _sums_of_outer_products(seen: csr_matrix, vectors: Float64, options: FitOptions) -> Float64:
+def _sums_of_outer_products(seen: csr_matrix, vectors: Float32, options: FitOptions) -> Float64:
     """Return for each row of `seen` the matrix `sum v v'` over the vectors it has."""
     width = vectors.shape[1]
     left, right = np.triu_indices(width)
     upper = np.empty((seen.shape[0], len(left)))
     # Both factors of the products are copies, so three arrays of this many columns.
-    at_once = max(1, _room(options) // (3 * 8 * len(vectors)))
+    at_once = max(1, _room(options) // (3 * 4 * len(vectors)))
     for start in range(0, len(left), at_once):
         part = slice(start, start + at_once)
         upper[:, part] = seen @ (vectors[:, left[part]] * vectors[:, right[part]])
@@ -234,14 +237,18 @@ def similar(factors: Factors, options: FitOptions) -> Neighbours:
     vectors = factors.items[positions].astype(np.float64)
 
     def work(start: int, stop: int) -> RankedLists:
-        scores = 1 / (1 + cdist(vectors[start:stop], vectors, "cityblock"))
+        distances = cdist(vectors[start:stop], vectors, "cityblock")
+        np.negative(distances, out=distances)
         own = np.arange(start, stop)
-        scores[own - start, own] = -np.inf
-        return ranked_top_k(scores, options.k)
+        distances[own - start, own] = -np.inf
+        return ranked_top_k(distances, options.k)
 
     row_bytes = _BYTES_A_COLUMN * len(positions)
     lists = concatenate(RankedLists, map_blocks(len(positions), row_bytes, options, work))
-    return concatenate(Neighbours, [scatter(lists, positions, positions, len(factors.items))])
+    rows = np.repeat(np.arange(lists.rows), np.diff(lists.indptr))
+    # Ranked again: two distances may give one score, and then ties go by item.
+    scored = ranked(rows, lists.indices, 1 / (1 - lists.scores), lists.rows)
+    return concatenate(Neighbours, [scatter(scored, positions, positions, len(factors.items))])
 
 
 SPEC = ModelSpec(
