@@ -270,6 +270,8 @@ class Interactions:
     """Users x attributes (age group, gender, occupation), float64, 1 where the user has it."""
     rating_range: tuple[float, float] | None = None
     """Lowest and highest rating of the scale; None: those that occur."""
+    item_counts: Int64 | None = None
+    """Number of ratings of each item, if `user_items` holds some users only; otherwise None."""
     parts: Mapping[str, FittedModel] = field(default_factory=dict)
     """The models that a model is composed of, fitted on the same ratings, by name."""
 
@@ -378,6 +380,24 @@ def _known(factors: Float32, bias: Float64 | None) -> NDArray[np.bool_]:
     # With biases, regularization can shrink the factors of a known row to zero.
     known: NDArray[np.bool_] = np.any(factors, axis=1)
     return known if bias is None else ~np.isnan(bias)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedItems:
+    """The item side of trained factors, and figures of the ratings they were trained on."""
+
+    items: Float32
+    """Items x f; 0 for items without ratings."""
+    item_bias: Float64
+    """0 for a model without biases; NaN for items without ratings."""
+    mean: float
+    """Mean of all ratings."""
+    deviation: float
+    """Their standard deviation."""
+    counts: Int64 | None = None
+    """Number of ratings of each item; None if it is not known."""
+    rmse: float | None = None
+    """Error on the training ratings, if the model measures it."""
 
 
 @dataclass(frozen=True, slots=True)

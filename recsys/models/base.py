@@ -9,16 +9,20 @@ from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Annotated, Any, Literal, get_args
 
+from scipy.sparse import csr_matrix
+
 from recsys.domain import (
     Charts,
     ComputeLimits,
     Factors,
     Fitted,
+    Int64,
     Interactions,
     ItemVectors,
     Metric,
     Neighbours,
     TopN,
+    TrainedItems,
     UserNeighbours,
     UserRows,
 )
@@ -135,6 +139,10 @@ class ModelSpec:
     description: str
     rank: Ranker = rank
     """Make lists for any block of users from what `fit` returned."""
+    fold_in: Callable[[TrainedItems, csr_matrix, Any, FitOptions], Factors] | None = None
+    """Find the factors of users from their ratings, users x items, and trained items."""
+    fit_users: Callable[[Interactions, Int64, Any, FitOptions], Fitted] | None = None
+    """Learn about some users, given by position, what `fit` learns about all."""
     similar: Callable[[Any, FitOptions], Neighbours | None] = similar_items
     """Find the similar items of each item from what `fit` returned."""
     measure: Callable[[Any, Interactions, Any, FitOptions], tuple[Metric, ...]] = no_measures

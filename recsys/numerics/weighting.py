@@ -14,12 +14,15 @@ _ROUNDING = 1e-9
 """Relative spread of ratings below which they count as equal up to rounding."""
 
 
-def weighted_ratings(user_items: csr_matrix, effect: float) -> csr_matrix:
+def weighted_ratings(
+    user_items: csr_matrix, effect: float, scale: tuple[float, float] | None = None
+) -> csr_matrix:
     """Return the matrix with `exp(effect * z)` in place of each rating.
 
-    z is the rating less the mean of all, in standard deviations; 0 where all are the same.
+    z is the rating less the mean of all, in standard deviations; 0 where all are the same. `scale`
+    is this mean and this deviation, if the matrix holds some of the ratings only.
     """
-    return with_values(user_items, np.exp(effect * _standardized(user_items.data)))
+    return with_values(user_items, np.exp(effect * _standardized(user_items.data, scale)))
 
 
 def genre_rows(data: Interactions, weight: float) -> csr_matrix:
@@ -35,9 +38,11 @@ def genre_rows(data: Interactions, weight: float) -> csr_matrix:
     return rows
 
 
-def _standardized(ratings: Float64) -> Float64:
-    deviations = ratings - (ratings.mean() if len(ratings) else 0)
-    spread = np.sqrt(np.mean(deviations**2)) if len(ratings) else 0
+def _standardized(ratings: Float64, scale: tuple[float, float] | None) -> Float64:
+    if not len(ratings):
+        return ratings
+    mean, spread = scale or (ratings.mean(), ratings.std())
+    deviations = ratings - mean
     if spread <= _ROUNDING * np.abs(ratings).max(initial=0):
         return np.zeros_like(deviations)
     return np.clip(deviations / spread, -_DEVIATIONS_AT_MOST, _DEVIATIONS_AT_MOST)

@@ -63,6 +63,8 @@ def fit(data: Interactions, config: BlendConfig, options: FitOptions) -> Ensembl
     """Take the fitted models, their weights and the items that may be recommended."""
     members = tuple(data.parts[name] for name in config.models)
     _, rated_items = has_ratings(data.user_items)
+    if data.item_counts is not None:
+        rated_items = data.item_counts > 0
     return Ensemble(members, config.weights, candidates=rated_items)
 
 

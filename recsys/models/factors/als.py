@@ -19,9 +19,10 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recsys.domain import Factors, Interactions
+from recsys.domain import Factors, Float32, Interactions, TrainedItems
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.params import Bounds, Params
+from recsys.numerics.least_squares import solve_rows
 from recsys.numerics.sparse import binarize
 
 
@@ -65,6 +66,25 @@ def factorize(confidence: csr_matrix, config: AlsConfig, options: FitOptions) ->
     return Factors(model.user_factors, model.item_factors)
 
 
+def fold_in(
+    trained: TrainedItems, ratings: csr_matrix, config: AlsConfig, options: FitOptions
+) -> Factors:
+    """Solve the least squares problem of each user, the factors of items being given."""
+    return Factors(solve_users(trained.items, binarize(ratings), config), trained.items)
+
+
+def solve_users(items: Float32, confidence: csr_matrix, config: AlsConfig) -> Float32:
+    """Return `inv(Y' C_u Y + lambda I) Y' C_u p_u` of each row of confidences, in units of alpha.
+
+    A row without entries has factors of 0.
+    """
+    vectors = items.astype(np.float64)
+    trusted = config.alpha * confidence.data
+    # Y' C_u Y = Y' Y + Y' (C_u - I) Y, in which only the rated items differ from 0.
+    everything = vectors.T @ vectors + config.regularization * np.eye(vectors.shape[1])
+    return solve_rows(confidence, trusted - 1, trusted, vectors, everything).astype(np.float32)
+
+
 SPEC = ModelSpec(
     name="als",
     display_name="ALS",
@@ -72,6 +92,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=AlsConfig,
     fit=fit,
+    fold_in=fold_in,
     score_meaning="predicted preference, about 1 for a movie that suits; similarities are cosines",
     description="Implicit-feedback matrix factorisation by alternating least squares",
     search_space={

@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Factors, Interactions, Metric
+from recsys.domain import Factors, Interactions, Metric, TrainedItems
 from recsys.errors import ConfigError
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.factors.factorisation_machine import draw, item_side, user_side
 from recsys.models.factors.posterior import PosteriorMean, Sample
 from recsys.models.params import Bounds, Params
+from recsys.numerics.least_squares import solve_rows
 from recsys.numerics.prediction import predict_ratings
 from recsys.numerics.sparse import has_ratings, row_of_entries
 
@@ -68,6 +69,26 @@ def fit(data: Interactions, config: BayesFmConfig, options: FitOptions) -> Facto
     varied = ratings.nnz > 0 and np.ptp(ratings.data) > 0
     mean = posterior_mean(known, config, options) if varied else _constant(known.user_items)
     return _scattered(mean, users, items, config.stored_factors)
+
+
+def fold_in(
+    trained: TrainedItems, ratings: csr_matrix, config: BayesFmConfig, options: FitOptions
+) -> Factors:
+    """Regress each user's ratings on the factors of the items, with the priors of the fit.
+
+    The stored factors of users have mean squares of 1, so their prior has a variance of 1; that of
+    the bias has the variance of the ratings about their mean. The error of the fit is the noise.
+    """
+    vectors = np.column_stack([trained.items.astype(np.float64), np.ones(len(trained.items))])
+    noise = (trained.deviation if trained.rmse is None else trained.rmse) ** 2
+    # Floors keep the problem solvable where all ratings are equal.
+    penalty = np.full(vectors.shape[1], max(noise, 1e-6))
+    penalty[-1] /= max(trained.deviation**2, 1e-6)
+    targets = ratings.data - trained.mean - np.nan_to_num(trained.item_bias)[ratings.indices]
+    own = solve_rows(ratings, np.ones(ratings.nnz), targets, vectors, np.diag(penalty))
+    known, _ = has_ratings(ratings)
+    bias = np.where(known, trained.mean + own[:, -1], np.nan)
+    return Factors(own[:, :-1].astype(np.float32), trained.items, bias, trained.item_bias)
 
 
 def measure(
@@ -157,6 +178,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=BayesFmConfig,
     fit=fit,
+    fold_in=fold_in,
     measure=measure,
     score_meaning="predicted rating, not clipped to the scale; similarities are correlations",
     description="Bayesian factorisation machine on ratings, genres, years and users' attributes",

@@ -17,9 +17,11 @@ from typing import Annotated
 import numpy as np
 from implicit.cpu.bpr import BayesianPersonalizedRanking
 from implicit.recommender_base import ModelFitError
+from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
+from scipy.special import expit
 
-from recsys.domain import Factors, Interactions, Neighbours
+from recsys.domain import Factors, Float64, Interactions, Neighbours, TrainedItems
 from recsys.errors import RecsysError
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.params import Bounds, Params
@@ -37,6 +39,10 @@ class BprConfig(Params):
     """L2 penalty of factors and biases."""
     iterations: Annotated[int, Bounds(1)] = 60
     """Number of epochs; each draws as many samples as there are ratings."""
+
+
+_UNRATED = 1024
+"""Items drawn to stand for those a user did not rate when the user is folded in."""
 
 
 def fit(data: Interactions, config: BprConfig, options: FitOptions) -> Factors:
@@ -75,6 +81,53 @@ def fit(data: Interactions, config: BprConfig, options: FitOptions) -> Factors:
     return Factors(model.user_factors, model.item_factors)
 
 
+def fold_in(
+    trained: TrainedItems, ratings: csr_matrix, config: BprConfig, options: FitOptions
+) -> Factors:
+    """Maximize the objective of each user over the user's factors, those of items being given.
+
+    It is concave, so the maximum is found and not only approached by samples: over all rated items
+    and the same seeded draw of the others.
+    """
+    assert trained.counts is not None
+    users = np.zeros((ratings.shape[0], trained.items.shape[1]), np.float32)
+    counts = np.where(np.any(trained.items, axis=1), trained.counts, 0)
+    if counts.sum() == 0:
+        return Factors(users, trained.items)
+    items = trained.items.astype(np.float64)
+    # The stored column has the logarithm added; the objective has not.
+    items[:, -1] -= np.log(np.maximum(counts, 1))
+    drawn = np.random.default_rng(options.seed).choice(
+        len(items), _UNRATED, p=counts / counts.sum()
+    )
+    for row in range(len(users)):
+        rated = ratings.indices[ratings.indptr[row] : ratings.indptr[row + 1]]
+        liked, others = rated[counts[rated] > 0], drawn[~np.isin(drawn, rated)]
+        if len(liked) and len(others):
+            found = preferring(items[liked], items[others], config.regularization)
+            users[row] = [*found, 1]
+    return Factors(users, trained.items)
+
+
+def preferring(liked: Float64, others: Float64, regularization: float) -> Float64:
+    """Return x with the largest `mean log sigmoid(x . (y_i - y_j) + b_i - b_j) - lambda |x|^2 / 2`.
+
+    The mean is over all pairs of rows i of `liked` and j of `others`; b is their last column.
+    """
+
+    def loss(x: Float64) -> tuple[float, Float64]:
+        ahead, behind = liked @ [*x, 1], others @ [*x, 1]
+        margins = ahead[:, None] - behind
+        wrong = expit(-margins)
+        value = np.logaddexp(0, -margins).mean() + regularization * (x @ x) / 2
+        pull = wrong.mean(axis=1) @ liked / len(liked) - wrong.mean(axis=0) @ others / len(others)
+        return float(value), regularization * x - pull[:-1]
+
+    start = np.zeros(liked.shape[1] - 1)
+    found: Float64 = minimize(loss, start, jac=True, method="L-BFGS-B").x
+    return found
+
+
 def similar(factors: Factors, options: FitOptions) -> Neighbours:
     """Compare items by their factors without the last column, which is how popular they are."""
     return neighbours_by_factors(factors.items[:, :-1], options.k, options)
@@ -94,6 +147,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=BprConfig,
     fit=fit,
+    fold_in=fold_in,
     similar=similar,
     score_meaning="log of the chance to be rated, plus a constant per user; similarities: cosines",
     description="Bayesian personalised ranking of what was rated above what was not",

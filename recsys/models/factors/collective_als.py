@@ -19,9 +19,9 @@ from typing import Annotated
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
-from recsys.domain import Factors, Interactions
+from recsys.domain import Factors, Interactions, TrainedItems
 from recsys.models.base import FitOptions, ModelSpec, Range
-from recsys.models.factors.als import AlsConfig, factorize
+from recsys.models.factors.als import AlsConfig, factorize, solve_users
 from recsys.models.params import Bounds, Params
 from recsys.numerics.weighting import genre_rows, weighted_ratings
 
@@ -46,11 +46,22 @@ class CollectiveAlsConfig(Params):
 def fit(data: Interactions, config: CollectiveAlsConfig, options: FitOptions) -> Factors:
     """Factorize ratings with each genre as one more user, who rated all its movies."""
     users = data.user_items.shape[0]
-    als = AlsConfig(config.factors, config.regularization, config.alpha, config.iterations)
     # Genres alone tell nothing about users: without ratings nothing is learned.
     rows = confidences(data, config) if data.user_items.nnz else data.user_items
-    fitted = factorize(rows, als, options)
+    fitted = factorize(rows, _als(config), options)
     return Factors(fitted.users[:users].copy(), fitted.items)
+
+
+def _als(config: CollectiveAlsConfig) -> AlsConfig:
+    return AlsConfig(config.factors, config.regularization, config.alpha, config.iterations)
+
+
+def fold_in(
+    trained: TrainedItems, ratings: csr_matrix, config: CollectiveAlsConfig, options: FitOptions
+) -> Factors:
+    """Solve the least squares problem of each user as `als` does, by what each rating counts."""
+    weighted = weighted_ratings(ratings, config.rating_effect, (trained.mean, trained.deviation))
+    return Factors(solve_users(trained.items, weighted, _als(config)), trained.items)
 
 
 def confidences(data: Interactions, config: CollectiveAlsConfig) -> csr_matrix:
@@ -67,6 +78,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=CollectiveAlsConfig,
     fit=fit,
+    fold_in=fold_in,
     score_meaning="predicted preference, about 1 for a movie that suits; similarities are cosines",
     description="Implicit-feedback factorisation that learns from what was given and from genres",
     search_space={

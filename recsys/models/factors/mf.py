@@ -32,6 +32,7 @@ from recsys.domain import (
     Metric,
     Neighbours,
     RankedLists,
+    TrainedItems,
 )
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.params import Bounds, Params
@@ -70,6 +71,23 @@ def fit(data: Interactions, config: MfConfig, options: FitOptions) -> Factors:
         user_bias=np.where(users, fitted.user_bias, np.nan),
         item_bias=np.where(items, fitted.item_bias, np.nan),
     )
+
+
+def fold_in(
+    trained: TrainedItems, ratings: csr_matrix, config: MfConfig, options: FitOptions
+) -> Factors:
+    """Solve the least squares problem of each user, the factors and biases of items being given.
+
+    An item without a trained bias counts with a bias of 0 and no factors.
+    """
+    others = np.column_stack([trained.items, np.nan_to_num(trained.item_bias)])
+    deviations = with_values(ratings, ratings.data - trained.mean)
+    with threadpool_limits(1, "blas"):  # blocks of rows run side by side already
+        own = _solved(deviations, others, config, options)
+    known, _ = has_ratings(ratings)
+    bias = np.where(known, trained.mean + own[:, -1], np.nan)
+    users = np.where(known[:, None], own[:, :-1], 0).astype(np.float32)
+    return Factors(users, trained.items, bias, trained.item_bias)
 
 
 # --- the fit --------------------------------------------------------------------------------------
@@ -258,6 +276,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=MfConfig,
     fit=fit,
+    fold_in=fold_in,
     similar=similar,
     measure=measure,
     score_meaning="predicted rating, not clipped to the scale; similarities 1 / (1 + difference)",

@@ -19,7 +19,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
-from recsys.domain import Factors, Float64, Interactions
+from recsys.domain import Factors, Float64, Interactions, TrainedItems
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.params import Bounds, Params
 from recsys.numerics.sparse import axis_signs, has_ratings, row_of_entries, row_sums, with_values
@@ -65,6 +65,20 @@ def factorize(user_items: csr_matrix, rank: int, seed: int) -> Factors:
     )
 
 
+def fold_in(
+    trained: TrainedItems, ratings: csr_matrix, config: SvdConfig, options: FitOptions
+) -> Factors:
+    """Project each user's deviations: `U = D V inv(S)`, and the items are `V S`."""
+    means, deviations = demeaned(ratings)
+    items = trained.items.astype(np.float64)
+    squares = (items**2).sum(axis=0)  # columns of V have length 1
+    projected = deviations @ items
+    users = np.divide(projected, squares, out=np.zeros_like(projected), where=squares > 0)
+    known, _ = has_ratings(ratings)
+    bias = np.where(known, means, np.nan)
+    return Factors(users.astype(np.float32), trained.items, bias, trained.item_bias)
+
+
 def demeaned(user_items: csr_matrix) -> tuple[Float64, csr_matrix]:
     """Return each user's mean rating, 0 without ratings, and the ratings less these means."""
     raters = row_of_entries(user_items)
@@ -102,6 +116,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=SvdConfig,
     fit=fit,
+    fold_in=fold_in,
     score_meaning="predicted rating, not clipped to the scale; similarities are cosines",
     description="Truncated singular value decomposition of the ratings less each user's mean",
     prediction="factors",

@@ -31,6 +31,7 @@ from recsys.numerics.sparse import binarize, with_values
 from recsys.numerics.topk import concatenate, ranked_top_k
 
 CoRated = Literal["pearson", "adjusted_cosine", "jaccard"]
+Columns = slice | Int64
 
 PANEL = 128
 """Columns of a dense panel at most: a row of it stays in the cache while it is added to."""
@@ -52,8 +53,8 @@ class _Comparison:
     """Rows x columns with entries at the same places; those of the first are 1."""
     products: tuple[tuple[int, int], ...]
     """Which parts of the one and the other column; the first: the numbers of common raters."""
-    score: Callable[[list[Float64], slice, slice], Float64]
-    """From the products of two ranges of columns to similarities, NaN where undefined."""
+    score: Callable[[list[Float64], Columns, slice], Float64]
+    """From the products of two sets of columns to similarities, NaN where undefined."""
     least_support: int
 
 
@@ -63,16 +64,22 @@ class _Scorer:
     min_support: int
     shrinkage: float
 
-    def __call__(self, sums: list[Float64], one: slice, other: slice) -> Float64:
-        """Compare two ranges of columns; -inf for what is not to be listed."""
+    def __call__(self, sums: list[Float64], one: Columns, other: slice) -> Float64:
+        """Compare columns with a range of them; -inf for what is not to be listed.
+
+        Columns given by position are compared with all.
+        """
         scores = self.comparison.score(sums, one, other)
         common = sums[0]
         if self.shrinkage > 0:
             scores *= common / (common + self.shrinkage)
         support = max(self.min_support, self.comparison.least_support)
         scores[np.isnan(scores) | (common < support)] = -np.inf
-        both = np.arange(max(one.start, other.start), min(one.stop, other.stop))
-        scores[both - one.start, both - other.start] = -np.inf
+        if isinstance(one, slice):
+            both = np.arange(max(one.start, other.start), min(one.stop, other.stop))
+            scores[both - one.start, both - other.start] = -np.inf
+        else:
+            scores[np.arange(len(one)), one] = -np.inf
         return scores
 
 
@@ -85,6 +92,7 @@ def co_rated_neighbours(
     *,
     dense: bool | None = None,
     panel: int = PANEL,
+    of: Int64 | None = None,
 ) -> RankedLists:
     """List for each column the k most similar others, negative similarities included.
 
@@ -93,8 +101,12 @@ def co_rated_neighbours(
     all ratings of its row; `jaccard` compares the sets of raters. Undefined pairs and those with
     fewer than `min_support` common raters are left out. `shrinkage` is the lambda of the factor
     `n / (n + lambda)`, n being the common raters. `dense` forces dense or sparse sums, which by
-    default are chosen by their cost; `panel` is the width of dense panels.
+    default are chosen by their cost; `panel` is the width of dense panels. With `of` there is one
+    list for each of these columns only, by sparse sums.
     """
+    if of is not None:
+        comparison = _COMPARISONS[similarity](matrix.tocsc())
+        return _by_sparse_sums(_Scorer(comparison, min_support, shrinkage), of, options)
     counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
     # By falling popularity: of two columns the one with fewer ratings then does the adding up.
     order = np.argsort(-counts, kind="stable")
@@ -102,7 +114,8 @@ def co_rated_neighbours(
         dense = _dense_is_better(matrix, counts[order], options)
     if not dense:
         comparison = _COMPARISONS[similarity](matrix.tocsc())
-        return _by_sparse_sums(_Scorer(comparison, min_support, shrinkage), options)
+        every = np.arange(matrix.shape[1])
+        return _by_sparse_sums(_Scorer(comparison, min_support, shrinkage), every, options)
     comparison = _COMPARISONS[similarity](matrix[:, order].tocsc())
     # One half of the memory is for the square, the other for what is computed on the way.
     half = replace(options, memory_mb=max(1, options.memory_mb // 2))
@@ -123,18 +136,18 @@ def _dense_is_better(matrix: csr_matrix, falling: Int64, options: FitOptions) ->
     return dense <= _SPARSE * additions + _ENTRY * columns**2
 
 
-def _by_sparse_sums(scorer: _Scorer, options: FitOptions) -> RankedLists:
-    """Rank each column's similarities to all, a block of columns at a time."""
+def _by_sparse_sums(scorer: _Scorer, of: Int64, options: FitOptions) -> RankedLists:
+    """Rank the similarities of some columns to all, a block of columns at a time."""
     parts, products = scorer.comparison.parts, scorer.comparison.products
     columns = parts[0].shape[1]
     everything = tuple(part.tocsr() for part in parts)
 
     def work(start: int, stop: int) -> RankedLists:
-        block = [part[:, start:stop].T for part in parts]
+        block = [part[:, of[start:stop]].T for part in parts]
         sums = [(block[one] @ everything[other]).toarray() for one, other in products]
-        return ranked_top_k(scorer(sums, slice(start, stop), slice(0, columns)), options.k)
+        return ranked_top_k(scorer(sums, of[start:stop], slice(0, columns)), options.k)
 
-    return concatenate(RankedLists, map_blocks(columns, _PAIR_BYTES * columns, options, work))
+    return concatenate(RankedLists, map_blocks(len(of), _PAIR_BYTES * columns, options, work))
 
 
 def _square(scorer: _Scorer, options: FitOptions, panel: int) -> Float64:
@@ -170,7 +183,7 @@ def _ranked_square(square: Float64, places: Int64, options: FitOptions) -> Ranke
 
 
 def _pearson(ratings: csc_matrix) -> _Comparison:
-    def score(sums: list[Float64], one: slice, other: slice) -> Float64:
+    def score(sums: list[Float64], one: Columns, other: slice) -> Float64:
         # Multiplied by n throughout, so that ratings in halves give sums without any rounding.
         common, product, sum_one, sum_other, squares_one, squares_other = sums
         covariance = common * product
@@ -184,7 +197,7 @@ def _pearson(ratings: csc_matrix) -> _Comparison:
 
 
 def _adjusted_cosine(ratings: csc_matrix) -> _Comparison:
-    def score(sums: list[Float64], one: slice, other: slice) -> Float64:
+    def score(sums: list[Float64], one: Columns, other: slice) -> Float64:
         _, product, squares_one, squares_other = sums
         return _quotient(product, np.sqrt(squares_one * squares_other))
 
@@ -204,7 +217,7 @@ def _adjusted_cosine(ratings: csc_matrix) -> _Comparison:
 def _jaccard(ratings: csc_matrix) -> _Comparison:
     counts = np.diff(ratings.indptr).astype(np.float64)
 
-    def score(sums: list[Float64], one: slice, other: slice) -> Float64:
+    def score(sums: list[Float64], one: Columns, other: slice) -> Float64:
         (common,) = sums
         return _quotient(common, counts[one, None] + counts[other] - common)
 

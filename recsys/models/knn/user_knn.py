@@ -16,11 +16,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, get_args
 
-from recsys.domain import Interactions, UserNeighbours
+import numpy as np
+
+from recsys.domain import Int64, Interactions, RankedLists, UserNeighbours
 from recsys.models.base import Choice, FitOptions, ModelSpec, Range
 from recsys.models.knn.similarity import Similarity, common_ratings, similar_columns
 from recsys.models.params import Bounds, Params
 from recsys.numerics.sparse import mean_ratings
+from recsys.numerics.topk import scatter
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,25 @@ def fit(data: Interactions, config: UserKnnConfig, options: FitOptions) -> UserN
     similar = similar_columns(
         ratings.T.tocsr(), config.similarity, config.min_support, config.shrinkage, options
     )
+    return _described(similar, data, config, options)
+
+
+def fit_users(
+    data: Interactions, users: Int64, config: UserKnnConfig, options: FitOptions
+) -> UserNeighbours:
+    """List the k most similar of all users for some of them; the lists of others are empty."""
+    ratings = data.user_items
+    similar = similar_columns(
+        ratings.T.tocsr(), config.similarity, config.min_support, config.shrinkage, options, users
+    )
+    every = np.arange(ratings.shape[0])
+    return _described(scatter(similar, users, every, len(every)), data, config, options)
+
+
+def _described(
+    similar: RankedLists, data: Interactions, config: UserKnnConfig, options: FitOptions
+) -> UserNeighbours:
+    ratings = data.user_items
     return UserNeighbours(
         similar.indptr,
         similar.indices,
@@ -60,6 +82,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=UserKnnConfig,
     fit=fit,
+    fit_users=fit_users,
     score_meaning="predicted rating, not cut at the ends of the scale",
     description="What people who rated like you gave the movies you have not rated",
     prediction="user_neighbours",
