@@ -65,9 +65,11 @@ def _models(found: Sequence[Recommendation]) -> str:
 ORIGINS = {
     "stored": "the stored list",
     "live": "the current ratings",
+    "substitute": "another model",
     "content": "movies like those rated",
     "chart": "the chart",
 }
+PERSONAL = ("stored", "live", "substitute")
 
 
 def _origin(found: Sequence[Recommendation], requested: str | None) -> str | None:
@@ -77,8 +79,10 @@ def _origin(found: Sequence[Recommendation], requested: str | None) -> str | Non
         return None
     if all(source == "live" for source, _ in sources):
         return "Computed from the current ratings, which have changed since the run."
-    personal = any(source in ("stored", "live") for source, _ in sources)
+    personal = any(source in PERSONAL for source, _ in sources)
     known = "" if personal else "Too little is known for a personal list. "
+    if any(source == "substitute" for source, _ in sources):
+        known = f"{requested} has no list for the current ratings. "
     if len(sources) == 1:
         [(source, name)] = sources
         return f"{known}The movies come from {ORIGINS[source]} ({name})."

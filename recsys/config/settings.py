@@ -84,7 +84,8 @@ class RefreshSettings(_Sourced):
     list_length: Annotated[int, Bounds(1, 10_000)] = 100
     """Number of recommendations stored for each user."""
     keep_runs: Annotated[int, Bounds(1, 10_000)] = 3
-    """Number of newest runs whose results are kept, beside the published run's."""
+    """Number of newest runs whose results are kept, beside the published run's and those that a
+    kept run of changed users shares."""
     max_age_hours: Annotated[int, Bounds(1, 100_000)] = 36
     """Age at which a published run counts as stale. The default allows a nightly refresh to be
     half a day late."""

@@ -59,15 +59,18 @@ def rollback(database: Database, *, reason: str | None = None) -> Publication:
 def prune(database: Database, keep: int) -> list[int]:
     """Drop the results of all but the published and the `keep` newest runs; return the runs.
 
+    A run whose results one of these shares stays as well.
     Readers of other runs do not wait. If a run is read for longer than the lock timeout, the rest
     of its results is dropped the next time.
     """
     with database.transaction() as connection:
         # Marked in a transaction of its own: from its commit on no rollback can publish them.
         candidates = publication.beyond_retention(connection, keep)
-        pruned = [run_id for run_id in candidates if publication.mark_pruned(connection, run_id)]
+        # The newest first: a run that another one still shares is not marked.
+        newest_first = reversed(candidates)
+        pruned = [run_id for run_id in newest_first if publication.mark_pruned(connection, run_id)]
     drop_pruned(database)
-    return pruned
+    return sorted(pruned)
 
 
 def drop_pruned(database: Database) -> None:

@@ -305,6 +305,9 @@ def _finish(
         "rating_model_id": writer.model_ids.get(chosen.rating_model or ""),
         "rating_min": low,
         "rating_max": high,
+        # Users whose ratings change later are folded in on this scale.
+        "ratings_mean": float(snapshot.interactions.user_items.data.mean()),
+        "ratings_deviation": float(snapshot.interactions.user_items.data.std()),
         "snapshot_at": snapshot.taken_at,
         "ratings_count": snapshot.interactions.user_items.nnz,
         "users_count": len(snapshot.users),

@@ -1,12 +1,15 @@
-"""Refresh the lists of users whose ratings changed since a run; its other results stay."""
+"""Refresh the results of users whose ratings changed since a run; it shares all others."""
 
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from recsys.domain import TopN
 from recsys.errors import NotPublished, RunError
 from recsys.jobs.background import heartbeat
 from recsys.jobs.plan import Plan
@@ -19,8 +22,12 @@ from recsys.jobs.refresh import (
     prune_quietly,
     single_flight,
 )
+from recsys.jobs.restore import Restored, restore
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
-from recsys.storage.runs import changed_users, lifecycle, lock, publication
+from recsys.jobs.training import fit_options
+from recsys.jobs.user_results import write_user_results
+from recsys.storage.runs import changed_users, lifecycle, lock, publication, stored_models
+from recsys.storage.runs.changed_users import Changes
 from recsys.storage.server.engine import Database
 
 CARRIED_OVER = (
@@ -29,32 +36,46 @@ CARRIED_OVER = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A run that is computed and not written yet."""
+
+    run_id: int
+    previous: int | None
+    """The run before, if it shares the same full run."""
+    model_ids: dict[str, int]
+    changes: Changes
+    restored: Restored
+    lists: dict[str, TopN]
+    facts: dict[str, Any]
+
+
 def refresh_users(
     database: Database, chosen: Plan, *, reporter: Reporter | None = None
 ) -> RefreshReport:
-    """Write a run with new lists for users whose ratings changed and publish it.
+    """Write a run with new results of users whose ratings changed, and publish it.
 
-    The lists equal a full recomputation from the published similarities. Models whose lists do not
-    follow from similarities have none for these users, who are served live. Raises RefreshBusy,
-    NotPublished, RunError if the settings differ from those of the published run.
+    The run shares all other results of the last full run. Lists of models that add up similarities
+    equal a full recomputation from the published ones. Users are folded into the factors of movies.
+    Raises RefreshBusy, NotPublished, RunError if the settings differ from those of the published
+    run.
     """
     clock = StageClock(reporter or Silent())
     with single_flight(database) as session:
         base = _base(database, chosen)
-        with clock.stage("read") as done, database.snapshot() as connection:
-            changed = changed_users.count(connection, base.run_id)
-            done(changed, "changed users")
-        if not changed:
-            # A pruning that was interrupted is finished here too.
-            prune_quietly(database, chosen.settings.keep_runs)
-            return RefreshReport(base.run_id, True, False, 0, clock.total_seconds)
-        run_id = _begin(database, base, clock)
-        with failing_run(database, run_id, clock), heartbeat(database, run_id):
-            rows, facts = _write(database, base, run_id, clock)
-            lock.confirm_lock(session)
-            _finish(database, session, run_id, facts, clock, publish=chosen.publish)
+        with ExitStack() as running:
+            computed = _compute(database, chosen, base, running, clock)
+            if computed is not None:
+                rows, checksum = _write(database, computed, clock)
+                carried = {name: getattr(base, name) for name in CARRIED_OVER}
+                facts = {**computed.facts, **carried, "output_checksum": checksum}
+                lock.confirm_lock(session)
+                _finish(database, session, computed.run_id, facts, clock, publish=chosen.publish)
+        # Without a change, too: a pruning that was interrupted is finished.
         prune_quietly(database, chosen.settings.keep_runs)
-    return RefreshReport(run_id, chosen.publish, True, rows, clock.total_seconds)
+    if computed is None:
+        return RefreshReport(base.run_id, True, False, 0, clock.total_seconds)
+    return RefreshReport(computed.run_id, chosen.publish, True, rows, clock.total_seconds)
 
 
 def _base(database: Database, chosen: Plan) -> Any:
@@ -71,7 +92,7 @@ def _base(database: Database, chosen: Plan) -> Any:
     return base
 
 
-def _begin(database: Database, base: Any, clock: StageClock) -> int:
+def _begin(database: Database, base: Any, shared: int, clock: StageClock) -> int:
     with database.transaction() as connection:
         return lifecycle.begin(
             connection,
@@ -83,35 +104,68 @@ def _begin(database: Database, base: Any, clock: StageClock) -> int:
             scope="users",
             # The full run, even if the published one only took over its results.
             base_run_id=base.base_run_id or base.run_id,
+            shared_run_id=shared,
         )
 
 
-def _write(
-    database: Database, base: Any, run_id: int, clock: StageClock
-) -> tuple[int, dict[str, Any]]:
-    """Write all results of the run from one state of the database; return the rows and facts."""
-    with database.transaction() as connection:
-        # One snapshot for all statements: lists and the recorded hashes must agree.
-        connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+def _compute(
+    database: Database, chosen: Plan, base: Any, running: ExitStack, clock: StageClock
+) -> Computed | None:
+    """Find the changed users, begin a run and compute their results; None if there are none.
+
+    `running` marks the run as failed on any error until it is closed.
+    """
+    shared = base.shared_run_id or base.run_id
+    # A run that shares another one is the run before, which shares it as well.
+    previous = base.run_id if base.shared_run_id else None
+    with database.snapshot() as connection:
+        with clock.stage("read") as done:
+            changes = changed_users.find(connection, shared, previous)
+            done(changes.stale, "changed users")
+        if not changes.stale:
+            return None
+        run_id = _begin(database, base, shared, clock)
+        running.enter_context(failing_run(database, run_id, clock))
+        running.enter_context(heartbeat(database, run_id))
+        stored = stored_models.of_run(connection, shared)
+        with clock.stage("models") as done:
+            restored = restore(stored, chosen, changes.to_compute)
+            done(len(restored.models), "models")
         with clock.stage("lists") as done:
-            changed_users.find(connection, base.run_id)
-            rows = changed_users.write_lists(
-                connection,
-                base.run_id,
-                run_id,
-                list(base.parameters["models"]),
-                base.parameters["list_length"],
+            lists = _lists(chosen, restored)
+            done(sum(map(len, lists.values())), "rows")
+        facts = changed_users.facts(connection, shared, changes)
+    # The snapshot has ended: attaching the results waits for statements that read other runs.
+    return Computed(run_id, previous, stored.model_ids, changes, restored, lists, facts)
+
+
+def _lists(chosen: Plan, restored: Restored) -> dict[str, TopN]:
+    """Make the lists of every personal model that was restored."""
+    options, n = fit_options(chosen.settings), chosen.settings.list_length
+    return {
+        spec.name: restored.models[spec.name].rank(restored.rows, n, options)
+        for spec in chosen.specs
+        if spec.kind == "personal" and spec.name in restored.models
+    }
+
+
+def _write(database: Database, computed: Computed, clock: StageClock) -> tuple[int, str]:
+    """Write the results into detached partitions, and index them; return rows and checksum."""
+    run_id, changes = computed.run_id, computed.changes
+    with database.transaction() as connection:
+        with clock.stage("write") as done:
+            rows = write_user_results(
+                connection, run_id, computed.model_ids, changes, computed.restored, computed.lists
             )
+            if computed.previous:
+                kept = changes.user_ids[changes.kept]
+                rows += changed_users.take_over(connection, computed.previous, run_id, kept)
             done(rows, "rows")
-        with clock.stage("take over") as done:
-            rows += sum(changed_users.take_over(connection, base.run_id, run_id))
-            done(rows, "rows")
-        facts = changed_users.facts(connection, run_id, base.output_checksum)
         with clock.stage("index") as done:
             changed_users.finish(connection, run_id)
             done(rows, "rows")
-    carried = {name: getattr(base, name) for name in CARRIED_OVER}
-    return rows, {**facts, **carried, "peak_memory_mb": peak_memory_mb()}
+        before = computed.facts["output_checksum"]
+        return rows, changed_users.checksum(connection, run_id, before)
 
 
 def _finish(
@@ -125,6 +179,7 @@ def _finish(
 ) -> None:
     attach(database, session, run_id)
     started = time.monotonic()
+    facts = {**facts, "peak_memory_mb": peak_memory_mb()}
     with database.transaction() as connection:
         lifecycle.complete(connection, run_id, clock.stages, facts)
         if publish:

@@ -39,7 +39,11 @@ class Recommendation:
     poster_url: str | None
     score: float
     source: str
-    """Origin of the row: stored, live, content or chart."""
+    """Origin of the row: stored, live, substitute, content or chart.
+
+    `substitute`: recomputed from the current ratings by `model`, because the model that was named
+    cannot be.
+    """
     model: str
     """The model that scored the row; for a hybrid, the part that contributed it."""
     run_id: int

@@ -5,6 +5,7 @@ import pytest
 from contract import recommended
 
 from recsys.cli import output
+from recsys.jobs.refresh_users import refresh_users
 from recsys.models.registry import DEFAULT_SET, MODELS
 
 QUESTIONS = [
@@ -134,6 +135,17 @@ def test_rows_from_several_sources_are_told_apart(recsys, refreshed_database, co
     assert done.err.startswith("The movies come from several sources: ")
     assert f"{counts['live']} from the current ratings (ease)" in done.err
     assert "Too little is known" not in done.err
+
+
+def test_another_model_than_the_named_one_is_told(recsys, refreshed_database, plan_all):
+    settings = {"RECSYS_DATABASE_URL": refreshed_database.url}
+    assert recsys("rate", "1", "17", "4", **settings).code == 0
+    named = ("recommend", "1", "-n", "5", "--model", "als")
+    assert recsys(*named, **settings).err == (
+        "als has no list for the current ratings. The movies come from another model (ease).\n"
+    )
+    refresh_users(refreshed_database, plan_all)
+    assert recsys(*named, **settings).err == ""
 
 
 @pytest.mark.parametrize(

@@ -75,10 +75,10 @@ def live_list(connection, ratings, model):
     return sorted(scores.items(), key=lambda pair: (-round(pair[1], 12), pair[0]))
 
 
-def assert_live(rows, wanted, model):
+def assert_live(rows, wanted, model, source="live"):
     assert [row.movie_id for row in rows] == [movie for movie, _ in wanted]
     assert [row.score for row in rows] == pytest.approx([s for _, s in wanted], rel=1e-12)
-    assert {(row.source, row.model) for row in rows} == {("live", model)}
+    assert {(row.source, row.model) for row in rows} == {(source, model)}
     assert [row.rank for row in rows] == list(range(1, len(rows) + 1))
 
 
@@ -149,7 +149,17 @@ def test_models_without_similarities_that_add_up_follow_by_the_live_model(everyt
             "JOIN recsys_store.models AS m ON m.model_id = r.live_model_id"
         )
     )
-    assert_live(rows, live_list(everything, ratings_of_all(everything)[1], live)[:5], live)
+    wanted = live_list(everything, ratings_of_all(everything)[1], live)[:5]
+    assert_live(rows, wanted, live, "substitute")
+    # A list by the default model, if no model is named, is no substitute.
+    everything.execute(
+        sa.text(
+            "UPDATE recsys_store.runs SET default_model_id = "
+            "(SELECT model_id FROM recsys_store.models WHERE name = :model)"
+        ),
+        {"model": model},
+    )
+    assert_live(recommend(everything, 1, 5), wanted, live)
 
 
 def test_ratings_committed_after_the_snapshot_are_new(refreshed_database, plan_all):

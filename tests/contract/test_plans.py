@@ -5,6 +5,9 @@ import re
 import pytest
 import sqlalchemy as sa
 
+from recsys.jobs.refresh import refresh
+from recsys.jobs.refresh_users import refresh_users
+
 SIMILAR, NEAR_USERS, LISTS, USER, MOVIE, SEEN = (
     f"pk_{table}"
     for table in (
@@ -87,6 +90,69 @@ CATALOGUE_BY_KEY = {
 def test_only_published_partitions_are_read_by_their_keys(two_runs, scanned):
     found = {query: set(filter(OF_A_RUN.search, scanned(two_runs, query))) for query in READ_BY_KEY}
     assert found == {query: {f"{key}_run_2" for key in keys} for query, keys in READ_BY_KEY.items()}
+
+
+@pytest.fixture(scope="module")
+def sharing_database(template_from_refreshed, plan_everything):
+    """Run 3 of changed user 1 shares the results of run 2, beside run 1."""
+    with template_from_refreshed("sharing") as database:
+        assert refresh(database, plan_everything, force="other models").run_id == 2
+        with database.transaction() as connection:
+            connection.execute(sa.text("SELECT recsys.rate(1, 59, 4)"))
+        assert refresh_users(database, plan_everything).run_id == 3
+        yield database
+
+
+@pytest.fixture
+def sharing(sharing_database):
+    with sharing_database.engine.connect() as connection, connection.begin() as transaction:
+        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        yield connection
+        transaction.rollback()
+
+
+# User 1 is in run 3, user 2 is not. Results by movie are in run 2.
+READ_OF_A_SHARING_RUN = {
+    "SELECT * FROM recsys.similar_movies WHERE movie_id = 1 AND model = 'ease'": {(SIMILAR, 2)},
+    "SELECT * FROM recsys.recommendations WHERE user_id = 1 AND model = 'ease'": {
+        (SEEN, 3), (LISTS, 2), (LISTS, 3)
+    },
+    "SELECT * FROM recsys.similar(1, 10)": {(SIMILAR, 2)},
+    "SELECT * FROM recsys.similar_users(1, 10)": {(SEEN, 3), (NEAR_USERS, 3)},
+    "SELECT * FROM recsys.similar_users(2, 10)": {(SEEN, 3), (NEAR_USERS, 2)},
+    "SELECT recsys.predict_rating(1, 3, 'mf')": {(SEEN, 3), (USER, 3), (MOVIE, 2)},
+    "SELECT recsys.predict_rating(2, 3, 'mf')": {(SEEN, 3), (USER, 2), (MOVIE, 2)},
+    "SELECT * FROM recsys.recommend(1, 10)": {(SEEN, 3), (LISTS, 3)},
+    "SELECT * FROM recsys.recommend(2, 10)": {(SEEN, 3), (SEEN, 2), (LISTS, 2)},
+    "SELECT * FROM recsys.recommend(2, 1000)": {
+        (SEEN, 3), (SEEN, 2), (LISTS, 2), (SIMILAR, 2), (CHARTS, 2)
+    },
+    "SELECT * FROM recsys.explain(1, 3)": {(SEEN, 3), (LISTS, 3), (SIMILAR, 2)},
+    "SELECT * FROM recsys.user_status(2)": {(SEEN, 3), (SEEN, 2), (LISTS, 2)},
+    "SELECT * FROM recsys.top_movies(5, 'Drama')": {(CHARTS, 2)},
+    "SELECT * FROM recsys.charts WHERE chart = 'popular' AND genre IS NULL": {(CHARTS, 2)},
+    "SELECT * FROM recsys.recommendations_as_of(2, now(), 10)": {(SEEN, 3), (LISTS, 2)},
+}  # fmt: skip
+
+
+def test_a_run_that_shares_another_reads_both_by_their_keys(sharing, scanned):
+    found = {
+        query: set(filter(OF_A_RUN.search, scanned(sharing, query)))
+        for query in READ_OF_A_SHARING_RUN
+    }
+    assert found == {
+        query: {f"{key}_run_{run}" for key, run in keys}
+        for query, keys in READ_OF_A_SHARING_RUN.items()
+    }
+
+
+def test_a_join_with_the_lists_of_a_run_that_shares_another_reads_them_by_key(sharing, scanned):
+    sharing.execute(sa.text("RESET enable_seqscan"))
+    joined = """
+        SELECT r.title FROM recsys.sample_users(2) AS u
+        JOIN recsys.recommendations AS r ON r.user_id = u.user_id AND r.model = 'ease'
+    """
+    assert {f"{LISTS}_run_2", f"{LISTS}_run_3"} <= scanned(sharing, joined)
 
 
 def test_a_join_with_a_view_of_lists_reads_them_by_key(two_runs, scanned):

@@ -55,7 +55,7 @@ def test_refused_writes_change_nothing(refreshed_database, plan_all, refusal, jo
     stumble, message, hint = REFUSALS[refusal]
     [(name,)] = rows_of(refreshed_database, "SELECT current_database()")
     time = TIME.format(name, 500 if stumble == SLOW else 0)
-    rated = "SELECT recsys.rate(1, 59, 4)"
+    rated = "SELECT recsys.rate(3, 59, 4)"
     change(refreshed_database, rated, STUMBLE.format(stumble=stumble), time)
     before = rows_of(refreshed_database, SEEN)
     with pytest.raises(StorageError) as caught:

@@ -5,7 +5,9 @@ from alembic.util.exc import CommandError
 
 from recsys.config.settings import RefreshSettings
 from recsys.jobs.plan import plan
+from recsys.jobs.publish import drop_pruned
 from recsys.jobs.refresh import refresh
+from recsys.jobs.refresh_users import refresh_users
 from recsys.storage.schema import versions
 from recsys.storage.schema.tables import STORE, metadata
 
@@ -207,6 +209,28 @@ def test_packing_lists_keeps_every_entry_and_the_views_of_others(
         assert found() == before
 
 
+def test_down_from_a_run_that_shares_another_publishes_the_other(refreshed_database, plan_all):
+    with refreshed_database.transaction() as connection:
+        connection.execute(sa.text("SELECT recsys.rate(1, 59, 4)"))
+    assert refresh_users(refreshed_database, plan_all).run_id == 2
+    with refreshed_database.transaction() as connection:
+        command.downgrade(config(connection), "0012")
+    shown = "SELECT DISTINCT run_id FROM recsys_store.published"
+    assert rows_of(refreshed_database, shown) == [(1,)]
+    runs = "SELECT run_id, pruned_at IS NULL FROM recsys_store.runs ORDER BY run_id"
+    assert rows_of(refreshed_database, runs) == [(1, True), (2, False)]
+    log = "SELECT run_id, action FROM recsys_store.publications ORDER BY publication_id"
+    assert rows_of(refreshed_database, log)[-2:] == [(2, "publish"), (1, "publish")]
+    for view in ("charts", "recommendations", "similar_movies"):
+        assert rows_of(refreshed_database, f"SELECT DISTINCT run_id FROM recsys.{view}") == [(1,)]
+    with refreshed_database.transaction() as connection:
+        versions.upgrade(connection)
+    assert rows_of(refreshed_database, "SELECT DISTINCT run_id FROM recsys.recommend(1)") == [(1,)]
+    drop_pruned(refreshed_database)
+    left = r"SELECT count(*) FROM pg_class WHERE relname ~ '_run_2$'"
+    assert rows_of(refreshed_database, left) == [(0,)]
+
+
 @pytest.fixture
 def old_database(empty_database):
     """A database of the first revision with run 1 published, brought to this version."""
@@ -295,7 +319,7 @@ def test_every_index_that_is_no_key_names_its_query(connection):
     assert bare <= {
         "ix_publications_run_id", "ix_published_run_id", "ix_run_metrics_model_id",
         "ix_runs_default_model_id", "ix_runs_cold_start_model_id", "ix_runs_rating_model_id",
-        "ix_runs_live_model_id", "ix_runs_base_run_id",
+        "ix_runs_live_model_id", "ix_runs_base_run_id", "ix_runs_shared_run_id",
     }  # fmt: skip
 
 

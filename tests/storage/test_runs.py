@@ -302,6 +302,29 @@ def test_orphans_are_marked_and_their_results_dropped(database):
         assert publication.published_run(connection).run_id == complete
 
 
+def test_retention_keeps_what_kept_runs_share(connection):
+    def users_run(shared):
+        sharing = {"base_run_id": shared, "shared_run_id": shared}
+        return begin(connection, scope="users", **sharing)
+
+    first, second = begin(connection), begin(connection)
+    for run_id in (first, second):
+        lifecycle.complete(connection, run_id, STAGES, FACTS)
+    failed, sharing, running = users_run(second), users_run(first), users_run(second)
+    lifecycle.fail(connection, failed, "it rained")
+    lifecycle.complete(connection, sharing, STAGES, FACTS)
+    # The newest shares the first run, and one that computes shares the second.
+    assert publication.beyond_retention(connection, 1) == []
+    assert not publication.mark_pruned(connection, first)
+    assert not publication.mark_pruned(connection, second)
+    lifecycle.fail(connection, running, "it rained")
+    assert publication.beyond_retention(connection, 1) == [second]
+    publication.publish(connection, second)
+    assert publication.mark_pruned(connection, sharing)
+    assert publication.beyond_retention(connection, 1) == [first]
+    assert publication.mark_pruned(connection, first)
+
+
 def test_retention_keeps_the_newest_and_the_published_run(connection):
     numbers = [begin(connection) for _ in range(5)]
     for run_id in numbers:

@@ -80,7 +80,7 @@ WHERE c.relnamespace = CAST('recsys_store' AS regnamespace) AND c.relkind IN ('r
   AND NOT c.relispartition AND NOT a.attisdropped AND a.attname ~ '(^|_)user_id$'
 """
 RUNS = """
-SELECT run_id, state, pruned_at IS NOT NULL, scope, snapshot_checksum, error
+SELECT run_id, state, pruned_at IS NOT NULL, scope, shared_run_id, snapshot_checksum, error
 FROM recsys_store.runs ORDER BY run_id
 """
 POINTER = """
@@ -111,6 +111,8 @@ class Run:
     state: str
     pruned: bool
     scope: str
+    shared: int | None
+    """The run whose results it shows beside its own."""
     input: str | None
     error: str | None
     attached: int
@@ -235,10 +237,9 @@ class Place:
                 parts[number][attached] += 1
                 results_of[number].append(name)
             runs = {}
-            for number, state, pruned, scope, of, error in self.rows(RUNS):
-                run = Run(
-                    state, pruned, scope, of, error, parts[number][True], parts[number][False], None
-                )
+            for number, state, pruned, scope, shared, of, error in self.rows(RUNS):
+                attached, detached = parts[number][True], parts[number][False]
+                run = Run(state, pruned, scope, shared, of, error, attached, detached, None)
                 if run.kept:
                     standing = set(results_of[number])
                     tables = {
@@ -246,7 +247,10 @@ class Place:
                         for t in RESULTS
                         if (name := results.partition_name(t, number)) in standing
                     }
-                    run = replace(run, digest=self._digest(tables, columns, without))
+                    own = self._digest(tables, columns, without)
+                    # Runs come by number, so the shared one is known.
+                    whole = f"{runs[shared].digest} and {own}" if shared else own
+                    run = replace(run, digest=whole)
                 runs[number] = run
             [counts] = self.rows(POINTER)
         return Observed(data, *counts, runs)
@@ -311,6 +315,7 @@ class Place:
                 continue
             assert run.attached, f"run {number} has no results"
             assert not run.detached, f"run {number} is not whole"
+            assert run.shared is None or seen.runs[run.shared].kept, f"run {number} lost a part"
             assert run.digest == self.known.setdefault(number, run.digest), f"run {number} changed"
             if run.scope == "full":
                 same = self.of_input.setdefault(run.input, run.digest)
@@ -482,6 +487,7 @@ def prune(of: Place, draw: random.Random) -> Victim:
         after = of.observe()
         of.check_tidy(after, pruned_too=True)
         stay = {max(before.kept), before.pointer}
+        stay |= {before.runs[number].shared for number in stay if number is not None}
         assert after.kept == {n: digest for n, digest in before.kept.items() if n in stay}
         assert after.pointer == before.pointer, "a pruning changed what is published"
         return after

@@ -1,22 +1,29 @@
-"""Derive a run from the published one: copy its results, recompute lists of changed users.
+"""Runs of changed users: which users these are, and what is taken over from the run before.
 
-Everything happens in the database, in one transaction with one snapshot.
+Such a run shares the results of a full run. Its own partitions hold all users whose ratings differ
+from those the full run read, so there are never more than two runs to look into.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
+from recsys.domain import Int32, Int64
 from recsys.storage.runs import results
 from recsys.storage.schema.tables import STORE
 from recsys.storage.snapshot.matrices import WAIT_FOR_INGEST
 
 # From the ratings themselves: triggers may have been disabled while some were written.
 CHANGED = """
-SELECT user_id, n.ratings_count, n.ratings_hash
+SELECT
+    user_id, coalesce(n.ratings_count, 0), coalesce(n.ratings_hash, 0),
+    coalesce(s.ratings_count, 0), n.ratings_hash IS DISTINCT FROM s.ratings_hash,
+    coalesce(coalesce(n.ratings_hash, 0) = p.ratings_hash, false)
 FROM (
     SELECT
         r.user_id, CAST(count(*) AS integer) AS ratings_count,
@@ -25,99 +32,123 @@ FROM (
     GROUP BY r.user_id
 ) AS n
 FULL JOIN (
-    SELECT u.user_id, u.ratings_hash FROM recsys_store.run_users AS u WHERE u.run_id = :base
+    SELECT u.user_id, u.ratings_count, u.ratings_hash
+    FROM recsys_store.run_users AS u WHERE u.run_id = :shared
 ) AS s USING (user_id)
-WHERE n.ratings_hash IS DISTINCT FROM s.ratings_hash
+FULL JOIN (
+    SELECT u.user_id, u.ratings_hash FROM recsys_store.run_users AS u WHERE u.run_id = :previous
+) AS p USING (user_id)
+WHERE n.ratings_hash IS DISTINCT FROM s.ratings_hash OR p.ratings_hash IS NOT NULL
+ORDER BY user_id
 """
-# Sums must add up in the order of a full run, along the keys, to give equal digits.
-PLANNED_OTHERWISE = (
-    "enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin",
-    "jit",
-)  # fmt: skip
-BY_KEYS = "; ".join(f"SET LOCAL {name} = off" for name in PLANNED_OTHERWISE)
-UNCHANGED = "WHERE NOT EXISTS (SELECT FROM changed_users AS c WHERE c.user_id = t.user_id)"
-LISTS = """
-INSERT INTO {child} (run_id, model_id, user_id, movie_ids, scores)
-SELECT :run_id, m.model_id, c.user_id, l.movie_ids, l.scores
-FROM changed_users AS c
-CROSS JOIN recsys_store.models AS m
-CROSS JOIN LATERAL (
-    SELECT array_agg(r.movie_id ORDER BY r.rank), array_agg(r.score ORDER BY r.rank)
-    FROM recsys.recomputed_list(:base, m.model_id, m.scoring, c.user_id, :length) AS r
-) AS l (movie_ids, scores)
-WHERE m.scoring IN ('sum', 'mean_product') AND m.name = ANY (:models)
-  AND l.movie_ids IS NOT NULL
-"""
-USERS = """
-INSERT INTO {child} (run_id, user_id, ratings_count, ratings_hash)
-SELECT :run_id, user_id, ratings_count, ratings_hash
-FROM changed_users WHERE ratings_hash IS NOT NULL
-"""
-FACTS = """
+COUNTS = """
 SELECT
-    (SELECT count(*) FROM recsys_store.ratings) AS ratings_count,
+    r.ratings_count,
     (SELECT count(*) FROM recsys_store.users) AS users_count,
     (SELECT count(*) FROM recsys_store.movies) AS movies_count,
+    r.output_checksum,
     now() AS snapshot_at
+FROM recsys_store.runs AS r
+WHERE r.run_id = :shared
 """
-# Over the checksum of the other results and the new lists.
+TAKE_OVER = """
+INSERT INTO {table} (run_id, {columns})
+SELECT :run_id, {columns} FROM {previous} AS t WHERE t.user_id = ANY (:users)
+"""
+# Over the checksum of the shared results and the lists of its own.
 CHECKSUM = """
-SELECT encode(sha256(convert_to(concat_ws(
-    E'\n', CAST(:before AS text),
-    string_agg(
-        concat_ws(' ', m.name, t.user_id, t.movie_ids, t.scores), E'\n' ORDER BY m.name, t.user_id
-    )
-), 'UTF8')), 'hex')
-FROM {child} AS t
-JOIN changed_users AS c ON c.user_id = t.user_id
+SELECT encode(sha256(convert_to(coalesce(:before, ''), 'UTF8') || coalesce(string_agg(
+    sha256(
+        convert_to(concat_ws(' ', m.name, t.user_id), 'UTF8')
+        || array_send(t.movie_ids) || array_send(t.scores)
+    ),
+    '' ORDER BY m.name, t.user_id
+), '')), 'hex')
+FROM {table} AS t
 JOIN recsys_store.models AS m ON m.model_id = t.model_id
 """
+BY_USER = ("user_factors", "user_recommendations", "user_similarities")
+"""Tables of results of users, which a run of changed users has of its own."""
 
 
-def count(connection: sa.Connection, base: int) -> int:
-    """Count the users whose ratings changed since a run read them."""
-    connection.execute(sa.text(WAIT_FOR_INGEST))
-    query = sa.text(f"SELECT count(*) FROM ({CHANGED}) AS changed")
-    return connection.scalar(query, {"base": base}) or 0
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Users whose ratings differ from those that the shared run read; user ids ascend."""
+
+    user_ids: Int32
+    counts: Int32
+    """Number of ratings now; 0 for users who have no ratings any more."""
+    hashes: Int64
+    """Hash of the ratings now; 0 without ratings."""
+    kept: NDArray[np.bool_]
+    """Whether the run before has results for the same ratings."""
+    returned: int
+    """Number of users whose results of the run before no longer hold, but those of the shared."""
+    more_ratings: int
+    """Number of ratings now less those that the shared run read."""
+
+    @property
+    def stale(self) -> int:
+        """Return the number of users whose published results do not hold."""
+        return int((~self.kept).sum()) + self.returned
+
+    @property
+    def to_compute(self) -> Int32:
+        """Return the users who need new results."""
+        return self.user_ids[~self.kept & (self.counts > 0)]
 
 
-def find(connection: sa.Connection, base: int) -> None:
-    """Store the users whose ratings changed since a run in a temporary table."""
-    connection.execute(sa.text(WAIT_FOR_INGEST))
-    table = f"CREATE TEMPORARY TABLE changed_users ON COMMIT DROP AS {CHANGED}"
-    connection.execute(sa.text(table), {"base": base})
+def find(connection: sa.Connection, shared: int, previous: int | None) -> Changes:
+    """Find the users whose ratings changed since a full run; `previous` shares it too.
 
-
-def write_lists(
-    connection: sa.Connection, base: int, run_id: int, models: list[str], length: int
-) -> int:
-    """Write the lists of the changed users from the similarities of run `base`; return the rows.
-
-    Only models whose lists follow from similarities have lists for these users.
+    The transaction of the connection must be a snapshot.
     """
-    for table in ("user_recommendations", "run_users"):
-        results.create(connection, table, run_id)
-    connection.exec_driver_sql(BY_KEYS)
-    given = {"base": base, "run_id": run_id, "models": models, "length": length}
-    child = results.partition_name("user_recommendations", run_id)
-    rows = connection.execute(_on(LISTS, child), given).rowcount
-    connection.execute(_on(USERS, results.partition_name("run_users", run_id)), {"run_id": run_id})
+    connection.execute(sa.text(WAIT_FOR_INGEST))
+    rows = connection.execute(sa.text(CHANGED), {"shared": shared, "previous": previous}).all()
+    changed = [row for row in rows if row[4]]
+    ids, counts, hashes, before, _, kept = zip(*changed, strict=True) if changed else ((),) * 6
+    return Changes(
+        np.array(ids, np.int32),
+        np.array(counts, np.int32),
+        np.array(hashes, np.int64),
+        np.array(kept, bool),
+        len(rows) - len(changed),
+        sum(counts) - sum(before),
+    )
+
+
+def facts(connection: sa.Connection, shared: int, changes: Changes) -> dict[str, Any]:
+    """Return columns of `runs`: the snapshot's, and the checksum of the shared run."""
+    found = connection.execute(sa.text(COUNTS), {"shared": shared}).one()._asdict()
+    # Users with an equal hash have as many ratings as before: nothing has to be counted again.
+    return {**found, "ratings_count": (found["ratings_count"] or 0) + changes.more_ratings}
+
+
+def take_over(connection: sa.Connection, previous: int, run_id: int, users: Int32) -> int:
+    """Copy the results of some users from the run before into those of a run; return the rows."""
+    rows = 0
+    for table in BY_USER:
+        if table not in results.of_run(connection, previous):
+            continue
+        if table not in results.of_run(connection, run_id):
+            results.create(connection, table, run_id)
+        statement = TAKE_OVER.format(
+            table=_partition(table, run_id),
+            previous=_partition(table, previous),
+            columns=", ".join(results.columns(table)),
+        )
+        given = {"run_id": run_id, "users": users.tolist()}
+        rows += connection.execute(sa.text(statement), given).rowcount
     return rows
 
 
-def take_over(connection: sa.Connection, base: int, run_id: int) -> Iterator[int]:
-    """Copy all other results of run `base`, table by table; yield the rows of each."""
-    for table in results.of_run(connection, base):
-        own = table in ("user_recommendations", "run_users")
-        if not own:
-            results.create(connection, table, run_id)
-        names = ", ".join(results.columns(table))
-        statement = (
-            f"INSERT INTO {{child}} (run_id, {names}) SELECT :run_id, {names} "
-            f"FROM {STORE}.{results.partition_name(table, base)} AS t {UNCHANGED if own else ''}"
-        )
-        child = results.partition_name(table, run_id)
-        yield connection.execute(_on(statement, child), {"run_id": run_id}).rowcount
+def checksum(connection: sa.Connection, run_id: int, before: str | None) -> str:
+    """Return the checksum of a run, from that of the shared one and its own lists."""
+    if "user_recommendations" not in results.of_run(connection, run_id):
+        return before or ""
+    statement = CHECKSUM.format(table=_partition("user_recommendations", run_id))
+    found: str = connection.execute(sa.text(statement), {"before": before}).scalar_one()
+    return found
 
 
 def finish(connection: sa.Connection, run_id: int) -> None:
@@ -126,12 +157,5 @@ def finish(connection: sa.Connection, run_id: int) -> None:
         results.finish(connection, table, run_id)
 
 
-def facts(connection: sa.Connection, run_id: int, before: str) -> dict[str, Any]:
-    """Return the counts of the data and the checksum of the output, based on that of its base."""
-    child = results.partition_name("user_recommendations", run_id)
-    checksum = connection.scalar(_on(CHECKSUM, child), {"before": before})
-    return {**connection.execute(sa.text(FACTS)).one()._asdict(), "output_checksum": checksum}
-
-
-def _on(statement: str, child: str) -> sa.TextClause:
-    return sa.text(statement.replace("{child}", f"{STORE}.{child}"))
+def _partition(table: str, run_id: int) -> str:
+    return f"{STORE}.{results.partition_name(table, run_id)}"

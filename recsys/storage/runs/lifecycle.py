@@ -72,12 +72,14 @@ def begin(
     versions: Mapping[str, str],
     scope: str = "full",
     base_run_id: int | None = None,
+    shared_run_id: int | None = None,
 ) -> int:
     """Write a run in state `running`, begun now or at `started_at`, and return its id."""
     statement = tables.runs.insert().values(
         state="running",
         scope=scope,
         base_run_id=base_run_id,
+        shared_run_id=shared_run_id,
         heartbeat_at=sa.func.clock_timestamp(),
         started_at=started_at or sa.func.now(),
         default_model_id=default_model_id,

@@ -13,15 +13,25 @@ from recsys.domain import Metric
 from recsys.errors import RunError, UnknownRun
 from recsys.storage.schema.tables import runs as tables
 
-# The newest runs stay, and the published one at any age.
+# The newest runs stay, the published one at any age, those still computing, and with each of these
+# the run whose results it shares.
 BEYOND_RETENTION = """
-SELECT run_id FROM (
-    SELECT run_id FROM recsys_store.runs
-    WHERE state = 'complete' AND pruned_at IS NULL
-    ORDER BY run_id DESC
-    OFFSET :keep
-) AS older
-WHERE run_id NOT IN (SELECT run_id FROM recsys_store.published)
+WITH standing AS (
+    SELECT run_id, shared_run_id, state FROM recsys_store.runs
+    WHERE state <> 'failed' AND pruned_at IS NULL
+), kept AS (
+    (
+        SELECT run_id, shared_run_id FROM standing WHERE state = 'complete'
+        ORDER BY run_id DESC LIMIT :keep
+    )
+    UNION
+    SELECT run_id, shared_run_id FROM standing
+    WHERE state = 'running' OR run_id IN (SELECT run_id FROM recsys_store.published)
+)
+SELECT run_id FROM standing
+WHERE state = 'complete'
+  AND run_id NOT IN (SELECT run_id FROM kept)
+  AND run_id NOT IN (SELECT shared_run_id FROM kept WHERE shared_run_id IS NOT NULL)
 ORDER BY run_id
 """
 
@@ -34,14 +44,11 @@ def publish(
     Raises RunError for a run that is not complete, whose results were dropped, or that holds only
     some of the models.
     """
-    columns = tables.runs.c
-    run = connection.execute(
-        # Locked until the commit, so that no pruning drops the results meanwhile.
-        sa.select(columns.state, columns.pruned_at, columns.kind, columns.scope)
-        .where(columns.run_id == run_id)
-        .with_for_update()
-    ).one_or_none()
+    run = _locked(connection, run_id)
     why = _unpublishable(run)
+    if run and not why and run.shared_run_id is not None:
+        shared = _unpublishable(_locked(connection, run.shared_run_id))
+        why = shared and f"it shares the results of run {run.shared_run_id}: {shared}"
     if why:
         kind = RunError if run else UnknownRun
         raise kind(f"run {run_id} cannot be published: {why}", hint="recsys.runs holds every run")
@@ -52,6 +59,18 @@ def publish(
     connection.execute(
         pointer.on_conflict_do_update(index_elements=["only_row"], set_={"run_id": run_id})
     )
+
+
+def _locked(connection: sa.Connection, run_id: int) -> Any:
+    """Return a run; it stays locked until the commit, so that its results are not dropped."""
+    columns = tables.runs.c
+    return connection.execute(
+        sa.select(
+            columns.state, columns.pruned_at, columns.kind, columns.scope, columns.shared_run_id
+        )
+        .where(columns.run_id == run_id)
+        .with_for_update()
+    ).one_or_none()
 
 
 def _unpublishable(run: Any) -> str | None:
@@ -158,19 +177,33 @@ def published_run(connection: sa.Connection) -> sa.Row[Any] | None:
 
 
 def beyond_retention(connection: sa.Connection, keep: int) -> list[int]:
-    """Return the runs whose results may go: all but the `keep` newest and the published one."""
+    """Return the runs whose results may go: all but the `keep` newest and the published one.
+
+    Results that these share stay too. A run comes after the one that it shares results of.
+    """
     return list(connection.scalars(sa.text(BEYOND_RETENTION), {"keep": keep}))
 
 
 def mark_pruned(connection: sa.Connection, run_id: int) -> bool:
-    """Mark the results of a run as dropped unless it is published; return whether it was marked."""
+    """Mark the results of a run as dropped; return whether it was marked.
+
+    A published run is not, nor is one whose results another run shares.
+    """
     run = connection.execute(
         sa.select(tables.runs.c.pruned_at).where(tables.runs.c.run_id == run_id).with_for_update()
     ).one()
     published = connection.scalar(
         sa.select(sa.func.count()).where(tables.published.c.run_id == run_id)
     )
-    if published or run.pruned_at is not None:
+    columns = tables.runs.c
+    sharing = connection.scalar(
+        sa.select(sa.func.count()).where(
+            columns.shared_run_id == run_id,
+            columns.state != "failed",
+            columns.pruned_at.is_(None),
+        )
+    )
+    if published or sharing or run.pruned_at is not None:
         return False
     connection.execute(
         tables.runs.update()

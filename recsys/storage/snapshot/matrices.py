@@ -7,7 +7,7 @@ ratings of one user as two arrays, which numpy reads without a Python loop over 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -46,6 +46,17 @@ COPY (
 """
 # As float8 an unknown time is NaN, so arrays contain no NULL and have a fixed layout.
 PLAIN_TIMES = ", COALESCE(date_part('epoch', rated_at), 'NaN') AS at"
+RATINGS_OF = """
+COPY (
+    SELECT
+        r.user_id, CAST(0 AS bigint), array_agg(r.movie_id ORDER BY r.movie_id),
+        array_agg(r.rating ORDER BY r.movie_id)
+    FROM recsys_store.ratings AS r
+    WHERE r.user_id = ANY (%(ids)s)
+    GROUP BY r.user_id
+    ORDER BY r.user_id
+) TO STDOUT (FORMAT binary)
+"""
 GENRES = """
 SELECT mg.movie_id, g.name
 FROM recsys_store.movie_genres AS mg
@@ -111,6 +122,53 @@ def read_snapshot(
     assert isinstance(taken_at, datetime)
     checksum = _checksum(users, movies, interactions)
     return Snapshot(users, movies, interactions, hashes, taken_at, checksum)
+
+
+def read_users(
+    connection: sa.Connection, user_ids: Int32, needs: Collection[str] = ()
+) -> tuple[IdMap, Interactions]:
+    """Read the movies, and as interactions the ratings of some users, whose ids ascend.
+
+    Rows are these users. Genres are always read, and texts if `needs` selects them.
+    """
+    movies = _ids(connection, "movies", "movie_id")
+    raters, indptr, movie_ids, values = read_lists(connection, RATINGS_OF, {"ids": user_ids})
+    lengths = np.zeros(len(user_ids), np.int64)
+    lengths[np.searchsorted(user_ids, raters)] = np.diff(indptr)
+    matrix = csr_matrix(
+        (values, positions_of(movies, movie_ids), np.concatenate(([0], np.cumsum(lengths)))),
+        shape=(len(user_ids), len(movies)),
+    )
+    genres, item_genres = _read_genres(connection, movies)
+    texts = _texts(connection, movies, needs)
+    return movies, Interactions(matrix, item_genres, genres, item_texts=texts)
+
+
+def read_lists(
+    connection: sa.Connection, statement: str, params: Mapping[str, Any]
+) -> tuple[Int32, Int64, Int32, Float64]:
+    """Run a COPY of (id, bigint, int4[], float8[]) and return the ids and the lists.
+
+    List l is `indptr[l]` to `indptr[l + 1]` of both arrays. Arrays are passed as params.
+    """
+    given = {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in params.items()
+    }
+    ids: list[int] = []
+    items, values = [np.zeros(0, np.int32)], [np.zeros(0)]
+    with driver(connection).cursor().copy(statement, given) as copy:
+        for id_, _, (of_list, with_values) in _grouped_rows(copy):
+            ids.append(id_)
+            items.append(of_list)
+            values.append(with_values)
+    indptr = np.cumsum(np.array(list(map(len, items)), np.int64))
+    return (
+        np.array(ids, np.int32),
+        indptr,
+        np.concatenate(items).astype(np.int32),
+        np.concatenate(values).astype(np.float64),
+    )
 
 
 def _ids(connection: sa.Connection, table: str, column: str) -> IdMap:

@@ -140,7 +140,8 @@ async def recommendations(
 ) -> Response:
     """Return movies that the user has neither rated nor blocked, best first.
 
-    An unknown user gets a chart. New ratings count at once, so the response is not cached.
+    An unknown user gets a chart. New ratings count at once, so the response is not cached. If the
+    named model cannot follow them, `source` is `substitute` and `model` names the one that does.
     """
     return uncached(await recommender.recommend(user_id, **vars(filters)))
 

@@ -105,6 +105,7 @@ def _origins(
             "same": f"{name} is a chart, which is the same for everybody",
             "stored": f"{name} computed the list from the ratings of {age} ago",
             "live": f"{name} follows their ratings at once, with {newer}",
+            "substitute": f"{names.get(chosen, chosen)} cannot follow {newer}: {name} does",
             "content": f"{name} found movies similar in content to those they rated",
             "chart": f"the chart {name} fills the list, because their ratings say too little",
         }.get(origin, name)

@@ -12,6 +12,11 @@ AS $$
 DECLARE
     asked integer;
     run record;
+    -- The run that a run shares the results of, if any, and the one that has its results by movie.
+    shared_a integer;
+    shared_b integer;
+    movies_a integer;
+    movies_b integer;
     p CONSTANT double precision := 0.9;
     -- At m the sum of p ^ d / d over the depths d from m to k; 0 beyond k.
     tails double precision[];
@@ -40,6 +45,10 @@ BEGIN
         END IF;
     END LOOP;
 
+    shared_a := (SELECT r.shared_run_id FROM recsys_store.runs AS r WHERE r.run_id = a);
+    shared_b := (SELECT r.shared_run_id FROM recsys_store.runs AS r WHERE r.run_id = b);
+    movies_a := coalesce(shared_a, a);
+    movies_b := coalesce(shared_b, b);
     tails := ARRAY(
         SELECT coalesce(sum(p ^ d.depth / d.depth) OVER (ORDER BY d.depth DESC), 0)
         FROM generate_series(1, k) AS d (depth)
@@ -62,14 +71,24 @@ BEGIN
                 u.model_id, u.user_id, unnest(u.movie_ids[:k]) AS movie_id,
                 generate_subscripts(u.movie_ids[:k], 1) AS rank
             FROM recsys_store.user_recommendations AS u
-            WHERE u.run_id = a
+            WHERE u.run_id = a OR (
+                u.run_id = shared_a AND NOT EXISTS (
+                    SELECT FROM recsys_store.run_users AS o
+                    WHERE o.run_id = a AND o.user_id = u.user_id
+                )
+            )
         ) AS x
         FULL JOIN (
             SELECT
                 u.model_id, u.user_id, unnest(u.movie_ids[:k]) AS movie_id,
                 generate_subscripts(u.movie_ids[:k], 1) AS rank
             FROM recsys_store.user_recommendations AS u
-            WHERE u.run_id = b
+            WHERE u.run_id = b OR (
+                u.run_id = shared_b AND NOT EXISTS (
+                    SELECT FROM recsys_store.run_users AS o
+                    WHERE o.run_id = b AND o.user_id = u.user_id
+                )
+            )
         ) AS y USING (model_id, user_id, movie_id)
         GROUP BY model_id, user_id
     ),
@@ -138,36 +157,62 @@ BEGIN
     ORDER BY d.name, v.place;
 
     RETURN QUERY
-    WITH counted (name, run_id, model_id, count) AS (
-        SELECT 'movie_similarities', r.run_id, r.model_id, sum(cardinality(r.similar_movie_ids))
+    -- UNION, because a run may be compared with itself.
+    WITH by_movie (run_id, held_run_id) AS (
+        SELECT a, movies_a UNION SELECT b, movies_b
+    ),
+    by_user (run_id, held_run_id, own) AS (
+        SELECT a, a, true UNION SELECT b, b, true
+        UNION SELECT a, shared_a, false UNION SELECT b, shared_b, false
+    ),
+    counted (name, run_id, model_id, count) AS (
+        SELECT 'movie_similarities', v.run_id, r.model_id, sum(cardinality(r.similar_movie_ids))
         FROM recsys_store.movie_similarities AS r
-        WHERE r.run_id IN (a, b)
-        GROUP BY r.run_id, r.model_id
+        JOIN by_movie AS v ON v.held_run_id = r.run_id
+        WHERE r.run_id IN (movies_a, movies_b)
+        GROUP BY v.run_id, r.model_id
         UNION ALL
-        SELECT 'user_similarities', r.run_id, r.model_id, sum(cardinality(r.scores))
+        SELECT 'user_similarities', v.run_id, r.model_id, sum(cardinality(r.scores))
         FROM recsys_store.user_similarities AS r
-        WHERE r.run_id IN (a, b)
-        GROUP BY r.run_id, r.model_id
+        JOIN by_user AS v ON v.held_run_id = r.run_id
+        WHERE r.run_id IN (a, b, shared_a, shared_b)
+          AND (v.own OR NOT EXISTS (
+              SELECT FROM recsys_store.run_users AS o
+              WHERE o.run_id = v.run_id AND o.user_id = r.user_id
+          ))
+        GROUP BY v.run_id, r.model_id
         UNION ALL
-        SELECT 'user_recommendations', r.run_id, r.model_id, sum(cardinality(r.scores))
+        SELECT 'user_recommendations', v.run_id, r.model_id, sum(cardinality(r.scores))
         FROM recsys_store.user_recommendations AS r
-        WHERE r.run_id IN (a, b)
-        GROUP BY r.run_id, r.model_id
+        JOIN by_user AS v ON v.held_run_id = r.run_id
+        WHERE r.run_id IN (a, b, shared_a, shared_b)
+          AND (v.own OR NOT EXISTS (
+              SELECT FROM recsys_store.run_users AS o
+              WHERE o.run_id = v.run_id AND o.user_id = r.user_id
+          ))
+        GROUP BY v.run_id, r.model_id
         UNION ALL
-        SELECT 'movie_charts', r.run_id, r.model_id, count(*)
+        SELECT 'movie_charts', v.run_id, r.model_id, count(*)
         FROM recsys_store.movie_charts AS r
-        WHERE r.run_id IN (a, b)
-        GROUP BY r.run_id, r.model_id
+        JOIN by_movie AS v ON v.held_run_id = r.run_id
+        WHERE r.run_id IN (movies_a, movies_b)
+        GROUP BY v.run_id, r.model_id
         UNION ALL
-        SELECT 'user_factors', r.run_id, r.model_id, count(*)
+        SELECT 'user_factors', v.run_id, r.model_id, count(*)
         FROM recsys_store.user_factors AS r
-        WHERE r.run_id IN (a, b)
-        GROUP BY r.run_id, r.model_id
+        JOIN by_user AS v ON v.held_run_id = r.run_id
+        WHERE r.run_id IN (a, b, shared_a, shared_b)
+          AND (v.own OR NOT EXISTS (
+              SELECT FROM recsys_store.run_users AS o
+              WHERE o.run_id = v.run_id AND o.user_id = r.user_id
+          ))
+        GROUP BY v.run_id, r.model_id
         UNION ALL
-        SELECT 'movie_factors', r.run_id, r.model_id, count(*)
+        SELECT 'movie_factors', v.run_id, r.model_id, count(*)
         FROM recsys_store.movie_factors AS r
-        WHERE r.run_id IN (a, b)
-        GROUP BY r.run_id, r.model_id
+        JOIN by_movie AS v ON v.held_run_id = r.run_id
+        WHERE r.run_id IN (movies_a, movies_b)
+        GROUP BY v.run_id, r.model_id
     ),
     both_runs AS (
         SELECT

@@ -8,6 +8,9 @@ SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     asked_run_id integer;
+    shared_run_id integer;
+    movies_run_id integer;
+    user_run_id integer;
     asked_model_id smallint;
     used record;
     predicted double precision;
@@ -18,6 +21,14 @@ BEGIN
     IF predict_rating.model IS NOT NULL THEN
         asked_model_id := recsys.require_model(asked_run_id, predict_rating.model);
     END IF;
+
+    SELECT r.shared_run_id, coalesce(r.shared_run_id, r.run_id), h.held_run_id
+    INTO shared_run_id, movies_run_id, user_run_id
+    FROM recsys_store.runs AS r
+    CROSS JOIN LATERAL recsys.run_of_user(
+        r.run_id, r.shared_run_id, predict_rating.user_id
+    ) AS h
+    WHERE r.run_id = asked_run_id;
 
     FOR used IN
         SELECT m.model_id, m.prediction, r.rating_min, r.rating_max
@@ -39,8 +50,8 @@ BEGIN
                 ), 0)
                 FROM recsys_store.user_factors AS u
                 JOIN recsys_store.movie_factors AS i
-                    ON i.run_id = u.run_id AND i.model_id = u.model_id
-                WHERE u.run_id = asked_run_id AND u.model_id = used.model_id
+                    ON i.run_id = movies_run_id AND i.model_id = u.model_id
+                WHERE u.run_id = user_run_id AND u.model_id = used.model_id
                   AND u.user_id = predict_rating.user_id
                   AND i.movie_id = predict_rating.movie_id
             );
@@ -48,7 +59,7 @@ BEGIN
             predicted := (
                 SELECT (
                     SELECT o.bias FROM recsys_store.user_factors AS o
-                    WHERE o.run_id = asked_run_id AND o.model_id = used.model_id
+                    WHERE o.run_id = user_run_id AND o.model_id = used.model_id
                       AND o.user_id = predict_rating.user_id
                 ) + sum(l.score * (r.rating - v.bias)) / nullif(sum(abs(l.score)), 0)
                 FROM recsys_store.user_similarities AS s
@@ -56,8 +67,15 @@ BEGIN
                 JOIN recsys_store.ratings AS r
                     ON r.user_id = l.user_id AND r.movie_id = predict_rating.movie_id
                 JOIN recsys_store.user_factors AS v
-                    ON v.run_id = s.run_id AND v.model_id = s.model_id AND v.user_id = l.user_id
-                WHERE s.run_id = asked_run_id AND s.model_id = used.model_id
+                    ON v.model_id = s.model_id AND v.user_id = l.user_id
+                    AND (
+                        v.run_id = asked_run_id
+                        OR v.run_id = shared_run_id AND NOT EXISTS (
+                            SELECT FROM recsys_store.run_users AS o
+                            WHERE o.run_id = asked_run_id AND o.user_id = l.user_id
+                        )
+                    )
+                WHERE s.run_id = user_run_id AND s.model_id = used.model_id
                   AND s.user_id = predict_rating.user_id
             );
         ELSIF used.prediction = 'movie_neighbours' THEN
@@ -69,7 +87,7 @@ BEGIN
                 ) AS l (movie_id, score)
                 JOIN recsys_store.ratings AS r
                     ON r.user_id = predict_rating.user_id AND r.movie_id = l.movie_id
-                WHERE s.run_id = asked_run_id AND s.model_id = used.model_id
+                WHERE s.run_id = movies_run_id AND s.model_id = used.model_id
                   AND s.movie_id = predict_rating.movie_id
             );
         END IF;

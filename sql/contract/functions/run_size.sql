@@ -18,4 +18,4 @@ END
 $$;
 
 COMMENT ON FUNCTION recsys.run_size(integer) IS
-'Bytes on disk of the results of a run, with their indexes; 0 for a run without results: pruned, failed or an evaluation. An unknown run: error RS001';
+'Bytes on disk of the results of a run, with their indexes, without those that it shares with a full run; 0 for a run without results: pruned, failed or an evaluation. An unknown run: error RS001';

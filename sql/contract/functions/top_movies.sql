@@ -19,6 +19,10 @@ BEGIN
     PERFORM recsys.require_n(top_movies.n);
     asked_run_id := recsys.require_published();
     asked_chart_id := recsys.require_chart(asked_run_id, top_movies.chart);
+    asked_run_id := (
+        SELECT coalesce(r.shared_run_id, r.run_id) FROM recsys_store.runs AS r
+        WHERE r.run_id = asked_run_id
+    );
     -- Two branches, so that each reads the index in its order.
     IF top_movies.genre IS NULL THEN
         RETURN QUERY

@@ -10,6 +10,7 @@ AS $$
 DECLARE
     asked record;
     run record;
+    user_run_id integer;
     listed boolean := false;
 BEGIN
     PERFORM recsys.require_id('user_id', user_status.user_id);
@@ -22,7 +23,7 @@ BEGIN
         status := 'unknown_user';
         explanation := 'no user has this id: recommend gives the chart';
     END IF;
-    SELECT r.run_id, r.snapshot_at, now() - r.snapshot_at AS age INTO run
+    SELECT r.run_id, r.shared_run_id, r.snapshot_at, now() - r.snapshot_at AS age INTO run
     FROM recsys_store.published AS p
     JOIN recsys_store.runs AS r ON r.run_id = p.run_id;
     IF NOT FOUND THEN
@@ -31,17 +32,19 @@ BEGIN
         RETURN NEXT;
         RETURN;
     END IF;
+    SELECT h.held_run_id INTO user_run_id
+    FROM recsys.run_of_user(run.run_id, run.shared_run_id, user_status.user_id) AS h;
     run_id := run.run_id;
     run_age := run.age;
     ratings_since_run := CASE
         WHEN NOT (
-            SELECT c.changed FROM recsys.ratings_changed(run.run_id, user_status.user_id) AS c
+            SELECT c.changed FROM recsys.ratings_changed(user_run_id, user_status.user_id) AS c
         ) THEN 0
         ELSE greatest(
             1,
             ratings - coalesce((
                 SELECT s.ratings_count FROM recsys_store.run_users AS s
-                WHERE s.run_id = run.run_id AND s.user_id = user_status.user_id
+                WHERE s.run_id = user_run_id AND s.user_id = user_status.user_id
             ), 0),
             (
                 SELECT count(*) FROM recsys_store.ratings AS r
@@ -62,7 +65,7 @@ BEGIN
         );
     ELSIF EXISTS (
         SELECT FROM recsys_store.user_recommendations AS u
-        WHERE u.run_id = run.run_id AND u.model_id = asked.model_id
+        WHERE u.run_id = user_run_id AND u.model_id = asked.model_id
           AND u.user_id = user_status.user_id
     ) THEN
         status := 'personalised';

@@ -21,6 +21,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     asked record;
+    user_run_id integer;
     changed boolean;
     rated integer[];
     given double precision[];
@@ -39,7 +40,9 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM recsys.require_model(recsys.require_published(), asked_model);
     END IF;
-    SELECT c.changed INTO changed FROM recsys.ratings_changed(asked.run_id, asked_user_id) AS c;
+    SELECT h.held_run_id, c.changed INTO user_run_id, changed
+    FROM recsys.run_of_user(asked.run_id, asked.shared_run_id, asked_user_id) AS h
+    CROSS JOIN LATERAL recsys.ratings_changed(h.held_run_id, asked_user_id) AS c;
     SELECT array_agg(r.movie_id), array_agg(r.rating) INTO rated, given
     FROM (
         SELECT o.movie_id, o.rating FROM recsys_store.ratings AS o
@@ -69,15 +72,20 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT EXISTS (
                 SELECT FROM recsys_store.movie_similarities AS s
-                WHERE s.run_id = asked.run_id AND s.model_id = m.model_id
+                WHERE s.run_id = asked.movies_run_id AND s.model_id = m.model_id
                   AND s.movie_id = asked_movie_id
             ) AS own
         ) AS n
-        WHERE u.run_id = asked.run_id AND u.model_id = asked.model_id
+        WHERE u.run_id = user_run_id AND u.model_id = asked.model_id
           AND u.user_id = asked_user_id AND p.place IS NOT NULL
           AND NOT (changed AND (asked.live_id IS NOT NULL OR asked.content_id = asked.model_id))
         UNION ALL
-        SELECT 'live', asked.live, NULL, asked.live_id, asked.scoring
+        SELECT
+            CASE
+                WHEN asked_model IS NOT NULL AND asked.live_id <> asked.model_id THEN 'substitute'
+                ELSE 'live'
+            END,
+            asked.live, NULL, asked.live_id, asked.scoring
         WHERE asked.live_id IS NOT NULL
         UNION ALL
         SELECT 'content', asked.content, NULL, asked.content_id, 'content'
@@ -100,7 +108,7 @@ BEGIN
             SELECT
                 o.*, count(*) OVER () AS count,
                 (SELECT sum(a.rating) FROM unnest(given) AS a (rating) WHERE a.rating > 0) AS liking
-            FROM recsys.pairs_with(asked.run_id, its.via, asked_movie_id, rated, given) AS o
+            FROM recsys.pairs_with(asked.movies_run_id, its.via, asked_movie_id, rated, given) AS o
             WHERE (its.form <> 'divided' OR o.similarity > 0)
               AND (its.form <> 'content' OR o.rating > 0)
         ) AS p;
@@ -113,7 +121,7 @@ BEGIN
             its.score := coalesce(
                 (
                     SELECT c.score FROM recsys_store.movie_charts AS c
-                    WHERE c.run_id = asked.run_id AND c.model_id = asked.chart_id
+                    WHERE c.run_id = asked.movies_run_id AND c.model_id = asked.chart_id
                       AND c.genre_id IS NULL AND c.movie_id = asked_movie_id
                 ),
                 0

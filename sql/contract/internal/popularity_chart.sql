@@ -3,7 +3,7 @@ RETURNS TABLE (run_id integer, model_id smallint)
 -- Inlined where it is called: neither SECURITY DEFINER nor SET.
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-    SELECT p.run_id, d.model_id
+    SELECT coalesce(r.shared_run_id, r.run_id), d.model_id
     FROM recsys_store.published AS p
     JOIN recsys_store.runs AS r ON r.run_id = p.run_id
     JOIN recsys_store.models AS d
@@ -15,4 +15,4 @@ $$;
 REVOKE ALL ON FUNCTION recsys.popularity_chart() FROM PUBLIC;
 
 COMMENT ON FUNCTION recsys.popularity_chart() IS
-'Internal: the published run and its preferred chart of popularity; no row if there is none';
+'Internal: the run that holds the published charts, and the preferred chart of popularity; no row if there is none';

@@ -1,9 +1,9 @@
 CREATE OR REPLACE FUNCTION recsys.published_default()
-RETURNS TABLE (run_id integer, model_id smallint, name text)
+RETURNS TABLE (run_id integer, shared_run_id integer, model_id smallint, name text)
 -- Inlined where it is called: neither SECURITY DEFINER nor SET.
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-    SELECT r.run_id, r.default_model_id, d.name
+    SELECT r.run_id, r.shared_run_id, r.default_model_id, d.name
     FROM recsys_store.runs AS r
     JOIN recsys_store.models AS d ON d.model_id = r.default_model_id
     -- A join with published could read every run.
@@ -12,4 +12,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.published_default() FROM PUBLIC;
 COMMENT ON FUNCTION recsys.published_default() IS
-'Internal: the published run and its default model; no row if nothing is published';
+'Internal: the published run, the run it shares results of, and its default model; no row if nothing is published';

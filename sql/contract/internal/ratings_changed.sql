@@ -11,7 +11,7 @@ AS $$
         FROM recsys_store.rating_changes AS c
         WHERE c.user_id = ratings_changed.user_id
     ) IS DISTINCT FROM (
-        SELECT s.ratings_hash
+        SELECT nullif(s.ratings_hash, 0)
         FROM recsys_store.run_users AS s
         WHERE s.run_id = ratings_changed.run_id AND s.user_id = ratings_changed.user_id
     )

@@ -28,12 +28,14 @@ AS $$
 #variable_conflict use_column
 DECLARE
     asked record;  -- the published run and the models that answer
+    user_run_id integer;  -- the run that holds the list of the user: this one or the one it shares
     genre_ids smallint[];
     rated integer[];
     given double precision[];
     changed boolean;  -- NULL if ratings are given instead of a user
     blocked integer[];
     filtered boolean;
+    live_id smallint;
     shown integer[] := '{}';
     scored integer[] := '{}';
     got integer;
@@ -45,14 +47,20 @@ BEGIN
         asked_ratings, asked_model, asked_genres, asked_year_from, asked_year_to
     ) = 0 THEN
         SELECT d.* INTO asked FROM recsys.published_default() AS d;
+        user_run_id := asked.run_id;
+        -- Asked here: as a part of the query it would cost every call.
+        IF asked.shared_run_id IS NOT NULL THEN
+            SELECT h.held_run_id INTO user_run_id
+            FROM recsys.run_of_user(asked.run_id, asked.shared_run_id, asked_user_id) AS h;
+        END IF;
         RETURN QUERY
         SELECT s.rank::integer, s.movie_id, m.title, s.score, 'stored', s.model_name, asked.run_id
-        FROM recsys.stored_rows(asked.run_id, asked.model_id, asked.name, asked_user_id) AS s
+        FROM recsys.stored_rows(user_run_id, asked.model_id, asked.name, asked_user_id) AS s
         JOIN recsys_store.movies AS m ON m.movie_id = s.movie_id
         WHERE NOT EXISTS (
                 SELECT FROM recsys_store.blocks AS b WHERE b.user_id = asked_user_id
             )
-          AND NOT (SELECT c.changed FROM recsys.ratings_changed(asked.run_id, asked_user_id) AS c)
+          AND NOT (SELECT c.changed FROM recsys.ratings_changed(user_run_id, asked_user_id) AS c)
         ORDER BY s.rank
         LIMIT asked_n;
         GET DIAGNOSTICS served = ROW_COUNT;
@@ -70,7 +78,9 @@ BEGIN
         PERFORM recsys.require_model(recsys.require_published(), asked_model);
     END IF;
     IF asked_ratings IS NULL THEN
-        SELECT c.changed INTO changed FROM recsys.ratings_changed(asked.run_id, asked_user_id) AS c;
+        SELECT h.held_run_id, c.changed INTO user_run_id, changed
+        FROM recsys.run_of_user(asked.run_id, asked.shared_run_id, asked_user_id) AS h
+        CROSS JOIN LATERAL recsys.ratings_changed(h.held_run_id, asked_user_id) AS c;
     ELSE
         SELECT g.movie_ids, g.given INTO rated, given FROM recsys.given_ratings(asked_ratings) AS g;
         shown := coalesce(rated, '{}');
@@ -89,7 +99,7 @@ BEGIN
         SELECT
             (row_number() OVER (ORDER BY s.rank))::integer, s.movie_id, m.title, s.score,
             'stored', s.model_name, asked.run_id
-        FROM recsys.stored_rows(asked.run_id, asked.model_id, asked.name, asked_user_id) AS s
+        FROM recsys.stored_rows(user_run_id, asked.model_id, asked.name, asked_user_id) AS s
         JOIN recsys_store.movies AS m ON m.movie_id = s.movie_id
         WHERE s.movie_id <> ALL (blocked)
         ORDER BY s.rank
@@ -102,7 +112,7 @@ BEGIN
         SELECT
             (row_number() OVER (ORDER BY s.rank))::integer, s.movie_id, m.title, s.score,
             'stored', s.model_name, asked.run_id
-        FROM recsys.stored_rows(asked.run_id, asked.model_id, asked.name, asked_user_id) AS s
+        FROM recsys.stored_rows(user_run_id, asked.model_id, asked.name, asked_user_id) AS s
         JOIN recsys.eligible_movies(
             asked_user_id, genre_ids, asked_year_from, asked_year_to, shown
         ) AS m ON m.movie_id = s.movie_id
@@ -115,7 +125,7 @@ BEGIN
     ELSIF served > 0 THEN
         shown := (
             SELECT u.movie_ids FROM recsys_store.user_recommendations AS u
-            WHERE u.run_id = asked.run_id AND u.model_id = asked.model_id
+            WHERE u.run_id = user_run_id AND u.model_id = asked.model_id
               AND u.user_id = asked_user_id
         );
     END IF;
@@ -128,11 +138,16 @@ BEGIN
     run_id := asked.run_id;
     FOREACH source IN ARRAY ARRAY['live', 'content'] LOOP
         CONTINUE WHEN rated IS NULL OR served >= asked_n;
+        live_id := CASE source WHEN 'live' THEN asked.live_id END;
         model := CASE source WHEN 'live' THEN asked.live ELSE asked.content END;
+        -- A list of another model than the one named must not pass for its own.
+        IF live_id IS NOT NULL AND asked_model IS NOT NULL AND live_id <> asked.model_id THEN
+            source := 'substitute';
+        END IF;
         FOR movie_id, title, score IN
             SELECT s.movie_id, s.title, s.score
             FROM recsys.scored_rows(
-                asked.run_id, CASE source WHEN 'live' THEN asked.live_id END, asked.scoring,
+                asked.movies_run_id, live_id, asked.scoring,
                 CASE source WHEN 'content' THEN asked.content_id END, rated, given,
                 asked_user_id, genre_ids, asked_year_from, asked_year_to, shown, asked_n - served
             ) AS s
@@ -150,7 +165,7 @@ BEGIN
     -- The chart, from its head or from the user's entry on, and then the part before the entry.
     IF asked.personal_start THEN
         SELECT e.entry INTO entry
-        FROM recsys.chart_entry(asked.run_id, asked.chart_id, asked_user_id) AS e;
+        FROM recsys.chart_entry(asked.movies_run_id, asked.chart_id, asked_user_id) AS e;
     END IF;
     FOR half IN 1..2 LOOP
         EXIT WHEN served >= asked_n OR (half = 2 AND entry = 0);
@@ -160,7 +175,7 @@ BEGIN
             CASE WHEN asked.model_id = asked.chart_id THEN 'stored' ELSE 'chart' END,
             asked.chart, asked.run_id
         FROM recsys.chart_rows(
-            asked.run_id, asked.chart_id, CASE half WHEN 1 THEN entry ELSE 0 END,
+            asked.movies_run_id, asked.chart_id, CASE half WHEN 1 THEN entry ELSE 0 END,
             CASE half WHEN 1 THEN 2147483647 ELSE entry END,
             asked_user_id, genre_ids, asked_year_from, asked_year_to, shown, asked_n - served
         ) AS c;
@@ -176,7 +191,7 @@ BEGIN
         served + m.place::integer, m.movie_id, m.title, 0.0::double precision, 'chart',
         asked.chart, asked.run_id
     FROM recsys.unlisted_rows(
-        asked.run_id, asked.chart_id,
+        asked.movies_run_id, asked.chart_id,
         asked_user_id, genre_ids, asked_year_from, asked_year_to, shown, asked_n - served
     ) AS m;
 END

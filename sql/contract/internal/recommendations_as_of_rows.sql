@@ -19,7 +19,8 @@ BEGIN
     END IF;
 
     -- An entry of the log is valid until the next one.
-    SELECT r.run_id, r.pruned_at, r.default_model_id, d.name AS default_model INTO then_run
+    SELECT r.run_id, r.shared_run_id, r.pruned_at, r.default_model_id, d.name AS default_model
+    INTO then_run
     FROM (
         SELECT p.run_id FROM recsys_store.publications AS p
         WHERE p.published_at <= asked_at
@@ -38,8 +39,9 @@ BEGIN
 
     RETURN QUERY
     SELECT s.rank, s.movie_id, m.title, s.score, s.model_name, then_run.run_id
-    FROM recsys.stored_rows(
-        then_run.run_id, then_run.default_model_id, then_run.default_model, asked_user_id
+    FROM recsys.run_of_user(then_run.run_id, then_run.shared_run_id, asked_user_id) AS h
+    CROSS JOIN LATERAL recsys.stored_rows(
+        h.held_run_id, then_run.default_model_id, then_run.default_model, asked_user_id
     ) AS s
     JOIN recsys_store.movies AS m ON m.movie_id = s.movie_id
     ORDER BY s.rank

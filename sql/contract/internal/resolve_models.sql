@@ -2,7 +2,7 @@ DROP FUNCTION IF EXISTS recsys.asked_models(text);  -- its name before
 
 CREATE OR REPLACE FUNCTION recsys.resolve_models(asked_model text)
 RETURNS TABLE (
-    run_id integer,
+    run_id integer, shared_run_id integer, movies_run_id integer,
     model_id smallint, name text, kind text,
     live_id smallint, live text, scoring text,
     content_id smallint, content text,
@@ -12,7 +12,8 @@ RETURNS TABLE (
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT
-        r.run_id, m.model_id, m.name, m.kind, l.model_id, l.name, l.scoring,
+        r.run_id, r.shared_run_id, coalesce(r.shared_run_id, r.run_id),
+        m.model_id, m.name, m.kind, l.model_id, l.name, l.scoring,
         d.model_id, d.name, c.model_id, c.name, c.personal_start
     FROM recsys_store.published AS p
     JOIN recsys_store.runs AS r ON r.run_id = p.run_id
@@ -42,4 +43,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.resolve_models(text) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.resolve_models(text) IS
-'Internal: the published run, the named or default model, and the models that complete its lists: the live model, the content model and the chart; no row if nothing is published or the run does not have the model';
+'Internal: the published run, the run that holds its results by movie, the named or default model, and the models that complete its lists: the live model, the content model and the chart; no row if nothing is published or the run does not have the model';

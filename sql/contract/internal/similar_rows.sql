@@ -11,15 +11,20 @@ AS $$
 #variable_conflict use_column
 DECLARE
     asked_run_id integer;
+    movies_run_id integer;
     asked_model_id smallint;
 BEGIN
     PERFORM recsys.require_n(asked_n);
     PERFORM recsys.require_movie(asked_movie_id);
     asked_run_id := recsys.require_published();
     asked_model_id := recsys.require_model(asked_run_id, asked_model);
+    movies_run_id := (
+        SELECT coalesce(r.shared_run_id, r.run_id) FROM recsys_store.runs AS r
+        WHERE r.run_id = asked_run_id
+    );
     IF asked_model IS NULL AND NOT EXISTS (
         SELECT FROM recsys_store.movie_similarities AS s
-        WHERE s.run_id = asked_run_id AND s.model_id = asked_model_id
+        WHERE s.run_id = movies_run_id AND s.model_id = asked_model_id
           AND s.movie_id = asked_movie_id AND coalesce(s.scores[1], s.real_scores[1]) > 0
     ) THEN
         asked_model_id := (
@@ -29,7 +34,7 @@ BEGIN
             WHERE r.run_id = asked_run_id
               AND EXISTS (
                   SELECT FROM recsys_store.movie_similarities AS s
-                  WHERE s.run_id = asked_run_id AND s.model_id = d.model_id
+                  WHERE s.run_id = movies_run_id AND s.model_id = d.model_id
                     AND s.movie_id = asked_movie_id AND coalesce(s.scores[1], s.real_scores[1]) > 0
               )
             -- Models that use ratings before models that use content.
@@ -49,7 +54,7 @@ BEGIN
             unnest(l.similar_movie_ids) AS similar_movie_id,
             unnest(coalesce(l.scores, l.real_scores::double precision[])) AS score
         FROM recsys_store.movie_similarities AS l
-        WHERE l.run_id = asked_run_id
+        WHERE l.run_id = movies_run_id
           AND l.model_id = asked_model_id
           AND l.movie_id = asked_movie_id
         ORDER BY rank

@@ -13,6 +13,7 @@ AS $$
 DECLARE
     asked_run_id integer;
     asked_model_id smallint;
+    user_run_id integer;
 BEGIN
     PERFORM recsys.require_id('user_id', asked_user_id);
     PERFORM recsys.require_n(asked_n);
@@ -33,6 +34,10 @@ BEGIN
         END IF;
     END IF;
 
+    SELECT h.held_run_id INTO user_run_id
+    FROM recsys_store.runs AS r
+    CROSS JOIN LATERAL recsys.run_of_user(r.run_id, r.shared_run_id, asked_user_id) AS h
+    WHERE r.run_id = asked_run_id;
     RETURN QUERY
     SELECT
         l.rank::integer, l.user_id, l.score, l.common_ratings,
@@ -41,7 +46,7 @@ BEGIN
     FROM recsys_store.user_similarities AS s
     CROSS JOIN LATERAL unnest(s.similar_user_ids, s.scores, s.common_ratings)
         WITH ORDINALITY AS l (user_id, score, common_ratings, rank)
-    WHERE s.run_id = asked_run_id AND s.model_id = asked_model_id AND s.user_id = asked_user_id
+    WHERE s.run_id = user_run_id AND s.model_id = asked_model_id AND s.user_id = asked_user_id
     ORDER BY l.rank
     LIMIT asked_n;
 END

@@ -29,7 +29,7 @@ BEGIN
     END IF;
     asked_run_id := coalesce(asked_run_id, recsys.require_published());
     PERFORM recsys.require_run(asked_run_id);
-    SELECT r.run_id, r.parameters, r.pruned_at, r.state INTO run
+    SELECT r.run_id, r.shared_run_id, r.parameters, r.pruned_at, r.state INTO run
     FROM recsys_store.runs AS r
     WHERE r.run_id = asked_run_id;
     IF run.pruned_at IS NOT NULL OR run.state <> 'complete' THEN
@@ -43,10 +43,17 @@ BEGIN
     LOOP
         RETURN QUERY
         WITH chosen AS MATERIALIZED (
-            SELECT u.user_id
+            SELECT u.user_id, u.run_id
             FROM recsys_store.run_users AS u
-            CROSS JOIN LATERAL recsys.ratings_changed(run.run_id, u.user_id) AS c
-            WHERE u.run_id = run.run_id AND NOT c.changed
+            CROSS JOIN LATERAL recsys.ratings_changed(u.run_id, u.user_id) AS c
+            WHERE (
+                u.run_id = run.run_id
+                OR u.run_id = run.shared_run_id AND NOT EXISTS (
+                    SELECT FROM recsys_store.run_users AS o
+                    WHERE o.run_id = run.run_id AND o.user_id = u.user_id
+                )
+            )
+              AND u.ratings_count > 0 AND NOT c.changed
             -- An arbitrary choice of users, but the same each time.
             ORDER BY hashint4(u.user_id), u.user_id
             LIMIT asked_users
@@ -55,14 +62,14 @@ BEGIN
             SELECT c.user_id, s.rank::bigint AS rank, s.movie_id, s.score
             FROM chosen AS c
             CROSS JOIN LATERAL recsys.stored_rows(
-                run.run_id, one.model_id, one.name, c.user_id
+                c.run_id, one.model_id, one.name, c.user_id
             ) AS s
         ),
         anew AS MATERIALIZED (
             SELECT c.user_id, l.rank, l.movie_id, l.score
             FROM chosen AS c
             CROSS JOIN LATERAL recsys.recomputed_list(
-                run.run_id, one.model_id, one.scoring, c.user_id,
+                coalesce(run.shared_run_id, run.run_id), one.model_id, one.scoring, c.user_id,
                 (run.parameters ->> 'list_length')::integer
             ) AS l
         )

@@ -8,12 +8,16 @@ SELECT
     c.score,
     c.votes,
     c.mean_rating,
-    c.run_id
+    (SELECT p.run_id FROM recsys_store.published AS p) AS run_id
 FROM recsys_store.movie_charts AS c
 JOIN recsys_store.models AS d ON d.model_id = c.model_id
 JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id
 LEFT JOIN recsys_store.genres AS g ON g.genre_id = c.genre_id
-WHERE c.run_id = (SELECT p.run_id FROM recsys_store.published AS p);
+-- A run of changed users shares the charts of a full run.
+WHERE c.run_id = (
+    SELECT coalesce(r.shared_run_id, r.run_id) FROM recsys_store.runs AS r
+    WHERE r.run_id = (SELECT p.run_id FROM recsys_store.published AS p)
+);
 
 COMMENT ON VIEW recsys.charts IS 'Ranked movies of the published run, the same for all users';
 COMMENT ON COLUMN recsys.charts.chart IS 'Name of the chart''s model, such as top_rated or most_rated';

@@ -2,6 +2,7 @@ CREATE OR REPLACE VIEW recsys.freshness AS
 WITH current_run AS (
     SELECT
         r.run_id,
+        r.shared_run_id,
         r.snapshot_at,
         r.max_age,
         now() - r.snapshot_at AS age,
@@ -47,7 +48,11 @@ artefacts AS (
         JOIN pg_class AS t ON t.oid = i.inhparent
         JOIN pg_class AS c ON c.oid = i.inhrelid
         WHERE t.relnamespace = 'recsys_store'::regnamespace
-          AND c.relname = t.relname || '_run_' || (SELECT p.run_id FROM recsys_store.published AS p)
+          AND c.relname IN (
+              SELECT t.relname || '_run_' || k.run_id FROM current_run AS k
+              UNION ALL
+              SELECT t.relname || '_run_' || k.shared_run_id FROM current_run AS k
+          )
     ) AS h ON h.stored_in = a.stored_in
     GROUP BY a.name
 )
@@ -59,7 +64,9 @@ SELECT
     c.age,
     -- Without a reference to the row, so that it is computed once and only if selected.
     CASE
-        WHEN EXISTS (SELECT FROM recsys_store.run_users AS u WHERE u.run_id = c.run_id) THEN (
+        WHEN EXISTS (
+            SELECT FROM recsys_store.run_users AS u WHERE u.run_id IN (c.run_id, c.shared_run_id)
+        ) THEN (
             SELECT coalesce(sum(
                 greatest(1, o.ratings_count - coalesce(u.ratings_count, 0), o.rated_since)
             ), 0)
@@ -77,7 +84,14 @@ SELECT
             FULL JOIN (
                 SELECT s.user_id, s.ratings_count, s.ratings_hash
                 FROM recsys_store.run_users AS s
-                WHERE s.run_id = (SELECT k.run_id FROM current_run AS k)
+                WHERE s.ratings_count > 0 AND (
+                    s.run_id = (SELECT k.run_id FROM current_run AS k)
+                    OR s.run_id = (SELECT k.shared_run_id FROM current_run AS k) AND NOT EXISTS (
+                        SELECT FROM recsys_store.run_users AS n
+                        WHERE n.run_id = (SELECT k.run_id FROM current_run AS k)
+                          AND n.user_id = s.user_id
+                    )
+                )
             ) AS u ON u.user_id = o.user_id
             WHERE o.ratings_hash IS DISTINCT FROM u.ratings_hash
         )

@@ -1,5 +1,6 @@
 CREATE OR REPLACE VIEW recsys.recommendations AS
-SELECT d.name AS model, l.user_id, r.rank::smallint AS rank, r.movie_id, m.title, r.score, l.run_id,
+SELECT d.name AS model, l.user_id, r.rank::smallint AS rank, r.movie_id, m.title, r.score,
+    (SELECT p.run_id FROM recsys_store.published AS p) AS run_id,
     coalesce(s.name, d.name) AS source_model,
     recsys.label_of(
         CASE WHEN s.model_id IS NULL THEN d.labels ELSE s.labels END,
@@ -13,7 +14,18 @@ CROSS JOIN LATERAL unnest(l.movie_ids, l.scores, l.source_model_ids) WITH ORDINA
 JOIN recsys_store.models AS d ON d.model_id = l.model_id
 JOIN recsys_store.movies AS m ON m.movie_id = r.movie_id
 LEFT JOIN recsys_store.models AS s ON s.model_id = r.source_model_id
-WHERE l.run_id = (SELECT p.run_id FROM recsys_store.published AS p);
+WHERE l.run_id = (SELECT p.run_id FROM recsys_store.published AS p)
+-- A run of changed users shares the lists that a full run stored for all others.
+OR (
+    l.run_id = (
+        SELECT r.shared_run_id FROM recsys_store.runs AS r
+        WHERE r.run_id = (SELECT p.run_id FROM recsys_store.published AS p)
+    )
+    AND NOT EXISTS (
+        SELECT FROM recsys_store.run_users AS u
+        WHERE u.run_id = (SELECT p.run_id FROM recsys_store.published AS p) AND u.user_id = l.user_id
+    )
+);
 
 COMMENT ON VIEW recsys.recommendations IS 'Stored recommendations of the published run, as it wrote them; recsys.recommend() leaves out movies rated or blocked since';
 COMMENT ON COLUMN recsys.recommendations.model IS 'Model that recommends';

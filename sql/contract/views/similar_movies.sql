@@ -7,7 +7,7 @@ SELECT
     s.similar_movie_id,
     o.title AS similar_title,
     s.score,
-    l.run_id
+    (SELECT p.run_id FROM recsys_store.published AS p) AS run_id
 FROM recsys_store.movie_similarities AS l
 -- In FROM, so that a join with the view reads lists by their key. In the list of columns unnest
 -- would be faster, but every join would unnest all lists.
@@ -17,7 +17,11 @@ CROSS JOIN LATERAL unnest(
 JOIN recsys_store.models AS d ON d.model_id = l.model_id
 JOIN recsys_store.movies AS m ON m.movie_id = l.movie_id
 JOIN recsys_store.movies AS o ON o.movie_id = s.similar_movie_id
-WHERE l.run_id = (SELECT p.run_id FROM recsys_store.published AS p);
+-- A run of changed users shares the similarities of a full run.
+WHERE l.run_id = (
+    SELECT coalesce(r.shared_run_id, r.run_id) FROM recsys_store.runs AS r
+    WHERE r.run_id = (SELECT p.run_id FROM recsys_store.published AS p)
+);
 
 COMMENT ON VIEW recsys.similar_movies IS 'Nearest movies of each movie, by model, in the published run';
 COMMENT ON COLUMN recsys.similar_movies.model IS 'Model that found them similar';

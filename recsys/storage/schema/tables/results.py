@@ -178,7 +178,8 @@ run_users = sa.Table(
         "user_id", "run_id", postgresql_include=["ratings_count", "ratings_hash"]
     ),
     postgresql_partition_by="LIST (run_id)",
-    comment="What a run read of each user: who has other ratings now has changed since",
+    comment="What a run read of each user: who has other ratings now has changed since. In a run "
+    "that shares the results of another: the users whose results are its own",
 )
 
 RESULT_TABLES = (

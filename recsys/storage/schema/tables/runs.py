@@ -114,6 +114,12 @@ runs = sa.Table(
         "Of scope users the full run whose other results it took over",
         nullable=True,
     ),
+    reference(
+        "shared_run_id",
+        "runs.run_id",
+        "The run whose results it shows beside its own; NULL: all results are its own",
+        nullable=True,
+    ),
     timestamp("snapshot_at", "Time of the state of the database it read", nullable=True),
     sa.Column("ratings_count", sa.BigInteger, comment="Ratings it read"),
     sa.Column("users_count", sa.Integer, comment="Users it read"),
@@ -125,6 +131,8 @@ runs = sa.Table(
     text_column("error", "Why it failed", nullable=True),
     sa.Column("rating_min", DOUBLE_PRECISION, comment="Lowest rating of the scale it read"),
     sa.Column("rating_max", DOUBLE_PRECISION, comment="Highest rating of the scale it read"),
+    sa.Column("ratings_mean", DOUBLE_PRECISION, comment="Mean of the ratings it learned from"),
+    sa.Column("ratings_deviation", DOUBLE_PRECISION, comment="Their standard deviation"),
     reference(
         "cold_start_model_id",
         "models.model_id",
@@ -155,6 +163,7 @@ runs = sa.Table(
     sa.CheckConstraint("kind IN ('refresh', 'evaluation')", name="kind"),
     sa.CheckConstraint("scope IN ('full', 'models', 'users')", name="scope"),
     sa.CheckConstraint("(scope = 'users') = (base_run_id IS NOT NULL)", name="base_run_id"),
+    sa.CheckConstraint("shared_run_id IS NULL OR scope = 'users'", name="shared_run_id"),
     sa.CheckConstraint("state IN ('running', 'complete', 'failed')", name="state"),
     sa.CheckConstraint("(state = 'running') = (finished_at IS NULL)", name="finished"),
     sa.CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="error"),
@@ -163,6 +172,7 @@ runs = sa.Table(
     sa.Index(None, "rating_model_id"),
     sa.Index(None, "live_model_id"),
     sa.Index(None, "base_run_id"),
+    sa.Index(None, "shared_run_id"),
     comment="Every refresh: what it read, with which parameters, how it ended",
 )
 
