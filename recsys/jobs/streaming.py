@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from recsys.errors import RunError
-from recsys.jobs.results import RUN_USERS, USER_RECOMMENDATIONS, Columns, ResultWriter
+from recsys.jobs.columns import RUN_USERS, USER_RECOMMENDATIONS, Columns
+from recsys.jobs.results import ResultWriter
 from recsys.jobs.training import ModelResults
 from recsys.storage.load import catalogue
 from recsys.storage.load.copy import driver

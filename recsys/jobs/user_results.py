@@ -8,19 +8,19 @@ import numpy as np
 import sqlalchemy as sa
 
 from recsys.domain import Factors, TopN, UserNeighbours
-from recsys.jobs.restore import Restored
-from recsys.jobs.results import (
+from recsys.jobs.columns import (
     RUN_USERS,
     USER_FACTORS,
     USER_RECOMMENDATIONS,
     USER_SIMILARITIES,
     Columns,
-    _factor_columns,
-    _length,
-    _list_columns,
-    _lists,
-    _mean_columns,
+    factor_columns,
+    list_columns,
+    mean_columns,
+    ragged,
+    rows_of,
 )
+from recsys.jobs.restore import Restored
 from recsys.storage.runs import results
 from recsys.storage.runs.changed_users import Changes
 
@@ -43,7 +43,7 @@ def write_user_results(
     results.create(connection, RUN_USERS, run_id)
     rows, created = 0, {RUN_USERS}
     for table, name, columns in [(RUN_USERS, None, users), *_tables(model_ids, restored, lists)]:
-        length = _length(columns)
+        length = rows_of(columns)
         if not length:
             continue
         if table not in created:
@@ -63,21 +63,21 @@ def _tables(
     """Yield table, model and columns of everything that belongs to a user."""
     users, movies = restored.users, restored.movies
     for name, found in lists.items():
-        columns = _list_columns(found, restored.listed, "user_id", "movie_ids", movies)
+        columns = list_columns(found, restored.listed, "user_id", "movie_ids", movies)
         yield USER_RECOMMENDATIONS, name, {**columns, **_source_column(found, model_ids)}
         fitted = restored.models[name].fitted
         if isinstance(fitted, Factors):
-            for table, of_side in _factor_columns(fitted, users, movies):
+            for table, of_side in factor_columns(fitted, users, movies):
                 # Those of the movies are in the shared run.
                 if table == USER_FACTORS:
                     yield table, name, of_side
         elif isinstance(fitted, UserNeighbours):
-            near = _list_columns(fitted, users, "user_id", "similar_user_ids", users)
-            common = _lists(fitted, fitted.common, np.int32)
+            near = list_columns(fitted, users, "user_id", "similar_user_ids", users)
+            common = ragged(fitted, fitted.common, np.int32)
             yield USER_SIMILARITIES, name, {**near, "common_ratings": common}
             means = np.full(len(users), np.nan)
             means[restored.rows.positions] = fitted.means[restored.rows.positions]
-            yield USER_FACTORS, name, _mean_columns(means, users)
+            yield USER_FACTORS, name, mean_columns(means, users)
 
 
 def _source_column(lists: TopN, model_ids: Mapping[str, int]) -> Columns:
@@ -85,4 +85,4 @@ def _source_column(lists: TopN, model_ids: Mapping[str, int]) -> Columns:
     if lists.sources is None:
         return {}
     ids = np.array([model_ids[name] for name in lists.source_names], np.int16)
-    return {"source_model_ids": _lists(lists, ids[lists.sources], np.int16)}
+    return {"source_model_ids": ragged(lists, ids[lists.sources], np.int16)}

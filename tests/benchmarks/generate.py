@@ -35,6 +35,12 @@ STAR_SHARES = (0.014, 0.028, 0.018, 0.075, 0.055, 0.199, 0.130, 0.266, 0.085, 0.
 """Share of 0.5, 1.0, ... 5.0 stars in ml-latest-small."""
 SPREAD_OF_COUNTS = 1.4
 FAVOURITE_BOOST = 4.0
+KINDS = 12
+"""Kinds of viewers whose favourite is a genre."""
+KINDS_OF_A_USER = 2
+TRAITS = 8
+SPREAD_OF_LIKING = 1.5
+"""Standard deviation of the logarithm of how much more often a kind of viewers picks a movie."""
 FACTORS = 4
 FIRST_START, LAST_START = 822_873_600, 1_537_799_250
 
@@ -47,6 +53,8 @@ class Catalogue:
     years: Int32
     genre: Int32
     second_genre: Int32
+    traits: Float64
+    """Movies x `TRAITS`."""
     popularity: Float64
     """Chance of a movie to be the next one rated, but for taste."""
 
@@ -72,7 +80,7 @@ def draw(users: int, movies: int, ratings: int, seed: int) -> Generated:
     catalogue = _draw_movies(rng, movies)
     taste = rng.integers(0, len(GENRES), users)
     counts = _draw_counts(rng, users, ratings, movies // 2)
-    pairs = _draw_pairs(rng, counts, taste, catalogue)
+    pairs = _draw_pairs(rng, counts, _draw_kinds(rng, taste), catalogue)
     user, movie = (part.astype(np.int32) for part in np.divmod(pairs, movies))
     del pairs
     values = _draw_values(rng, user, movie, taste, catalogue)
@@ -100,11 +108,13 @@ def generate(folder: Path, users: int, movies: int, ratings: int, seed: int) -> 
 def _draw_movies(rng: np.random.Generator, movies: int) -> Catalogue:
     rank = rng.permutation(movies)
     weight = (rank + 40.0) ** -1.4
+    genre = rng.integers(0, len(GENRES), movies, np.int32)
     return Catalogue(
         ids=np.sort(rng.choice(5 * movies, movies, replace=False)).astype(np.int32) + 1,
         years=(2018 - rng.gamma(1.5, 15.0, movies).clip(0, 95)).astype(np.int32),
-        genre=rng.integers(0, len(GENRES), movies, np.int32),
+        genre=genre,
         second_genre=rng.integers(0, len(GENRES), movies, np.int32),
+        traits=rng.standard_normal((movies, TRAITS)),
         popularity=weight / weight.sum(),
     )
 
@@ -126,8 +136,31 @@ def _draw_counts(rng: np.random.Generator, users: int, ratings: int, most: int) 
     return chosen
 
 
+def _draw_kinds(rng: np.random.Generator, taste: Int64) -> Int64:
+    """Return the kinds of viewers that each user is like, users x `KINDS_OF_A_USER`.
+
+    The first is one of the user's favourite genre.
+    """
+    kinds = rng.integers(0, len(GENRES) * KINDS, (len(taste), KINDS_OF_A_USER))
+    kinds[:, 0] = taste * KINDS + rng.integers(0, KINDS, len(taste))
+    return kinds
+
+
+def _liking(rng: np.random.Generator, catalogue: Catalogue) -> Float64:
+    """Return how much more often each kind of viewers picks each movie, kinds x movies.
+
+    By genre, and by traits: without these, movies of a genre would be picked independently of
+    each other, and no model could do better than popularity by genre.
+    """
+    kinds = rng.standard_normal((len(GENRES) * KINDS, TRAITS)) * SPREAD_OF_LIKING / TRAITS**0.5
+    genre = np.arange(len(kinds))[:, None] // KINDS
+    boost = np.where(catalogue.genre == genre, FAVOURITE_BOOST, 1.0)
+    liking: Float64 = boost * np.exp(kinds @ catalogue.traits.T)
+    return liking
+
+
 def _draw_pairs(
-    rng: np.random.Generator, counts: Int64, taste: Int64, catalogue: Catalogue
+    rng: np.random.Generator, counts: Int64, kinds: Int64, catalogue: Catalogue
 ) -> Int64:
     """Return user * movies + movie of each rating, ascending.
 
@@ -135,12 +168,12 @@ def _draw_pairs(
     all that is well known goes on into the tail.
     """
     users, movies = len(counts), len(catalogue.ids)
-    liked = np.where(catalogue.genre == np.arange(len(GENRES))[:, None], FAVOURITE_BOOST, 1.0)
-    weight = catalogue.popularity * liked
+    weight = catalogue.popularity * _liking(rng, catalogue)
     pairs, missing = np.empty(0, np.int64), counts
     for turn in itertools.count():
         user = np.repeat(np.arange(users), missing)
-        fresh = np.unique(user * movies + _pick(rng, taste[user], weight**0.9**turn))
+        one_of_theirs = kinds[user, rng.integers(0, KINDS_OF_A_USER, len(user))]
+        fresh = np.unique(user * movies + _pick(rng, one_of_theirs, weight**0.9**turn))
         del user
         pairs = np.concatenate([pairs, fresh[~_contained(fresh, pairs)]])
         # Two ascending runs, which this kind of sort merges.

@@ -145,7 +145,7 @@ class Filling(Silent):
         self.releasing = None
 
     def begin(self, stage):
-        if stage == "ease":
+        if stage == "gate":
             taken = fill(self.url)
             self.releasing = Thread(target=self._release, args=(taken,))
             self.releasing.start()

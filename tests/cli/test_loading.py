@@ -285,7 +285,7 @@ def test_refresh_publishes_and_only_if_changed(
     first = refresh("--if-changed")
     assert (first.code, first.out) == (0, "")
     assert first.errors[-1].startswith("Run 1 is published: ")
-    stages = ("read", *(name for name in MODELS if name in ALL), "gate", "write", "index")
+    stages = ("read", *(name for name in MODELS if name in ALL), "gate", "write")
     assert [re.split(r"\s{2,}", line)[0] for line in first.errors[:-5]] == [
         in_words(stage) for stage in stages
     ]

@@ -66,7 +66,10 @@ def similar(fitted: ItemVectors, options: FitOptions) -> Neighbours:
 
 def rank(fitted: ItemVectors, users: UserRows, n: int, limits: ComputeLimits) -> TopN:
     """List for each user the movies whose genres are most similar to the user's profile."""
-    return rank_by_profile(fitted, users, n, limits, _distinct_sets(fitted.parts[0]))
+    distinct = _distinct_sets(fitted.parts[0])
+    if not len(distinct[0]):
+        return empty(TopN, len(users))
+    return rank_by_profile(fitted, users, n, limits, distinct)
 
 
 def _distinct_sets(vectors: csr_matrix) -> tuple[Int64, Int64]:
