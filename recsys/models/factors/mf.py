@@ -145,7 +145,8 @@ def _solved(ratings: csr_matrix, others: Float64, config: MfConfig, options: Fit
         matrices[:, diagonal, diagonal] += penalty[rows]
         own = ratings[rows]
         # The bias of the other side is known here, so the target is the residual.
-        sums = with_values(own, own.data - others[own.indices, -1]) @ known
+        residuals = (own.data - others[own.indices, -1]).astype(np.float32)
+        sums = (with_values(own, residuals) @ vectors).astype(np.float64)
         result[rows] = np.linalg.solve(matrices, sums[:, :, None])[:, :, 0]
 
     with ThreadPoolExecutor(options.workers) as pool:

@@ -26,6 +26,8 @@ from recsys.numerics.blocks import map_blocks
 from recsys.numerics.sparse import binarize, column_counts
 from recsys.numerics.topk import concatenate, empty, ranked, scatter, top_k
 
+_TRIANGLE_STEPS = 10
+"""Steps in which the Gram matrix narrows: 55 % of a square is computed for the half needed."""
 _BYTES_A_COLUMN = 48
 """Sparse product or weights, their magnitudes, the copy that is partitioned, masks, positions."""
 
@@ -127,16 +129,26 @@ def _check(failed: int, size: int, regularization: float) -> None:
 
 
 def _gram(raters: csr_matrix, options: FitOptions) -> Float32:
+    """Return the lower triangle of `X'X` of the rows X, items x items; the rest is undefined."""
     items = raters.shape[1]
     gram = np.empty((items, items), np.float32, order="F")
     item_users = raters.T.tocsr()
+    step = max(1, -(-items // _TRIANGLE_STEPS))
+    for first in range(0, items, step):
+        # Pairs with earlier items are in their columns.
+        _fill_columns(gram, item_users[first : first + step], raters[:, first:], options)
+    return gram
+
+
+def _fill_columns(gram: Float32, own: csr_matrix, raters: csr_matrix, options: FitOptions) -> None:
+    """Write the pairs of some items (`own`: items x users) with those from the first of them on."""
+    first = len(gram) - raters.shape[1]
 
     def work(start: int, stop: int) -> None:
-        # Columns of a Fortran array are contiguous, and the matrix is symmetric.
-        (item_users[start:stop] @ raters).toarray(out=gram[:, start:stop].T)
+        # Columns of a Fortran array are contiguous.
+        gram[first:, first + start : first + stop] = (own[start:stop] @ raters).toarray().T
 
-    map_blocks(items, _BYTES_A_COLUMN * items, options, work)
-    return gram
+    map_blocks(own.shape[0], _BYTES_A_COLUMN * raters.shape[1], options, work)
 
 
 def strongest_weights(
