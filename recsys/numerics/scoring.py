@@ -110,7 +110,8 @@ def rank_by_factors(factors: Factors, users: UserRows, n: int, limits: ComputeLi
         if factors.item_bias is not None:
             scores = scores + factors.item_bias
         if factors.user_bias is not None:
-            scores = scores + factors.user_bias[users.positions[start:stop], None]
+            scores = scores.astype(np.float64, copy=False)
+            scores += factors.user_bias[users.positions[start:stop], None]
         scores[:, unknown] = -np.inf
         scores[silent[start:stop]] = -np.inf
         exclude_rated(scores, users.ratings[start:stop])

@@ -1,7 +1,7 @@
 """Ingest and a refresh of the default models: how long, how much memory, how much disk.
 
-    python tests/benchmarks/default_refresh.py [--data FOLDER] [--ratings N] [--users N] [--movies N]
-        [--python OTHER] [--keep FOLDER]
+    python tests/benchmarks/default_refresh.py [--data FOLDER] [--ratings N] [--users N]
+        [--movies N] [--python OTHER] [--keep FOLDER]
 
 Ingests FOLDER, or ratings made up with the numbers given, into an embedded server in a temporary
 home, or under `--keep`, and refreshes. Each of the two works in a process of its own, whose peak

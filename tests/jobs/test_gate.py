@@ -221,3 +221,10 @@ def test_the_baseline_of_the_gate_need_not_be_refreshed(filled_database):
             sa.text("SELECT DISTINCT model FROM recsys.run_metrics WHERE protocol = 'gate'")
         )
         assert list(figures) == ["ease"]
+
+
+def test_the_gate_measures_some_users_where_there_are_many(filled_database, monkeypatch):
+    monkeypatch.setattr(gate, "MEASURED_USERS", 5)
+    report = refresh(filled_database, plan(RefreshSettings(models=("most_rated", "ease"))))
+    figures = {name: metric.n for name, metric in report.metrics if metric.protocol == "gate"}
+    assert figures == {"ease": 5, "most_rated": 5}

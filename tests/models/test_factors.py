@@ -189,13 +189,17 @@ def test_mf_solves_each_row_by_its_normal_equations() -> None:
 
 
 def test_mf_blocks_do_not_matter() -> None:
-    matrix = csr_matrix(ratings(50, 35, 7))
+    matrix = csr_matrix(ratings(900, 35, 7))
     config = mf.MfConfig(factors=63, iterations=3)
     whole = mf.factorize(matrix, config, FitOptions(threads=1))
-    # Each thread has room for four matrices of 64 x 64, and for a part of their 2,080 columns.
     small = FitOptions(threads=2, memory_mb=1)
-    assert len(mf._row_blocks(50, 64, small)) == 13
-    assert mf._room(small) // (3 * 8 * 50) < 2080
+    counts = np.diff(matrix.indptr)
+    blocks, fewer = (mf._row_blocks(counts, options) for options in (small, FitOptions()))
+    assert len(blocks) >= len(fewer) > 1
+    assert (
+        sorted(np.concatenate([block.rows for block in blocks])) == np.flatnonzero(counts).tolist()
+    )
+    assert all(counts[block.rows].max() <= block.length for block in blocks)
     parts = mf.factorize(matrix, config, small)
     assert np.array_equal(whole.users, parts.users)
     assert np.array_equal(whole.items, parts.items)

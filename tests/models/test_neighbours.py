@@ -224,6 +224,16 @@ def test_item_knn_takes_each_similarity_and_predicts(similarity: str) -> None:
         assert found == pytest.approx(np.clip(expected, 0.5, 5), rel=1e-12)
 
 
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_item_knn_counts_the_highest_ratings_of_a_user(similarity: str) -> None:
+    dense = stars(40, 25, 8)
+    places = np.argsort(np.argsort(-dense, axis=1, kind="stable"), axis=1)
+    highest = np.where(places < 4, dense, 0)
+    assert (highest != dense).any()
+    _, output = fit("item_knn", dense, similarity=similarity, min_support=2, k=6, max_ratings=4)
+    assert_lists(output.neighbours, oracle(similarity, highest, 2, 0.0), 6)
+
+
 def by_users(dense: np.ndarray, scores: np.ndarray, k: int, least: int) -> np.ndarray:
     """Predict unrated entries from the k nearest users, in plain loops; -inf if unknown."""
     users, items = dense.shape

@@ -73,6 +73,15 @@ def test_empty_matrices(shape: tuple[int, int]) -> None:
     assert sparse.unit_rows(matrix).shape == shape
 
 
+def test_the_highest_of_each_row_are_kept_and_ties_go_by_column() -> None:
+    ratings = csr_matrix(np.array([[3.0, 5, 3, 3], [0, 2, 0, 0], [0, 0, 0, 0], [1, 2, 3, 4]]))
+    kept = sparse.highest_of_rows(ratings, 2)
+    assert kept.toarray().tolist() == [[3, 5, 0, 0], [0, 2, 0, 0], [0, 0, 0, 0], [0, 0, 3, 4]]
+    assert sparse.highest_of_rows(ratings, 4) is ratings
+    zero = sparse.highest_of_rows(with_a_zero(), 1)
+    assert (zero.nnz, zero.indptr.tolist()) == (2, [0, 1, 1, 2])
+
+
 def test_unit_rows() -> None:
     lengths = np.linalg.norm(DENSE, axis=1, keepdims=True)
     found = sparse.unit_rows(csr_matrix(DENSE)).toarray()

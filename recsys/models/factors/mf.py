@@ -25,7 +25,6 @@ from threadpoolctl import threadpool_limits
 
 from recsys.domain import (
     Factors,
-    Float32,
     Float64,
     Int64,
     Interactions,
@@ -38,11 +37,17 @@ from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.params import Bounds, Params
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.prediction import predict_ratings
-from recsys.numerics.sparse import axis_signs, binarize, has_ratings, with_values
+from recsys.numerics.sparse import axis_signs, has_ratings, with_values
 from recsys.numerics.topk import concatenate, ranked, ranked_top_k, scatter
 
 _BYTES_A_COLUMN = 16
 """Distances and masks."""
+_BLOCK_ENTRIES = 1 << 17
+"""Ratings of a block at most, padding included: its vectors are some 10 MB."""
+_ENTRY_BYTES = 128
+"""Position, vector and residual of a rating of a block."""
+_PADDING = 1.15
+"""Longest row of a block, in units of its shortest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,57 +132,65 @@ def _solved(ratings: csr_matrix, others: Float64, config: MfConfig, options: Fit
     """Solve the least squares problem of each row, the other side's factors being given.
 
     Rows are vectors of factors with the bias as last column. A row's matrix is the sum of the
-    outer products of those it rated: the upper triangles of all of them are a sparse product.
+    outer products of those it rated.
     """
     width = others.shape[1]
-    known = np.column_stack([others[:, :-1], np.ones(len(others))])
     counts = np.diff(ratings.indptr)
-    # Single precision, in half the time: the penalty keeps the matrices far from singular.
-    seen, vectors = binarize(ratings, np.float32), known.astype(np.float32)
+    # Single precision, in half the time: the penalty keeps the matrices far from singular. The
+    # last column is for residuals, the last row stands for no rating.
+    vectors = np.zeros((len(others) + 1, width + 1), np.float32)
+    vectors[:-1, : width - 1], vectors[:-1, width - 1] = others[:, :-1], 1
+    biases = np.append(others[:, -1], 0)
     diagonal = np.arange(width)
-    penalty = np.empty((len(counts), width))
-    penalty[:, -1] = config.bias_regularization
-    penalty[:, :-1] = config.regularization * np.sqrt(np.maximum(counts, 1))[:, None]
-    result = np.empty((len(counts), width))
+    result = np.zeros((len(counts), width))
 
-    def work(rows: slice) -> None:
-        matrices = _sums_of_outer_products(seen[rows], vectors, options)
-        matrices[:, diagonal, diagonal] += penalty[rows]
-        own = ratings[rows]
+    def work(block: _Block) -> None:
+        rows, places = block.rows, np.arange(block.length)
+        known = places < counts[rows, None]
+        entries = np.where(known, ratings.indptr[rows, None] + places, 0)
+        columns = np.where(known, ratings.indices[entries], len(others))
+        near = vectors[columns]
         # The bias of the other side is known here, so the target is the residual.
-        residuals = (own.data - others[own.indices, -1]).astype(np.float32)
-        sums = (with_values(own, residuals) @ vectors).astype(np.float64)
-        result[rows] = np.linalg.solve(matrices, sums[:, :, None])[:, :, 0]
+        near[:, :, -1] = np.where(known, ratings.data[entries] - biases[columns], 0)
+        products = np.matmul(near.transpose(0, 2, 1), near).astype(np.float64)
+        matrices, sums = products[:, :width, :width], products[:, :width, width:]
+        penalty = config.regularization * np.sqrt(counts[rows])
+        matrices[:, diagonal[:-1], diagonal[:-1]] += penalty[:, None]
+        matrices[:, -1, -1] += config.bias_regularization
+        result[rows] = np.linalg.solve(matrices, sums)[:, :, 0]
 
     with ThreadPoolExecutor(options.workers) as pool:
-        list(pool.map(work, _row_blocks(len(counts), width, options)))
+        list(pool.map(work, _row_blocks(counts, options)))
     return result
 
 
-def _sums_of_outer_products(seen: csr_matrix, vectors: Float32, options: FitOptions) -> Float64:
-    """Return for each row of `seen` the matrix `sum v v'` over the vectors it has."""
-    width = vectors.shape[1]
-    left, right = np.triu_indices(width)
-    upper = np.empty((seen.shape[0], len(left)))
-    # Both factors of the products are copies, so three arrays of this many columns.
-    at_once = max(1, _room(options) // (3 * 4 * len(vectors)))
-    for start in range(0, len(left), at_once):
-        part = slice(start, start + at_once)
-        upper[:, part] = seen @ (vectors[:, left[part]] * vectors[:, right[part]])
-    place = np.empty((width, width), np.intp)
-    place[left, right] = place[right, left] = np.arange(len(left))
-    return np.take(upper, place, axis=1)
+@dataclass(frozen=True, slots=True)
+class _Block:
+    rows: Int64
+    length: int
+    """Ratings that each row is padded to."""
 
 
-def _row_blocks(rows: int, width: int, options: FitOptions) -> list[slice]:
-    """Cut the rows into one block per thread, or into more if memory is short."""
-    size = max(1, min(_room(options) // (2 * 8 * width**2), -(-rows // options.workers)))
-    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+def _row_blocks(counts: NDArray[np.integer], options: FitOptions) -> list[_Block]:
+    """Cut the rows with ratings into blocks of similar numbers of ratings.
 
-
-def _room(options: FitOptions) -> int:
-    """Bytes for each of the two large arrays of a thread: outer products and their sums."""
-    return options.memory_mb * 2**20 // (2 * options.workers)
+    A batch of small dense products is several times faster than sparse ones, which read a whole
+    outer product for each rating. What a row is padded to does not depend on the memory.
+    """
+    rising = np.argsort(counts, kind="stable")
+    rising = rising[counts[rising] > 0]
+    room = min(_BLOCK_ENTRIES, options.memory_mb * 2**20 // (options.workers * _ENTRY_BYTES))
+    blocks, start, lengths = [], 0, counts[rising]
+    while start < len(rising):
+        stop = int(np.searchsorted(lengths, lengths[start] * _PADDING, side="right"))
+        longest = int(lengths[stop - 1])
+        size = max(1, room // longest)
+        blocks += [
+            _Block(rising[first : min(first + size, stop)], longest)
+            for first in range(start, stop, size)
+        ]
+        start = stop
+    return blocks
 
 
 def _principal_axes(items: Float64, counts: NDArray[np.integer]) -> Float64:
