@@ -111,7 +111,7 @@ def _exact(
         common = (own_raters[start:stop] @ raters).toarray()
         if shrinkage > 0:
             scores *= common / (common + np.float64(shrinkage))
-        scores[common < min_support] = -np.inf
+        scores *= common >= min_support
         scores[np.arange(stop - start), chosen[start:stop]] = -np.inf
         return ranked_top_k(scores, options.k, above=0, ties=items)
 
