@@ -23,9 +23,6 @@ class Shard:
     start: int
     stop: int
 
-    def __len__(self) -> int:
-        return self.stop - self.start
-
 
 @dataclass(frozen=True, slots=True)
 class ShardLists:

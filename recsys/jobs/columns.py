@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,12 +51,13 @@ def in_least_precision(lists: RankedLists, columns: Columns) -> Columns:
 
 
 def ragged(lists: RankedLists, values: NDArray[Any], dtype: type[np.generic]) -> Lists:
+    """Return a column of arrays from values of the entries; empty lists have no row."""
     filled = np.diff(lists.indptr, prepend=-1) > 0  # without the ends of empty lists
     return Lists(lists.indptr[filled], values.astype(dtype, copy=False))
 
 
 def chart_columns(
-    charts: Sequence[Chart], movies: IdMap, genre_ids: dict[str, int]
+    charts: Sequence[Chart], movies: IdMap, genre_ids: Mapping[str, int]
 ) -> Iterator[Columns]:
     """Yield rows with and without a genre, and with and without votes, apart.
 
@@ -115,4 +116,5 @@ def arrays(columns: Columns) -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def rows_of(columns: Columns) -> int:
+    """Return the number of rows, which all columns share."""
     return len(next(iter(columns.values())))

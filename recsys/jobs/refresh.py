@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 import numpy as np
 import sqlalchemy as sa
 
-from recsys.domain import Metric
+from recsys.domain import IdMap, Metric
 from recsys.engine.local import LocalEngine
 from recsys.errors import GateRefused, RecsysError, StorageError
 from recsys.jobs.background import heartbeat, interruptibly
+from recsys.jobs.columns import user_columns
 from recsys.jobs.gate import Verdict, Written, check_scores, judge
 from recsys.jobs.orphans import fail_orphans
 from recsys.jobs.plan import Plan
@@ -87,8 +88,8 @@ def refresh(
             return RefreshReport(current, True, False, 0, clock.total_seconds)
         run_id, model_ids = _begin(database, chosen, clock.started_at)
         with failing_run(database, run_id, clock), heartbeat(database, run_id):
-            writer = ResultWriter(run_id, snapshot, model_ids)
-            with ResultStream(database, writer) as stream:
+            writer = ResultWriter(run_id, snapshot.users, snapshot.movies, model_ids)
+            with ResultStream(database, writer, user_columns(snapshot)) as stream:
                 # In a thread: the main thread must hear SIGTERM while LAPACK works for minutes.
                 computed = interruptibly(lambda: _compute(chosen, snapshot, stream, clock))
                 stream.close()
@@ -267,7 +268,8 @@ def _compute(chosen: Plan, snapshot: Snapshot, stream: ResultStream, clock: Stag
                 for part in engine.rank(model, data.user_items, n, options):
                     lists = ModelResults(recommendations=part.lists)
                     check_scores(name, lists)
-                    stream.write(name, lists, part.shard.start)
+                    listed = IdMap(snapshot.users.ids[part.shard.start : part.shard.stop])
+                    stream.write(name, lists, listed)
                     of_model.rows += lists.rows
                     of_model.list_lengths.append(np.diff(part.lists.indptr))
                     clock.advance(part.shard.stop, users)

@@ -13,7 +13,6 @@ from recsys.domain import IdMap, Progress, TopN
 from recsys.jobs.columns import (
     MOVIE_CHARTS,
     MOVIE_SIMILARITIES,
-    RUN_USERS,
     USER_FACTORS,
     USER_RECOMMENDATIONS,
     USER_SIMILARITIES,
@@ -26,22 +25,22 @@ from recsys.jobs.columns import (
     mean_columns,
     ragged,
     rows_of,
-    user_columns,
 )
 from recsys.jobs.training import ModelResults
-from recsys.storage.load import catalogue
 from recsys.storage.runs import results
-from recsys.storage.snapshot.matrices import Snapshot
 
 
 class ResultWriter:
     """Write the results of a run's models into its partitions."""
 
-    def __init__(self, run_id: int, snapshot: Snapshot, model_ids: dict[str, int]) -> None:
+    def __init__(
+        self, run_id: int, users: IdMap, movies: IdMap, model_ids: Mapping[str, int]
+    ) -> None:
         self.run_id = run_id
-        self._snapshot = snapshot
+        self._users = users
+        self._movies = movies
         self.model_ids = model_ids
-        # One for each column of a model, so that the sum is the same in whatever parts it comes.
+        # One digest per column of a model: the checksum must not depend on the size of the parts.
         self._digests: dict[str, Any] = {}
         self._tables: list[str] = []
 
@@ -50,29 +49,6 @@ class ResultWriter:
         """sha256 over all rows written, without the ids of the run and the models."""
         parts = (f"{name} {self._digests[name].hexdigest()}" for name in sorted(self._digests))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-    def write(
-        self,
-        connection: sa.Connection,
-        computed: Mapping[str, ModelResults],
-        progress: Progress,
-    ) -> int:
-        """COPY everything; return the rows. Tables without rows get no partition."""
-        genre_ids = catalogue.genre_ids(connection)
-        parts: list[tuple[str, str | None, Columns]] = [
-            (table, name, columns)
-            for name, found in computed.items()
-            for table, columns in self.tables_of(found, genre_ids)
-        ]
-        parts.append((RUN_USERS, None, self.users()))
-        total, written = sum(rows_of(columns) for _, _, columns in parts), 0
-
-        def advance(done: int, _: int) -> None:
-            progress(written + done, total)
-
-        for table, name, columns in parts:
-            written += self.append(connection, table, name, columns, advance)
-        return written
 
     def append(
         self,
@@ -104,10 +80,6 @@ class ResultWriter:
             if tables is None or table in tables:
                 results.finish(connection, table, self.run_id)
 
-    def users(self) -> Columns:
-        """Return the rows of `run_users`: the count and hash of the ratings of each user."""
-        return user_columns(self._snapshot)
-
     def _numbered(self, model: str | None, columns: Columns) -> Columns:
         # Broadcast: one number for all rows takes no memory.
         rows = rows_of(columns)
@@ -118,13 +90,13 @@ class ResultWriter:
         return {"run_id": run, "model_id": model_id, **columns}
 
     def tables_of(
-        self, found: ModelResults, genre_ids: dict[str, int], first_user: int = 0
+        self, found: ModelResults, genre_ids: Mapping[str, int], listed: IdMap | None = None
     ) -> Iterator[tuple[str, Columns]]:
         """Yield the rows of a model's results, table by table.
 
-        Lists of users are those of the users from the position `first_user` on.
+        `listed` are the users of the recommendations, all users if it is not given.
         """
-        users, movies = self._snapshot.users, self._snapshot.movies
+        users, movies = self._users, self._movies
         if found.neighbours is not None:
             near = found.neighbours
             lists = list_columns(near, movies, "movie_id", "similar_movie_ids", movies)
@@ -137,8 +109,7 @@ class ResultWriter:
             yield USER_FACTORS, mean_columns(alike.means, users)
         if found.recommendations is not None:
             theirs = found.recommendations
-            own = IdMap(users.ids[first_user : first_user + theirs.rows])
-            lists = list_columns(theirs, own, "user_id", "movie_ids", movies)
+            lists = list_columns(theirs, listed or users, "user_id", "movie_ids", movies)
             yield USER_RECOMMENDATIONS, {**lists, **self._source_column(theirs)}
         for columns in chart_columns(found.charts, movies, genre_ids):
             yield MOVIE_CHARTS, columns

@@ -13,6 +13,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from recsys.domain import IdMap
 from recsys.errors import RunError
 from recsys.jobs.columns import RUN_USERS, USER_RECOMMENDATIONS, Columns
 from recsys.jobs.results import ResultWriter
@@ -116,8 +117,10 @@ class ResultStream:
     rolls everything back on an error.
     """
 
-    def __init__(self, database: Database, writer: ResultWriter) -> None:
+    def __init__(self, database: Database, writer: ResultWriter, users: Columns) -> None:
+        """Begin with the rows of `run_users`."""
         self._writer = writer
+        self._users = users
         with database.transaction() as connection:
             self._genre_ids = catalogue.genre_ids(connection)
         self._lists = _Lane("lists", database, writer)
@@ -127,7 +130,7 @@ class ResultStream:
     def __enter__(self) -> Self:
         for lane in self._lanes:
             lane.thread.start()
-        self._others.put((RUN_USERS, None, self._writer.users()))
+        self._others.put((RUN_USERS, None, self._users))
         return self
 
     def __exit__(
@@ -148,13 +151,13 @@ class ResultStream:
         """Time that the database has worked for this stream, all lanes together."""
         return sum(lane.seconds for lane in self._lanes)
 
-    def write(self, name: str, found: ModelResults, first_user: int = 0) -> None:
+    def write(self, name: str, found: ModelResults, listed: IdMap | None = None) -> None:
         """Hand over results of a model, to be written soon.
 
-        Lists of users are those of the users from the position `first_user` on. Raises the
+        `listed` are the users of the recommendations, all users if it is not given. Raises the
         error of an earlier part.
         """
-        for table, columns in self._writer.tables_of(found, self._genre_ids, first_user):
+        for table, columns in self._writer.tables_of(found, self._genre_ids, listed):
             lane = self._lists if table == USER_RECOMMENDATIONS else self._others
             lane.put((table, name, columns))
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from generate import generate
 
 from recsys.domain import Neighbours, RankedLists, TopN
+from recsys.jobs.columns import RUN_USERS, user_columns
 from recsys.jobs.ingest import ingest
 from recsys.jobs.progress import Silent
 from recsys.jobs.results import ResultWriter
@@ -129,7 +130,7 @@ def run_results(url: str, users: int, seed: int) -> Measured:
         snapshot = read_snapshot(connection)
     computed = _computed(snapshot, users, seed)
     run_id, model_ids = _begin(database, list(computed), seed)
-    writer = ResultWriter(run_id, snapshot, model_ids)
+    writer = ResultWriter(run_id, snapshot.users, snapshot.movies, model_ids)
     append = results.append
 
     def timed_append(*arguments: Any) -> int:
@@ -143,7 +144,11 @@ def run_results(url: str, users: int, seed: int) -> Measured:
             mock.patch.object(results, "append", timed_append),
             clock.stage("write") as done,
         ):
-            done(writer.write(connection, computed, clock.advance), "rows")
+            rows = writer.append(connection, RUN_USERS, None, user_columns(snapshot))
+            for name, found in computed.items():
+                for table, columns in writer.tables_of(found, {}):
+                    rows += writer.append(connection, table, name, columns)
+            done(rows, "rows")
         with measured.step("keys, indexes, analyse"):
             writer.finish(connection)
         finished = time.monotonic()

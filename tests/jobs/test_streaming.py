@@ -14,6 +14,7 @@ from recsys.engine import local
 from recsys.errors import StorageError
 from recsys.jobs import refresh as refresh_job
 from recsys.jobs import streaming
+from recsys.jobs.columns import user_columns
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
 from recsys.jobs.results import ResultWriter
@@ -97,7 +98,8 @@ def test_a_stream_that_is_given_up_takes_nothing_more(refreshed_database):
     with refreshed_database.snapshot() as connection:
         snapshot = read_snapshot(connection)
     lists = ModelResults(recommendations=one_list(len(snapshot.users)))
-    stream = ResultStream(refreshed_database, ResultWriter(77, snapshot, {"ease": 1}))
+    writer = ResultWriter(77, snapshot.users, snapshot.movies, {"ease": 1})
+    stream = ResultStream(refreshed_database, writer, user_columns(snapshot))
 
     def interrupted():
         with stream:
@@ -118,7 +120,7 @@ def test_a_slow_database_holds_the_computation_back(refreshed_database, monkeypa
     with refreshed_database.snapshot() as connection:
         snapshot = read_snapshot(connection)
     go, taken = threading.Event(), []
-    writer = ResultWriter(77, snapshot, {"ease": 1})
+    writer = ResultWriter(77, snapshot.users, snapshot.movies, {"ease": 1})
 
     def wait(*arguments):
         taken.append(arguments)
@@ -127,7 +129,7 @@ def test_a_slow_database_holds_the_computation_back(refreshed_database, monkeypa
 
     monkeypatch.setattr(writer, "append", wait)
     lists = ModelResults(recommendations=one_list(len(snapshot.users)))
-    with ResultStream(refreshed_database, writer) as stream:
+    with ResultStream(refreshed_database, writer, user_columns(snapshot)) as stream:
         handed = []
 
         def hand_over():

@@ -65,9 +65,9 @@ class _Scorer:
     shrinkage: float
 
     def __call__(self, sums: list[Float64], one: Columns, other: slice) -> Float64:
-        """Compare columns with a range of them; -inf for what is not to be listed.
+        """Score columns against a range of columns; pairs that are not listed score -inf.
 
-        Columns given by position are compared with all.
+        Columns given by position are scored against all.
         """
         scores = self.comparison.score(sums, one, other)
         common = sums[0]

@@ -25,9 +25,15 @@ _BYTES_A_COLUMN = 56
 
 
 def cosine_neighbours(
-    matrix: csr_matrix, min_support: int, shrinkage: float, options: FitOptions
+    matrix: csr_matrix,
+    min_support: int,
+    shrinkage: float,
+    options: FitOptions,
+    of: Int64 | None = None,
 ) -> RankedLists:
     """List for each column the k nearest by the cosine of their ratings, where it is above 0.
+
+    With `of` there is one list for each of these columns only, in their order.
 
     The kernel of `implicit` is fast, but ignores `min_support` and cuts ties in any order. Its rows
     are used where neither can have mattered. The others, mostly of columns with few ratings and
@@ -35,10 +41,14 @@ def cosine_neighbours(
     """
     columns = matrix.shape[1]
     if matrix.nnz == 0:
-        return empty(RankedLists, columns)
+        return empty(RankedLists, columns if of is None else len(of))
     # By falling popularity: most sums then lie side by side, in the fastest cache.
     falling = np.argsort(-column_counts(matrix), kind="stable")
+    place = np.argsort(falling)
     unit, norms = _unit_columns(matrix[:, falling])
+    if of is not None:
+        few = _exact(unit, place[of], falling, min_support, shrinkage, options)
+        return rearranged(few, np.arange(len(of)), falling)
     # One more than k shows whether a tie was cut.
     fast = _kernel(unit, min(options.k + 1, columns), options)
     largest = float(np.abs(matrix.data).max())
@@ -50,7 +60,7 @@ def cosine_neighbours(
         trusted = _trusted(fast, norms / max(largest, 1e-300), min_support, options.k)
     exact = _exact(unit, np.flatnonzero(~trusted), falling, min_support, shrinkage, options)
     merged = _merged(truncate(fast, options.k), exact, trusted)
-    return rearranged(merged, np.argsort(falling), falling)
+    return rearranged(merged, place, falling)
 
 
 def _unit_columns(matrix: csr_matrix) -> tuple[csr_matrix, Float64]:
@@ -100,7 +110,7 @@ def _exact(
 ) -> RankedLists:
     """Rank the k nearest of the chosen columns from all pairs of theirs.
 
-    Ties go by `items`, what the columns stand for.
+    `items` are the items of the columns, which decide ties.
     """
     raters = binarize(unit, np.float32)
     own, own_raters = unit.T.tocsr()[chosen], raters.T.tocsr()[chosen]

@@ -11,14 +11,10 @@ from recsys.domain import Int32, Int64, RankedLists
 from recsys.models.base import FitOptions
 from recsys.models.knn.co_rated import co_rated_neighbours
 from recsys.models.knn.cosine import cosine_neighbours
-from recsys.numerics.blocks import map_blocks
-from recsys.numerics.sparse import binarize, with_values
-from recsys.numerics.topk import concatenate, ranked_top_k
+from recsys.numerics.sparse import with_values
 
 Similarity = Literal["pearson", "cosine", "adjusted_cosine", "jaccard"]
 
-_COSINE_BYTES = 96
-"""Two sparse products of a pair, their dense copies, the copy that is partitioned, masks."""
 PAIRS_AT_ONCE = 1 << 12
 COLUMNS_AT_ONCE = 1 << 13
 
@@ -39,32 +35,8 @@ def similar_columns(
     list for each of these columns only, in their order.
     """
     if similarity == "cosine":
-        if of is not None:
-            return _cosines_of(matrix, of, min_support, shrinkage, options)
-        return cosine_neighbours(matrix, min_support, shrinkage, options)
+        return cosine_neighbours(matrix, min_support, shrinkage, options, of)
     return co_rated_neighbours(matrix, similarity, min_support, shrinkage, options, of=of)
-
-
-def _cosines_of(
-    matrix: csr_matrix, of: Int64, min_support: int, shrinkage: float, options: FitOptions
-) -> RankedLists:
-    """Rank the k nearest of some columns from all pairs of theirs; a cosine of 0 is left out."""
-    norms = np.sqrt(np.bincount(matrix.indices, matrix.data**2, minlength=matrix.shape[1]))
-    unit = with_values(matrix, matrix.data / np.where(norms > 0, norms, 1)[matrix.indices])
-    raters = binarize(matrix)
-    own, own_raters = unit.T.tocsr()[of], raters.T.tocsr()[of]
-
-    def work(start: int, stop: int) -> RankedLists:
-        scores = np.minimum((own[start:stop] @ unit).toarray(), 1.0)
-        common = (own_raters[start:stop] @ raters).toarray()
-        if shrinkage > 0:
-            scores *= common / (common + shrinkage)
-        scores[(scores <= 0) | (common < min_support)] = -np.inf
-        scores[np.arange(stop - start), of[start:stop]] = -np.inf
-        return ranked_top_k(scores, options.k)
-
-    row_bytes = _COSINE_BYTES * matrix.shape[1]
-    return concatenate(RankedLists, map_blocks(len(of), row_bytes, options, work))
 
 
 def common_ratings(

@@ -55,7 +55,7 @@ def single_flight(session: sa.Connection) -> Iterator[None]:
 
 
 def hold_for_hours(connection: sa.Connection) -> None:
-    """Let the transaction stay open while a model computes, whatever the server's limits are."""
+    """Turn off the server's time limits for this transaction, which lasts as long as a refresh."""
     connection.execute(HOLD_FOR_HOURS)
 
 

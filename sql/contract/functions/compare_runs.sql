@@ -165,54 +165,40 @@ BEGIN
         SELECT a, a, true UNION SELECT b, b, true
         UNION SELECT a, shared_a, false UNION SELECT b, shared_b, false
     ),
+    of_movies (name, run_id, model_id, entries) AS (
+        SELECT 'movie_similarities', r.run_id, r.model_id, cardinality(r.similar_movie_ids)
+        FROM recsys_store.movie_similarities AS r WHERE r.run_id IN (movies_a, movies_b)
+        UNION ALL
+        SELECT 'movie_charts', r.run_id, r.model_id, 1
+        FROM recsys_store.movie_charts AS r WHERE r.run_id IN (movies_a, movies_b)
+        UNION ALL
+        SELECT 'movie_factors', r.run_id, r.model_id, 1
+        FROM recsys_store.movie_factors AS r WHERE r.run_id IN (movies_a, movies_b)
+    ),
+    of_users (name, run_id, model_id, user_id, entries) AS (
+        SELECT 'user_similarities', r.run_id, r.model_id, r.user_id, cardinality(r.scores)
+        FROM recsys_store.user_similarities AS r WHERE r.run_id IN (a, b, shared_a, shared_b)
+        UNION ALL
+        SELECT 'user_recommendations', r.run_id, r.model_id, r.user_id, cardinality(r.scores)
+        FROM recsys_store.user_recommendations AS r WHERE r.run_id IN (a, b, shared_a, shared_b)
+        UNION ALL
+        SELECT 'user_factors', r.run_id, r.model_id, r.user_id, 1
+        FROM recsys_store.user_factors AS r WHERE r.run_id IN (a, b, shared_a, shared_b)
+    ),
     counted (name, run_id, model_id, count) AS (
-        SELECT 'movie_similarities', v.run_id, r.model_id, sum(cardinality(r.similar_movie_ids))
-        FROM recsys_store.movie_similarities AS r
+        SELECT r.name, v.run_id, r.model_id, sum(r.entries)
+        FROM of_movies AS r
         JOIN by_movie AS v ON v.held_run_id = r.run_id
-        WHERE r.run_id IN (movies_a, movies_b)
-        GROUP BY v.run_id, r.model_id
+        GROUP BY r.name, v.run_id, r.model_id
         UNION ALL
-        SELECT 'user_similarities', v.run_id, r.model_id, sum(cardinality(r.scores))
-        FROM recsys_store.user_similarities AS r
+        SELECT r.name, v.run_id, r.model_id, sum(r.entries)
+        FROM of_users AS r
         JOIN by_user AS v ON v.held_run_id = r.run_id
-        WHERE r.run_id IN (a, b, shared_a, shared_b)
-          AND (v.own OR NOT EXISTS (
-              SELECT FROM recsys_store.run_users AS o
-              WHERE o.run_id = v.run_id AND o.user_id = r.user_id
-          ))
-        GROUP BY v.run_id, r.model_id
-        UNION ALL
-        SELECT 'user_recommendations', v.run_id, r.model_id, sum(cardinality(r.scores))
-        FROM recsys_store.user_recommendations AS r
-        JOIN by_user AS v ON v.held_run_id = r.run_id
-        WHERE r.run_id IN (a, b, shared_a, shared_b)
-          AND (v.own OR NOT EXISTS (
-              SELECT FROM recsys_store.run_users AS o
-              WHERE o.run_id = v.run_id AND o.user_id = r.user_id
-          ))
-        GROUP BY v.run_id, r.model_id
-        UNION ALL
-        SELECT 'movie_charts', v.run_id, r.model_id, count(*)
-        FROM recsys_store.movie_charts AS r
-        JOIN by_movie AS v ON v.held_run_id = r.run_id
-        WHERE r.run_id IN (movies_a, movies_b)
-        GROUP BY v.run_id, r.model_id
-        UNION ALL
-        SELECT 'user_factors', v.run_id, r.model_id, count(*)
-        FROM recsys_store.user_factors AS r
-        JOIN by_user AS v ON v.held_run_id = r.run_id
-        WHERE r.run_id IN (a, b, shared_a, shared_b)
-          AND (v.own OR NOT EXISTS (
-              SELECT FROM recsys_store.run_users AS o
-              WHERE o.run_id = v.run_id AND o.user_id = r.user_id
-          ))
-        GROUP BY v.run_id, r.model_id
-        UNION ALL
-        SELECT 'movie_factors', v.run_id, r.model_id, count(*)
-        FROM recsys_store.movie_factors AS r
-        JOIN by_movie AS v ON v.held_run_id = r.run_id
-        WHERE r.run_id IN (movies_a, movies_b)
-        GROUP BY v.run_id, r.model_id
+        WHERE v.own OR NOT EXISTS (
+            SELECT FROM recsys_store.run_users AS o
+            WHERE o.run_id = v.run_id AND o.user_id = r.user_id
+        )
+        GROUP BY r.name, v.run_id, r.model_id
     ),
     both_runs AS (
         SELECT
