@@ -21,7 +21,7 @@ from recsys.storage.server.engine import server_version
 
 logger = logging.getLogger(__name__)
 
-PACKAGES = ("recsys", "numpy", "scipy", "scikit-learn", "implicit")
+PACKAGES = ("recsys", "numpy", "scipy", "scikit-learn", "implicit", "sparse-dot-topn")
 
 
 class StageClock:

@@ -108,6 +108,43 @@ def truncate(lists: RankedLists, k: int) -> RankedLists:
     return RankedLists(indptr, lists.indices[kept], lists.scores[kept])
 
 
+def cut_within_ties(lists: RankedLists, k: int) -> NDArray[np.bool_]:
+    """Tell which lists of k + 1 entries have the same score at the last two of them."""
+    tied = np.zeros(lists.rows, bool)
+    longer = np.flatnonzero(np.diff(lists.indptr) > k)
+    first_left_out = lists.indptr[longer] + k
+    tied[longer] = lists.scores[first_left_out] == lists.scores[first_left_out - 1]
+    return tied
+
+
+def order_ties(lists: RankedLists) -> RankedLists:
+    """Order entries of one list and one score by index; the lists are in the order of scores."""
+    rows = np.repeat(np.arange(lists.rows), np.diff(lists.indptr))
+    tied = (lists.scores[1:] == lists.scores[:-1]) & (rows[1:] == rows[:-1])
+    if not tied.any():
+        return lists
+    concerned = np.zeros(lists.rows, bool)
+    concerned[rows[1:][tied]] = True
+    entries = np.flatnonzero(concerned[rows])
+    order = np.lexsort((lists.indices[entries], -lists.scores[entries], rows[entries]))
+    indices = lists.indices.copy()
+    # Scores stay: within a list they are in order already.
+    indices[entries] = indices[entries[order]]
+    return RankedLists(lists.indptr, indices, lists.scores)
+
+
+def merged(lists: RankedLists, others: RankedLists, replaced: NDArray[np.bool_]) -> RankedLists:
+    """Put `others`, in their order, in place of the lists that are replaced."""
+    own = np.repeat(~replaced, np.diff(lists.indptr))
+    lengths = np.where(replaced, 0, np.diff(lists.indptr))
+    lengths[replaced] = np.diff(others.indptr)
+    from_others = np.repeat(replaced, lengths)
+    indices, scores = np.empty(len(from_others), np.int32), np.empty(len(from_others))
+    indices[from_others], indices[~from_others] = others.indices, lists.indices[own]
+    scores[from_others], scores[~from_others] = others.scores, lists.scores[own]
+    return RankedLists(np.concatenate(([0], np.cumsum(lengths))), indices, scores)
+
+
 def concatenate(kind: type[Lists], parts: Sequence[RankedLists]) -> Lists:
     """Stack the lists of consecutive blocks of rows."""
     lengths: Int64 = np.concatenate([np.zeros(1, np.int64), *(np.diff(p.indptr) for p in parts)])

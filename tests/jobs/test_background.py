@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 
-import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -40,15 +39,16 @@ def test_work_runs_in_a_daemon_thread():
 
 
 LONG_KERNEL = """
-import signal, sys, numpy as np
-from recsys.numerics import blas
+import signal, sys
+from recsys.numerics.symmetric import SymmetricMatrix
 from recsys.cli import app, output
 from recsys.jobs.background import interruptibly
 def invert():
-    matrix = np.asfortranarray(np.eye(9000, dtype=np.float32))
+    matrix = SymmetricMatrix.zeros(9000)
+    matrix.add_to_diagonal(1)
     print("here", flush=True)
     for _ in range(50):
-        blas.invert(matrix)
+        matrix.invert()
 def run():
     try:
         interruptibly(invert)
@@ -128,28 +128,3 @@ def test_a_run_with_a_process_is_left_alone(database):
 
 def test_a_database_without_a_schema_has_no_orphans(empty_database):
     assert clear_orphans(empty_database) == []
-
-
-def test_kernels_without_pythons_lock_give_what_scipy_gives():
-    from scipy.linalg import solve_triangular
-
-    from recsys.numerics import blas
-
-    random = np.random.default_rng(3)
-    rows = np.asfortranarray(random.normal(size=(40, 25)).astype(np.float32))
-    gram = np.asfortranarray(rows.T @ rows + np.eye(25, dtype=np.float32))
-    factor = gram.copy(order="F")
-    assert blas.cholesky(factor) == 0
-    np.testing.assert_allclose(np.tril(factor), np.linalg.cholesky(gram), rtol=1e-4)
-    right = np.asfortranarray(random.normal(size=(25, 7)).astype(np.float32))
-    solved = right.copy(order="F")
-    blas.solve(factor, solved)
-    expected = solve_triangular(np.tril(factor), right, lower=True)
-    np.testing.assert_allclose(solved, expected, rtol=1e-3, atol=1e-5)
-    assert blas.invert(factor) == 0
-    np.testing.assert_allclose(np.tril(factor), np.tril(np.linalg.inv(gram)), atol=1e-4)
-    target = np.eye(25, dtype=np.float32, order="F")
-    blas.add_gram(target, rows, -2.0)
-    expected = np.tril(np.eye(25) - 2 * rows.T @ rows)
-    np.testing.assert_allclose(np.tril(target), expected, rtol=1e-4, atol=1e-4)
-    assert blas.cholesky(np.asfortranarray(-np.eye(3, dtype=np.float32))) == 1

@@ -337,7 +337,8 @@ def test_a_run_is_recorded(refreshed_database, plan_all):
     assert run["peak_memory_mb"] > 0
     assert run["snapshot_at"] <= run["finished_at"]
     assert set(run["versions"]) == {
-        "recsys", "numpy", "scipy", "scikit-learn", "implicit", "python", "postgresql",
+        "recsys", "numpy", "scipy", "scikit-learn", "implicit", "sparse-dot-topn", "python",
+        "postgresql",
     }  # fmt: skip
 
 

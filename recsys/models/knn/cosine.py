@@ -13,13 +13,20 @@ from recsys.numerics.blocks import map_blocks
 from recsys.numerics.sparse import binarize, column_counts
 from recsys.numerics.topk import (
     concatenate,
+    cut_within_ties,
     empty,
+    merged,
+    order_ties,
     ranked,
     ranked_top_k,
     rearranged,
     truncate,
 )
 
+_SPARE = 50
+"""Candidates beside twice the list: pairs without support are among them."""
+_COMMON_BYTES = 24
+"""An entry of the rows of a pair, and of their product."""
 _BYTES_A_COLUMN = 56
 """Two sparse products, their dense copies, masks."""
 
@@ -35,9 +42,9 @@ def cosine_neighbours(
 
     With `of` there is one list for each of these columns only, in their order.
 
-    The kernel of `implicit` is fast, but ignores `min_support` and cuts ties in any order. Its rows
-    are used where neither can have mattered. The others, mostly of columns with few ratings and
-    therefore cheap, are computed in full.
+    The kernel of `implicit` is fast, but knows no `min_support` and cuts ties in any order. Its
+    lists are used where enough candidates have support. The others, mostly of columns with few
+    ratings and therefore cheap, are computed in full.
     """
     columns = matrix.shape[1]
     if matrix.nnz == 0:
@@ -49,18 +56,17 @@ def cosine_neighbours(
     if of is not None:
         few = _exact(unit, place[of], falling, min_support, shrinkage, options)
         return rearranged(few, np.arange(len(of)), falling)
-    # One more than k shows whether a tie was cut.
-    fast = _kernel(unit, min(options.k + 1, columns), options)
-    largest = float(np.abs(matrix.data).max())
-    # The kernel cannot shrink, and shrinking changes the order: no row of it can be used.
     if shrinkage > 0:
-        trusted = np.zeros(columns, bool)
+        # The kernel cannot shrink, and shrinking changes the order.
+        fast = empty(RankedLists, columns)
+        unknown = np.ones(columns, bool)
     else:
+        largest = float(np.abs(matrix.data).max())
         # The bound guards the division: all ratings may be 0.
-        trusted = _trusted(fast, norms / max(largest, 1e-300), min_support, options.k)
-    exact = _exact(unit, np.flatnonzero(~trusted), falling, min_support, shrinkage, options)
-    merged = _merged(truncate(fast, options.k), exact, trusted)
-    return rearranged(merged, place, falling)
+        fast, unknown = _by_kernel(unit, norms / max(largest, 1e-300), min_support, options)
+    exact = _exact(unit, np.flatnonzero(unknown), falling, min_support, shrinkage, options)
+    lists = rearranged(merged(fast, exact, unknown), place, falling)
+    return order_ties(lists)
 
 
 def _unit_columns(matrix: csr_matrix) -> tuple[csr_matrix, Float64]:
@@ -82,22 +88,49 @@ def _kernel(unit: csr_matrix, k: int, options: FitOptions) -> RankedLists:
     return truncate(lists, k)
 
 
-def _trusted(lists: RankedLists, norms: Float64, min_support: int, k: int) -> NDArray[np.bool_]:
-    """Tell the rows of k + 1 candidates whose first k stand: supported, and no tie at the cut.
+def _by_kernel(
+    unit: csr_matrix, norms: Float64, min_support: int, options: FitOptions
+) -> tuple[RankedLists, NDArray[np.bool_]]:
+    """List the k nearest of each column; tell the columns whose list is not known by this way.
 
-    `norms` are in units of the largest rating: each common rater adds at most
-    `1 / (norm_i * norm_j)` to a cosine, which bounds their number from below.
+    `norms` are in units of the largest rating. Of the candidates of the kernel those without
+    support are left out; a list is known if k + 1 are left without a tie at the cut, or all.
     """
-    lengths = np.diff(lists.indptr)
-    rows = np.repeat(np.arange(lists.rows), lengths)
+    wanted = options.k + 1 if min_support == 1 else 2 * options.k + _SPARE
+    lists = _kernel(unit, min(wanted, unit.shape[1]), options)
+    whole = np.diff(lists.indptr) < wanted
+    lists = _supported(lists, unit, norms, min_support, options)
+    short = ~whole & (np.diff(lists.indptr) <= options.k)
+    unknown = short | cut_within_ties(lists, options.k)
+    return truncate(lists, options.k), unknown
+
+
+def _supported(
+    lists: RankedLists, unit: csr_matrix, norms: Float64, min_support: int, options: FitOptions
+) -> RankedLists:
+    """Leave out the pairs with fewer than `min_support` common raters."""
+    if min_support == 1:
+        return lists
+    rows = np.repeat(np.arange(lists.rows), np.diff(lists.indptr))
+    # Each common rater adds at most `1 / (norm_i * norm_j)` to a cosine, which bounds their number
+    # from below. One whole rater is the least that can be missing: 0.5 leaves rounding no say.
     raters = lists.scores * norms[rows] * norms[lists.indices]
-    # One whole rater is the least that can be missing, so 0.5 leaves rounding no say.
-    weak = raters < min_support - 0.5 if min_support > 1 else np.zeros(len(rows), bool)
-    trusted: NDArray[np.bool_] = np.bincount(rows[weak], minlength=lists.rows) == 0
-    full = np.flatnonzero(lengths > k)
-    last = lists.indptr[full + 1] - 1
-    trusted[full] &= lists.scores[last] < lists.scores[last - 1]
-    return trusted
+    doubtful = np.flatnonzero(raters < min_support - 0.5)
+    rated_by = binarize(unit, np.float32).T.tocsr()
+
+    def work(start: int, stop: int) -> NDArray[np.bool_]:
+        pairs = doubtful[start:stop]
+        both = rated_by[rows[pairs]].multiply(rated_by[lists.indices[pairs]])
+        missing: NDArray[np.bool_] = np.diff(both.indptr) < min_support
+        return missing
+
+    # A row of the mean length: the doubtful pairs are of columns with few ratings.
+    pair_bytes = _COMMON_BYTES * (1 + unit.nnz // max(1, unit.shape[1]))
+    missing = map_blocks(len(doubtful), pair_bytes, options, work)
+    kept = np.ones(len(rows), bool)
+    kept[doubtful] = ~np.concatenate([np.zeros(0, bool), *missing])
+    indptr = np.concatenate(([0], np.cumsum(np.bincount(rows[kept], minlength=lists.rows))))
+    return RankedLists(indptr, lists.indices[kept], lists.scores[kept])
 
 
 def _exact(
@@ -127,16 +160,3 @@ def _exact(
 
     row_bytes = _BYTES_A_COLUMN * unit.shape[1]
     return concatenate(RankedLists, map_blocks(len(chosen), row_bytes, options, work))
-
-
-def _merged(fast: RankedLists, exact: RankedLists, trusted: np.ndarray) -> RankedLists:
-    """Take the trusted rows of `fast` and, for the others, the rows of `exact` in their order."""
-    own = np.repeat(trusted, np.diff(fast.indptr))
-    lengths = np.where(trusted, np.diff(fast.indptr), 0)
-    lengths[~trusted] = np.diff(exact.indptr)
-    from_exact = np.repeat(~trusted, lengths)
-    indices = np.empty(len(from_exact), np.int32)
-    scores = np.empty(len(from_exact))
-    indices[from_exact], indices[~from_exact] = exact.indices, fast.indices[own]
-    scores[from_exact], scores[~from_exact] = exact.scores, fast.scores[own]
-    return RankedLists(np.concatenate(([0], np.cumsum(lengths))), indices, scores)

@@ -37,7 +37,7 @@ class CollectiveEaseConfig(Params):
     min_raters: Annotated[float, Bounds(0)] = 0.6
     """Weights of a magnitude below `min_raters / regularization` are dropped; 0 keeps all."""
     max_items: Annotated[int, Bounds(1, 46_340)] = 20_000
-    """Number of movies that take part, the most rated. One dense matrix needs `4 * max_items^2`
+    """Number of movies that take part, the most rated. One dense matrix needs `2 * max_items^2`
     bytes."""
     rating_effect: Annotated[float, Bounds(0, 2)] = 0.2
     """A rating one standard deviation above the global mean counts `exp(rating_effect)` times, one

@@ -17,13 +17,13 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recsys.domain import Float32, Int64, Interactions, Neighbours, RankedLists
+from recsys.domain import Int64, Interactions, Neighbours, RankedLists
 from recsys.errors import RecsysError
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.params import Bounds, Params
-from recsys.numerics import blas
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.sparse import binarize, column_counts
+from recsys.numerics.symmetric import SymmetricMatrix
 from recsys.numerics.topk import concatenate, empty, ranked, scatter, top_k
 
 _TRIANGLE_STEPS = 10
@@ -42,9 +42,9 @@ class EaseConfig(Params):
     """Weights of a magnitude below `min_raters / regularization` are dropped. One common rater of
     a movie with hardly any other rater amounts to 1. The default drops half of the weights
     without loss of accuracy; 0 keeps all."""
-    # Beyond 46,340 a 32-bit LAPACK cannot count the entries of the matrix.
+    # Beyond 46,340 a 32-bit LAPACK cannot count the entries of a square.
     max_items: Annotated[int, Bounds(1, 46_340)] = 20_000
-    """Number of movies that take part, the most rated. One dense matrix needs `4 * max_items^2`
+    """Number of movies that take part, the most rated. One dense matrix needs `2 * max_items^2`
     bytes."""
 
 
@@ -78,11 +78,10 @@ def most_rated_items(user_items: csr_matrix, count: int) -> Int64:
     return np.sort(ordered[votes[ordered] > 0])
 
 
-def inverse_gram(raters: csr_matrix, regularization: float, options: FitOptions) -> Float32:
+def inverse_gram(raters: csr_matrix, regularization: float, options: FitOptions) -> SymmetricMatrix:
     """Return `P = inv(X'X + lambda I)`, items x items, of the rows X, float32 as they are.
 
-    It is symmetric and only its lower triangle is filled. With many fewer rows than items
-    Woodbury's identity is faster.
+    With many fewer rows than items Woodbury's identity is faster.
     """
     with threadpool_limits(options.threads or None, "blas"):
         # Half: Woodbury works on users x users, but multiplies back to items x items.
@@ -91,31 +90,34 @@ def inverse_gram(raters: csr_matrix, regularization: float, options: FitOptions)
         return _inverse_by_items(raters, regularization, options)
 
 
-def _inverse_by_items(raters: csr_matrix, regularization: float, options: FitOptions) -> Float32:
-    """Let one Fortran array hold the Gram matrix, its Cholesky factor and the inverse in turn."""
-    # One array throughout: a second one of items x items would double the peak.
+def _inverse_by_items(
+    raters: csr_matrix, regularization: float, options: FitOptions
+) -> SymmetricMatrix:
+    """Let one matrix hold the Gram matrix, its Cholesky factor and the inverse in turn."""
+    # One throughout: a second one of items x items would double the peak.
     factor = _cholesky(_gram(raters, options), regularization)
-    _check(blas.invert(factor), len(factor), regularization)
+    _check(factor.invert(), factor.size, regularization)
     return factor
 
 
-def _inverse_by_users(raters: csr_matrix, regularization: float, options: FitOptions) -> Float32:
+def _inverse_by_users(
+    raters: csr_matrix, regularization: float, options: FitOptions
+) -> SymmetricMatrix:
     """Compute `(I - X' inv(XX' + lambda I) X) / lambda`, with one dense users x items array."""
     factor = _cholesky(_gram(raters.T.tocsr(), options), regularization)
     # inv(L) X alone is needed: its Gram matrix is X' inv(XX' + lambda I) X.
     half = raters.toarray(order="F")
-    blas.solve(factor, half)
-    identity = np.zeros((raters.shape[1],) * 2, np.float32, order="F")
-    np.fill_diagonal(identity, 1 / regularization)
-    blas.add_gram(identity, half, -1 / regularization)
-    return identity
+    factor.solve(half)
+    inverse = SymmetricMatrix.zeros(raters.shape[1])
+    inverse.add_to_diagonal(1 / regularization)
+    inverse.add_gram(half, -1 / regularization)
+    return inverse
 
 
-def _cholesky(gram: Float32, regularization: float) -> Float32:
-    diagonal = np.arange(len(gram))
+def _cholesky(gram: SymmetricMatrix, regularization: float) -> SymmetricMatrix:
     # lambda > 0 makes the matrix positive definite for any ratings.
-    gram[diagonal, diagonal] += np.float32(regularization)
-    _check(blas.cholesky(gram), len(gram), regularization)
+    gram.add_to_diagonal(regularization)
+    _check(gram.cholesky(), gram.size, regularization)
     return gram
 
 
@@ -128,43 +130,43 @@ def _check(failed: int, size: int, regularization: float) -> None:
         )
 
 
-def _gram(raters: csr_matrix, options: FitOptions) -> Float32:
-    """Return the lower triangle of `X'X` of the rows X, items x items; the rest is undefined."""
+def _gram(raters: csr_matrix, options: FitOptions) -> SymmetricMatrix:
+    """Return `X'X` of the rows X, items x items."""
     items = raters.shape[1]
-    gram = np.empty((items, items), np.float32, order="F")
+    gram = SymmetricMatrix(items)
     item_users = raters.T.tocsr()
     step = max(1, -(-items // _TRIANGLE_STEPS))
     for first in range(0, items, step):
         # Pairs with earlier items are in their columns.
-        _fill_columns(gram, item_users[first : first + step], raters[:, first:], options)
+        _fill_columns(gram, first, item_users[first : first + step], raters[:, first:], options)
     return gram
 
 
-def _fill_columns(gram: Float32, own: csr_matrix, raters: csr_matrix, options: FitOptions) -> None:
+def _fill_columns(
+    gram: SymmetricMatrix, first: int, own: csr_matrix, raters: csr_matrix, options: FitOptions
+) -> None:
     """Write the pairs of some items (`own`: items x users) with those from the first of them on."""
-    first = len(gram) - raters.shape[1]
 
     def work(start: int, stop: int) -> None:
-        # Columns of a Fortran array are contiguous.
-        gram[first:, first + start : first + stop] = (own[start:stop] @ raters).toarray().T
+        products = (own[start:stop] @ raters).toarray()
+        gram.set_columns(first + start, products[:, start:])
 
     map_blocks(own.shape[0], _BYTES_A_COLUMN * raters.shape[1], options, work)
 
 
 def strongest_weights(
-    inverse: Float32, count: int, least: float, options: FitOptions
+    inverse: SymmetricMatrix, count: int, least: float, options: FitOptions
 ) -> RankedLists:
     """List for each item j the targets i with the largest `|B_ji|`, ordered by `B_ji`.
 
     `B_ji = -P_ji / P_ii` and `B_jj = 0`; j's list is what rating j adds to the scores of others.
-    `inverse` is P with its lower triangle filled. Weights of 0 or of a magnitude below `least` are
-    left out.
+    `inverse` is P. Weights of 0 or of a magnitude below `least` are left out.
     """
-    items = len(inverse)
-    diagonal = np.diagonal(inverse).copy()
+    items = inverse.size
+    diagonal = inverse.diagonal
 
     def work(start: int, stop: int) -> RankedLists:
-        weights = -_rows(inverse, start, stop) / diagonal
+        weights = -inverse.rows(start, stop) / diagonal
         own = np.arange(start, stop)
         weights[own - start, own] = 0
         # The largest by magnitude are chosen: a negative weight tells as much as a positive one.
@@ -174,16 +176,6 @@ def strongest_weights(
         return ranked(rows, cols, weights[rows, cols], stop - start)
 
     return concatenate(RankedLists, map_blocks(items, _BYTES_A_COLUMN * items, options, work))
-
-
-def _rows(lower: Float32, start: int, stop: int) -> Float32:
-    """Return rows of the symmetric matrix whose lower triangle is given."""
-    rows = np.empty((stop - start, len(lower)), np.float32)
-    rows[:, :start] = lower[start:stop, :start]
-    rows[:, stop:] = lower[stop:, start:stop].T
-    corner = np.tril(lower[start:stop, start:stop])
-    rows[:, start:stop] = corner + np.tril(corner, -1).T
-    return rows
 
 
 SPEC = ModelSpec(
