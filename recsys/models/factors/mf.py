@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 from recsys.domain import (
     Factors,
     Float64,
+    Int32,
     Int64,
     Interactions,
     Metric,
@@ -36,8 +37,8 @@ from recsys.domain import (
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.params import Bounds, Params
 from recsys.numerics.blocks import map_blocks
-from recsys.numerics.prediction import predict_ratings
-from recsys.numerics.sparse import axis_signs, has_ratings, with_values
+from recsys.numerics.prediction import predict_ratings, rating_range
+from recsys.numerics.sparse import axis_signs, has_ratings
 from recsys.numerics.topk import concatenate, ranked, ranked_top_k, scatter
 
 _BYTES_A_COLUMN = 16
@@ -46,6 +47,8 @@ _BLOCK_ENTRIES = 1 << 17
 """Ratings of a block at most, padding included: its vectors are some 10 MB."""
 _ENTRY_BYTES = 128
 """Position, vector and residual of a rating of a block."""
+_MEASURED_AT_ONCE = 1 << 20
+"""Ratings that are predicted at a time."""
 _PADDING = 1.15
 """Longest row of a block, in units of its shortest."""
 
@@ -86,9 +89,8 @@ def fold_in(
     An item without a trained bias counts with a bias of 0 and no factors.
     """
     others = np.column_stack([trained.items, np.nan_to_num(trained.item_bias)])
-    deviations = with_values(ratings, ratings.data - trained.mean)
     with threadpool_limits(1, "blas"):  # blocks of rows run side by side already
-        own = _solved(deviations, others, config, options)
+        own = _solved(ratings, trained.mean, others, config, options)
     known, _ = has_ratings(ratings)
     bias = np.where(known, trained.mean + own[:, -1], np.nan)
     users = np.where(known[:, None], own[:, :-1], 0).astype(np.float32)
@@ -113,14 +115,13 @@ def factorize(user_items: csr_matrix, config: MfConfig, options: FitOptions) -> 
     if user_items.nnz == 0:
         return _as_factors(own, other, 0.0)
     mean = float(user_items.data.mean())
-    by_user = with_values(user_items, user_items.data - mean)
-    by_item = by_user.T.tocsr()
+    by_item = user_items.T.tocsr()
     random = np.random.default_rng(options.seed)
     other[:, :-1] = random.normal(scale=0.1, size=(items, config.factors))
     with threadpool_limits(1, "blas"):  # blocks of rows run side by side already
         for _ in range(config.iterations):
-            own = _solved(by_user, other, config, options)
-            other = _solved(by_item, own, config, options)
+            own = _solved(user_items, mean, other, config, options)
+            other = _solved(by_item, mean, own, config, options)
     # Alternating least squares ends in arbitrary axes; distances by coordinates need fixed ones.
     axes = _principal_axes(other[:, :-1], np.diff(by_item.indptr))
     own[:, :-1] = own[:, :-1] @ axes
@@ -128,7 +129,9 @@ def factorize(user_items: csr_matrix, config: MfConfig, options: FitOptions) -> 
     return _as_factors(own, other, mean)
 
 
-def _solved(ratings: csr_matrix, others: Float64, config: MfConfig, options: FitOptions) -> Float64:
+def _solved(
+    ratings: csr_matrix, mean: float, others: Float64, config: MfConfig, options: FitOptions
+) -> Float64:
     """Solve the least squares problem of each row, the other side's factors being given.
 
     Rows are vectors of factors with the bias as last column. A row's matrix is the sum of the
@@ -151,7 +154,7 @@ def _solved(ratings: csr_matrix, others: Float64, config: MfConfig, options: Fit
         columns = np.where(known, ratings.indices[entries], len(others))
         near = vectors[columns]
         # The bias of the other side is known here, so the target is the residual.
-        near[:, :, -1] = np.where(known, ratings.data[entries] - biases[columns], 0)
+        near[:, :, -1] = np.where(known, ratings.data[entries] - mean - biases[columns], 0)
         products = np.matmul(near.transpose(0, 2, 1), near).astype(np.float64)
         matrices, sums = products[:, :width, :width], products[:, :width, width:]
         penalty = config.regularization * np.sqrt(counts[rows])
@@ -216,8 +219,7 @@ def measure(
     fitted: Factors, data: Interactions, config: MfConfig, options: FitOptions
 ) -> tuple[Metric, ...]:
     """Measure the RMSE on the training ratings and on a random part held out of a second fit."""
-    every = np.arange(data.user_items.nnz)
-    return _error("train", data, fitted, every) + _holdout_error(data, config, options)
+    return _error("train", data, fitted) + _holdout_error(data, config, options)
 
 
 def _holdout_error(data: Interactions, config: MfConfig, options: FitOptions) -> tuple[Metric, ...]:
@@ -229,32 +231,41 @@ def _holdout_error(data: Interactions, config: MfConfig, options: FitOptions) ->
     size = int(config.holdout * ratings.nnz)
     if size == 0:
         return ()
-    held = np.sort(np.random.default_rng(options.seed).permutation(ratings.nnz)[:size])
-    fitted = factorize(_without(ratings, held), config, options)
-    return _error(f"holdout {config.holdout:g}", data, fitted, held)
+    held = np.zeros(ratings.nnz, bool)
+    held[_drawn(ratings.nnz, size, options.seed)] = True
+    fitted = factorize(_entries(ratings, ~held), config, options)
+    # Predictions are clipped to the scale of all ratings.
+    tested = replace(data, user_items=_entries(ratings, held), rating_range=rating_range(data))
+    return _error(f"holdout {config.holdout:g}", tested, fitted)
 
 
-def _without(ratings: csr_matrix, entries: Int64) -> csr_matrix:
-    """Return the matrix without the entries at these places of its arrays."""
-    kept = np.ones(ratings.nnz, bool)
-    kept[entries] = False
-    before = np.concatenate([[0], np.cumsum(kept)])
-    arrays = ratings.data[kept], ratings.indices[kept], before[ratings.indptr]
-    return csr_matrix(arrays, shape=ratings.shape)
+def _drawn(count: int, size: int, seed: int) -> Int32:
+    """Draw numbers below `count`, each once."""
+    numbers = np.arange(count, dtype=np.int32)
+    np.random.default_rng(seed).shuffle(numbers)
+    return numbers[:size]
 
 
-def _error(
-    protocol: str, data: Interactions, fitted: Factors, entries: Int64
-) -> tuple[Metric, ...]:
-    """Measure the error of the predictions, on the scale of the ratings, at some entries."""
-    if len(entries) == 0:
-        return ()
+def _entries(ratings: csr_matrix, kept: NDArray[np.bool_]) -> csr_matrix:
+    """Return the matrix with some of the entries of its arrays."""
+    counts = np.add.reduceat(np.append(kept, False), ratings.indptr[:-1], dtype=np.int64)
+    counts[np.diff(ratings.indptr) == 0] = 0  # which reduceat takes for the entry there
+    indptr = np.concatenate(([0], np.cumsum(counts)))
+    return csr_matrix((ratings.data[kept], ratings.indices[kept], indptr), shape=ratings.shape)
+
+
+def _error(protocol: str, data: Interactions, fitted: Factors) -> tuple[Metric, ...]:
+    """Measure the error of the predictions of all ratings, on the scale of the ratings."""
     ratings = data.user_items
-    users = np.searchsorted(ratings.indptr, entries, side="right") - 1
-    items = ratings.indices[entries]
-    predicted = predict_ratings(data, fitted, users, items)
-    error = np.sqrt(np.mean((predicted - ratings.data[entries]) ** 2))
-    return (Metric(protocol, "rmse", float(error), len(entries)),)
+    if ratings.nnz == 0:
+        return ()
+    squares = 0.0
+    for start in range(0, ratings.nnz, _MEASURED_AT_ONCE):
+        entries = np.arange(start, min(start + _MEASURED_AT_ONCE, ratings.nnz))
+        users = np.searchsorted(ratings.indptr, entries, side="right") - 1
+        predicted = predict_ratings(data, fitted, users, ratings.indices[entries])
+        squares += float(((predicted - ratings.data[entries]) ** 2).sum())
+    return (Metric(protocol, "rmse", float(np.sqrt(squares / ratings.nnz)), ratings.nnz),)
 
 
 # --- similar movies -------------------------------------------------------------------------------
