@@ -178,13 +178,13 @@ def test_mf_solves_each_row_by_its_normal_equations() -> None:
     dense[3] = 0
     config = mf.MfConfig(factors=3, regularization=0.7, bias_regularization=2.5)
     for options in (FitOptions(), FitOptions(threads=3), FitOptions(memory_mb=1)):
-        solved = mf._solved(csr_matrix(dense), others, config, options)
+        solved = mf._solved(csr_matrix(dense), 1.5, others, config, options)
         for row, found in zip(dense, solved, strict=True):
             rated = np.flatnonzero(row)
             known = np.column_stack([others[rated, :3], np.ones(len(rated))])
             penalty = np.diag([0.7 * np.sqrt(len(rated))] * 3 + [2.5])
             matrix = known.T @ known + penalty if len(rated) else np.eye(4)
-            expected = np.linalg.solve(matrix, known.T @ (row[rated] - others[rated, 3]))
+            expected = np.linalg.solve(matrix, known.T @ (row[rated] - 1.5 - others[rated, 3]))
             np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
