@@ -83,6 +83,10 @@ class ServerInUse(StorageError):
     """Other commands use the embedded server."""
 
 
+class NotEnoughDisk(StorageError):
+    """The disk would not hold what is about to be written."""
+
+
 # --- runs ---
 
 

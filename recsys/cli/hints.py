@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from recsys.errors import (
     DataOfOtherVersion,
     GateRefused,
+    NotEnoughDisk,
     NothingLoaded,
     NotPublished,
     RecsysError,
@@ -22,6 +23,7 @@ COMMANDS: Mapping[type[RecsysError], str] = {
     UnknownMovie: "`recsys search TITLE`",
     UnknownRun: "`recsys runs list`",
     GateRefused: "`--force REASON` publishes it anyway",
+    NotEnoughDisk: "`--force REASON` goes on anyway",
     SchemaOutdated: "`recsys db upgrade`",
     DataOfOtherVersion: "`recsys db dump FILE` with the recsys that made it, then move the folder "
     "away and `recsys db restore FILE`",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,10 @@ from recsys import logs
 from recsys.cli import output
 from recsys.cli.options import database, model_names
 from recsys.config import settings
+
+if TYPE_CHECKING:
+    from recsys.jobs.plan import Plan
+    from recsys.storage.server.engine import Database
 
 app = typer.Typer()
 
@@ -31,7 +36,10 @@ def refresh(
     force: Annotated[
         str | None,
         typer.Option(
-            "--force", metavar="REASON", help="Publish even if the publish gate refuses the run."
+            "--force",
+            metavar="REASON",
+            help="Go on although the disk seems too small, and publish even if the publish gate "
+            "refuses the run.",
         ),
     ] = None,
     users_only: Annotated[
@@ -41,18 +49,28 @@ def refresh(
             help="Only recompute the lists of users whose ratings changed since the published run.",
         ),
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Only predict the time, the memory and the disk it will take."
+        ),
+    ] = False,
 ) -> None:
     """Compute recommendations from the ratings and publish them."""
     from recsys.jobs.plan import plan
     from recsys.jobs.refresh import refresh as refresh_job
     from recsys.jobs.refresh_users import refresh_users
 
-    if users_only and (models or force is not None):
-        raise typer.BadParameter("--users-only takes neither --models nor --force")
+    if users_only and (models or force is not None or dry_run):
+        raise typer.BadParameter("--users-only takes none of --models, --force and --dry-run")
     # The publication log is the only record of why the gate was overridden.
     if force is not None and not force.strip():
         raise typer.BadParameter("--force needs a reason, which the publication log keeps")
     todo = plan(settings.load().refresh, model_names(models), publish=not no_publish)
+    if dry_run:
+        with database() as opened:
+            _predict(opened, todo, forced=force is not None)
+        return
     with output.reporting() as reporter, database() as opened:
         if users_only:
             report = refresh_users(opened, todo, reporter=reporter)
@@ -71,6 +89,39 @@ def refresh(
         output.message(f"The gate was overridden: {reason}")
     what = "published" if report.published else "stored, not published"
     output.message(f"Run {report.run_id} is {what}: {report.rows:,} rows in {report.seconds:.1f} s")
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    stage: str
+    seconds: output.Figure
+    disk: output.Figure
+
+
+def _predict(opened: Database, todo: Plan, *, forced: bool) -> None:
+    """Print what a refresh will take; raise NotEnoughDisk if it will not fit, unless forced."""
+    from recsys.jobs.forecast import forecast, require_disk
+
+    found = forecast(opened, todo)
+    rows = [
+        _Predicted(stage.stage, _seconds(stage.seconds), output.size(stage.disk))
+        for stage in found.stages
+    ]
+    rows.append(_Predicted("all", _seconds(found.seconds), output.size(found.disk)))
+    title = f"{found.ratings:,} ratings of {found.users:,} users, {found.movies:,} movies"
+    output.table(rows, ("stage", "seconds", "disk"), title=title)
+    pace = "the machine in the documentation" if found.by_run is None else f"run {found.by_run}"
+    free = "not known" if found.free_disk is None else output.size(found.free_disk)
+    output.properties(
+        "Forecast",
+        {"memory": output.size(found.memory), "free disk": free, "at the pace of": pace},
+    )
+    if not forced:
+        require_disk(found)
+
+
+def _seconds(value: float | None) -> output.Figure:
+    return output.Figure("not known" if value is None else f"{value:,.1f}")
 
 
 @app.command()

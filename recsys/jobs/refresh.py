@@ -17,6 +17,7 @@ from recsys.engine.local import LocalEngine
 from recsys.errors import GateRefused, RecsysError, StorageError
 from recsys.jobs.background import heartbeat, interruptibly
 from recsys.jobs.columns import user_columns
+from recsys.jobs.forecast import forecast_of, require_disk
 from recsys.jobs.gate import Verdict, Written, check_scores, judge
 from recsys.jobs.orphans import fail_orphans
 from recsys.jobs.plan import Plan
@@ -75,8 +76,8 @@ def refresh(
 
     Only one refresh runs on a database at a time. A run that fails is marked and leaves no
     results. A run that the gate refuses is complete but not published, unless `force` gives the
-    reason to publish it anyway. Raises RefreshBusy, DataError without ratings, RunError if a model
-    fails, GateRefused.
+    reason to publish it anyway. Raises RefreshBusy, DataError without ratings, NotEnoughDisk unless
+    forced, RunError if a model fails, GateRefused.
     """
     # Started here, so that the seconds of a run include waiting for the snapshot.
     clock = StageClock(reporter or Silent())
@@ -86,6 +87,9 @@ def refresh(
             # A pruning that was interrupted is finished here too.
             prune_quietly(database, chosen.settings.keep_runs)
             return RefreshReport(current, True, False, 0, clock.total_seconds)
+        # Found out now, not after hours of computing.
+        if force is None and database.folder is not None:
+            require_disk(forecast_of(database, chosen, snapshot.interactions.user_items))
         run_id, model_ids = _begin(database, chosen, clock.started_at)
         with failing_run(database, run_id, clock), heartbeat(database, run_id):
             writer = ResultWriter(run_id, snapshot.users, snapshot.movies, model_ids)

@@ -28,6 +28,7 @@ from recsys.domain import (
 )
 from recsys.errors import ConfigError
 from recsys.models import params
+from recsys.models.cost import CostOf
 from recsys.models.params import Bounds, Params
 from recsys.numerics import scoring
 
@@ -147,6 +148,8 @@ class ModelSpec:
     """Find the similar items of each item from what `fit` returned."""
     measure: Callable[[Any, Interactions, Any, FitOptions], tuple[Metric, ...]] = no_measures
     """Figures of the model on its training data, recorded with a run."""
+    cost: CostOf | None = None
+    """What it costs by the size of the data and its config; None: unknown until it has run."""
     labels: tuple[tuple[float, str], ...] = ()
     """Bounds and words for scores, highest bound first: a score has the first label whose bound
     it exceeds. The last bound is minus infinity."""

@@ -4,7 +4,8 @@
         [--users N] [--movies N] [--without MODELS] [--json]
 
 Ingests FOLDER, or ratings made up with the numbers given, into an embedded server in a temporary
-home, and refreshes in a process of its own, whose peak memory is printed.
+home, and refreshes in a process of its own, whose peak memory is printed, beside the seconds that
+`recsys refresh --dry-run` predicts in an empty database.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from bench_server import bench_server, in_own_process
 from generate import generate
 
 from recsys.config.settings import RefreshSettings
+from recsys.jobs.forecast import forecast
 from recsys.jobs.ingest import ingest, ingest_metadata
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
@@ -57,15 +59,19 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         ingest(Database(url), data, edition="benchmark")
         if arguments.metadata:
             ingest_metadata(Database(url), arguments.metadata)
+        told = forecast(Database(url), plan(RefreshSettings(models=names)))
         found: dict[str, Any] = in_own_process(run_refresh, url, names)
+    found["predicted"] = {stage.stage: stage.seconds for stage in told.stages}
     return found
 
 
 def table(found: dict[str, Any]) -> str:
-    lines = [f"{'stage':<20}{'seconds':>10}{'rows':>14}{'peak MiB':>10}"]
+    lines = [f"{'stage':<20}{'predicted':>10}{'seconds':>10}{'rows':>14}{'peak MiB':>10}"]
     for stage, seconds, rows, peak in found["stages"]:
-        lines.append(f"{stage:<20}{seconds:>10.2f}{rows:>14,}{peak:>10,}")
-    lines.append(f"{'in all':<20}{found['seconds']:>10.2f}{found['rows']:>14,}")
+        told = found["predicted"].get(stage, 0.0)
+        lines.append(f"{stage:<20}{told:>10.2f}{seconds:>10.2f}{rows:>14,}{peak:>10,}")
+    told = sum(found["predicted"].values())
+    lines.append(f"{'in all':<20}{told:>10.2f}{found['seconds']:>10.2f}{found['rows']:>14,}")
     for model, protocol, metric, value in found["metrics"]:
         lines.append(f"{model:<12}{metric:<8}{value:.4f}  {protocol}")
     return "\n".join(lines)

@@ -5,8 +5,9 @@
 
 Ingests FOLDER, or ratings made up with the numbers given, into an embedded server in a temporary
 home, or under `--keep`, and refreshes. Each of the two works in a process of its own, whose peak
-memory is printed. `--python` is the interpreter of another installation of recsys, which does the
-same first, for a comparison in one run.
+memory is printed, beside what `recsys refresh --dry-run` predicts in an empty database. `--python`
+is the interpreter of another installation of recsys, which does the same first, for a comparison in
+one run.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -69,25 +71,42 @@ def measure(data: Path, home: Path) -> None:
             versions.upgrade(connection)
         loaded = in_own_process(run_ingest, database.url, data)
         say(f"ingest {loaded['rows']:,} rows: {loaded['seconds']:.1f} s, {loaded['peak']:,} MiB")
+        told = predicted(database)
         done = in_own_process(run_refresh, database.url)
         with database.snapshot() as connection:
             stages = [tuple(row) for row in connection.execute(sa.text(STAGES))]
             metrics = [tuple(row) for row in connection.execute(sa.text(METRICS))]
             whole, run, ratings, _ = connection.execute(sa.text(SIZES)).one()
-    say(f"{'stage':<16}{'seconds':>9}{'rows':>14}{'peak MiB':>10}")
+    say(f"{'stage':<16}{'predicted':>10}{'seconds':>9}{'rows':>14}{'peak MiB':>10}")
     for stage, seconds, rows, peak in stages:
-        say(f"{stage:<16}{seconds:>9.1f}{rows:>14,}{peak:>10,}")
+        before = f"{told[stage]:.1f}" if stage in told else "-"
+        say(f"{stage:<16}{before:>10}{seconds:>9.1f}{rows:>14,}{peak:>10,}")
     waited = sum(seconds for stage, seconds, _, _ in stages if stage in DATABASE)
     say(
         f"refresh: {done['seconds']:.1f} s, {done['peak']:,} MiB, "
         f"{waited / done['seconds']:.0%} of it waiting for the database"
     )
     say(f"disk: database {mib(whole)}, of it run {mib(run)} and ratings {mib(ratings)}")
+    if told:
+        say(
+            f"predicted: {told['all']:.1f} s, {mib(told['memory'])} of memory, "
+            f"run {mib(told['disk'])}"
+        )
     for model, metric, value, protocol in metrics:
         say(f"{model:<12}{metric:<8}{value:.4f}  {protocol}")
 
 
-def mib(size: int) -> str:
+def predicted(database: Database) -> dict[str, float]:
+    """Return the seconds of each stage that are predicted, and the bytes; earlier versions: {}."""
+    with suppress(ImportError):
+        forecast = import_module("recsys.jobs.forecast").forecast
+        found = forecast(database, plan(RefreshSettings()))
+        seconds = {stage.stage: stage.seconds for stage in found.stages}
+        return {**seconds, "all": found.seconds, "memory": found.memory, "disk": found.disk}
+    return {}
+
+
+def mib(size: float) -> str:
     return f"{size / 2**20:,.0f} MiB"
 
 

@@ -17,6 +17,7 @@ from scipy.special import entr
 from recsys.domain import Charts, Float64, Int64, Interactions
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.charts.build import build_charts, count_votes
+from recsys.models.cost import chart
 from recsys.models.params import Bounds, Params
 from recsys.numerics.prediction import rating_range
 
@@ -92,6 +93,7 @@ SPEC = ModelSpec(
     kind="chart",
     config=ExploratoryConfig,
     fit=fit,
+    cost=chart(1.0),
     score_meaning="log(votes) times entropy of the ratings, over its place in genre and decade",
     description="Well known and disputed movies across genres and decades: to learn a taste",
     roles={"cold_start": 50},

@@ -9,6 +9,7 @@ import numpy as np
 from recsys.domain import Charts, Interactions
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.charts.build import build_charts, count_votes
+from recsys.models.cost import chart
 from recsys.models.params import Params
 
 
@@ -31,6 +32,7 @@ SPEC = ModelSpec(
     kind="chart",
     config=MostRatedConfig,
     fit=fit,
+    cost=chart(1.0),
     score_meaning="number of ratings",
     description="Movies with the most ratings, overall and by genre",
     default_set=True,

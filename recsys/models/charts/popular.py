@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 from recsys.domain import Charts, Interactions
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.charts.build import build_charts, count_votes
+from recsys.models.cost import chart
 from recsys.models.params import Params
 
 _ROUNDING = 1e-9
@@ -60,6 +61,7 @@ SPEC = ModelSpec(
     kind="chart",
     config=PopularConfig,
     fit=fit,
+    cost=chart(1.0),
     score_meaning="share of the people who rated it no lower than their own mean, up to 1",
     description="Movies that most people watched and liked, for users without ratings",
     default_set=True,

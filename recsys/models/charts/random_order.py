@@ -9,6 +9,7 @@ import numpy as np
 from recsys.domain import Charts, Interactions
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.charts.build import build_charts, count_votes
+from recsys.models.cost import chart
 from recsys.models.params import Params
 
 
@@ -36,6 +37,7 @@ SPEC = ModelSpec(
     kind="chart",
     config=RandomConfig,
     fit=fit,
+    cost=chart(1.0),
     score_meaning="place in a random order: 1 for the first, near 0 for the last",
     description="All movies in random order, unrated ones included",
     personal_start=True,

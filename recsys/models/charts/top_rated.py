@@ -10,6 +10,7 @@ import numpy as np
 from recsys.domain import Charts, Float64, Int64, Interactions
 from recsys.models.base import FitOptions, ModelSpec, Need, Range
 from recsys.models.charts.build import build_charts, count_votes, weighted_rating
+from recsys.models.cost import chart
 from recsys.models.params import Bounds, Params
 
 VoteSource = Literal["ratings", "metadata"]
@@ -51,6 +52,7 @@ SPEC = ModelSpec(
     kind="chart",
     config=TopRatedConfig,
     fit=fit,
+    cost=chart(1.0),
     score_meaning="weighted rating, on the scale of the votes: our ratings', or the metadata's",
     description="Best movies by the weighted rating of the IMDb Top 250, overall and by genre",
     needs=_needs,

@@ -10,6 +10,7 @@ import numpy as np
 from recsys.domain import Charts, Float64, Interactions
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.charts.build import build_charts, count_votes
+from recsys.models.cost import chart
 from recsys.models.params import Bounds, Params
 
 SECONDS_A_DAY = 86_400
@@ -52,6 +53,7 @@ SPEC = ModelSpec(
     kind="chart",
     config=TrendingConfig,
     fit=fit,
+    cost=chart(1.0),
     score_meaning="number of ratings, older ones counting less",
     description="Movies rated often of late, overall and by genre",
     needs=lambda config: frozenset({"times"}),

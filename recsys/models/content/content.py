@@ -14,6 +14,7 @@ from recsys.domain import Interactions, ItemVectors
 from recsys.models.base import Choice, FitOptions, ModelSpec, Need, Range
 from recsys.models.content.content_genres import genre_vectors
 from recsys.models.content.content_text import item_text_vectors
+from recsys.models.cost import DOUBLE, Cost, Size, list_row, lists_by_scores
 from recsys.models.params import Bounds, Params
 
 
@@ -39,6 +40,12 @@ def _needs(config: ContentConfig) -> frozenset[Need]:
     return frozenset({"texts"} if config.text_weight > 0 else ())
 
 
+def cost(size: Size, config: ContentConfig) -> Cost:
+    """Return the cost of cosines of texts, which are taken to be as long as of MovieLens."""
+    stored = Cost(disk=size.movies * list_row(size.neighbours, 4 + DOUBLE))
+    return stored + lists_by_scores(size, 5.0)
+
+
 SPEC = ModelSpec(
     name="content",
     display_name="Content",
@@ -46,6 +53,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=ContentConfig,
     fit=fit,
+    cost=cost,
     score_meaning="mean of the cosines of genres and of text, by their weights; up to 1",
     description="Movies alike in genres and in words, for new people and new movies",
     needs=_needs,

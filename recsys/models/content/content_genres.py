@@ -25,6 +25,7 @@ from recsys.domain import (
     UserRows,
 )
 from recsys.models.base import FitOptions, ModelSpec
+from recsys.models.cost import DOUBLE, Cost, Size, list_row, lists_by_scores
 from recsys.models.params import Params
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.scoring import cosines, rank_by_profile
@@ -114,6 +115,12 @@ def _lists_of_items(lists: RankedLists, set_of_item: Int64, k: int) -> Neighbour
     return Neighbours(indptr, lists.indices[entries[kept]], lists.scores[entries[kept]])
 
 
+def cost(size: Size, config: ContentGenresConfig) -> Cost:
+    """Return the cost of lists from the cosines of all movies."""
+    stored = Cost(disk=size.movies * list_row(size.neighbours, 4 + DOUBLE))
+    return stored + lists_by_scores(size)
+
+
 SPEC = ModelSpec(
     name="content_genres",
     display_name="Content: genres",
@@ -121,6 +128,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=ContentGenresConfig,
     fit=fit,
+    cost=cost,
     rank=rank,
     similar=similar,
     score_meaning="cosine of the TF-IDF weighted genres, up to 1: the same genres",

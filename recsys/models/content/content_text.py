@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 from recsys.domain import Interactions, ItemVectors
 from recsys.models.base import Choice, FitOptions, ModelSpec
 from recsys.models.content.text import text_vectors
+from recsys.models.cost import DOUBLE, Cost, Size, list_row, lists_by_scores
 from recsys.models.params import Bounds, Params
 
 
@@ -35,6 +36,12 @@ def item_text_vectors(data: Interactions, ngrams: int) -> csr_matrix:
     return text_vectors(data.item_texts or ("",) * data.user_items.shape[1], ngrams)
 
 
+def cost(size: Size, config: ContentTextConfig) -> Cost:
+    """Return the cost of cosines of texts, which are taken to be as long as of MovieLens."""
+    stored = Cost(disk=size.movies * list_row(size.neighbours, 4 + DOUBLE))
+    return stored + lists_by_scores(size, 5.0)
+
+
 SPEC = ModelSpec(
     name="content_text",
     display_name="Content: text",
@@ -42,6 +49,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=ContentTextConfig,
     fit=fit,
+    cost=cost,
     score_meaning="cosine of TF-IDF weighted words and phrases, up to 1: the same text",
     description="Movies described in the same words: title, plot, keywords, tags, cast",
     needs=lambda config: frozenset({"texts"}),

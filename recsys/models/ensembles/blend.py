@@ -25,6 +25,7 @@ from recsys.domain import (
 )
 from recsys.errors import ConfigError
 from recsys.models.base import FitOptions, ModelSpec, Range, Scoring
+from recsys.models.cost import Cost, Size, lists_by_scores
 from recsys.models.params import Bounds, ModelName, Params
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.scoring import dense_scores, standardize
@@ -97,6 +98,11 @@ def rank(ensemble: Ensemble, users: UserRows, n: int, limits: ComputeLimits) -> 
         return concatenate(TopN, map_blocks(len(users), row_bytes, limits, work))
 
 
+def cost(size: Size, config: BlendConfig) -> Cost:
+    """Return the cost of scoring all movies by each of its models."""
+    return lists_by_scores(size, 5.0 * len(config.models))
+
+
 SPEC = ModelSpec(
     name="blend",
     display_name="Blend",
@@ -104,6 +110,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=BlendConfig,
     fit=fit,
+    cost=cost,
     rank=rank,
     score_meaning="standard deviations above the user's average movie, mean over the models",
     description="Several models in one: the mean of their scores, put on one scale for each user",

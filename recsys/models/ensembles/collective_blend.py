@@ -28,6 +28,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=CollectiveBlendConfig,
     fit=blend.fit,
+    cost=blend.cost,
     rank=blend.rank,
     score_meaning="standard deviations above the user's average movie, mean over the models",
     description="The most accurate lists: collective_ease and collective_als, blended",

@@ -14,6 +14,7 @@ import numpy as np
 
 from recsys.domain import ComputeLimits, Ensemble, Int64, Interactions, TopN, UserRows
 from recsys.models.base import FitOptions, ModelSpec
+from recsys.models.cost import Cost, Size, lists_by_scores
 from recsys.models.ensembles.hybrid import Offers, check_chain, members_of, rank_by_selection
 from recsys.models.params import ModelName, Params
 
@@ -51,6 +52,11 @@ def rank(ensemble: Ensemble, users: UserRows, n: int, limits: ComputeLimits) -> 
     return rank_by_selection(ensemble, users, n, limits, select)
 
 
+def cost(size: Size, config: HybridMixedConfig) -> Cost:
+    """Return the cost of scoring all movies by each of its models."""
+    return lists_by_scores(size, 5.0 * len(config.chain))
+
+
 SPEC = ModelSpec(
     name=NAME,
     display_name="Mixed hybrid",
@@ -58,6 +64,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=HybridMixedConfig,
     fit=fit,
+    cost=cost,
     rank=rank,
     score_meaning="score of the model the movie came from; only the order compares them",
     description="The lists of several models interleaved: collaborative, content and popular",

@@ -15,6 +15,7 @@ import numpy as np
 from recsys.domain import ComputeLimits, Ensemble, Int64, Interactions, TopN, UserRows
 from recsys.errors import ConfigError
 from recsys.models.base import FitOptions, ModelSpec
+from recsys.models.cost import Cost, Size, lists_by_scores
 from recsys.models.ensembles.hybrid import Offers, check_chain, members_of, rank_by_selection
 from recsys.models.params import Bounds, ModelName, Params
 
@@ -65,6 +66,11 @@ def rank(ensemble: Ensemble, users: UserRows, n: int, limits: ComputeLimits) -> 
     return rank_by_selection(ensemble, users, n, limits, select)
 
 
+def cost(size: Size, config: HybridSwitchingConfig) -> Cost:
+    """Return the cost of scoring all movies by each of its models."""
+    return lists_by_scores(size, 5.0 * len(config.chain))
+
+
 SPEC = ModelSpec(
     name=NAME,
     display_name="Switching hybrid",
@@ -72,6 +78,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=HybridSwitchingConfig,
     fit=fit,
+    cost=cost,
     rank=rank,
     score_meaning="score of the model that gave the list",
     description="First of several models that can serve a user: collaborative, content, popular",

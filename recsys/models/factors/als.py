@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from recsys.domain import Factors, Float32, Interactions, TrainedItems
 from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.cost import Cost, Size, of_factors
 from recsys.models.params import Bounds, Params
 from recsys.numerics.least_squares import solve_rows
 from recsys.numerics.sparse import binarize
@@ -85,6 +86,16 @@ def solve_users(items: Float32, confidence: csr_matrix, config: AlsConfig) -> Fl
     return solve_rows(confidence, trusted - 1, trusted, vectors, everything).astype(np.float32)
 
 
+def cost(size: Size, config: AlsConfig) -> Cost:
+    """Return the cost of the iterations, each a few products for a rating and for a user."""
+    return least_squares_cost(size, config.iterations, config.factors)
+
+
+def least_squares_cost(size: Size, iterations: int, width: int) -> Cost:
+    steps = iterations * width * (size.ratings + (size.users + size.movies) * width)
+    return Cost(2.0e-9 * steps, 40.0 * size.ratings) + of_factors(size, width)
+
+
 SPEC = ModelSpec(
     name="als",
     display_name="ALS",
@@ -92,6 +103,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=AlsConfig,
     fit=fit,
+    cost=cost,
     fold_in=fold_in,
     score_meaning="predicted preference, about 1 for a movie that suits; similarities are cosines",
     description="Implicit-feedback matrix factorisation by alternating least squares",

@@ -21,6 +21,7 @@ from scipy.sparse import csr_matrix
 from recsys.domain import Factors, Interactions, Metric, TrainedItems
 from recsys.errors import ConfigError
 from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.cost import Cost, Size, of_factors
 from recsys.models.factors.factorisation_machine import draw, item_side, user_side
 from recsys.models.factors.posterior import PosteriorMean, Sample
 from recsys.models.params import Bounds, Params
@@ -171,6 +172,13 @@ def _scattered(mean: Sample, users: Known, items: Known, width: int) -> Factors:
     return factors
 
 
+def cost(size: Size, config: BayesFmConfig) -> Cost:
+    """Return the cost of its draws, each a pass over the ratings for every factor."""
+    draws = config.chains * config.iterations * (config.rank + 1)
+    fitting = Cost(3.0e-8 * draws * size.ratings, 300.0 * size.ratings)
+    return fitting + of_factors(size, config.stored_factors)
+
+
 SPEC = ModelSpec(
     name="bayes_fm",
     display_name="Bayesian factorization machine",
@@ -178,6 +186,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=BayesFmConfig,
     fit=fit,
+    cost=cost,
     fold_in=fold_in,
     measure=measure,
     score_meaning="predicted rating, not clipped to the scale; similarities are correlations",

@@ -24,6 +24,7 @@ from scipy.special import expit
 from recsys.domain import Factors, Float64, Interactions, Neighbours, TrainedItems
 from recsys.errors import RecsysError
 from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.cost import Cost, Size, of_factors
 from recsys.models.params import Bounds, Params
 from recsys.numerics.scoring import neighbours_by_factors
 from recsys.numerics.sparse import column_counts, has_ratings
@@ -140,6 +141,13 @@ def _buffers(user_items: csr_matrix) -> csr_matrix:
     return csr_matrix((ones, indices, indptr), shape=user_items.shape)
 
 
+def cost(size: Size, config: BprConfig) -> Cost:
+    """Return the cost of its samples, as many of an epoch as there are ratings."""
+    samples = config.iterations * size.ratings
+    fitting = Cost(1.0e-9 * config.factors * samples, 24.0 * size.ratings)
+    return fitting + of_factors(size, config.factors + 1)
+
+
 SPEC = ModelSpec(
     name="bpr",
     display_name="BPR",
@@ -147,6 +155,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=BprConfig,
     fit=fit,
+    cost=cost,
     fold_in=fold_in,
     similar=similar,
     score_meaning="log of the chance to be rated, plus a constant per user; similarities: cosines",

@@ -21,7 +21,8 @@ from scipy.sparse import csr_matrix, vstack
 
 from recsys.domain import Factors, Interactions, TrainedItems
 from recsys.models.base import FitOptions, ModelSpec, Range
-from recsys.models.factors.als import AlsConfig, factorize, solve_users
+from recsys.models.cost import Cost, Size
+from recsys.models.factors.als import AlsConfig, factorize, least_squares_cost, solve_users
 from recsys.models.params import Bounds, Params
 from recsys.numerics.weighting import genre_rows, weighted_ratings
 
@@ -71,6 +72,11 @@ def confidences(data: Interactions, config: CollectiveAlsConfig) -> csr_matrix:
     return csr_matrix(vstack([ratings, genres], dtype=np.float32))
 
 
+def cost(size: Size, config: CollectiveAlsConfig) -> Cost:
+    """Return the cost of `als` of as many factors."""
+    return least_squares_cost(size, config.iterations, config.factors)
+
+
 SPEC = ModelSpec(
     name="collective_als",
     display_name="Collective ALS",
@@ -78,6 +84,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=CollectiveAlsConfig,
     fit=fit,
+    cost=cost,
     fold_in=fold_in,
     score_meaning="predicted preference, about 1 for a movie that suits; similarities are cosines",
     description="Implicit-feedback factorisation that learns from what was given and from genres",

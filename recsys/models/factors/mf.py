@@ -26,7 +26,6 @@ from threadpoolctl import threadpool_limits
 from recsys.domain import (
     Factors,
     Float64,
-    Int32,
     Int64,
     Interactions,
     Metric,
@@ -35,10 +34,11 @@ from recsys.domain import (
     TrainedItems,
 )
 from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.cost import DOUBLE, Cost, Size, of_factors
 from recsys.models.params import Bounds, Params
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.prediction import predict_ratings, rating_range
-from recsys.numerics.sparse import axis_signs, has_ratings
+from recsys.numerics.sparse import axis_signs, draw, has_ratings
 from recsys.numerics.topk import concatenate, ranked, ranked_top_k, scatter
 
 _BYTES_A_COLUMN = 16
@@ -232,18 +232,11 @@ def _holdout_error(data: Interactions, config: MfConfig, options: FitOptions) ->
     if size == 0:
         return ()
     held = np.zeros(ratings.nnz, bool)
-    held[_drawn(ratings.nnz, size, options.seed)] = True
+    held[draw(ratings.nnz, size, options.seed)] = True
     fitted = factorize(_entries(ratings, ~held), config, options)
     # Predictions are clipped to the scale of all ratings.
     tested = replace(data, user_items=_entries(ratings, held), rating_range=rating_range(data))
     return _error(f"holdout {config.holdout:g}", tested, fitted)
-
-
-def _drawn(count: int, size: int, seed: int) -> Int32:
-    """Draw numbers below `count`, each once."""
-    numbers = np.arange(count, dtype=np.int32)
-    np.random.default_rng(seed).shuffle(numbers)
-    return numbers[:size]
 
 
 def _entries(ratings: csr_matrix, kept: NDArray[np.bool_]) -> csr_matrix:
@@ -294,6 +287,14 @@ def similar(factors: Factors, options: FitOptions) -> Neighbours:
     return concatenate(Neighbours, [scatter(scored, positions, positions, len(factors.items))])
 
 
+def cost(size: Size, config: MfConfig) -> Cost:
+    """Return the cost of two fits, the second to measure the error, and of its distances."""
+    fits = 1 + (1 - config.holdout) * (config.holdout > 0)
+    steps = config.iterations * (config.factors + 2) ** 2 * size.ratings
+    fitting = Cost(fits * 2.0e-10 * steps, 40.0 * size.ratings)
+    return fitting + of_factors(size, config.factors, DOUBLE, 3.0)
+
+
 SPEC = ModelSpec(
     name="mf",
     display_name="Matrix factorization",
@@ -301,6 +302,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=MfConfig,
     fit=fit,
+    cost=cost,
     fold_in=fold_in,
     similar=similar,
     measure=measure,

@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from recsys.domain import Factors, Float64, Interactions, TrainedItems
 from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.cost import PASS, Cost, Size, of_factors
 from recsys.models.params import Bounds, Params
 from recsys.numerics.sparse import axis_signs, has_ratings, row_of_entries, row_sums, with_values
 
@@ -109,6 +110,12 @@ def _decomposed(matrix: csr_matrix, rank: int, seed: int) -> tuple[Float64, Floa
     return left[:, largest] * sign, values[largest], items * sign
 
 
+def cost(size: Size, config: SvdConfig) -> Cost:
+    """Return the cost of a few products of the ratings with each singular vector."""
+    fitting = Cost(PASS * config.rank * size.ratings, 40.0 * size.ratings)
+    return fitting + of_factors(size, config.rank)
+
+
 SPEC = ModelSpec(
     name="svd",
     display_name="SVD",
@@ -116,6 +123,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=SvdConfig,
     fit=fit,
+    cost=cost,
     fold_in=fold_in,
     score_meaning="predicted rating, not clipped to the scale; similarities are cosines",
     description="Truncated singular value decomposition of the ratings less each user's mean",

@@ -17,6 +17,7 @@ from typing import Annotated, get_args
 
 from recsys.domain import Interactions, Neighbours
 from recsys.models.base import Choice, FitOptions, ModelSpec, Range
+from recsys.models.cost import ADDITION, DOUBLE, Cost, Size, lists_by_sums, neighbours
 from recsys.models.knn.similarity import Similarity, similar_columns
 from recsys.models.params import Bounds, Params
 from recsys.numerics.sparse import highest_of_rows
@@ -49,6 +50,15 @@ def fit(data: Interactions, config: ItemKnnConfig, options: FitOptions) -> Neigh
     return concatenate(Neighbours, [similar])
 
 
+def cost(size: Size, config: ItemKnnConfig) -> Cost:
+    """Return the cost of all common ratings of two movies, and of lists by sums."""
+    kernels = 1.0 if config.similarity == "cosine" else 4.0
+    pairs = kernels * ADDITION * size.pairs(config.max_ratings)
+    stored = neighbours(size, size.neighbours, DOUBLE)
+    fitting = Cost(pairs, 40.0 * size.ratings, stored)
+    return fitting + lists_by_sums(size, size.neighbours)
+
+
 SPEC = ModelSpec(
     name="item_knn",
     display_name="Item kNN",
@@ -56,6 +66,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=ItemKnnConfig,
     fit=fit,
+    cost=cost,
     score_meaning="sum of the similarities (up to 1 each) to the movies rated",
     description="Movies like those you rated, by the ratings of those who rated both",
     scoring="sum",

@@ -13,6 +13,7 @@ from typing import Annotated
 
 from recsys.domain import Interactions, Neighbours
 from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.cost import ADDITION, DOUBLE, Cost, Size, lists_by_scores, neighbours
 from recsys.models.knn.co_rated import co_rated_neighbours
 from recsys.models.params import Bounds, Params
 from recsys.numerics.scoring import rank_by_mean_product
@@ -34,6 +35,13 @@ def fit(data: Interactions, config: PearsonAverageConfig, options: FitOptions) -
     return concatenate(Neighbours, [similar])
 
 
+def cost(size: Size, config: PearsonAverageConfig) -> Cost:
+    """Return the cost of the correlations of all pairs of movies, and of lists by means."""
+    stored = neighbours(size, size.neighbours, DOUBLE)
+    fitting = Cost(6 * ADDITION * size.pairs(), 8.0 * len(size.of_movies) ** 2, stored)
+    return fitting + lists_by_scores(size, 5.0)
+
+
 SPEC = ModelSpec(
     name="pearson_average",
     display_name="Pearson average",
@@ -41,6 +49,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=PearsonAverageConfig,
     fit=fit,
+    cost=cost,
     rank=rank_by_mean_product,
     score_meaning="mean of correlation times rating: above 3 strongly, above 0 recommended",
     description="Movies rated like those you rated highly: average of Pearson correlations",

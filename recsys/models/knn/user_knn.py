@@ -20,6 +20,7 @@ import numpy as np
 
 from recsys.domain import Int64, Interactions, RankedLists, UserNeighbours
 from recsys.models.base import Choice, FitOptions, ModelSpec, Range
+from recsys.models.cost import ADDITION, Cost, Size, list_row, lists_by_scores
 from recsys.models.knn.similarity import Similarity, common_ratings, similar_columns
 from recsys.models.params import Bounds, Params
 from recsys.numerics.sparse import mean_ratings
@@ -75,6 +76,14 @@ def _described(
     )
 
 
+def cost(size: Size, config: UserKnnConfig) -> Cost:
+    """Return the cost of all common movies of two users, and of lists from their ratings."""
+    common = float((size.of_movies.astype(float) ** 2).sum())
+    stored = size.users * list_row(size.neighbours, 12 + 4)
+    fitting = Cost(6 * ADDITION * common, 8.0 * size.users**2, stored)
+    return fitting + lists_by_scores(size, 10.0)
+
+
 SPEC = ModelSpec(
     name="user_knn",
     display_name="User kNN",
@@ -82,6 +91,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=UserKnnConfig,
     fit=fit,
+    cost=cost,
     fit_users=fit_users,
     score_meaning="predicted rating, not cut at the ends of the scale",
     description="What people who rated like you gave the movies you have not rated",

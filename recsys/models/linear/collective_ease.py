@@ -21,8 +21,10 @@ from scipy.sparse import csr_matrix, vstack
 
 from recsys.domain import Float64, Int64, Interactions, Neighbours
 from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.cost import ADDITION, Cost, Size
 from recsys.models.linear import ease
 from recsys.models.linear.ease import EaseConfig
+from recsys.models.linear.ease import cost as linear_cost
 from recsys.models.params import Bounds, Params
 from recsys.numerics.sparse import row_of_entries
 from recsys.numerics.weighting import genre_rows, weighted_ratings
@@ -105,6 +107,11 @@ def _regrouped(ratings: csr_matrix, rows: Int64) -> csr_matrix:
     return csr_matrix((ratings.data, (rows, ratings.indices)), shape=shape)
 
 
+def cost(size: Size, config: CollectiveEaseConfig) -> Cost:
+    """Return the cost of `ease`, with the pairs of two cuts into sessions beside those of users."""
+    return linear_cost(size, _linear(config)) + Cost(ADDITION * size.pairs())
+
+
 SPEC = ModelSpec(
     name="collective_ease",
     display_name="Collective EASE",
@@ -112,6 +119,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=CollectiveEaseConfig,
     fit=fit,
+    cost=cost,
     score_meaning="sum of the weights of the movies rated; 1 would be certainty",
     description="EASE that learns from what was given, what was rated in one go, and genres",
     scoring="sum",

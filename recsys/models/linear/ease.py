@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from recsys.domain import Int64, Interactions, Neighbours, RankedLists
 from recsys.errors import RecsysError
 from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.cost import ADDITION, FLOP, SCORE, SINGLE, Cost, Size, list_row, lists_by_sums
 from recsys.models.params import Bounds, Params
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.sparse import binarize, column_counts
@@ -178,6 +179,16 @@ def strongest_weights(
     return concatenate(RankedLists, map_blocks(items, _BYTES_A_COLUMN * items, options, work))
 
 
+def cost(size: Size, config: EaseConfig) -> Cost:
+    """Return the cost of the Gram matrix, its inverse, its largest weights, and lists by sums."""
+    items = min(len(size.of_movies), config.max_items)
+    weights = min(config.weights, items)
+    seconds = ADDITION * size.pairs() + FLOP * items**3 + 3 * SCORE * items**2
+    memory = 2.0 * items**2 + 24.0 * size.ratings + 24.0 * items * weights
+    fitting = Cost(seconds, memory, items * list_row(weights, 4 + SINGLE))
+    return fitting + lists_by_sums(size, weights)
+
+
 SPEC = ModelSpec(
     name="ease",
     display_name="EASE",
@@ -185,6 +196,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=EaseConfig,
     fit=fit,
+    cost=cost,
     score_meaning="sum of the weights of the movies rated; 1 would be certainty",
     description="Linear item-item model in closed form (EASE)",
     scoring="sum",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,10 @@ URL_FORM = (
 class Address:
     """The URL of a database, without a connection."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, folder: Path | None = None) -> None:
         self.url = url
+        self.folder = folder
+        """The folder of the embedded server, on whose disk the data is; None for another server."""
 
     @cached_property
     def parameters(self) -> dict[str, str]:
@@ -103,8 +105,12 @@ def open_address(home: Path, url: str | None) -> Iterator[Address]:
 @contextmanager
 def running_at(home: Path, url: str | None) -> Iterator[Address]:
     """Yield the address of the server, which is started if it is the embedded one."""
-    with nullcontext(url) if url else EmbeddedServer(home).running() as reachable:
-        yield Address(reachable)
+    if url:
+        yield Address(url)
+        return
+    server = EmbeddedServer(home)
+    with server.running() as reachable:
+        yield Address(reachable, server.paths.root)
 
 
 def require_version(address: Address, ask: Callable[[], int]) -> None:

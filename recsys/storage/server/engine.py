@@ -35,8 +35,10 @@ WAIT_FOR_SLOT_S = 60
 class Database(Address):
     """An open database: its address and its transactions."""
 
-    def __init__(self, url: str, *, reuse_connections: bool = False) -> None:
-        super().__init__(url)
+    def __init__(
+        self, url: str, folder: Path | None = None, *, reuse_connections: bool = False
+    ) -> None:
+        super().__init__(url, folder)
         self.patient = False
         """Whether to wait for a connection while the server accepts no more of them."""
         # Between the steps of a job a server may have restarted: a kept connection is tried first.
@@ -129,7 +131,7 @@ def open_database(
     PostgreSQL 15, or for a database in SQL_ASCII.
     """
     with running_at(home, url) as address:
-        database = Database(address.url, reuse_connections=reuse_connections)
+        database = Database(address.url, address.folder, reuse_connections=reuse_connections)
         try:
             require_version(database, lambda: _version(database))
             # A command that cannot begin fails at once; a job may have computed for hours.

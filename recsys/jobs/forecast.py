@@ -1,0 +1,222 @@
+"""What a refresh will take: seconds of each stage, memory, and disk for its results."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from statistics import median
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from recsys.config.settings import RefreshSettings
+from recsys.domain import Int64
+from recsys.errors import NotEnoughDisk
+from recsys.jobs import gate
+from recsys.jobs.plan import Plan
+from recsys.jobs.training import with_parts
+from recsys.models.base import ModelSpec
+from recsys.models.cost import PASS, Cost, Size, run_users, user_lists
+from recsys.models.registry import MODELS, make_config
+from recsys.numerics.sparse import column_counts
+from recsys.storage.runs import measured
+from recsys.storage.runs.measured import MeasuredRun
+from recsys.storage.server.engine import Database
+from recsys.storage.snapshot.counts import count_ratings
+
+READ = "read"
+_SHORTEST = 0.05
+"""Seconds of a stage at least: its overhead, and of short ones the noise."""
+_READING = 25 * PASS
+"""Seconds to read a rating by COPY, put it into the matrix and hash it."""
+_PROGRAM = 180 * 2**20
+"""Bytes of Python with its libraries."""
+_OF_RATING = 24
+"""Bytes of a rating: value and movie, and copies while it is read."""
+_BLOCKS = 3 * 64 * 2**20
+"""Bytes of the blocks that two threads work on, and of the lists that wait to be written."""
+_SPARE_DISK = 1.1
+"""Space asked for, in units of the bytes expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageForecast:
+    stage: str
+    seconds: float | None
+    """None for a model that does not tell its cost and has not run yet."""
+    disk: int
+    """Bytes of the results, with keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a refresh of a plan will take on some data."""
+
+    ratings: int
+    users: int
+    movies: int
+    stages: tuple[StageForecast, ...]
+    memory: int
+    """Bytes of the process at its peak."""
+    by_run: int | None
+    """The run whose speed it was told by; None: by that of the machine in the documentation."""
+    free_disk: int | None
+    """Bytes that are free where the results go; None if that is another machine."""
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds of all stages that are known."""
+        return sum(stage.seconds or 0.0 for stage in self.stages)
+
+    @property
+    def disk(self) -> int:
+        return sum(stage.disk for stage in self.stages)
+
+
+def forecast(database: Database, chosen: Plan) -> Forecast:
+    """Tell what a refresh of the ratings in the database will take.
+
+    Raises NothingLoaded without ratings.
+    """
+    with database.snapshot() as connection:
+        users, movies, every = count_ratings(connection)
+        before = measured.last_full_run(connection)
+    return predict(
+        chosen, _size(chosen.settings, users, movies, every), before, free_disk(database)
+    )
+
+
+def forecast_of(database: Database, chosen: Plan, user_items: csr_matrix) -> Forecast:
+    """Tell what a refresh of ratings that are read already will take, users x movies."""
+    users, movies = np.diff(user_items.indptr).astype(np.int64), column_counts(user_items)
+    size = _size(chosen.settings, users[users > 0], movies[movies > 0], user_items.shape[1])
+    with database.snapshot() as connection:
+        before = measured.last_full_run(connection)
+    return predict(chosen, size, before, free_disk(database))
+
+
+def require_disk(found: Forecast) -> None:
+    """Raise NotEnoughDisk if the results will not fit on the disk, as far as that is known."""
+    needed = _SPARE_DISK * found.disk
+    if found.free_disk is not None and needed > found.free_disk:
+        raise NotEnoughDisk(
+            f"the results of this refresh need {_mib(needed)} of disk, and "
+            f"{_mib(found.free_disk)} are free",
+            hint="free some, keep fewer runs (keep_runs), store shorter lists (list_length), or "
+            "leave models out",
+        )
+
+
+def free_disk(database: Database) -> int | None:
+    """Return the bytes that are free on the disk of the embedded server; None for another one."""
+    return None if database.folder is None else shutil.disk_usage(database.folder).free
+
+
+def predict(chosen: Plan, size: Size, before: MeasuredRun | None, free: int | None) -> Forecast:
+    """Predict the stages of a plan from their costs, and from what the last run took."""
+    costs = stage_costs(chosen, size)
+    pace = _Pace.of(chosen, size, before)
+    stages = tuple(
+        StageForecast(name, pace.seconds(name, cost), round(pace.disk * cost.disk))
+        for name, cost in costs.items()
+    )
+    memory = round(pace.memory * _memory(size, costs))
+    run_id = None if before is None else before.run_id
+    return Forecast(size.ratings, size.users, size.movies, stages, memory, run_id, free)
+
+
+def stage_costs(chosen: Plan, size: Size) -> dict[str, Cost]:
+    """Return what each stage costs, in their order; NaN seconds for a model that tells none."""
+    users = Cost(_READING * size.ratings, disk=run_users(size))
+    costs = {READ: users}
+    for spec in chosen.specs:
+        costs[spec.name] = _cost_of(spec, chosen.configs[spec.name], size)
+    if chosen.publish and chosen.settings.gate.enabled:
+        costs[gate.PROTOCOL] = _gate_cost(chosen, size)
+    return costs
+
+
+def _cost_of(spec: ModelSpec, config: Any, size: Size) -> Cost:
+    if spec.cost is not None:
+        return spec.cost(size, config)
+    # Of a model of another package at least the lists of users are known.
+    lists = user_lists(size) if spec.kind == "personal" else 0.0
+    return Cost(math.nan, disk=lists)
+
+
+def _gate_cost(chosen: Plan, size: Size) -> Cost:
+    """Return the cost of the default model and of popularity on a part of the ratings."""
+    measured_users = min(size.users, gate.MEASURED_USERS)
+    part = replace(size, listed=measured_users, list_length=gate.K)
+    names = with_parts(chosen.specs, chosen.configs, chosen.default_model)
+    total = _cost_of(MODELS[gate.BASELINE], make_config(MODELS[gate.BASELINE], {}), part)
+    for spec in chosen.specs:
+        if spec.name in names:
+            total += _cost_of(spec, chosen.configs[spec.name], part)
+    # The ratings are split into two parts, which are held beside them.
+    return replace(total, memory=total.memory + 24.0 * size.ratings, disk=0.0)
+
+
+def _memory(size: Size, costs: Mapping[str, Cost]) -> float:
+    most = max(cost.memory for cost in costs.values())
+    return _PROGRAM + _BLOCKS + _OF_RATING * size.ratings + most
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """How the last run compares with what is predicted for it; 1 is as predicted."""
+
+    stages: Mapping[str, float]
+    rest: float = 1.0
+    """Of stages it did not have, or with other parameters."""
+    memory: float = 1.0
+    disk: float = 1.0
+    untold: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of models that tell no cost, in proportion to the ratings."""
+
+    @classmethod
+    def of(cls, chosen: Plan, size: Size, before: MeasuredRun | None) -> _Pace:
+        if before is None or not before.ratings:
+            return cls({})
+        then = stage_costs(chosen, size.scaled(before.ratings, before.users, before.movies))
+        ratios, untold = {}, {}
+        for name, cost in then.items():
+            seconds = before.seconds.get(name)
+            if seconds is None or not _same_parameters(name, chosen, before):
+                continue
+            if math.isnan(cost.seconds):
+                untold[name] = seconds * size.ratings / before.ratings
+            else:
+                ratios[name] = seconds / max(cost.seconds, _SHORTEST)
+        rest = median(ratios.values()) if ratios else 1.0
+        same = before.parameters == chosen.parameters
+        disk = sum(cost.disk for cost in then.values())
+        return cls(
+            ratios,
+            rest,
+            before.peak_memory_mb * 2**20 / _memory(size, then) if same else 1.0,
+            before.disk / disk if same and before.disk else 1.0,
+            untold,
+        )
+
+    def seconds(self, stage: str, cost: Cost) -> float | None:
+        """Return the seconds of a stage at this pace; None if they are not known."""
+        if not math.isnan(cost.seconds):
+            return self.stages.get(stage, self.rest) * max(cost.seconds, _SHORTEST)
+        return self.untold.get(stage)
+
+
+def _same_parameters(stage: str, chosen: Plan, before: MeasuredRun) -> bool:
+    models = chosen.parameters["models"]
+    return stage not in models or before.parameters.get("models", {}).get(stage) == models[stage]
+
+
+def _size(settings: RefreshSettings, users: Int64, movies: Int64, every: int) -> Size:
+    return Size(users, movies, every, settings.list_length, settings.neighbours)
+
+
+def _mib(size: float) -> str:
+    return f"{size / 2**20:,.0f} MiB"
