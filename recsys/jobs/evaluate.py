@@ -22,7 +22,7 @@ from recsys.ingest.csv.pairs import read_pairs
 from recsys.jobs.plan import Plan
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb, reset_peak_memory
-from recsys.jobs.training import TrainingStep, fit_options, training_steps
+from recsys.jobs.training import TrainingStep, fit_options, needs_of, training_steps
 from recsys.models.base import FitOptions
 from recsys.numerics.prediction import predict_ratings
 from recsys.storage.runs import lifecycle
@@ -73,7 +73,7 @@ def read_for_evaluation(
     database: Database, chosen: Plan, protocol: Protocol, clock: StageClock
 ) -> Snapshot:
     """Read a snapshot without tags of users, which may belong to test ratings."""
-    needs: set[str] = set().union(*(spec.needs(chosen.configs[spec.name]) for spec in chosen.specs))
+    needs: set[str] = set(needs_of(chosen.specs, chosen.configs))
     needs |= {"times"} if "times" in protocol.needs else set()
     # A tag may have been given with the rating that is tested.
     needs = {"untagged_texts" if need == "texts" else need for need in needs}

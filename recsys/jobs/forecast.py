@@ -30,13 +30,13 @@ from recsys.storage.snapshot.counts import count_ratings
 READ = "read"
 _SHORTEST = 0.05
 """Seconds of a stage at least: its overhead, and of short ones the noise."""
-_READING = 25 * PASS
+_READING = 28 * PASS
 """Seconds to read a rating by COPY, put it into the matrix and hash it."""
 _PROGRAM = 180 * 2**20
 """Bytes of Python with its libraries."""
 _OF_RATING = 24
 """Bytes of a rating: value and movie, and copies while it is read."""
-_BLOCKS = 3 * 64 * 2**20
+_BLOCKS = 5 * 64 * 2**20
 """Bytes of the blocks that two threads work on, and of the lists that wait to be written."""
 _SPARE_DISK = 1.1
 """Space asked for, in units of the bytes expected."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,13 @@ from recsys.evaluation.splits import Split, random_split
 from recsys.jobs.evaluate import train_of
 from recsys.jobs.plan import Plan
 from recsys.jobs.stages import StageClock
-from recsys.jobs.training import ModelResults, fit_options, training_steps, with_parts
+from recsys.jobs.training import (
+    ModelResults,
+    fit_options,
+    needs_of,
+    training_steps,
+    with_parts,
+)
 from recsys.models.base import ModelSpec
 from recsys.models.registry import MODELS, candidates, make_config
 from recsys.storage.runs.publication import PublishedFigures
@@ -137,7 +143,7 @@ def _measured(
     except EvaluationError as exc:
         logger.warning("the gate measures nothing: %s", exc)
         return (), []
-    train = train_of(data, split)
+    train = train_of(_as_needed(data, chosen), split)
     users = _measured_users(split, seed)
     own = _figures(_lists(chosen.specs, chosen.configs, name, chosen, train, users), split, users)
     baseline_spec = MODELS[BASELINE]
@@ -168,6 +174,13 @@ def _measured(
             "beyond their intervals"
         )
     return ((name, metric), (BASELINE, popularity)), reasons
+
+
+def _as_needed(data: Interactions, chosen: Plan) -> Interactions:
+    """Return the data without times if no measured model needs them: they would be copied."""
+    names = with_parts(chosen.specs, chosen.configs, chosen.default_model)
+    needs = needs_of([spec for spec in chosen.specs if spec.name in names], chosen.configs)
+    return data if "times" in needs else replace(data, rated_at=None)
 
 
 def _was_below(published: PublishedFigures, name: str) -> bool:

@@ -26,7 +26,7 @@ from recsys.jobs.publish import drop_pruned, prune
 from recsys.jobs.results import ResultWriter
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
 from recsys.jobs.streaming import ResultStream
-from recsys.jobs.training import ModelResults, fit_options, training_steps
+from recsys.jobs.training import ModelResults, fit_options, needs_of, training_steps
 from recsys.storage.runs import lifecycle, lock, publication, results
 from recsys.storage.schema import versions
 from recsys.storage.server.engine import Database
@@ -157,7 +157,7 @@ def single_flight(database: Database) -> Iterator[sa.Connection]:
 
 
 def _read(database: Database, chosen: Plan, clock: StageClock) -> Snapshot:
-    needs = frozenset[str]().union(*(s.needs(chosen.configs[s.name]) for s in chosen.specs))
+    needs = needs_of(chosen.specs, chosen.configs)
     with clock.stage("read") as done, database.snapshot() as connection:
         snapshot = matrices.read_snapshot(connection, needs, progress=clock.advance)
         done(snapshot.interactions.user_items.nnz, "ratings")

@@ -30,7 +30,7 @@ from recsys.domain import (
     UserRows,
 )
 from recsys.jobs.plan import Plan
-from recsys.jobs.training import fit_model, fit_options
+from recsys.jobs.training import fit_model, fit_options, needs_of
 from recsys.models.base import LIVE_SCORINGS, FitOptions, ModelSpec
 from recsys.models.registry import candidates
 from recsys.storage.runs.stored_models import (
@@ -99,10 +99,7 @@ def _read(
     connection: sa.Connection, chosen: Plan, specs: Sequence[ModelSpec], user_ids: Int32
 ) -> tuple[IdMap, IdMap, Interactions, Int64]:
     """Return all users that are read, the movies, the data, and the positions of `user_ids`."""
-    needs: set[str] = set()
-    for spec in specs:
-        if spec.scoring == "profile":
-            needs |= spec.needs(chosen.configs[spec.name])
+    needs = needs_of([spec for spec in specs if spec.scoring == "profile"], chosen.configs)
     if any(spec.fit_users for spec in specs):
         snapshot = read_snapshot(connection, needs)
         positions = np.searchsorted(snapshot.users.ids, user_ids)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from recsys.domain import (
     UserRows,
 )
 from recsys.errors import RecsysError, RunError
-from recsys.models.base import FitOptions, ModelSpec
+from recsys.models.base import FitOptions, ModelSpec, Need
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,11 @@ def fit_model(
             f"model {spec.name} failed: {type(exc).__name__}: {exc}",
             hint="leave the model out, or look up the traceback in the debug log",
         ) from exc
+
+
+def needs_of(specs: Iterable[ModelSpec], configs: Mapping[str, Any]) -> frozenset[Need]:
+    """Return the data that the models read beside ratings, genres and years."""
+    return frozenset[Need]().union(*(spec.needs(configs[spec.name]) for spec in specs))
 
 
 def with_parts(specs: Sequence[ModelSpec], configs: Mapping[str, Any], name: str) -> set[str]:

@@ -22,17 +22,21 @@ _PAGE, _TUPLE, _ARRAY, _KEY = 8168, 28, 24, 32
 """Bytes of a page for rows, and of what a row, an array and an entry of the key add."""
 _IDS = 12
 """Bytes of the ids that lead a row: whose it is, run and model."""
+_CHARTS, _CHART_ROW = 3, 110
+"""Charts that a movie is on, that of all and those of its genres, and bytes of a place there."""
 
-ADDITION = 2.0e-9
-"""To a sum of a sparse product of ratings."""
-WEIGHT = 4.0e-9
-"""Of a stored weight, to the score of a movie for a user."""
-SCORE = 2.0e-9
-"""Of one movie for one user or movie, computed and compared in a dense block."""
-FLOP = 3.5e-12
-"""Of a dense product in single precision."""
 PASS = 2.0e-8
-"""Over a rating: read, sorted or written once."""
+"""Seconds to go over a rating once: to read, sort or write it."""
+ADDITION = 1.8e-9
+"""To add to a sum of a sparse product of ratings."""
+WEIGHT = 1.4e-9
+"""To add a stored weight to the score of a movie for a user."""
+SCORE = 2.0e-9
+"""To compute and compare the score of a movie for a user in a dense block."""
+LIST = 3.5e-5
+"""To select, check and write a list."""
+FLOP = 3.5e-12
+"""Of a step of a dense product in single precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +110,23 @@ CostOf = Callable[[Size, Any], Cost]
 """From the size of the data and the parameters of a model to what it costs."""
 
 
-def chart(passes: float) -> CostOf:
-    """Return the cost of a chart that goes so many times over the ratings."""
+def chart(passes: float, share: float = 1.0) -> CostOf:
+    """Return the cost of a chart that goes so many times over the ratings.
+
+    `share` of the movies are on it.
+    """
 
     def cost(size: Size, config: Any) -> Cost:
-        return Cost(passes * PASS * size.ratings, memory=24.0 * size.ratings)
+        rows = share * size.movies * _CHARTS
+        return Cost(passes * PASS * size.ratings, 24.0 * size.ratings, rows * _CHART_ROW)
 
     return cost
 
 
 def lists_by_sums(size: Size, weights: int) -> Cost:
     """Return the cost of lists whose scores are sums of stored weights, so many for a movie."""
-    return Cost(WEIGHT * size.listed_ratings * weights, disk=user_lists(size))
+    seconds = WEIGHT * size.listed_ratings * weights + LIST * size.lists
+    return Cost(seconds, disk=user_lists(size))
 
 
 def lists_by_scores(size: Size, times: float = 1.0) -> Cost:
@@ -133,9 +142,8 @@ def of_factors(size: Size, width: int, precision: int = SINGLE, times: float = 1
     rated = len(size.of_movies)
     similar = times * SCORE * rated**2
     rows = (size.users + rated) * _row(_ARRAY + 4 * width + 8)
-    return Cost(similar, disk=neighbours(size, size.neighbours, precision) + rows) + (
-        lists_by_scores(size)
-    )
+    stored = neighbours(size, size.neighbours, precision) + rows
+    return Cost(similar, disk=stored) + lists_by_scores(size, 0.6)
 
 
 def neighbours(size: Size, entries: int, precision: int) -> float:

@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist, pdist, squareform
 
 from recsys.domain import Interactions, RankedLists
 from recsys.jobs.training import ModelResults
-from recsys.models.knn import co_rated
+from recsys.models.knn import co_rated, cosine
 from recsys.models.knn.co_rated import co_rated_neighbours
 from recsys.models.knn.similarity import common_ratings, similar_columns
 from recsys.models.knn.user_knn import UserKnnConfig
@@ -121,6 +121,38 @@ def test_cosine_and_jaccard_agree_with_scipy() -> None:
     ):
         lists = similar_columns(csr_matrix(dense), similarity, 1, 0.0, options)  # type: ignore[arg-type]
         assert_lists(lists, np.where(off, 1 - distances, -np.inf), 14)
+
+
+@pytest.mark.parametrize("min_support", [1, 2, 4])
+@pytest.mark.parametrize("values", [1, 5, 10_000])
+@pytest.mark.parametrize(("density", "k"), [(0.04, 3), (0.1, 3), (0.4, 3), (0.1, 12), (0.4, 90)])
+def test_cosines_of_the_kernel_are_those_in_full(
+    monkeypatch: pytest.MonkeyPatch, min_support: int, values: int, density: float, k: int
+) -> None:
+    random = np.random.default_rng(round(100 * density) + k + values)
+    matrix = random.integers(1, values + 1, (50, 80)) * (random.random((50, 80)) < density)
+    matrix[:, 7] = 0
+    options = FitOptions(k=k, threads=2, block_rows=9)
+    known = []
+    by_kernel = cosine._by_kernel
+
+    def watched(*arguments: Any) -> Any:
+        lists, unknown = by_kernel(*arguments)
+        known.append(int((~unknown).sum()))
+        return lists, unknown
+
+    monkeypatch.setattr(cosine, "_by_kernel", watched)
+    found = []
+    for full in (False, True):
+        monkeypatch.setattr(cosine, "_full_is_faster", lambda unit, full=full: full)
+        found.append(cosine.cosine_neighbours(csr_matrix(matrix * 1.0), min_support, 0.0, options))
+    mixed, whole = found
+    assert mixed.indptr.tolist() == whole.indptr.tolist()
+    assert mixed.indices.tolist() == whole.indices.tolist()
+    np.testing.assert_allclose(mixed.scores, whole.scores, rtol=1e-12)
+    # The one column without ratings at least; with few ties and enough support nearly all.
+    [count] = known
+    assert count > (70 if (values, density, k) == (10_000, 0.4, 3) else 0)
 
 
 def test_adjusted_cosine_centres_on_all_ratings_of_the_rater() -> None:

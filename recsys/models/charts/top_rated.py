@@ -52,7 +52,7 @@ SPEC = ModelSpec(
     kind="chart",
     config=TopRatedConfig,
     fit=fit,
-    cost=chart(1.0),
+    cost=chart(1.0, share=0.1),
     score_meaning="weighted rating, on the scale of the votes: our ratings', or the metadata's",
     description="Best movies by the weighted rating of the IMDb Top 250, overall and by genre",
     needs=_needs,

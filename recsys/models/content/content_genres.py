@@ -118,7 +118,7 @@ def _lists_of_items(lists: RankedLists, set_of_item: Int64, k: int) -> Neighbour
 def cost(size: Size, config: ContentGenresConfig) -> Cost:
     """Return the cost of lists from the cosines of all movies."""
     stored = Cost(disk=size.movies * list_row(size.neighbours, 4 + DOUBLE))
-    return stored + lists_by_scores(size)
+    return stored + lists_by_scores(size, 1.3)
 
 
 SPEC = ModelSpec(

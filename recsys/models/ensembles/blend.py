@@ -100,7 +100,7 @@ def rank(ensemble: Ensemble, users: UserRows, n: int, limits: ComputeLimits) -> 
 
 def cost(size: Size, config: BlendConfig) -> Cost:
     """Return the cost of scoring all movies by each of its models."""
-    return lists_by_scores(size, 5.0 * len(config.models))
+    return lists_by_scores(size, 10.0 * len(config.models))
 
 
 SPEC = ModelSpec(

@@ -93,7 +93,7 @@ def cost(size: Size, config: AlsConfig) -> Cost:
 
 def least_squares_cost(size: Size, iterations: int, width: int) -> Cost:
     steps = iterations * width * (size.ratings + (size.users + size.movies) * width)
-    return Cost(2.0e-9 * steps, 40.0 * size.ratings) + of_factors(size, width)
+    return Cost(2.7e-9 * steps, 40.0 * size.ratings) + of_factors(size, width)
 
 
 SPEC = ModelSpec(

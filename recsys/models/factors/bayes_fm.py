@@ -175,7 +175,7 @@ def _scattered(mean: Sample, users: Known, items: Known, width: int) -> Factors:
 def cost(size: Size, config: BayesFmConfig) -> Cost:
     """Return the cost of its draws, each a pass over the ratings for every factor."""
     draws = config.chains * config.iterations * (config.rank + 1)
-    fitting = Cost(3.0e-8 * draws * size.ratings, 300.0 * size.ratings)
+    fitting = Cost(6.5e-8 * draws * size.ratings, 300.0 * size.ratings)
     return fitting + of_factors(size, config.stored_factors)
 
 

@@ -144,7 +144,7 @@ def _buffers(user_items: csr_matrix) -> csr_matrix:
 def cost(size: Size, config: BprConfig) -> Cost:
     """Return the cost of its samples, as many of an epoch as there are ratings."""
     samples = config.iterations * size.ratings
-    fitting = Cost(1.0e-9 * config.factors * samples, 24.0 * size.ratings)
+    fitting = Cost(8.5e-9 * config.factors * samples, 24.0 * size.ratings)
     return fitting + of_factors(size, config.factors + 1)
 
 

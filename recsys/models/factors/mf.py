@@ -291,7 +291,7 @@ def cost(size: Size, config: MfConfig) -> Cost:
     """Return the cost of two fits, the second to measure the error, and of its distances."""
     fits = 1 + (1 - config.holdout) * (config.holdout > 0)
     steps = config.iterations * (config.factors + 2) ** 2 * size.ratings
-    fitting = Cost(fits * 2.0e-10 * steps, 40.0 * size.ratings)
+    fitting = Cost(fits * 3.0e-10 * steps, 40.0 * size.ratings)
     return fitting + of_factors(size, config.factors, DOUBLE, 3.0)
 
 

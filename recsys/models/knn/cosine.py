@@ -23,8 +23,11 @@ from recsys.numerics.topk import (
     truncate,
 )
 
-_SPARE = 50
-"""Candidates beside twice the list: pairs without support are among them."""
+_CANDIDATES = 2
+"""Candidates of the kernel, in units of the list: pairs without support are among them."""
+_ADDITION, _PAIR, _LIST = 2.0, 6.0, 2e5
+"""Nanoseconds that a list in full takes more than one of the kernel, for each addition and each
+pair of columns, and less, for each column."""
 _COMMON_BYTES = 24
 """An entry of the rows of a pair, and of their product."""
 _BYTES_A_COLUMN = 56
@@ -56,8 +59,8 @@ def cosine_neighbours(
     if of is not None:
         few = _exact(unit, place[of], falling, min_support, shrinkage, options)
         return rearranged(few, np.arange(len(of)), falling)
-    if shrinkage > 0:
-        # The kernel cannot shrink, and shrinking changes the order.
+    # The kernel cannot shrink, and shrinking changes the order.
+    if shrinkage > 0 or _full_is_faster(unit):
         fast = empty(RankedLists, columns)
         unknown = np.ones(columns, bool)
     else:
@@ -67,6 +70,13 @@ def cosine_neighbours(
     exact = _exact(unit, np.flatnonzero(unknown), falling, min_support, shrinkage, options)
     lists = rearranged(merged(fast, exact, unknown), place, falling)
     return order_ties(lists)
+
+
+def _full_is_faster(unit: csr_matrix) -> bool:
+    """Tell whether lists in full take less time, as they do of few ratings."""
+    columns = unit.shape[1]
+    additions = float((np.diff(unit.indptr).astype(np.float64) ** 2).sum())
+    return _ADDITION * additions + _PAIR * columns**2 < _LIST * columns
 
 
 def _unit_columns(matrix: csr_matrix) -> tuple[csr_matrix, Float64]:
@@ -96,7 +106,7 @@ def _by_kernel(
     `norms` are in units of the largest rating. Of the candidates of the kernel those without
     support are left out; a list is known if k + 1 are left without a tie at the cut, or all.
     """
-    wanted = options.k + 1 if min_support == 1 else 2 * options.k + _SPARE
+    wanted = 1 + (options.k if min_support == 1 else _CANDIDATES * options.k)
     lists = _kernel(unit, min(wanted, unit.shape[1]), options)
     whole = np.diff(lists.indptr) < wanted
     lists = _supported(lists, unit, norms, min_support, options)

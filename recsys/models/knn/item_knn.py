@@ -17,7 +17,7 @@ from typing import Annotated, get_args
 
 from recsys.domain import Interactions, Neighbours
 from recsys.models.base import Choice, FitOptions, ModelSpec, Range
-from recsys.models.cost import ADDITION, DOUBLE, Cost, Size, lists_by_sums, neighbours
+from recsys.models.cost import ADDITION, DOUBLE, SCORE, Cost, Size, lists_by_sums, neighbours
 from recsys.models.knn.similarity import Similarity, similar_columns
 from recsys.models.params import Bounds, Params
 from recsys.numerics.sparse import highest_of_rows
@@ -53,9 +53,10 @@ def fit(data: Interactions, config: ItemKnnConfig, options: FitOptions) -> Neigh
 def cost(size: Size, config: ItemKnnConfig) -> Cost:
     """Return the cost of all common ratings of two movies, and of lists by sums."""
     kernels = 1.0 if config.similarity == "cosine" else 4.0
-    pairs = kernels * ADDITION * size.pairs(config.max_ratings)
+    # Lists of movies with few ratings are computed in full: 3 stands for those of MovieLens.
+    seconds = kernels * (ADDITION * size.pairs(config.max_ratings) + 3 * SCORE * size.movies**2)
     stored = neighbours(size, size.neighbours, DOUBLE)
-    fitting = Cost(pairs, 40.0 * size.ratings, stored)
+    fitting = Cost(seconds, 40.0 * size.ratings, stored)
     return fitting + lists_by_sums(size, size.neighbours)
 
 

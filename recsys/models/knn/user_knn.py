@@ -80,7 +80,7 @@ def cost(size: Size, config: UserKnnConfig) -> Cost:
     """Return the cost of all common movies of two users, and of lists from their ratings."""
     common = float((size.of_movies.astype(float) ** 2).sum())
     stored = size.users * list_row(size.neighbours, 12 + 4)
-    fitting = Cost(6 * ADDITION * common, 8.0 * size.users**2, stored)
+    fitting = Cost(2.5 * ADDITION * common, 8.0 * size.users**2, stored)
     return fitting + lists_by_scores(size, 10.0)
 
 

@@ -109,7 +109,7 @@ def _regrouped(ratings: csr_matrix, rows: Int64) -> csr_matrix:
 
 def cost(size: Size, config: CollectiveEaseConfig) -> Cost:
     """Return the cost of `ease`, with the pairs of two cuts into sessions beside those of users."""
-    return linear_cost(size, _linear(config)) + Cost(ADDITION * size.pairs())
+    return linear_cost(size, _linear(config)) + Cost(0.6 * ADDITION * size.pairs())
 
 
 SPEC = ModelSpec(
