@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -28,10 +28,12 @@ from recsys.storage.server.engine import Database
 from recsys.storage.snapshot.counts import count_ratings
 
 READ = "read"
-_SHORTEST = 0.05
-"""Seconds of a stage at least: its overhead, and of short ones the noise."""
+_NOISE = 0.5
+"""Seconds by which a stage may differ without telling anything of the speed of the machine."""
 _READING = 28 * PASS
 """Seconds to read a rating by COPY, put it into the matrix and hash it."""
+_START = 0.3
+"""Seconds of a model that makes lists, even of no data: its libraries, threads, first blocks."""
 _PROGRAM = 180 * 2**20
 """Bytes of Python with its libraries."""
 _OF_RATING = 24
@@ -84,9 +86,8 @@ def forecast(database: Database, chosen: Plan) -> Forecast:
     with database.snapshot() as connection:
         users, movies, every = count_ratings(connection)
         before = measured.last_full_run(connection)
-    return predict(
-        chosen, _size(chosen.settings, users, movies, every), before, free_disk(database)
-    )
+    size = _size(chosen.settings, users, movies, every)
+    return predict(chosen, size, before, free_disk(database))
 
 
 def forecast_of(database: Database, chosen: Plan, user_items: csr_matrix) -> Forecast:
@@ -119,11 +120,13 @@ def predict(chosen: Plan, size: Size, before: MeasuredRun | None, free: int | No
     """Predict the stages of a plan from their costs, and from what the last run took."""
     costs = stage_costs(chosen, size)
     pace = _Pace.of(chosen, size, before)
+    disk = sum(cost.disk for cost in costs.values())
+    share = max(0.0, disk + pace.more_disk) / disk if disk else 1.0
     stages = tuple(
-        StageForecast(name, pace.seconds(name, cost), round(pace.disk * cost.disk))
+        StageForecast(name, pace.seconds(name, cost), round(share * cost.disk))
         for name, cost in costs.items()
     )
-    memory = round(pace.memory * _memory(size, costs))
+    memory = round(_memory(size, costs) + pace.more_memory)
     run_id = None if before is None else before.run_id
     return Forecast(size.ratings, size.users, size.movies, stages, memory, run_id, free)
 
@@ -140,11 +143,11 @@ def stage_costs(chosen: Plan, size: Size) -> dict[str, Cost]:
 
 
 def _cost_of(spec: ModelSpec, config: Any, size: Size) -> Cost:
+    personal = spec.kind == "personal"
     if spec.cost is not None:
-        return spec.cost(size, config)
+        return spec.cost(size, config) + Cost(_START if personal else 0.0)
     # Of a model of another package at least the lists of users are known.
-    lists = user_lists(size) if spec.kind == "personal" else 0.0
-    return Cost(math.nan, disk=lists)
+    return Cost(math.nan, disk=user_lists(size) if personal else 0.0)
 
 
 def _gate_cost(chosen: Plan, size: Size) -> Cost:
@@ -167,46 +170,55 @@ def _memory(size: Size, costs: Mapping[str, Cost]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Pace:
-    """How the last run compares with what is predicted for it; 1 is as predicted."""
+    """How the last run compares with what its size lets expect."""
 
-    stages: Mapping[str, float]
-    rest: float = 1.0
-    """Of stages it did not have, or with other parameters."""
-    memory: float = 1.0
-    disk: float = 1.0
-    untold: Mapping[str, float] = field(default_factory=dict)
+    factors: Mapping[str, float]
+    """Of each stage, what it took in units of what was expected, as far as that is no noise."""
+    rests: Mapping[str, float]
+    """Seconds that the factors leave unexplained."""
+    untold: Mapping[str, float]
     """Seconds of models that tell no cost, in proportion to the ratings."""
+    more_memory: float = 0.0
+    """Bytes that it took more than expected; fewer are negative."""
+    more_disk: float = 0.0
 
     @classmethod
     def of(cls, chosen: Plan, size: Size, before: MeasuredRun | None) -> _Pace:
         if before is None or not before.ratings:
-            return cls({})
-        then = stage_costs(chosen, size.scaled(before.ratings, before.users, before.movies))
-        ratios, untold = {}, {}
-        for name, cost in then.items():
-            seconds = before.seconds.get(name)
-            if seconds is None or not _same_parameters(name, chosen, before):
-                continue
-            if math.isnan(cost.seconds):
+            return cls({}, {}, {})
+        size_then = size.scaled(before.ratings, before.users, before.movies)
+        then = stage_costs(chosen, size_then)
+        took = {
+            name: before.seconds[name]
+            for name in then
+            if name in before.seconds and _same_parameters(name, chosen, before)
+        }
+        factors, rests, untold = {}, {}, {}
+        for name, seconds in took.items():
+            expected = then[name].seconds
+            if math.isnan(expected):
                 untold[name] = seconds * size.ratings / before.ratings
             else:
-                ratios[name] = seconds / max(cost.seconds, _SHORTEST)
-        rest = median(ratios.values()) if ratios else 1.0
-        same = before.parameters == chosen.parameters
+                factors[name] = (seconds + _NOISE) / (expected + _NOISE)
+                rests[name] = seconds - factors[name] * expected
+        pace = cls(factors, rests, untold)
+        # With other models or lists the run tells nothing of these.
+        if before.parameters != chosen.parameters:
+            return pace
         disk = sum(cost.disk for cost in then.values())
-        return cls(
-            ratios,
-            rest,
-            before.peak_memory_mb * 2**20 / _memory(size, then) if same else 1.0,
-            before.disk / disk if same and before.disk else 1.0,
-            untold,
+        return replace(
+            pace,
+            more_memory=before.peak_memory_mb * 2**20 - _memory(size_then, then),
+            more_disk=before.disk - disk if before.disk else 0.0,
         )
 
     def seconds(self, stage: str, cost: Cost) -> float | None:
         """Return the seconds of a stage at this pace; None if they are not known."""
-        if not math.isnan(cost.seconds):
-            return self.stages.get(stage, self.rest) * max(cost.seconds, _SHORTEST)
-        return self.untold.get(stage)
+        if math.isnan(cost.seconds):
+            return self.untold.get(stage)
+        others = median(self.factors.values()) if self.factors else 1.0
+        seconds = self.factors.get(stage, others) * cost.seconds + self.rests.get(stage, 0.0)
+        return max(0.0, seconds)
 
 
 def _same_parameters(stage: str, chosen: Plan, before: MeasuredRun) -> bool:
