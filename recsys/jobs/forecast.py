@@ -24,6 +24,7 @@ from recsys.models.registry import MODELS, make_config
 from recsys.numerics.sparse import column_counts
 from recsys.storage.runs import measured
 from recsys.storage.runs.measured import MeasuredRun
+from recsys.storage.schema import versions
 from recsys.storage.server.engine import Database
 from recsys.storage.snapshot.counts import count_ratings
 
@@ -83,6 +84,8 @@ def forecast(database: Database, chosen: Plan) -> Forecast:
 
     Raises NothingLoaded without ratings.
     """
+    with database.transaction() as connection:
+        versions.ensure(connection)
     with database.snapshot() as connection:
         users, movies, every = count_ratings(connection)
         before = measured.last_full_run(connection)

@@ -75,6 +75,7 @@ def finished(process, code=0):
     return out, err
 
 
+@pytest.mark.slow
 def test_models_of_a_package_are_served_for_every_role_they_claim(filled_database, spawn, shop):
     shop["RECSYS_DATABASE_URL"] = filled_database.url
     finished(spawn("refresh", **shop))

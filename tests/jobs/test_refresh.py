@@ -590,7 +590,13 @@ def test_concurrent_ratings_are_kept_and_not_in_the_run(filled_database, plan_al
     assert value(filled_database, "SELECT count(*) FROM recsys.ratings") == 1413
 
 
-@pytest.mark.parametrize("when", KILLED_WHEN)
+@pytest.mark.parametrize(
+    "when",
+    [
+        pytest.param(when, marks=[] if when == "publishing" else pytest.mark.slow)
+        for when in KILLED_WHEN
+    ],
+)
 def test_a_killed_refresh_is_cleared_up_by_the_next(
     refreshed_database, plan_all, when, start_other, wait_until_alone
 ):

@@ -133,6 +133,7 @@ def copy_in_full(database):
     change(database, "UPDATE recsys_store.runs SET shared_run_id = NULL WHERE run_id = 2")
 
 
+@pytest.mark.slow
 def test_readers_see_what_a_full_copy_would_show(
     make_database, everything_template, plan_everything
 ):
@@ -313,7 +314,13 @@ KILLED_WHEN = {
 }
 
 
-@pytest.mark.parametrize("when", KILLED_WHEN)
+@pytest.mark.parametrize(
+    "when",
+    [
+        pytest.param(when, marks=[] if when == "publishing" else pytest.mark.slow)
+        for when in KILLED_WHEN
+    ],
+)
 def test_a_killed_one_is_cleared_up_by_the_next(
     refreshed_database, plan_all, when, start_other, wait_until_alone
 ):

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = "tests/ingest/test_real_data.py"
 
 
+@pytest.mark.slow
 def test_tests_of_absent_data_sets_are_left_out_and_named(tmp_path: Path) -> None:
     (tmp_path / "ml-100k").mkdir()
     done = subprocess.run(

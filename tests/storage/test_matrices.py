@@ -115,6 +115,7 @@ def test_ids_up_to_the_largest_are_distinguished(connection):
     ]
 
 
+@pytest.mark.slow
 def test_one_user_with_very_many_ratings(connection):
     connection.execute(ADD_USERS, {"ids": [5]})
     connection.execute(ADD_MOVIES, {"ids": list(range(60_000))})

@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-# Results that were pruned have no size; 0 tells the same.
+from recsys.storage.runs import results
+
 LAST_FULL_RUN = """
 SELECT
-    r.run_id, r.parameters, r.ratings_count, r.users_count, r.movies_count, r.peak_memory_mb,
-    recsys.run_size(r.run_id) AS disk
+    r.run_id, r.parameters, r.ratings_count, r.users_count, r.movies_count, r.peak_memory_mb
 FROM recsys_store.runs AS r
 WHERE r.kind = 'refresh' AND r.state = 'complete' AND r.scope = 'full'
 ORDER BY r.run_id DESC
@@ -53,6 +53,6 @@ def last_full_run(connection: sa.Connection) -> MeasuredRun | None:
         run.users_count,
         run.movies_count,
         run.peak_memory_mb,
-        run.disk,
+        results.analyzed_bytes(connection, run.run_id),
         {stage: seconds for stage, seconds in stages},
     )

@@ -26,6 +26,18 @@ SELECT c.relname, c.relispartition
 FROM pg_class AS c
 WHERE c.relnamespace = CAST(:schema AS regnamespace) AND c.relname = ANY (:names)
 """
+PAGES = """
+WITH partitions AS (
+    SELECT c.oid FROM pg_class AS c
+    WHERE c.relnamespace = CAST(:schema AS regnamespace) AND c.relname = ANY (:names)
+)
+SELECT sum(c.relpages) * CAST(current_setting('block_size') AS bigint)
+FROM pg_class AS c
+WHERE c.oid IN (SELECT p.oid FROM partitions AS p)
+   OR c.oid IN (
+        SELECT x.indexrelid FROM pg_index AS x JOIN partitions AS p ON p.oid = x.indrelid
+    )
+"""
 OTHER_OWNER = """
 SELECT pg_get_userbyid(relowner) FROM pg_class
 WHERE oid = CAST(:table AS regclass) AND pg_get_userbyid(relowner) <> current_user
@@ -101,6 +113,15 @@ def finish(connection: sa.Connection, table: str, run_id: int) -> None:
 def of_run(connection: sa.Connection, run_id: int) -> list[str]:
     """Return the result tables in which a run has a partition."""
     return sorted(_partitions(connection, run_id))
+
+
+def analyzed_bytes(connection: sa.Connection, run_id: int) -> int:
+    """Return the bytes of the results of a run when they were analyzed; 0 if they are dropped.
+
+    Unlike `recsys.run_size` it waits for no lock on them.
+    """
+    names = [partition_name(table.name, run_id) for table in TABLES]
+    return int(connection.scalar(sa.text(PAGES), {"schema": STORE, "names": names}) or 0)
 
 
 def columns(table: str) -> list[str]:

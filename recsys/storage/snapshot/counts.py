@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import LiteralString
-
 import numpy as np
 import sqlalchemy as sa
 
 from recsys.domain import Int64
 from recsys.errors import NothingLoaded
 
-COUNTS: dict[str, LiteralString] = {
-    "user_id": "SELECT count(*) FROM recsys_store.ratings GROUP BY user_id",
-    "movie_id": "SELECT count(*) FROM recsys_store.ratings GROUP BY movie_id",
-}
+OF_USERS = "SELECT count(*) FROM recsys_store.ratings GROUP BY user_id"
+OF_MOVIES = "SELECT count(*) FROM recsys_store.ratings GROUP BY movie_id"
 
 
 def count_ratings(connection: sa.Connection) -> tuple[Int64, Int64, int]:
@@ -22,7 +18,8 @@ def count_ratings(connection: sa.Connection) -> tuple[Int64, Int64, int]:
     Raises NothingLoaded if there are no ratings.
     """
     users, movies = (
-        np.array(list(connection.scalars(sa.text(query))), np.int64) for query in COUNTS.values()
+        np.array(list(connection.scalars(sa.text(query))), np.int64)
+        for query in (OF_USERS, OF_MOVIES)
     )
     if not len(users):
         raise NothingLoaded("there are no ratings in the database", hint="load some first")

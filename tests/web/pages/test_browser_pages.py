@@ -79,7 +79,13 @@ def listed(page):
 
 
 # The dark scheme differs from the light one in its colours only.
-@pytest.mark.parametrize(("scheme", "rules"), [("light", {}), ("dark", {"runOnly": ["cat.color"]})])
+@pytest.mark.parametrize(
+    ("scheme", "rules"),
+    [
+        ("light", {}),
+        pytest.param("dark", {"runOnly": ["cat.color"]}, marks=pytest.mark.slow),
+    ],
+)
 def test_every_page_is_accessible_and_silent(open_page, scheme, rules):
     page = open_page("/", color_scheme=scheme, reduced_motion="reduce")
     found = {}
@@ -93,7 +99,9 @@ def test_every_page_is_accessible_and_silent(open_page, scheme, rules):
     assert [text for _, text in page.messages if "404" not in text] == []
 
 
-@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize(
+    "width", [320, *(pytest.param(width, marks=pytest.mark.slow) for width in (390, 1280))]
+)
 def test_no_page_is_wider_than_the_window(open_page, width):
     page = open_page("/", viewport={"width": width, "height": 700})
     wide = {}
