@@ -110,7 +110,8 @@ def _predict(opened: Database, todo: Plan, *, forced: bool) -> None:
     rows.append(_Predicted("all", _seconds(found.seconds), output.size(found.disk)))
     title = f"{found.ratings:,} ratings of {found.users:,} users, {found.movies:,} movies"
     output.table(rows, ("stage", "seconds", "disk"), title=title)
-    pace = "the machine in the documentation" if found.by_run is None else f"run {found.by_run}"
+    run_id = found.reference_run_id
+    pace = "the machine in the documentation" if run_id is None else f"run {run_id}"
     free = "not known" if found.free_disk is None else output.size(found.free_disk)
     output.properties(
         "Forecast",

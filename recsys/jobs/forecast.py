@@ -1,4 +1,4 @@
-"""What a refresh will take: seconds of each stage, memory, and disk for its results."""
+"""Predict what a refresh takes: seconds of each stage, memory, and disk for its results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from recsys.storage.snapshot.counts import count_ratings
 
 READ = "read"
 _NOISE = 0.5
-"""Seconds by which a stage may differ without telling anything of the speed of the machine."""
+"""Seconds by which a short stage may differ for any reason but the speed of the machine."""
 _READING = 28 * PASS
 """Seconds to read a rating by COPY, put it into the matrix and hash it."""
 _START = 0.3
@@ -49,7 +49,7 @@ _SPARE_DISK = 1.1
 class StageForecast:
     stage: str
     seconds: float | None
-    """None for a model that does not tell its cost and has not run yet."""
+    """None for a model without a cost function that has not run yet."""
     disk: int
     """Bytes of the results, with keys."""
 
@@ -64,8 +64,8 @@ class Forecast:
     stages: tuple[StageForecast, ...]
     memory: int
     """Bytes of the process at its peak."""
-    by_run: int | None
-    """The run whose speed it was told by; None: by that of the machine in the documentation."""
+    reference_run_id: int | None
+    """The run whose figures correct the prediction; None before the first full run."""
     free_disk: int | None
     """Bytes that are free where the results go; None if that is another machine."""
 
@@ -80,7 +80,7 @@ class Forecast:
 
 
 def forecast(database: Database, chosen: Plan) -> Forecast:
-    """Tell what a refresh of the ratings in the database will take.
+    """Predict what a refresh of the ratings in the database takes.
 
     Raises NothingLoaded without ratings.
     """
@@ -94,7 +94,7 @@ def forecast(database: Database, chosen: Plan) -> Forecast:
 
 
 def forecast_of(database: Database, chosen: Plan, user_items: csr_matrix) -> Forecast:
-    """Tell what a refresh of ratings that are read already will take, users x movies."""
+    """Predict what a refresh takes from the ratings it has read, users x movies."""
     users, movies = np.diff(user_items.indptr).astype(np.int64), column_counts(user_items)
     size = _size(chosen.settings, users[users > 0], movies[movies > 0], user_items.shape[1])
     with database.snapshot() as connection:
@@ -135,7 +135,7 @@ def predict(chosen: Plan, size: Size, before: MeasuredRun | None, free: int | No
 
 
 def stage_costs(chosen: Plan, size: Size) -> dict[str, Cost]:
-    """Return what each stage costs, in their order; NaN seconds for a model that tells none."""
+    """Return the cost of each stage, in their order; NaN seconds without a cost function."""
     users = Cost(_READING * size.ratings, disk=run_users(size))
     costs = {READ: users}
     for spec in chosen.specs:
@@ -173,16 +173,16 @@ def _memory(size: Size, costs: Mapping[str, Cost]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Pace:
-    """How the last run compares with what its size lets expect."""
+    """How the last run compares with what is predicted for its size."""
 
-    factors: Mapping[str, float]
-    """Of each stage, what it took in units of what was expected, as far as that is no noise."""
-    rests: Mapping[str, float]
-    """Seconds that the factors leave unexplained."""
-    untold: Mapping[str, float]
-    """Seconds of models that tell no cost, in proportion to the ratings."""
+    ratios: Mapping[str, float]
+    """Measured to predicted seconds of each stage, damped where both are short."""
+    overheads: Mapping[str, float]
+    """Seconds of each stage that its ratio does not explain."""
+    proportional: Mapping[str, float]
+    """Seconds of models without a cost function, in proportion to the ratings."""
     more_memory: float = 0.0
-    """Bytes that it took more than expected; fewer are negative."""
+    """Bytes measured less bytes predicted."""
     more_disk: float = 0.0
 
     @classmethod
@@ -196,16 +196,16 @@ class _Pace:
             for name in then
             if name in before.seconds and _same_parameters(name, chosen, before)
         }
-        factors, rests, untold = {}, {}, {}
+        ratios, overheads, proportional = {}, {}, {}
         for name, seconds in took.items():
             expected = then[name].seconds
             if math.isnan(expected):
-                untold[name] = seconds * size.ratings / before.ratings
+                proportional[name] = seconds * size.ratings / before.ratings
             else:
-                factors[name] = (seconds + _NOISE) / (expected + _NOISE)
-                rests[name] = seconds - factors[name] * expected
-        pace = cls(factors, rests, untold)
-        # With other models or lists the run tells nothing of these.
+                ratios[name] = (seconds + _NOISE) / (expected + _NOISE)
+                overheads[name] = seconds - ratios[name] * expected
+        pace = cls(ratios, overheads, proportional)
+        # Memory and disk depend on all models together.
         if before.parameters != chosen.parameters:
             return pace
         disk = sum(cost.disk for cost in then.values())
@@ -218,9 +218,9 @@ class _Pace:
     def seconds(self, stage: str, cost: Cost) -> float | None:
         """Return the seconds of a stage at this pace; None if they are not known."""
         if math.isnan(cost.seconds):
-            return self.untold.get(stage)
-        others = median(self.factors.values()) if self.factors else 1.0
-        seconds = self.factors.get(stage, others) * cost.seconds + self.rests.get(stage, 0.0)
+            return self.proportional.get(stage)
+        others = median(self.ratios.values()) if self.ratios else 1.0
+        seconds = self.ratios.get(stage, others) * cost.seconds + self.overheads.get(stage, 0.0)
         return max(0.0, seconds)
 
 

@@ -2,8 +2,8 @@
 
 Each model declares its cost as a sum of terms: steps of its algorithm, times a constant. The
 constants are seconds of a step on two cores, fitted to the refreshes in docs/how-to/sizing.md;
-`tests/benchmarks/forecast.py` compares what they predict with what a refresh takes. A machine of
-another speed is told by its last run (`recsys.jobs.forecast`).
+`tests/benchmarks/default_refresh.py` prints predictions beside measurements. On another machine its
+last run corrects them (`recsys.jobs.forecast`).
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def test_the_disk_of_a_run_is_told_before_it_is_written(database, write_edition,
     assert after == forecast_of(database, chosen, snapshot.interactions.user_items)
     # The run just written tells its own size and memory.
     assert after.disk == pytest.approx(taken, rel=0.05)
-    assert after.by_run == run_id
+    assert after.reference_run_id == run_id
 
 
 # --- the pace of the last run ---------------------------------------------------------------------
@@ -110,7 +110,12 @@ def test_without_a_run_the_constants_tell():
     found = predict(chosen, size_of(1000, 500, 50), None, None)
     assert list(by_stage(found)) == ["read", *(s.name for s in chosen.specs), "gate"]
     assert found.seconds == pytest.approx(sum(by_stage(found).values()))
-    assert (found.ratings, found.users, found.movies, found.by_run) == (50_000, 1000, 500, None)
+    assert (found.ratings, found.users, found.movies, found.reference_run_id) == (
+        50_000,
+        1000,
+        500,
+        None,
+    )
     assert found.memory > 180 * 2**20
 
 
@@ -123,7 +128,7 @@ def test_each_stage_keeps_the_pace_of_the_last_run():
     assert by_stage(found) == pytest.approx(seconds)
     assert found.memory == pytest.approx(5000 * 2**20)
     assert found.disk == pytest.approx(GIB, abs=len(told))
-    assert found.by_run == 7
+    assert found.reference_run_id == 7
     # Twice the users with as many ratings each: twice the time and the lists.
     more = predict(chosen, size_of(100_000, 10_000, 100), run, None)
     assert by_stage(more)["als"] == pytest.approx(2 * seconds["als"], rel=0.1)
