@@ -12,7 +12,6 @@ from scipy.sparse import csr_matrix
 
 from recsys.domain import Float64, Int64
 from recsys.errors import EvaluationError
-from recsys.numerics.sparse import draw
 
 Bool = NDArray[np.bool_]
 Group = Literal["user", "item"]
@@ -49,7 +48,7 @@ def random_split(ratings: csr_matrix, test_share: float, seed: int) -> Split:
     _check_share("test_share", test_share)
     size = round(test_share * ratings.nnz)
     tested = np.zeros(ratings.nnz, bool)
-    tested[draw(ratings.nnz, size, seed)] = True
+    tested[np.random.default_rng(seed).permutation(ratings.nnz)[:size]] = True
     return divided(ratings, tested)
 
 

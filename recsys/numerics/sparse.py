@@ -93,15 +93,6 @@ def exclude_rated(scores: NDArray[np.floating], ratings: csr_matrix) -> None:
     scores[row_of_entries(ratings), ratings.indices] = -np.inf
 
 
-def draw(count: int, size: int, seed: int) -> NDArray[np.integer]:
-    """Draw `size` of the numbers below `count` uniformly, each once, in random order."""
-    # Half the memory of the usual 64 bits, and the same numbers.
-    width = np.int32 if count < 2**31 else np.int64
-    numbers: NDArray[np.integer] = np.arange(count, dtype=width)
-    np.random.default_rng(seed).shuffle(numbers)
-    return numbers[:size]
-
-
 def axis_signs(items: Float64) -> Float64:
     """Return for each column of item factors the sign of its largest entry by magnitude.
 

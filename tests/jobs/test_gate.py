@@ -18,6 +18,7 @@ from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
 from recsys.jobs.training import ModelResults
 from recsys.models.linear import ease
+from recsys.storage.snapshot.matrices import read_snapshot
 
 RUNS = "SELECT run_id, state, refused FROM recsys_store.runs ORDER BY run_id"
 PUBLISHED = "SELECT run_id FROM recsys_store.published"
@@ -228,3 +229,14 @@ def test_the_gate_measures_some_users_where_there_are_many(filled_database, monk
     report = refresh(filled_database, plan(RefreshSettings(models=("most_rated", "ease"))))
     figures = {name: metric.n for name, metric in report.metrics if metric.protocol == "gate"}
     assert figures == {"ease": 5, "most_rated": 5}
+
+
+@pytest.mark.parametrize(("model", "copied"), [("ease", False), ("collective_ease", True)])
+def test_times_are_copied_only_for_a_model_that_needs_them(filled_database, model, copied):
+    chosen = plan(
+        RefreshSettings(models=("popular", "als", "collective_ease", "ease"), default_model=model)
+    )
+    with filled_database.snapshot() as connection:
+        data = read_snapshot(connection, {"times"}).interactions
+    assert data.rated_at is not None
+    assert (gate._as_needed(data, chosen).rated_at is not None) == copied

@@ -286,6 +286,14 @@ def test_mf_measures_itself(share: float) -> None:
     assert holdout == Metric(f"holdout {share}", "rmse", pytest.approx(error), len(held))
 
 
+def test_mf_clips_predictions_to_the_scale_of_all_ratings() -> None:
+    dense = ratings(40, 30, 11, 0.3)
+    _, holdout = fit("mf", dense, holdout=1.5 / np.count_nonzero(dense), seed=5).metrics
+    assert holdout.n == 1
+    # On a scale of this one rating every prediction would be right.
+    assert holdout.value > 0.01
+
+
 def test_mf_measures_only_what_it_can() -> None:
     few = np.array([[4.0, 0], [3, 5]])
     assert [metric.protocol for metric in fit("mf", few).metrics] == ["train"]

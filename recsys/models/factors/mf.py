@@ -38,7 +38,7 @@ from recsys.models.cost import DOUBLE, Cost, Size, of_factors
 from recsys.models.params import Bounds, Params
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.prediction import predict_ratings, rating_range
-from recsys.numerics.sparse import axis_signs, draw, has_ratings
+from recsys.numerics.sparse import axis_signs, has_ratings
 from recsys.numerics.topk import concatenate, ranked, ranked_top_k, scatter
 
 _BYTES_A_COLUMN = 16
@@ -232,11 +232,20 @@ def _holdout_error(data: Interactions, config: MfConfig, options: FitOptions) ->
     if size == 0:
         return ()
     held = np.zeros(ratings.nnz, bool)
-    held[draw(ratings.nnz, size, options.seed)] = True
+    held[_drawn(ratings.nnz, size, options.seed)] = True
     fitted = factorize(_entries(ratings, ~held), config, options)
     # Predictions are clipped to the scale of all ratings.
     tested = replace(data, user_items=_entries(ratings, held), rating_range=rating_range(data))
     return _error(f"holdout {config.holdout:g}", tested, fitted)
+
+
+def _drawn(count: int, size: int, seed: int) -> NDArray[np.integer]:
+    """Draw `size` of the numbers below `count` uniformly, each once, in random order."""
+    # Half the memory of the usual 64 bits, and the same numbers.
+    width = np.int32 if count < 2**31 else np.int64
+    numbers: NDArray[np.integer] = np.arange(count, dtype=width)
+    np.random.default_rng(seed).shuffle(numbers)
+    return numbers[:size]
 
 
 def _entries(ratings: csr_matrix, kept: NDArray[np.bool_]) -> csr_matrix:
