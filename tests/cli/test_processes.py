@@ -89,6 +89,7 @@ def test_a_refresh_that_is_killed_is_cleared_up_by_the_next(endless, refreshed_d
     ]
 
 
+@pytest.mark.slow
 def test_one_of_two_concurrent_refreshes_is_done(filled_database, spawn, small_config):
     settings = {"RECSYS_DATABASE_URL": filled_database.url, "RECSYS_CONFIG": small_config(12_000)}
     first = spawn("refresh", **settings)

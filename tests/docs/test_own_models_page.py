@@ -60,6 +60,7 @@ def recsys(tmp_path: Path, filled_database: Database) -> Callable[..., str]:
     return run
 
 
+@pytest.mark.slow
 def test_the_example_is_refreshed_served_and_follows_ratings(
     recsys: Callable[..., str],
 ) -> None:

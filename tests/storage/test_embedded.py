@@ -155,6 +155,7 @@ def test_after_kill_9_of_its_user_the_next_one_stops_it(home):
     assert not answers(url)
 
 
+@pytest.mark.slow
 def test_a_killed_server_comes_back(home):
     server = EmbeddedServer(home)
     server.start()
@@ -232,6 +233,7 @@ def test_a_home_with_a_space_and_an_umlaut_works(home):
         remove(odd)
 
 
+@pytest.mark.slow
 def test_two_homes_have_two_servers(home):
     one, other = EmbeddedServer(home / "a"), EmbeddedServer(home / "b")
     try:
