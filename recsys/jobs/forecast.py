@@ -156,7 +156,7 @@ def _cost_of(spec: ModelSpec, config: Any, size: Size) -> Cost:
 def _gate_cost(chosen: Plan, size: Size) -> Cost:
     """Return the cost of the default model and of popularity on a part of the ratings."""
     measured_users = min(size.users, gate.MEASURED_USERS)
-    part = replace(size, listed=measured_users, list_length=gate.K)
+    part = replace(size, listed=measured_users)
     names = with_parts(chosen.specs, chosen.configs, chosen.default_model)
     total = _cost_of(MODELS[gate.BASELINE], make_config(MODELS[gate.BASELINE], {}), part)
     for spec in chosen.specs:

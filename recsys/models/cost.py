@@ -38,6 +38,9 @@ LIST = 3.5e-5
 FLOP = 3.5e-12
 """Of a step of a dense product in single precision."""
 
+_SQUARE = 2.0**29
+"""Bytes of a square of all pairs at most: half of `memory_mb` by default; others are sparse."""
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -150,6 +153,11 @@ def neighbours(size: Size, entries: int, precision: int) -> float:
     """Return the bytes of the stored neighbours of the rated movies, so many of each."""
     rated = len(size.of_movies)
     return rated * list_row(min(entries, rated), 4 + precision)
+
+
+def square(side: int) -> float:
+    """Return the bytes of a square of similarities, which is not held as a whole if large."""
+    return min(8.0 * side**2, _SQUARE)
 
 
 def list_row(entries: int, entry: int) -> float:

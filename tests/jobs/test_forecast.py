@@ -60,6 +60,13 @@ def test_a_scaled_size_has_other_numbers_and_the_same_spread():
     assert other.of_users.max() / other.of_users.mean() == pytest.approx(100 / 50.5, rel=0.02)
 
 
+def test_similarities_of_many_users_are_not_held_as_a_square():
+    spec = MODELS["user_knn"]
+    assert spec.cost is not None
+    few, many = (spec.cost(size_of(n, 50, 5), spec.config()).memory for n in (1000, 200_000))
+    assert (few, many) == (8e6, 2**29)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_tells_what_it_costs(name):
     spec = MODELS[name]

@@ -41,7 +41,7 @@ def _needs(config: ContentConfig) -> frozenset[Need]:
 
 
 def cost(size: Size, config: ContentConfig) -> Cost:
-    """Return the cost of cosines of texts, which are taken to be as long as of MovieLens."""
+    """Return the cost of cosines of texts, whose length is not counted."""
     stored = Cost(disk=size.movies * list_row(size.neighbours, 4 + DOUBLE))
     return stored + lists_by_scores(size, 5.0)
 

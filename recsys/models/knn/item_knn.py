@@ -53,7 +53,7 @@ def fit(data: Interactions, config: ItemKnnConfig, options: FitOptions) -> Neigh
 def cost(size: Size, config: ItemKnnConfig) -> Cost:
     """Return the cost of all common ratings of two movies, and of lists by sums."""
     kernels = 1.0 if config.similarity == "cosine" else 4.0
-    # Lists of movies with few ratings are computed in full: 3 stands for those of MovieLens.
+    # Lists of movies with few ratings are computed in full: 3 fits generated ratings.
     seconds = kernels * (ADDITION * size.pairs(config.max_ratings) + 3 * SCORE * size.movies**2)
     stored = neighbours(size, size.neighbours, DOUBLE)
     fitting = Cost(seconds, 40.0 * size.ratings, stored)

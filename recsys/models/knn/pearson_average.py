@@ -13,7 +13,16 @@ from typing import Annotated
 
 from recsys.domain import Interactions, Neighbours
 from recsys.models.base import FitOptions, ModelSpec, Range
-from recsys.models.cost import ADDITION, DOUBLE, SCORE, Cost, Size, lists_by_scores, neighbours
+from recsys.models.cost import (
+    ADDITION,
+    DOUBLE,
+    SCORE,
+    Cost,
+    Size,
+    lists_by_scores,
+    neighbours,
+    square,
+)
 from recsys.models.knn.co_rated import co_rated_neighbours
 from recsys.models.params import Bounds, Params
 from recsys.numerics.scoring import rank_by_mean_product
@@ -38,11 +47,9 @@ def fit(data: Interactions, config: PearsonAverageConfig, options: FitOptions) -
 def cost(size: Size, config: PearsonAverageConfig) -> Cost:
     """Return the cost of the correlations of all pairs of movies, and of lists by means."""
     stored = neighbours(size, size.neighbours, DOUBLE)
-    fitting = Cost(
-        2 * ADDITION * size.pairs() + 25 * SCORE * len(size.of_movies) ** 2,
-        8.0 * len(size.of_movies) ** 2,
-        stored,
-    )
+    rated = len(size.of_movies)
+    seconds = 2 * ADDITION * size.pairs() + 25 * SCORE * rated**2
+    fitting = Cost(seconds, square(rated), stored)
     return fitting + lists_by_scores(size, 5.0)
 
 

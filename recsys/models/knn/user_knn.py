@@ -20,7 +20,7 @@ import numpy as np
 
 from recsys.domain import Int64, Interactions, RankedLists, UserNeighbours
 from recsys.models.base import Choice, FitOptions, ModelSpec, Range
-from recsys.models.cost import ADDITION, Cost, Size, list_row, lists_by_scores
+from recsys.models.cost import ADDITION, Cost, Size, list_row, lists_by_scores, square
 from recsys.models.knn.similarity import Similarity, common_ratings, similar_columns
 from recsys.models.params import Bounds, Params
 from recsys.numerics.sparse import mean_ratings
@@ -80,7 +80,7 @@ def cost(size: Size, config: UserKnnConfig) -> Cost:
     """Return the cost of all common movies of two users, and of lists from their ratings."""
     common = float((size.of_movies.astype(float) ** 2).sum())
     stored = size.users * list_row(size.neighbours, 12 + 4)
-    fitting = Cost(2.5 * ADDITION * common, 8.0 * size.users**2, stored)
+    fitting = Cost(2.5 * ADDITION * common, square(size.users), stored)
     return fitting + lists_by_scores(size, 10.0)
 
 
