@@ -22,6 +22,11 @@ from recsys.storage.runs.measured import MeasuredRun, last_full_run
 from recsys.storage.snapshot.matrices import read_snapshot
 
 GIB = 2**30
+PARTITIONS_OF_RUN_1 = r"""
+SELECT sum(pg_relation_size(c.oid) + pg_indexes_size(c.oid)) FROM pg_class AS c
+WHERE c.relnamespace = CAST('recsys_store' AS regnamespace) AND c.relkind = 'r'
+  AND c.relname ~ '_run_1$'
+"""
 
 
 def size_of(users: int, movies: int, each: int) -> Size:
@@ -186,7 +191,8 @@ def test_the_last_full_run_is_the_measure(refreshed_database):
         ratings = connection.scalar(sa.text("SELECT count(*) FROM recsys_store.ratings"))
     assert run is not None
     assert (run.run_id, run.ratings) == (1, ratings)
-    assert run.disk > 0
+    with refreshed_database.snapshot() as connection:
+        assert run.disk == connection.scalar(sa.text(PARTITIONS_OF_RUN_1))
     assert {"read", "ease", "gate"} <= run.seconds.keys()
     refresh(refreshed_database, plan(RefreshSettings(threads=1), ["most_rated"]))
     with refreshed_database.snapshot() as connection:
