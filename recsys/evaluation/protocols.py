@@ -42,8 +42,8 @@ class Material:
     pairs: Pairs | None = None
     """Positions (users, items) of the official test ratings of a data set."""
     order: Pairs | None = None
-    """Positions (users, items) of all ratings in the order of the lines of their file. A shuffle
-    in this order reproduces the split of other libraries on that file."""
+    """Positions (users, items) of all ratings in the order of the lines of their file. Random
+    numbers drawn in this order give the split of the recommenders library."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,14 +62,14 @@ def stratified_split(
     """Shuffle each user's (item's) n ratings and train on the first `round(train_share * n)`.
 
     The rule of `python_stratified_split` of the recommenders library; halves round to even. With
-    `order` (the entries in the order of the lines of a file) it reproduces its split of that file.
+    `order` (the entries in the order of the lines of a file) the ratings are also shuffled as that
+    function does since 2022 (version 1.2.1), so the split of that file is the same.
     """
     _check_share("train_share", train_share)
     if by not in ("user", "item"):
         raise EvaluationError(f"by = {by!r} is not known", hint="by must be one of: user, item.")
     groups = rows_of(ratings) if by == "user" else ratings.indices
-    shuffled = _shuffled(ratings.nnz, seed, order)
-    order = np.lexsort((shuffled, groups))
+    order = np.lexsort((_random_keys(ratings.nnz, seed, order), groups))
     counts = np.bincount(groups, minlength=1)
     starts = np.cumsum(counts) - counts
     rank = np.arange(ratings.nnz) - starts[groups[order]]
@@ -78,8 +78,8 @@ def stratified_split(
     return divided(ratings, tested)
 
 
-def _shuffled(length: int, seed: int, order: NDArray[np.integer] | None) -> NDArray[np.integer]:
-    """Return the position of each entry in a random order."""
+def _random_keys(length: int, seed: int, order: NDArray[np.integer] | None) -> NDArray[Any]:
+    """Return a number for each entry, whose order is random."""
     if order is None:
         return np.random.default_rng(seed).permutation(length)
     if len(order) != length or len(np.unique(order)) != length:
@@ -87,10 +87,10 @@ def _shuffled(length: int, seed: int, order: NDArray[np.integer] | None) -> NDAr
             f"the file names {len(np.unique(order))} of {length} ratings, not each once",
             hint="give the file of ratings that was ingested",
         )
-    places = np.empty(length, np.int64)
-    # pandas shuffles with the legacy generator, and its draw has to be reproduced.
-    places[order[np.random.RandomState(seed).permutation(length)]] = np.arange(length)
-    return places
+    keys = np.empty(length)
+    # The library draws one number per line from NumPy's legacy generator.
+    keys[order] = np.random.RandomState(seed).random_sample(length)
+    return keys
 
 
 def temporal_split(ratings: csr_matrix, rated_at: Float64, test_share: float) -> Split:

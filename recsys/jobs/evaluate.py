@@ -47,8 +47,8 @@ def evaluate(
 
     Models learn nothing from test ratings: neither their values, nor their existence, nor their
     times, and no tags. `split_file` names the ratings that the protocol splits by: the test ratings
-    that a data set comes with, or all ratings in the order they are shuffled from. Raises
-    EvaluationError if the protocol cannot be followed.
+    that a data set comes with, or all ratings in the order in which they draw random numbers.
+    Raises EvaluationError if the protocol cannot be followed.
     """
     clock = StageClock(reporter or Silent())
     with database.transaction() as connection:

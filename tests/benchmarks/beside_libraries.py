@@ -3,9 +3,10 @@
     pip install 'recsys[benchmarks]'
     python tests/benchmarks/beside_libraries.py --data FOLDER [--repeats 3] [--only ease] [--json]
 
-FOLDER holds ml-100k. Lists of 10 are measured by the protocol recommenders-ml100k, on the very
-split that others draw from `u.data`; predicted ratings by ml100k-u1. Metrics are ours for all.
-Every model has a process of its own; medians of the repeats count. What is missing is named.
+FOLDER holds ml-100k. Lists of 10 are measured by the protocol recommenders-ml100k, on the split
+that the recommenders library draws from `u.data`; predicted ratings by ml100k-u1. Metrics are ours
+for all. Every model has a process of its own; medians of the repeats count. What is missing is
+named.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,23 @@ def test_a_split_that_leaks_is_refused(material: Material) -> None:
     protocol = replace(PROTOCOLS["random-90-10"], divide=twice)
     with pytest.raises(EvaluationError, match="are in both train and test"):
         next(protocol.splits(material))
+
+
+def test_the_order_of_the_lines_gives_the_split_of_the_recommenders_library() -> None:
+    """Each line draws a number; the movie's lines of the lowest numbers are trained on."""
+    lines = np.array([[2, 0], [0, 1], [0, 0], [3, 1], [1, 2], [3, 0], [0, 2], [1, 0], [2, 1]])
+    users, items = lines.T
+    ratings = csr_matrix((np.arange(1.0, 10), (users, items)))
+    ratings.sort_indices()
+    # Seed 42 draws .37 .95 .73 .60 .16 .16 .06 .87 .60: line 7 has the highest of the 4 of movie 0,
+    # line 1 of the 3 of movie 1; the 1.5 lines to train on of movie 2 are rounded to both.
+    split = next(PROTOCOLS["recommenders-ml100k"].splits(Material(ratings, order=(users, items))))
+    expected = np.zeros((4, 3))
+    expected[1, 0], expected[0, 1] = 8, 2
+    assert split.test.toarray().tolist() == expected.tolist()
+    for part in ((users[:8], items[:8]), (users[[*range(8), 0]], items[[*range(8), 0]])):
+        with pytest.raises(EvaluationError, match="the file names 8 of 9 ratings, not each once"):
+            next(PROTOCOLS["recommenders-ml100k"].splits(Material(ratings, order=part)))
 
 
 # --- figures --------------------------------------------------------------------------------------
@@ -248,6 +266,19 @@ def test_popularity_as_the_literature_has_it(ml_100k: Path) -> None:
     found = table(measure_ranking(protocol, popular_lists(split.train, 10), split, genres, 0))
     assert found["all", "ndcg@10"].n == 943
     assert found["all", "ndcg@10"].value == pytest.approx(0.25, abs=0.01)
+
+
+def test_the_split_of_the_recommenders_library(ml_100k: Path) -> None:
+    """The train pairs are those of `python_stratified_split` of version 1.2.1, seed 42."""
+    ratings, _ = ratings_of(ml_100k)
+    users, items = np.loadtxt(ml_100k / "u.data", dtype=np.int64, usecols=(0, 1)).T - 1
+    material = Material(ratings, order=(users, items))
+    split = next(PROTOCOLS["recommenders-ml100k"].splits(material))
+    assert (split.train.nnz, split.test.nnz) == (75_066, 24_934)
+    pairs = (rows_of(split.train) + 1) * 10_000 + split.train.indices + 1
+    assert hashlib.sha256(pairs.astype(np.int64).tobytes()).hexdigest() == (
+        "3fa3738c14afadda72db07c5f4496025f5e292c1e60d59e388f6b4392763e77e"
+    )
 
 
 def test_the_official_pairs_of_ml_100k(ml_100k: Path) -> None:
