@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -243,6 +243,45 @@ class Votes:
     means: Float64
 
 
+Grades = Literal["none", "watched", "rating", "scaled", "centred", "relative"]
+"""How the value of a rating counts; see `recsys.numerics.weighting`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatingWeights:
+    """What a rating of a user counts: by its grade, times by its age.
+
+    The formulas are in `recsys.numerics.weighting`, and in `recsys.rating_weights` of the contract.
+    """
+
+    grades: Grades = "none"
+    effect: float = 0.0
+    """What the highest grade counts above 1, or a whole grade above the mean."""
+    recency: float = 1.0
+    """Factor from each rating to the next older one; 1: age does not count."""
+    window: int = 0
+    """Number of newest ratings that count; 0: all."""
+    low: float = 0.0
+    """Lowest rating of the scale."""
+    high: float = 0.0
+    mean: float = 0.0
+    """Mean of all ratings of the run."""
+
+    @property
+    def by_age(self) -> bool:
+        """Return whether the times of ratings matter."""
+        return self.recency != 1 or self.window > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One of the sums that make up a score: the model whose weights are added, and its factor."""
+
+    model: str
+    weights: RatingWeights
+    factor: float = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Interactions:
     """The training data of a model, in positions instead of ids.
@@ -270,6 +309,8 @@ class Interactions:
     """Users x attributes (age group, gender, occupation), float64, 1 where the user has it."""
     rating_range: tuple[float, float] | None = None
     """Lowest and highest rating of the scale; None: those that occur."""
+    rating_mean: float | None = None
+    """Mean of all ratings, if `user_items` holds some users only; otherwise None."""
     item_counts: Int64 | None = None
     """Number of ratings of each item, if `user_items` holds some users only; otherwise None."""
     parts: Mapping[str, FittedModel] = field(default_factory=dict)
@@ -284,15 +325,28 @@ class UserRows:
     """Their positions among all users."""
     ratings: csr_matrix
     """Their ratings, block x items, float64."""
+    rated_at: Float64 | None = None
+    """Unix seconds of each rating, in the order of the entries; NaN where unknown."""
 
     @classmethod
-    def all(cls, user_items: csr_matrix) -> UserRows:
-        """Return every user of a matrix of ratings."""
-        return cls(np.arange(user_items.shape[0]), user_items)
+    def all(cls, user_items: csr_matrix, rated_at: Float64 | None = None) -> UserRows:
+        """Return every user of a matrix of ratings, with their times."""
+        return cls(np.arange(user_items.shape[0]), user_items, rated_at)
+
+    @classmethod
+    def some(cls, data: Interactions, positions: Int64) -> UserRows:
+        """Return the users at these positions of the training data."""
+        if data.rated_at is None:
+            return cls(positions, data.user_items[positions])
+        ratings = data.user_items
+        times = csr_matrix((data.rated_at, ratings.indices, ratings.indptr), shape=ratings.shape)
+        return cls(positions, data.user_items[positions], times[positions].data)
 
     def block(self, start: int, stop: int) -> UserRows:
         """Return the users from `start` to before `stop` of this block."""
-        return UserRows(self.positions[start:stop], self.ratings[start:stop])
+        first, last = self.ratings.indptr[[start, stop]]
+        times = None if self.rated_at is None else self.rated_at[first:last]
+        return UserRows(self.positions[start:stop], self.ratings[start:stop], times)
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -333,8 +387,12 @@ class TopN(RankedLists):
 # `fit` returns one of the types below, together called `Fitted`.
 
 
+@dataclass(frozen=True, slots=True)
 class Neighbours(RankedLists):
     """For each item the most similar other items, with their similarities."""
+
+    weights: RatingWeights = RatingWeights()
+    """What a rating counts in the lists of users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,6 +452,8 @@ class TrainedItems:
     """Mean of all ratings."""
     deviation: float
     """Their standard deviation."""
+    rating_range: tuple[float, float]
+    """Lowest and highest rating of their scale."""
     counts: Int64 | None = None
     """Number of ratings of each item; None if it is not known."""
     rmse: float | None = None
@@ -408,6 +468,8 @@ class ItemVectors:
     """Items x features, one matrix for each space; a row is empty if the item has no features."""
     weights: tuple[float, ...]
     """Share of each space in a score; they add up to 1."""
+    rating_weights: RatingWeights = RatingWeights()
+    """What a rating counts in the profile of a user."""
 
 
 @dataclass(frozen=True, slots=True)

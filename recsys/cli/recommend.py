@@ -165,7 +165,7 @@ def explain(
         because = f"its source is {first.source}"
         output.message(f"No rating of user {user} contributes to {known.title}; {because}.")
         return
-    columns = ["because_title", "rating", "contribution", "share", "shared_genres"]
+    columns = ["because_title", "rating", "weight", "contribution", "share", "shared_genres"]
     columns += ["shared_tags"] if any(row.shared_tags for row in found[:n]) else []
     more = f"; {len(found) - n:,} more" if len(found) > n else ""
     # Factors do not add up over rated movies, so their score is attributed by similarity.
@@ -179,6 +179,7 @@ def explain(
 class _Reason:
     because_title: str | None
     rating: float | None
+    weight: output.Figure
     contribution: float | None
     share: output.Figure
     shared_genres: list[str]
@@ -187,8 +188,15 @@ class _Reason:
 
 def _reason(row: Contribution) -> _Reason:
     share = output.Figure("-" if row.share is None else f"{row.share:.0%}")
+    weight = output.Figure("-" if row.weight is None else f"{row.weight:.2f}")
     return _Reason(
-        row.because_title, row.rating, row.contribution, share, row.shared_genres, row.shared_tags
+        row.because_title,
+        row.rating,
+        weight,
+        row.contribution,
+        share,
+        row.shared_genres,
+        row.shared_tags,
     )
 
 

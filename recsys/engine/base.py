@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from recsys.domain import ComputeLimits, FittedModel, TopN
+from recsys.domain import ComputeLimits, FittedModel, Interactions, TopN
 
 _ENTRY_BYTES = 40
 """Entries of a list: item, score, source, and copies of them while a shard is put together."""
@@ -36,12 +36,11 @@ class Engine(Protocol):
     """Makes lists for all users, shard by shard."""
 
     def rank(
-        self, model: FittedModel, user_items: csr_matrix, n: int, limits: ComputeLimits
+        self, model: FittedModel, data: Interactions, n: int, limits: ComputeLimits
     ) -> Iterator[ShardLists]:
         """Yield the best n items for the users of each shard, in the order of users.
 
-        `user_items` holds the ratings of all users, users x items. The lists do not depend on
-        the shards.
+        The lists do not depend on the shards.
         """
         ...
 

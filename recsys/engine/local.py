@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scipy.sparse import csr_matrix
-
-from recsys.domain import ComputeLimits, FittedModel, TopN, UserRows
+from recsys.domain import ComputeLimits, FittedModel, Interactions, TopN, UserRows
 from recsys.engine.base import ShardLists, shards, users_within
 
 SHARD_RATINGS = 2_000_000
@@ -19,10 +17,10 @@ class LocalEngine:
         self._shard_ratings = shard_ratings
 
     def rank(
-        self, model: FittedModel, user_items: csr_matrix, n: int, limits: ComputeLimits
+        self, model: FittedModel, data: Interactions, n: int, limits: ComputeLimits
     ) -> Iterator[ShardLists]:
         """Yield the best n items for the users of each shard, in the order of users."""
-        users = UserRows.all(user_items)
-        for shard in shards(user_items, self._shard_ratings, users_within(limits, n)):
+        users = UserRows.all(data.user_items, data.rated_at)
+        for shard in shards(data.user_items, self._shard_ratings, users_within(limits, n)):
             lists: TopN = model.rank(users.block(shard.start, shard.stop), n, limits)
             yield ShardLists(shard, lists)

@@ -172,7 +172,7 @@ def _fit_and_measure(
     metrics: tuple[Metric, ...] = ()
     if protocol.kind in ("ranking", "both"):
         started = time.monotonic()
-        lists = model.rank(UserRows.all(train.user_items), n, options)
+        lists = model.rank(UserRows.all(train.user_items, train.rated_at), n, options)
         recommend_seconds = time.monotonic() - started
         metrics += measure_ranking(protocol, lists, split, train.item_genres, seed)
     if protocol.kind in ("rating", "both") and step.spec.prediction is not None:

@@ -234,4 +234,4 @@ def _lists(
         step.spec.name: step.fit() for step in training_steps(wanted, configs, train, options)
     }
     n = max(chosen.settings.list_length, K)
-    return fitted[name].rank(UserRows(users, train.user_items[users]), n, options)
+    return fitted[name].rank(UserRows.some(train, users), n, options)

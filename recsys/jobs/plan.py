@@ -9,8 +9,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from recsys.config.settings import RefreshSettings
+from recsys.domain import Term
 from recsys.errors import ConfigError
 from recsys.models.base import Role
+from recsys.models.grades import rating_weights
 from recsys.models.registry import DEFAULT_SET, MODELS, ModelSpec, candidates, make_config
 
 STORED_ROLES: tuple[Role, ...] = (
@@ -53,6 +55,18 @@ class Plan:
         ]
 
     @property
+    def terms(self) -> dict[str, tuple[Term, ...]]:
+        """Return the sums that make up the scores of each personal model."""
+        counted = {name: rating_weights(config) for name, config in self.configs.items()}
+        return {
+            spec.name: spec.terms(self.configs[spec.name], counted)
+            if spec.terms
+            else (Term(spec.name, counted[spec.name]),)
+            for spec in self.specs
+            if spec.kind == "personal"
+        }
+
+    @property
     def default_model(self) -> str:
         """Return the model that gives lists when none is named."""
         # The last resort is not refreshed, which is refused with the line that leaves it out.
@@ -84,6 +98,9 @@ class Plan:
         """Return the parameters to record, in the form in which JSON returns them."""
         parameters = {
             "models": {spec.name: asdict(self.configs[spec.name]) for spec in self.specs},
+            "terms": {
+                name: [_described(term) for term in terms] for name, terms in self.terms.items()
+            },
             "neighbours": self.settings.neighbours,
             "list_length": self.settings.list_length,
             "default_model": self.default_model,
@@ -93,6 +110,19 @@ class Plan:
         }
         found: dict[str, Any] = json.loads(json.dumps(parameters))  # a tuple becomes a list
         return found
+
+
+def _described(term: Term) -> dict[str, Any]:
+    """Return a term as SQL reads it; the scale of the ratings is in the run."""
+    weights = term.weights
+    return {
+        "model": term.model,
+        "factor": term.factor,
+        "grades": weights.grades,
+        "effect": weights.effect,
+        "recency": weights.recency,
+        "window": weights.window,
+    }
 
 
 def plan(
@@ -163,7 +193,7 @@ def _check_parts(model: ModelSpec, parts: Iterable[str]) -> None:
 
 def _can_use(model: ModelSpec, part: ModelSpec) -> bool:
     if model.part_scorings is not None:
-        return part.scoring in model.part_scorings
+        return (part.scoring or part.kind) in model.part_scorings
     return part.kind in ("personal", "chart")
 
 

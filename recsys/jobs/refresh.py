@@ -269,7 +269,7 @@ def _compute(chosen: Plan, snapshot: Snapshot, stream: ResultStream, clock: Stag
             del learned
             # A chart is the same for every user: SQL leaves out what the user has rated.
             if step.spec.kind == "personal":
-                for part in engine.rank(model, data.user_items, n, options):
+                for part in engine.rank(model, data, n, options):
                     lists = ModelResults(recommendations=part.lists)
                     check_scores(name, lists)
                     listed = IdMap(snapshot.users.ids[part.shard.start : part.shard.stop])

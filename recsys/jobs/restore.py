@@ -26,17 +26,21 @@ from recsys.domain import (
     Int64,
     Interactions,
     Neighbours,
+    RatingWeights,
     TrainedItems,
     UserRows,
 )
 from recsys.jobs.plan import Plan
 from recsys.jobs.training import fit_model, fit_options, needs_of
 from recsys.models.base import LIVE_SCORINGS, FitOptions, ModelSpec
+from recsys.models.grades import rating_weights
 from recsys.models.registry import candidates
+from recsys.numerics.weighting import on_scale_of
 from recsys.storage.runs.stored_models import (
     StoredChart,
     StoredFactors,
     StoredModels,
+    StoredScale,
     StoredSimilarities,
 )
 from recsys.storage.snapshot.matrices import positions_of, read_snapshot, read_users
@@ -70,13 +74,20 @@ def restore(stored: StoredModels, chosen: Plan, user_ids: Int32) -> Restored:
     users, catalogue, data, positions = _read(stored.connection, chosen, specs, user_ids)
     rows = data.user_items[positions]
     rated = catalogue.ids[np.unique(rows.indices)]
-    raw = {spec.name: _stored(spec, stored, rated) for spec in specs}
+    raw = {
+        spec.name: _stored(spec, bool(spec.parts(chosen.configs[spec.name])), stored, rated)
+        for spec in specs
+    }
     movies = IdMap(np.unique(np.concatenate([catalogue.ids, *map(_movie_ids, raw.values())])))
     data = _widened(data, catalogue, movies)
-    data = replace(data, item_counts=_item_counts(stored, chosen, specs, raw, movies))
-    users_rows = UserRows(positions, data.user_items[positions])
-    folded = any(spec.fold_in for spec in specs)
-    scale = stored.scale() if folded else (0.0, 0.0)
+    scale = stored.scale()
+    data = replace(
+        data,
+        rating_range=(scale.low, scale.high),
+        rating_mean=scale.mean,
+        item_counts=_item_counts(stored, chosen, specs, raw, movies),
+    )
+    users_rows = UserRows.some(data, positions)
     restoring = _Restoring(stored, chosen, users_rows, len(users), movies, data, scale)
     models: dict[str, FittedModel] = {}
     for spec in specs:
@@ -99,7 +110,11 @@ def _read(
     connection: sa.Connection, chosen: Plan, specs: Sequence[ModelSpec], user_ids: Int32
 ) -> tuple[IdMap, IdMap, Interactions, Int64]:
     """Return all users that are read, the movies, the data, and the positions of `user_ids`."""
-    needs = needs_of([spec for spec in specs if spec.scoring == "profile"], chosen.configs)
+    needs: set[str] = set(
+        needs_of([spec for spec in specs if spec.scoring == "profile"], chosen.configs)
+    )
+    if any(term.weights.by_age for terms in chosen.terms.values() for term in terms):
+        needs.add("times")
     if any(spec.fit_users for spec in specs):
         snapshot = read_snapshot(connection, needs)
         positions = np.searchsorted(snapshot.users.ids, user_ids)
@@ -108,11 +123,11 @@ def _read(
     return IdMap(user_ids), movies, data, np.arange(len(user_ids))
 
 
-def _stored(spec: ModelSpec, stored: StoredModels, rated: Int32) -> Stored | None:
+def _stored(spec: ModelSpec, composed: bool, stored: StoredModels, rated: Int32) -> Stored | None:
     """Read what the run stored of a model; None if its lists do not follow from that."""
     if spec.kind == "chart":
         return stored.chart(spec.name)
-    if spec.scoring in LIVE_SCORINGS:
+    if spec.scoring in LIVE_SCORINGS and not composed:
         return stored.similarities(spec.name, rated)
     return stored.factors(spec.name) if spec.fold_in else None
 
@@ -163,7 +178,7 @@ def _item_counts(
     Without a chart of them these are the current ones, of the movies that all factors know.
     """
     counts = np.zeros(len(movies), np.int64)
-    if not any(spec.fold_in or spec.scoring == "parts" for spec in specs):
+    if not any(spec.fold_in or spec.parts(chosen.configs[spec.name]) for spec in specs):
         return counts
     charts = [name for name in candidates("popularity") if name in chosen.configs]
     if charts:
@@ -187,8 +202,8 @@ class _Restoring:
     users: int
     movies: IdMap
     data: Interactions
-    scale: tuple[float, float]
-    """Mean and standard deviation of the ratings that the run learned from."""
+    scale: StoredScale
+    """That of the ratings that the run learned from."""
 
     def fitted(
         self, spec: ModelSpec, raw: Stored | None, models: Mapping[str, FittedModel]
@@ -199,14 +214,13 @@ class _Restoring:
         if isinstance(raw, StoredChart):
             return self._chart(raw)
         if isinstance(raw, StoredSimilarities):
-            return self._neighbours(raw)
+            return self._neighbours(raw, rating_weights(config))
         if isinstance(raw, StoredFactors):
             return self._folded_in(spec, raw, config, options)
         if spec.fit_users is not None:
             return spec.fit_users(self.data, self.rows.positions, config, options)
-        if spec.scoring == "profile" or (
-            spec.scoring == "parts" and models.keys() >= set(spec.parts(config))
-        ):
+        parts = set(spec.parts(config))
+        if spec.scoring == "profile" or (parts and models.keys() >= parts):
             return fit_model(spec, config, self.data, options, models).fitted
         return None
 
@@ -216,11 +230,12 @@ class _Restoring:
         items = positions_of(self.movies, stored.movie_ids)
         return Charts((Chart(None, items, stored.scores, stored.votes, stored.means),))
 
-    def _neighbours(self, stored: StoredSimilarities) -> Neighbours:
+    def _neighbours(self, stored: StoredSimilarities, weights: RatingWeights) -> Neighbours:
         lengths = np.zeros(len(self.movies) + 1, np.int64)
         lengths[positions_of(self.movies, stored.movie_ids) + 1] = np.diff(stored.indptr)
         items = positions_of(self.movies, stored.similar_ids)
-        return Neighbours(np.cumsum(lengths), items, stored.scores)
+        scaled = on_scale_of(self.data, weights)
+        return Neighbours(np.cumsum(lengths), items, stored.scores, scaled)
 
     def _folded_in(
         self, spec: ModelSpec, stored: StoredFactors, config: Any, options: FitOptions
@@ -231,7 +246,15 @@ class _Restoring:
         bias = np.full(len(self.movies), np.nan)
         items[known], bias[known] = stored.factors, stored.bias
         error = self.stored.errors().get(self.stored.model_ids[spec.name])
-        trained = TrainedItems(items, bias, *self.scale, self.data.item_counts, error)
+        trained = TrainedItems(
+            items,
+            bias,
+            self.scale.mean,
+            self.scale.deviation,
+            (self.scale.low, self.scale.high),
+            self.data.item_counts,
+            error,
+        )
         found = spec.fold_in(trained, self.rows.ratings, config, options)
         if len(found.users) == self.users:
             return found

@@ -174,5 +174,5 @@ def results_of(
     # A chart is the same for every user: SQL leaves out what the user has rated.
     if spec.kind != "personal":
         return learned
-    lists = model.rank(UserRows.all(data.user_items), n, options)
+    lists = model.rank(UserRows.all(data.user_items, data.rated_at), n, options)
     return replace(learned, recommendations=lists)

@@ -185,7 +185,9 @@ class _Bench:
     def _single_values(self, model: FittedModel) -> Float64:
         train, split = self._inner.data, self._inner.split
         if self._metric in RANKING_METRICS:
-            lists = model.rank(UserRows.all(train.user_items), self._n, self._options)
+            lists = model.rank(
+                UserRows.all(train.user_items, train.rated_at), self._n, self._options
+            )
             figures = ranking_figures(
                 lists, split.test, split.train, self._protocol.k, self._protocol.threshold
             )

@@ -21,6 +21,8 @@ from recsys.domain import (
     ItemVectors,
     Metric,
     Neighbours,
+    RatingWeights,
+    Term,
     TopN,
     TrainedItems,
     UserNeighbours,
@@ -130,7 +132,7 @@ class ModelSpec:
     display_name: str
     """Name that pages and reports show."""
     family: str
-    """Group of models it is listed with: charts, knn, content, factors, linear, ensembles."""
+    """Group of models it is listed with: charts, knn, content, factors, linear, sequential, ensembles."""
     kind: Kind
     config: type[Any]
     """A frozen dataclass whose defaults are the model's, checked on construction."""
@@ -156,11 +158,15 @@ class ModelSpec:
     needs: Callable[[Any], frozenset[Need]] = lambda config: frozenset()
     """Data that `fit` reads beside ratings, genres and years, by the config. It costs reading
     time, and a change of it makes a published run stale."""
+    terms: Callable[[Any, Mapping[str, RatingWeights]], tuple[Term, ...]] | None = None
+    """The sums that make up its scores, by the config and by what ratings count in its parts, if
+    it adds up weights of its parts instead of its own."""
     parts: Callable[[Any], tuple[str, ...]] = lambda config: ()
     """Names of the models that `fit` finds in `Interactions.parts`, by the config. They come before
     this one in the registry."""
-    part_scorings: frozenset[Scoring] | None = None
-    """Scorings that its parts may have; None: any model with lists, and charts."""
+    part_scorings: frozenset[Scoring | Literal["chart"]] | None = None
+    """Scorings that its parts may have, `chart` for charts; None: any model with lists, and
+    charts."""
     prediction: Prediction | None = None
     """How ratings are predicted from what it learned; see `recsys.numerics.prediction`."""
     scoring: Scoring | None = None

@@ -14,10 +14,18 @@ from recsys.errors import ConfigError
 from recsys.models.base import FitOptions, ModelSpec, Role, make_config
 from recsys.models.charts import exploratory, most_rated, popular, random_order, top_rated, trending
 from recsys.models.content import content, content_genres, content_text
-from recsys.models.ensembles import blend, collective_blend, hybrid_mixed, hybrid_switching
+from recsys.models.ensembles import (
+    blend,
+    collective_blend,
+    hybrid_mixed,
+    hybrid_switching,
+    next_movies,
+    timely,
+)
 from recsys.models.factors import als, bayes_fm, bpr, collective_als, mf, svd
 from recsys.models.knn import item_knn, pearson_average, user_knn
 from recsys.models.linear import collective_ease, ease
+from recsys.models.sequential import slist, slist_newest
 
 __all__ = [
     "DEFAULT_SET", "MODELS", "FitOptions", "ModelSpec", "candidates", "make_config",
@@ -45,8 +53,12 @@ BUILT_IN = (
     bpr,
     collective_ease,
     collective_als,
+    slist,
+    slist_newest,
     blend,
     collective_blend,
+    timely,
+    next_movies,
     hybrid_switching,
     hybrid_mixed,
 )

@@ -40,6 +40,7 @@ from recsys.numerics.sparse import (
     with_values,
 )
 from recsys.numerics.topk import concatenate, empty, ranked_top_k
+from recsys.numerics.weighting import weighted
 
 _DECIMALS = 13
 """Decimals that cosines of content are rounded to: those that differ by rounding only must tie."""
@@ -55,18 +56,33 @@ _CHART_PLACE = 8  # whether a place is free for the user, and a running count
 # --- lists for users ------------------------------------------------------------------------------
 
 
-def rank_by_sum(neighbours: RankedLists, users: UserRows, n: int, limits: ComputeLimits) -> TopN:
-    """Score `(u, i)` by the sum of `s_ji` over the rated j whose list holds i.
+def rank_by_sum(neighbours: Neighbours, users: UserRows, n: int, limits: ComputeLimits) -> TopN:
+    """Score `(u, i)` by the sum of `w_uj s_ji` over the rated j whose list holds i.
 
-    Every rating weighs 1. The sums run over the stored, truncated lists, so that SQL can repeat
-    them. Scores of 0 or below are left out.
+    w_uj is what the rating counts by `neighbours.weights`. Scores of 0 or below are left out.
     """
-    weights = weight_matrix(neighbours)
+    return rank_by_sums([(neighbours, 1.0)], users, n, limits)
+
+
+def rank_by_sums(
+    terms: Sequence[tuple[Neighbours, float]], users: UserRows, n: int, limits: ComputeLimits
+) -> TopN:
+    """Score by the sum of several such sums, each with a factor that its weights are times.
+
+    The sums run over the stored, truncated lists, so that SQL can repeat them.
+    """
+    rows = [weights_of_users(lists, users, factor) for lists, factor in terms]
+    columns = [weight_matrix(lists) for lists, _ in terms]
     # What is rated must not be listed: minus infinity is among the addends of its sum.
-    never = csr_matrix(-np.inf * identity(neighbours.rows, format="csr"))
-    rated = binarize(users.ratings)
-    rows, columns = hstack([rated, rated], "csr"), vstack([weights, never], "csr")
-    return concatenate(TopN, [ranked_products(rows, columns, n, limits)])
+    rows.append(binarize(users.ratings))
+    columns.append(csr_matrix(-np.inf * identity(users.ratings.shape[1], format="csr")))
+    found = ranked_products(hstack(rows, "csr"), vstack(columns, "csr"), n, limits)
+    return concatenate(TopN, [found])
+
+
+def weights_of_users(neighbours: Neighbours, users: UserRows, factor: float = 1.0) -> csr_matrix:
+    """Return what each rating counts in the lists of the users, users x items."""
+    return weighted(neighbours.weights, users.ratings, users.rated_at, factor)
 
 
 def rank_by_mean_product(
@@ -94,13 +110,13 @@ def rank_by_mean_product(
 def rank_by_factors(factors: Factors, users: UserRows, n: int, limits: ComputeLimits) -> TopN:
     """Score `(u, i)` by the dot product of factors, plus the biases if the model has them.
 
-    Users without ratings and items the model knows nothing about are left out. A score may be
+    Users and items the model knows nothing about are left out. A score may be
     negative.
     """
     own = factors.users[users.positions]
     columns = np.ascontiguousarray(factors.items.T)
     unknown = np.flatnonzero(~factors.known_items)
-    silent = np.diff(users.ratings.indptr) == 0
+    silent = ~factors.known_users[users.positions] | (np.diff(users.ratings.indptr) == 0)
     # In single precision, as the factors are: twice as fast.
     item_bias = None if factors.item_bias is None else factors.item_bias.astype(np.float32)
 
@@ -164,25 +180,24 @@ def rank_by_profile(
 ) -> TopN:
     """Score `(u, i)` by the cosine of the item's vector and the user's profile.
 
-    The profile is, space by space, the mean of the unit vectors of the rated items, weighted by
-    the rating; a rating of 0 or below weighs nothing. Each space is normalized by itself:
+    The profile is, space by space, the mean of the unit vectors of the rated items, by what each
+    rating counts. Each space is normalized by itself:
     otherwise the one whose vectors are less alike would fade as ratings become more. Items need no
     ratings. Scores of 0 or below are left out.
 
     If many items share a vector, `distinct` saves time: the first item of each distinct vector,
     and for each item the position of its vector among them.
     """
-    liking = with_values(users.ratings, np.maximum(users.ratings.data, 0))
+    liking = weighted(vectors.rating_weights, users.ratings, users.rated_at)
     items = weighted_vectors(vectors.parts, vectors.weights)
     columns = (items if distinct is None else items[distinct[0]]).T.tocsr()
 
     def work(start: int, stop: int) -> RankedLists:
-        block = liking[start:stop]
-        profiles = [unit_rows(block @ part) for part in vectors.parts]
+        profiles = [unit_rows(liking[start:stop] @ part) for part in vectors.parts]
         scores = cosines(weighted_vectors(profiles, vectors.weights), columns)
         if distinct is not None:
             scores = np.take(scores, distinct[1], axis=1)
-        exclude_rated(scores, block)
+        exclude_rated(scores, users.ratings[start:stop])
         return ranked_top_k(scores, n, above=0)
 
     row_bytes = _PROFILE_COLUMN * items.shape[0]
@@ -275,16 +290,22 @@ def cosines(rows: csr_matrix, columns: csr_matrix) -> Float64:
 # --- scores, not ranked ---------------------------------------------------------------------------
 
 
-def dense_scores(fitted: Neighbours | Factors, users: UserRows) -> Float64:
+def dense_scores(fitted: Neighbours | Factors | Charts, users: UserRows) -> Float64:
     """Return the scores of a small block of users for all items, users x items, float64.
 
     A constant of each user may be missing; unknown items may be NaN. Rated items have scores too.
+    An item that is not on a chart scores 0.
     """
+    if isinstance(fitted, Charts):
+        of_all = np.zeros(users.ratings.shape)
+        if fitted.overall is not None:
+            of_all[:, fitted.overall.items] = fitted.overall.scores
+        return of_all
     if isinstance(fitted, Factors):
         own = fitted.users[users.positions].astype(np.float64)
         scores: Float64 = own @ fitted.items.T.astype(np.float64)
         return scores if fitted.item_bias is None else scores + fitted.item_bias
-    product: Float64 = (binarize(users.ratings) @ weight_matrix(fitted)).toarray()
+    product: Float64 = (weights_of_users(fitted, users) @ weight_matrix(fitted)).toarray()
     return product
 
 

@@ -53,8 +53,8 @@ class SymmetricMatrix:
         for part in self._diagonals():
             part += np.float32(value)
 
-    def set_columns(self, start: int, columns: Float32) -> None:
-        """Write some columns from `start` on, without what is above the first diagonal entry.
+    def add_columns(self, start: int, columns: Float32) -> None:
+        """Add to some columns from `start` on, without what is above the first diagonal entry.
 
         `columns` has a row for each of them: their entries from row `start` on. Those above the
         diagonal may hold anything.
@@ -62,15 +62,15 @@ class SymmetricMatrix:
         stop = start + len(columns)
         if start < self._half < stop:
             split = self._half - start
-            self.set_columns(start, columns[:split])
-            self.set_columns(self._half, columns[split:, split:])
+            self.add_columns(start, columns[:split])
+            self.add_columns(self._half, columns[split:, split:])
             return
         own = len(columns)
         corner, rest = self._corner(start, stop), self._below(start, stop)
         # Beyond its triangle lie entries of other columns.
         lower = np.tril_indices(own)
-        corner[lower] = columns[:, :own].T[lower]
-        rest[...] = columns[:, own:].T
+        corner[lower] += columns[:, :own].T[lower]
+        rest += columns[:, own:].T
 
     def rows(self, start: int, stop: int) -> Float32:
         """Return rows `start` to before `stop`, in full."""

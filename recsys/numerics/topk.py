@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.domain import Float64, Int32, Int64, RankedLists
+from recsys.domain import Float64, Int32, Int64, Neighbours, RankedLists, RatingWeights
 
 Lists = TypeVar("Lists", bound=RankedLists)
 
@@ -151,6 +151,11 @@ def concatenate(kind: type[Lists], parts: Sequence[RankedLists]) -> Lists:
     indices: Int32 = np.concatenate([np.zeros(0, np.int32), *(p.indices for p in parts)])
     scores: Float64 = np.concatenate([np.zeros(0), *(p.scores for p in parts)])
     return kind(np.cumsum(lengths), indices, scores)
+
+
+def as_neighbours(lists: RankedLists, weights: RatingWeights) -> Neighbours:
+    """Return the lists as neighbours of items, with what a rating counts in the lists of users."""
+    return Neighbours(lists.indptr, lists.indices, lists.scores, weights)
 
 
 def scatter(lists: RankedLists, rows: Int64, columns: Int64, count: int) -> RankedLists:

@@ -59,8 +59,11 @@ class Contribution:
     """None if no rated movie contributes, as with a chart."""
     because_title: str | None
     rating: float | None
+    weight: float | None
+    """What the rating counts, by its value and its age."""
     similarity: float | None
     contribution: float | None
+    """Weight times similarity, if `exact`."""
     share: float | None
     """The contribution as a fraction of all contributions."""
     score: float

@@ -365,7 +365,8 @@ def test_refresh_without_ratings(recsys, database, contract_rows):
         (
             "[models.ease]\nlambda = 3\n",
             " line 2: model ease: unknown key 'lambda'\n"
-            "hint: allowed keys: regularization, weights, min_raters, max_items",
+            "hint: allowed keys: grades, grade_effect, recency, weights, max_items, "
+            "regularization, min_raters",
         ),
         (
             "\n[refresh]\nkeep_runs = 0\n",

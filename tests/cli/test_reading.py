@@ -116,7 +116,7 @@ def test_lines_around_a_table(reading):
 def test_messages_go_to_stderr_only(reading):
     done = reading("recommend", "999999", "-n", "1")
     assert done.err == (
-        "Too little is known for a personal list. The movies come from the chart (popular).\n"
+        "Too little is known for a personal list. The movies come from the chart (trending).\n"
     )
     assert "Too little" not in done.out
     assert reading("recommend", "1", "-n", "1").err == ""

@@ -170,7 +170,7 @@ def test_show_as_text(ask, told):
     [run] = told("SELECT *, recsys.run_size(1) AS size FROM recsys.runs WHERE run_id = 1")
     [entry] = told("SELECT * FROM recsys.publications")
     facts = facts_of(done.out.partition("Stages")[0])
-    als = run["parameters"]["models"]["als"]
+    genres = run["parameters"]["models"]["content_genres"]
     wanted = {
         "state": "published",
         "scope": "full",
@@ -187,9 +187,9 @@ def test_show_as_text(ask, told):
         "neighbours": "100",
         "list length": "100",
         "default model": "ease",
-        "cold start": "popular",
+        "cold start": "trending",
         "rating model": "mf",
-        "als": ", ".join(f"{name} {value}" for name, value in als.items()),
+        "content_genres": ", ".join(f"{name} {value}" for name, value in genres.items()),
         "popular": "-",
     }
     assert {name: facts[name] for name in wanted} == wanted

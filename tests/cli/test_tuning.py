@@ -29,18 +29,25 @@ def test_a_table_the_verdict_and_lines_to_paste(on_filled, settings_file):
     assert lines[2].split() == ["rank", "trial", "parameters", "figure", "train", "s"]
     assert "configured" in found.out
     assert "its gain in ndcg over the configured parameters lies in " in found.err
-    assert tomllib.loads("\n".join(lines[-2:])).keys() == {"models"}
+    pasted = tomllib.loads("\n".join(lines[lines.index("[models.ease]") :]))
+    assert pasted["models"]["ease"].keys() == {
+        "regularization", "grades", "grade_effect", "recency",
+    }  # fmt: skip
     assert settings_file.read_text() == before
 
 
 def test_better_parameters_are_written_on_request(on_filled, settings_file):
     found = on_filled("ease", "--trials", "4", "--seed", "3", "--write", "--json")
-    best = found.json["trials"][0]["parameters"]["regularization"]
+    best = found.json["trials"][0]["parameters"]
     assert f"Written to {settings_file}: the next refresh uses it." in found.err
     text = settings_file.read_text()
-    assert text == f"# mine\n[models.ease]\nregularization = {best}  # far too much\n"
+    assert text == (
+        f"# mine\n[models.ease]\nregularization = {best['regularization']}  # far too much\n"
+        f'grades = "{best["grades"]}"\ngrade_effect = {best["grade_effect"]}\n'
+        f"recency = {best['recency']}\n"
+    )
     again = on_filled("ease", "--trials", "1", "--seed", "3", "--json").json["trials"][0]
-    assert (again["parameters"], again["configured"]) == ({"regularization": best}, True)
+    assert (again["parameters"], again["configured"]) == (best, True)
     assert again["value"] == found.json["trials"][0]["value"]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import pytest
 import sqlalchemy as sa
+from grades import counted_now
 
 RECOMMEND = """
 SELECT rank, movie_id, score, source, model
@@ -13,11 +16,10 @@ CHART = """
 SELECT movie_id FROM recsys.charts WHERE chart = :chart AND genre IS NULL ORDER BY rank
 """
 SIMILAR = """
-SELECT s.similar_movie_id, sum(r.rating * s.score)
+SELECT s.similar_movie_id, r.movie_id, s.score
 FROM recsys.ratings AS r
 JOIN recsys.similar_movies AS s ON s.movie_id = r.movie_id AND s.model = 'content'
 WHERE r.user_id = :user
-GROUP BY 1
 """
 NEWCOMER, NOBODY = 4711, 4712
 
@@ -49,18 +51,21 @@ def ids(rows):
 
 def test_an_unknown_user_gets_the_chart(everything):
     rows = recommend(everything, NOBODY)
-    assert ids(rows) == chart(everything, "popular")[:10]
-    assert {(row.source, row.model) for row in rows} == {("chart", "popular")}
+    assert ids(rows) == chart(everything, "trending")[:10]
+    assert {(row.source, row.model) for row in rows} == {("chart", "trending")}
 
 
 def test_one_rating_since_the_run_is_enough_for_content(everything):
     rate(everything, NEWCOMER, (7, 5.0), (8, 2.5))
     rows = recommend(everything, NEWCOMER, 8, model="content")
     assert {(row.source, row.model) for row in rows} == {("content", "content")}
-    sums = dict(map(tuple, everything.execute(sa.text(SIMILAR), {"user": NEWCOMER})))
+    counts, sums = counted_now(everything, {7: 5.0, 8: 2.5}), defaultdict(float)
+    for movie, rated, score in everything.execute(sa.text(SIMILAR), {"user": NEWCOMER}):
+        sums[movie] += counts[rated] * score
     best = sorted(set(sums) - {7, 8}, key=lambda movie: (-sums[movie], movie))[:8]
     assert ids(rows) == best
-    assert [row.score for row in rows] == pytest.approx([sums[m] / 7.5 for m in best])
+    total = sum(counts.values())
+    assert [row.score for row in rows] == pytest.approx([sums[m] / total for m in best])
 
 
 def test_content_goes_before_the_chart_and_the_chart_fills_up(everything):
@@ -72,7 +77,7 @@ def test_content_goes_before_the_chart_and_the_chart_fills_up(everything):
     content = sources.count("content")
     assert 0 < content < 59
     assert sources == ["content"] * content + ["chart"] * (59 - content)
-    filled = [m for m in chart(everything, "popular") if m not in ids(rows)[:content] and m != 7]
+    filled = [m for m in chart(everything, "trending") if m not in ids(rows)[:content] and m != 7]
     assert ids(rows)[content : content + len(filled)] == filled
     # Unrated movies come last.
     assert set(ids(rows)[content + len(filled) :]) <= {59, 60}

@@ -262,7 +262,7 @@ def test_people_without_a_list_are_distinguished(everything):
 def test_lists_are_what_they_claim(everything):
     rows = answer(everything, "lists_are_what_they_claim")
     assert {row["model"] for row in rows} == {
-        "collective_ease", "ease", "item_knn", "pearson_average",
+        "collective_ease", "ease", "item_knn", "next", "pearson_average", "slist", "slist_newest",
     }  # fmt: skip
     assert {(row["missing"], row["extra"]) for row in rows} == {(0, 0)}
     assert {row["users"] for row in rows} == {10}

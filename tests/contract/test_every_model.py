@@ -192,7 +192,7 @@ def test_the_run_names_its_roles_and_scale(everything):
     query = (
         "SELECT default_model, cold_start, rating_model, rating_min, rating_max FROM recsys.runs"
     )
-    assert rows(everything, query) == [("ease", "popular", "bayes_fm", 0.5, 5.0)]
+    assert rows(everything, query) == [("ease", "trending", "bayes_fm", 0.5, 5.0)]
 
 
 def test_a_model_is_selected_by_name(everything, spec):

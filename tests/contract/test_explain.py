@@ -2,14 +2,20 @@
 
 import pytest
 import sqlalchemy as sa
+from grades import counted_now
 
 from recsys.models.registry import MODELS
 
-SUMS = ("ease", "collective_ease", "item_knn", "pearson_average")
+SUMS = (
+    "ease", "collective_ease", "item_knn", "pearson_average", "slist", "slist_newest", "next",
+)  # fmt: skip
 PERSONAL = [name for name, spec in MODELS.items() if spec.kind == "personal"]
 EXPLAIN = sa.text(
     "SELECT * FROM recsys.explain(:user, :movie, CAST(:model AS text)) AS e "
     "ORDER BY contribution DESC, because_movie_id"
+)
+OF_USER = sa.text(
+    "SELECT movie_id, rating FROM recsys.ratings WHERE user_id = :user ORDER BY movie_id"
 )
 RECOMMEND = sa.text("SELECT * FROM recsys.recommend(:user, :n, CAST(:model AS text))")
 
@@ -36,6 +42,11 @@ def test_contributions_add_up_to_the_score_that_is_shown(everything, model, user
     for row in rows:
         found = explain(everything, user, row.movie_id, model)
         assert {(e.source, e.model, e.run_id) for e in found} == {(row.source, row.model, 1)}
+        if found[0].exact and found[0].because_movie_id:
+            assert len({e.because_movie_id for e in found}) == len(found)
+            assert [e.contribution for e in found] == pytest.approx(
+                [e.weight * e.similarity for e in found], rel=1e-12
+            )
         assert found[0].score == pytest.approx(row.score, rel=1e-11, abs=1e-11)
         total = sum(e.contribution for e in found)
         assert total == pytest.approx(row.score, rel=1e-9, abs=1e-9)
@@ -47,7 +58,7 @@ def test_contributions_add_up_to_the_score_that_is_shown(everything, model, user
 def test_only_sums_are_called_exact(everything, model):
     for row in recommend(everything, 1, 30, model):
         exact = {e.exact for e in explain(everything, 1, row.movie_id, model)}
-        summed = row.source != "stored" or row.model in (*SUMS, "popular")
+        summed = row.source != "stored" or row.model in (*SUMS, "trending")
         assert exact == {summed} or not summed
 
 
@@ -59,17 +70,25 @@ def test_ease_by_hand(everything):
             "JOIN recsys.similar_movies AS s ON s.movie_id = r.movie_id AND s.model = 'ease' "
             "JOIN recsys.movies AS m ON m.movie_id = r.movie_id "
             "WHERE r.user_id = 1 AND s.similar_movie_id = :movie "
-            "ORDER BY s.score DESC, r.movie_id"
+            "ORDER BY r.movie_id"
         ),
         {"movie": first.movie_id},
     ).all()
-    found = explain(everything, 1, first.movie_id, "ease")
+    strongest_first = explain(everything, 1, first.movie_id, "ease")
+    assert [e.contribution for e in strongest_first] == sorted(
+        (e.contribution for e in strongest_first), reverse=True
+    )
+    found = sorted(strongest_first, key=lambda e: e.because_movie_id)
     assert [(e.because_movie_id, e.because_title, e.rating) for e in found] == [
         tuple(row[:3]) for row in weights
     ]
-    assert [e.contribution for e in found] == [e.similarity for e in found]
-    assert [e.contribution for e in found] == [row.score for row in weights]
-    assert first.score == pytest.approx(sum(row.score for row in weights), rel=1e-12)
+    assert [e.similarity for e in found] == [row.score for row in weights]
+    assert [e.contribution for e in found] == [e.weight * e.similarity for e in found]
+    assert first.score == pytest.approx(sum(e.contribution for e in found), rel=1e-12)
+    of_user = dict(everything.execute(OF_USER, {"user": 1}).all())
+    counts = counted_now(everything, of_user)
+    assert [e.weight for e in found] == [counts[e.because_movie_id] for e in found]
+    assert len({e.weight for e in found}) > 1
 
 
 def test_pearson_average_by_hand(everything):

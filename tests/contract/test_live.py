@@ -7,6 +7,7 @@ from collections import defaultdict
 
 import pytest
 import sqlalchemy as sa
+from grades import counted_now
 
 from recsys.jobs.refresh import refresh
 
@@ -64,9 +65,10 @@ def ratings_of_all(connection):
 def live_list(connection, ratings, model):
     """Movies and scores by the stored similarities, best first, none of those rated."""
     terms = defaultdict(list)
+    counts = ratings if model == "pearson_average" else counted_now(connection, ratings)
     for movie, other, score in connection.execute(SIMILAR, {"model": model}):
         if movie in ratings and other not in ratings:
-            terms[other].append(score * (ratings[movie] if model == "pearson_average" else 1))
+            terms[other].append(score * counts[movie])
     if model == "pearson_average":
         scores = {movie: sum(of) / len(of) for movie, of in terms.items()}
     else:

@@ -214,7 +214,7 @@ def test_top_movies_refuses_bad_arguments(published, argument, value, sqlstate, 
 
 def test_without_a_name_the_preferred_chart_is_given(published):
     assert top(published, chart=None) == top(published, chart="top_rated")
-    for absent, given in (("top_rated", "trending"), ("trending", "popular")):
+    for absent, given in (("top_rated", "trending"), ("trending", "trending")):
         published.execute(
             sa.text("UPDATE recsys_store.models SET top_order = NULL WHERE name = :name"),
             {"name": absent},

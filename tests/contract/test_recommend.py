@@ -3,6 +3,7 @@ from collections import defaultdict
 
 import pytest
 import sqlalchemy as sa
+from grades import counted_now
 
 RECOMMEND = """
 SELECT rank, movie_id, title, score, source, model, run_id
@@ -33,27 +34,29 @@ def stored(connection, user=1, model="ease"):
     return [tuple(row) for row in rows]
 
 
-def popular(connection):
+def trending(connection):
     query = """
-        SELECT movie_id FROM recsys.charts WHERE chart = 'popular' AND genre IS NULL
+        SELECT movie_id FROM recsys.charts WHERE chart = 'trending' AND genre IS NULL
         ORDER BY rank
     """
     return list(connection.scalars(sa.text(query)))
 
 
 def like_those_rated(connection, user=1):
-    """Mean similarity of each movie to those the user rated, weighted by the ratings."""
+    """Mean similarity of each movie to those the user rated, by what each rating counts."""
     query = """
-        SELECT s.similar_movie_id, r.rating, s.score
+        SELECT s.similar_movie_id, r.movie_id, s.score
         FROM recsys.ratings AS r
         JOIN recsys.similar_movies AS s ON s.movie_id = r.movie_id AND s.model = 'content_genres'
-        WHERE r.user_id = :user AND r.rating > 0
+        WHERE r.user_id = :user
     """
-    terms = defaultdict(list)
-    for movie, rating, score in connection.execute(sa.text(query), {"user": user}):
-        terms[movie].append(rating * score)
-    given = "SELECT sum(rating) FROM recsys.ratings WHERE user_id = :user"
-    total = connection.scalar(sa.text(given), {"user": user})
+    given = "SELECT movie_id, rating FROM recsys.ratings WHERE user_id = :user ORDER BY movie_id"
+    ratings = dict(map(tuple, connection.execute(sa.text(given), {"user": user})))
+    counts, terms = counted_now(connection, ratings), defaultdict(list)
+    for movie, rated, score in connection.execute(sa.text(query), {"user": user}):
+        if counts[rated] > 0:
+            terms[movie].append(counts[rated] * score)
+    total = sum(counts.values())
     return {movie: math.fsum(products) / total for movie, products in terms.items()}
 
 
@@ -112,29 +115,29 @@ def test_the_chart_and_then_the_rest_fill_up_a_list(published):
     )
     near = like_those_rated(published, 4711)
     content = sorted(near.keys() - {1, 2, 4}, key=lambda movie: (-near[movie], movie))
-    chart = [movie for movie in popular(published) if movie not in {1, 2, 4, *content}]
+    chart = [movie for movie in trending(published) if movie not in {1, 2, 4, *content}]
     rest = sorted({59, 60} - set(content))
     rows = recommend(published, 4711, 1000, model="content_genres")
     assert ids(rows) == [*content, *chart, *rest]
     assert min(len(content), len(chart), len(rest)) > 0
     assert [(row.source, row.model) for row in rows] == [("content", "content_genres")] * len(
         content
-    ) + [("chart", "popular")] * len(chart + rest)
+    ) + [("chart", "trending")] * len(chart + rest)
     assert [row.score for row in rows[-len(rest) :]] == [0] * len(rest)
 
 
 def test_an_unknown_user_gets_the_chart_and_then_the_unrated(published):
     rows = recommend(published, 4711, 1000)
-    assert ids(rows) == [*popular(published), 59, 60]
-    assert {(row.source, row.model) for row in rows} == {("chart", "popular")}
+    assert ids(rows) == [*trending(published), 59, 60]
+    assert {(row.source, row.model) for row in rows} == {("chart", "trending")}
     assert [row.score for row in rows[-2:]] == [0, 0]
 
 
 @pytest.mark.parametrize("user", [81, 4711], ids=["only tags", "unknown"])
-def test_users_without_ratings_get_popular_movies(published, user):
+def test_users_without_ratings_get_trending_movies(published, user):
     rows = recommend(published, user, 5)
-    assert ids(rows) == popular(published)[:5]
-    assert {(row.source, row.model) for row in rows} == {("chart", "popular")}
+    assert ids(rows) == trending(published)[:5]
+    assert {(row.source, row.model) for row in rows} == {("chart", "trending")}
 
 
 def test_movies_just_rated_are_left_out(published):

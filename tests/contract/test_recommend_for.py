@@ -77,10 +77,10 @@ def test_non_finite_numbers_are_not_json(published):
 
 
 def test_no_ratings_give_the_chart(published):
-    query = "SELECT movie_id FROM recsys.charts WHERE chart = 'popular' AND genre IS NULL"
+    query = "SELECT movie_id FROM recsys.charts WHERE chart = 'trending' AND genre IS NULL"
     rows = ask(published, "{}", 1000)
     assert [row.movie_id for row in rows] == [*published.scalars(sa.text(query)), 59, 60]
-    assert {(row.source, row.model) for row in rows} == {("chart", "popular")}
+    assert {(row.source, row.model) for row in rows} == {("chart", "trending")}
 
 
 def test_of_a_movie_given_twice_the_last_rating_counts(everything):

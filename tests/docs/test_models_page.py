@@ -35,7 +35,8 @@ def as_toml(value: Any) -> str:
 def test_every_model_has_a_row_and_a_section_in_its_family() -> None:
     listed = re.findall(r"^\| \[`(\w+)`\]\(#(\w+)\)", PAGE, re.MULTILINE)
     families = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
-    described = [re.findall(r"^### `(\w+)`", text, re.MULTILINE) for text in families]
+    # The chapter about grades has no model of its own.
+    described = [re.findall(r"^### `(\w+)`", text, re.MULTILINE) for text in families[1:]]
     names = list(dict.fromkeys(spec.family for spec in BUILT_IN))
     wanted = [[spec.name for spec in BUILT_IN if spec.family == name] for name in names]
     assert sorted(described) == sorted(wanted)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix, random_array
 
-from recsys.domain import ComputeLimits, FittedModel, Neighbours, UserRows
+from recsys.domain import ComputeLimits, FittedModel, Interactions, Neighbours, UserRows
 from recsys.engine.base import Shard, shards, users_within
 from recsys.engine.local import LocalEngine
 from recsys.numerics.scoring import rank_by_sum
@@ -48,11 +48,12 @@ def test_the_lists_of_a_shard_take_an_eighth_of_the_memory() -> None:
 @pytest.mark.parametrize("shard_ratings", [1, 40, 10**6])
 def test_lists_do_not_depend_on_the_shards(shard_ratings: int) -> None:
     ratings = csr_matrix(random_array((60, 30), density=0.2, rng=np.random.default_rng(1)))
+    data = Interactions(ratings, csr_matrix((30, 0)), ())
     near = Neighbours(
         np.arange(0, 91, 3), np.arange(90, dtype=np.int32) % 30, np.linspace(1, 0.1, 90)
     )
     model = FittedModel("near", near, rank_by_sum)
-    parts = list(LocalEngine(shard_ratings).rank(model, ratings, 5, ComputeLimits()))
+    parts = list(LocalEngine(shard_ratings).rank(model, data, 5, ComputeLimits()))
     assert [part.shard.start for part in parts][:1] == [0]
     assert [part.shard.stop - part.shard.start for part in parts] == [
         part.lists.rows for part in parts

@@ -80,7 +80,9 @@ def fitted(spec: ModelSpec, chosen: Plan, train: Interactions) -> FittedModel:
 def arrays(spec: ModelSpec, chosen: Plan, train: Interactions) -> list[NDArray[Any]]:
     """Return the lists of all users and, if the model predicts, all predictions and their scale."""
     model = fitted(spec, chosen, train)
-    lists = model.rank(UserRows.all(train.user_items), 10, fit_options(chosen.settings))
+    lists = model.rank(
+        UserRows.all(train.user_items, train.rated_at), 10, fit_options(chosen.settings)
+    )
     found = [lists.indptr, lists.indices, lists.scores]
     if spec.prediction is not None:
         users, items = (place.ravel() for place in np.indices((USERS, ITEMS)))

@@ -100,14 +100,7 @@ def test_a_fall_beyond_the_intervals_is_refused(refreshed_database, plan_all):
 
 
 def test_below_popularity_is_refused(refreshed_database, plan_all, monkeypatch):
-    def upside_down(lists, users):
-        """Recommend the list of ease from its end."""
-        rows = np.repeat(np.arange(lists.rows), np.diff(lists.indptr))
-        order = np.lexsort((lists.scores, rows))
-        return TopN(lists.indptr, lists.indices[order], -lists.scores[order])
-
-    with_ease(monkeypatch, upside_down)
-    monkeypatch.setattr(gate, "MODELS", {**gate.MODELS})
+    monkeypatch.setattr(gate, "ranking_figures", cut_in_turn())
     with pytest.raises(GateRefused, match="ease is below popularity: ndcg@10"):
         refresh(refreshed_database, plan(plan_all.settings))
     rules = GateSettings(beat_popularity=False, no_fall=False)
@@ -115,18 +108,24 @@ def test_below_popularity_is_refused(refreshed_database, plan_all, monkeypatch):
     assert refresh(refreshed_database, chosen).published
 
 
-def test_a_model_below_popularity_is_published_if_nothing_better_is(
-    filled_database, plan_all, monkeypatch, caplog
-):
-    def popular_first(lists, test, train, k):
-        figures = ranking_figures(lists, test, train, k)
-        # What the default model finds is halved, popularity is measured second.
+def cut_in_turn():
+    """Return figures of which the first, those of the default model, are a fifth."""
+    turns = itertools.count()
+
+    def figures_of(*arguments, **named):
+        figures = ranking_figures(*arguments, **named)
+        # What the default model finds is cut, popularity is measured second.
         share = 0.2 if next(turns) % 2 == 0 else 1.0
         values = {name: column * share for name, column in figures.values.items()}
         return replace(figures, values=values)
 
-    turns = itertools.count()
-    monkeypatch.setattr(gate, "ranking_figures", popular_first)
+    return figures_of
+
+
+def test_a_model_below_popularity_is_published_if_nothing_better_is(
+    filled_database, plan_all, monkeypatch, caplog
+):
+    monkeypatch.setattr(gate, "ranking_figures", cut_in_turn())
     assert refresh(filled_database, plan_all).published
     assert "ease is below popularity" in caplog.text
     assert refresh(filled_database, plan_all).published

@@ -27,7 +27,7 @@ BAD = {
     "unknown parameter": (
         "[models.als]\nfactors = 16\nalfa = 3",
         "line 3: model als: unknown key 'alfa'",
-        "allowed keys: factors, regularization, alpha, iterations",
+        "allowed keys: grades, grade_effect, factors, regularization, alpha, iterations",
     ),
     "wrong type": (
         '[models.als]\nfactors = "16"',
@@ -54,15 +54,20 @@ BAD = {
         "line 1: model hybrid_mixed cannot be composed of 'eese'",
         f"possible parts: {LISTS}",
     ),
-    "a blend with a chart": (
-        '[models.blend]\nmodels = ["ease", "popular"]',
-        "line 1: model blend cannot be composed of 'popular'",
-        "possible parts: item_knn, svd, mf, bayes_fm, ease, als, bpr, collective_ease, collective",
+    "a blend with predicted lists": (
+        '[models.blend]\nmodels = ["ease", "user_knn"]',
+        "line 1: model blend cannot be composed of 'user_knn'",
+        "possible parts: top_rated, most_rated, popular, trending, exploratory, random, item_knn, ",
+    ),
+    "a sum with factors": (
+        '[models.next]\nmodels = ["ease", "als"]\nweights = [1, 1]',
+        "line 1: model next cannot be composed of 'als'",
+        "possible parts: item_knn, ease, collective_ease, slist, slist_newest",
     ),
     "a blend of itself": (
         '[models.blend]\nmodels = ["ease", "blend"]',
         "line 1: model blend cannot be composed of 'blend'",
-        "possible parts: item_knn, svd,",
+        "possible parts: top_rated, most_rated,",
     ),
     "default that is a chart": (
         '[refresh]\ndefault_model = "popular"',
@@ -122,7 +127,7 @@ def test_the_default_set(configured):
         "top_rated", "most_rated", "popular", "trending", "item_knn", "content_genres", "mf",
         "ease", "als",
     ]  # fmt: skip
-    assert (chosen.rating_model, chosen.cold_start) == ("mf", "popular")
+    assert (chosen.rating_model, chosen.cold_start) == ("mf", "trending")
     assert chosen.publish
 
 
@@ -153,20 +158,39 @@ def test_parameters_are_recorded_whole(configured):
         '[refresh]\nrating_model = "item_knn"\n[models.als]\nalpha = 3'
     ).parameters
     assert parameters["models"]["als"] == {
+        "grades": "relative",
+        "grade_effect": 0.2,
         "factors": 32,
         "regularization": 20.0,
         "alpha": 3.0,
         "iterations": 15,
     }
     del parameters["models"]
+    terms = parameters.pop("terms")
+    assert list(terms) == ["item_knn", "content_genres", "mf", "ease", "als"]
+    relative = {"factor": 1.0, "grades": "relative", "effect": 0.2, "recency": 1.0, "window": 0}
+    assert terms["ease"] == [{"model": "ease", **relative}]
+    assert terms["mf"] == [{"model": "mf", **relative, "grades": "none", "effect": 0.0}]
     assert parameters == {
         "neighbours": 100,
         "list_length": 100,
         "default_model": "ease",
-        "cold_start": "popular",
+        "cold_start": "trending",
         "rating_model": "item_knn",
         "live_model": "ease",
     }
+
+
+def test_terms_of_a_sum_follow_its_parts(configured):
+    chosen = configured('[models.slist]\nwindow = 5\n[models.ease]\ngrades = "none"', "next")
+    slist, newest, ease = chosen.parameters["terms"]["next"]
+    relative = {"effect": 0.2, "grades": "watched"}
+    assert slist == {"model": "slist", "factor": 1.0, "recency": 0.9, "window": 5, **relative}
+    assert newest["factor"], newest["window"] == (0.75, 6)
+    assert ease == {
+        "model": "ease", "factor": 0.13, "grades": "none", "effect": 0.2, "recency": 0.95,
+        "window": 100,
+    }  # fmt: skip
 
 
 def test_a_model_whose_package_is_missing_is_refused(configured, monkeypatch):
@@ -178,10 +202,10 @@ def test_a_model_whose_package_is_missing_is_refused(configured, monkeypatch):
 
 
 def test_the_preferred_chart_serves_new_users(configured):
-    assert configured('[refresh]\nmodels = ["trending", "most_rated", "ease"]').cold_start == (
-        "most_rated"
+    assert configured('[refresh]\nmodels = ["most_rated", "trending", "ease"]').cold_start == (
+        "trending"
     )
-    assert configured('[refresh]\ncold_start = "trending"').cold_start == "trending"
+    assert configured('[refresh]\ncold_start = "popular"').cold_start == "popular"
     charts = sorted(spec.name for spec in MODELS.values() if spec.kind == "chart")
     assert sorted(candidates("cold_start")) == charts
 

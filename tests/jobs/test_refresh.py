@@ -327,12 +327,12 @@ def test_a_run_is_recorded(refreshed_database, plan_all):
         "run_id": 1, "state": "complete", "published": True, "default_model": "ease", "seed": 42,
         "parameters": plan_all.parameters, "ratings_count": 1412, "users_count": 81,
         "movies_count": 60, "snapshot_checksum": snapshot.checksum, "pruned_at": None,
-        "error": None, "cold_start": "popular", "rating_model": "mf", "rating_min": 0.5,
+        "error": None, "cold_start": "trending", "rating_model": "mf", "rating_min": 0.5,
         "rating_max": 5.0,
     }  # fmt: skip
     assert {key: run[key] for key in expected} == expected
     roles = ("default_model", "cold_start", "rating_model")
-    assert [run["parameters"][role] for role in roles] == ["ease", "popular", "mf"]
+    assert [run["parameters"][role] for role in roles] == ["ease", "trending", "mf"]
     assert len(run["output_checksum"]) == 64
     assert run["peak_memory_mb"] > 0
     assert run["snapshot_at"] <= run["finished_at"]
@@ -481,7 +481,7 @@ def test_other_parameters_make_a_run(refreshed_database, plan_all, change):
         "seed": {"seed": 7},
         "parameters": {"parameters": {"als": {"factors": 4, "iterations": 3}}},
         "list_length": {"list_length": 5},
-        "cold_start": {"cold_start": "trending"},
+        "cold_start": {"cold_start": "popular"},
         "rating_model": {"rating_model": "item_knn"},
     }[change]
     other = plan(replace(plan_all.settings, **changed))

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from grades import counted
 
 from recsys.config.settings import RefreshSettings
 from recsys.errors import NotPublished, RefreshBusy, RunError
@@ -122,6 +123,19 @@ def test_lists_are_those_of_the_model_that_the_full_run_stored(after, plan_all, 
         assert max(left, default=-9) <= min(scores) + 1e-4
 
 
+def counts_of(database, user):
+    ratings = dict(rows_of(database, RATED.format(user) + " ORDER BY movie_id"))
+    [(low, high, mean)] = rows_of(
+        database,
+        "SELECT rating_min, rating_max, coalesce(ratings_mean, ("
+        "SELECT avg(g.rating) FROM recsys_store.ratings AS g)) "
+        "FROM recsys_store.runs WHERE run_id = 1",
+    )
+    row = np.array([list(ratings.values())])
+    [counts] = counted(row, scale=(low, high), mean_of_all=mean)
+    return dict(zip(ratings, counts, strict=True))
+
+
 def by_similarities(database, config, model):
     lists = {
         movie: dict(zip(similar, scores, strict=True))
@@ -130,9 +144,9 @@ def by_similarities(database, config, model):
 
     def scored(user):
         sums = defaultdict(float)
-        for movie, _ in rows_of(database, RATED.format(user)):
+        for movie, weight in counts_of(database, user).items():
             for other, score in lists.get(movie, {}).items():
-                sums[other] += score
+                sums[other] += weight * score
         return {movie: score for movie, score in sums.items() if score > 0}
 
     return scored
@@ -143,9 +157,10 @@ def by_als(database, config):
     matrix = np.array(items)
 
     def scored(user):
-        rated = {movie for movie, _ in rows_of(database, RATED.format(user))}
-        preferred = np.array([movie in rated for movie in ids])
-        confidence = np.diag(np.where(preferred, config.alpha, 1))
+        counts = counts_of(database, user)
+        weights = np.array([counts.get(movie, 0) for movie in ids])
+        preferred = weights > 0
+        confidence = np.diag(np.where(preferred, config.alpha * weights, 1))
         penalty = config.regularization * np.eye(matrix.shape[1])
         own = np.linalg.solve(
             matrix.T @ confidence @ matrix + penalty, matrix.T @ confidence @ preferred
@@ -189,7 +204,7 @@ def by_genres(database, config):
 
     def scored(user):
         profile = sum(
-            rating * vectors[movie] for movie, rating in rows_of(database, RATED.format(user))
+            weight * vectors[movie] for movie, weight in counts_of(database, user).items()
         )
         cosines = {m: v @ profile / np.linalg.norm(profile) for m, v in vectors.items()}
         return {movie: cosine for movie, cosine in cosines.items() if cosine > 0}

@@ -188,7 +188,7 @@ def test_every_model_answers_for_changed_users(after, plan_all):
                 ("stored", spec.name, 2)
             }, (spec.name, user)
     # No rating is left of user 3.
-    assert {row[1:] for row in first(after, 3, "als")} == {("chart", "popular", 2)}
+    assert {row[1:] for row in first(after, 3, "als")} == {("chart", "trending", 2)}
 
 
 def test_later_runs_hold_all_users_changed_since_the_full_run(after, plan_all):

@@ -34,7 +34,7 @@ def test_trials_are_ranked_and_number_one_is_the_configuration(filled_database):
     values = [trial.value for trial in report.trials]
     assert values == sorted(values, reverse=True)
     [configured] = [trial for trial in report.trials if trial.number == 1]
-    assert dict(configured.parameters) == {"regularization": 5e4}
+    assert configured.parameters["regularization"] == 5e4
     assert report.best.value >= configured.value
     assert report.gain is None or report.gain.low <= report.best.value - configured.value
     assert found(

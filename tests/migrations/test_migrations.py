@@ -176,7 +176,11 @@ def test_a_database_with_every_model_goes_down_to_the_first_revision_and_up(
         assert structure(connection) == before
         assert len(keys) == 4
         assert connection.execute(RUN_KEYS).all() == keys
-        assert connection.execute(MODEL_FACTS).all() == facts
+        # Models and roles that came later are written by the next refresh.
+        later = {"slist", "slist_newest", "next", "timely", "trending"}
+        assert [row for row in connection.execute(MODEL_FACTS) if row.name not in later] == [
+            row for row in facts if row.name not in later
+        ]
         assert len(facts) > 20
         command.check(config(connection))
         assert connection.execute(sa.text(RECOMMEND.format(1, 30))).all() == lists

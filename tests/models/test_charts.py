@@ -214,7 +214,7 @@ def test_trending_by_hand() -> None:
     ratings = csr_matrix(np.array([[4.0, 5, 1, 2], [3, 0, 0, 0]]))
     times = np.array([now - 90 * DAY, now, np.nan, now - 1e6 * DAY, now - 180 * DAY])
     data = Interactions(ratings, csr_matrix((4, 0)), (), times)
-    (chart,) = charts("trending", data)
+    (chart,) = charts("trending", data, half_life_days=90)
     # 2^(-1) + 2^(-2); the newest counts 1; unknown and underflown ones are absent.
     assert chart.items.tolist() == [1, 0]
     assert chart.scores.tolist() == [1.0, 0.75]

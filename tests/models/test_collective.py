@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from grades import counted
 from scipy.sparse import csr_matrix
 
 from recsys.domain import FittedModel, Interactions
@@ -40,11 +41,8 @@ def fit(name: str, data: Interactions, n: int = 7, **params: Any) -> ModelResult
 
 
 def weights_of(data: Interactions, effect: float) -> np.ndarray:
-    """Return `exp(effect * z)` where there is a rating, 0 elsewhere."""
-    dense = data.user_items.toarray()
-    given = dense[dense != 0]
-    z = (dense - given.mean()) / given.std()
-    return np.where(dense != 0, np.exp(effect * np.clip(z, -3, 3)), 0)
+    """Return what each rating counts, 0 where there is none."""
+    return counted(data.user_items.toarray(), effect=effect)
 
 
 def genres_of(data: Interactions) -> np.ndarray:
@@ -53,25 +51,6 @@ def genres_of(data: Interactions) -> np.ndarray:
 
 
 # --- what both learn from -------------------------------------------------------------------------
-
-
-def test_ratings_weigh_by_their_distance_from_the_mean() -> None:
-    ratings = csr_matrix(np.array([[1.0, 0, 3], [0, 3, 5]]))
-    found = weighting.weighted_ratings(ratings, 0.5).toarray()
-    above = np.exp(0.5 * np.sqrt(2))
-    np.testing.assert_allclose(found, [[1 / above, 0, 1], [0, 1, above]])
-    assert ratings.data.tolist() == [1, 3, 3, 5]
-
-
-def test_an_outlier_weighs_no_more_than_three_deviations() -> None:
-    ratings = csr_matrix(np.array([[3.0] * 99 + [900.0]]))
-    assert weighting.weighted_ratings(ratings, 1.0).max() == pytest.approx(np.exp(3))
-
-
-@pytest.mark.parametrize("ratings", [np.full((2, 3), 0.1), np.array([[0.0, 4]]), np.zeros((2, 3))])
-def test_ratings_that_are_all_the_same_weigh_1(ratings: np.ndarray) -> None:
-    found = weighting.weighted_ratings(csr_matrix(ratings), 2.0)
-    assert found.toarray().tolist() == (ratings != 0).astype(float).tolist()
 
 
 def test_genres_are_those_of_movies_with_ratings() -> None:
@@ -97,7 +76,7 @@ def residual(c: np.ndarray, own: np.ndarray, other: np.ndarray, regularization: 
 def test_collective_als_is_where_the_loss_is_least(effect: float, genre_weight: float) -> None:
     data = interactions(2)
     params = {"factors": 3, "regularization": 2.0, "alpha": 3.0, "iterations": 400}
-    params |= {"rating_effect": effect, "genre_weight": genre_weight}
+    params |= {"grade_effect": effect, "genre_weight": genre_weight}
     output = fit("collective_als", data, **params)
     assert output.factors is not None
     users, items = (f.astype(float) for f in (output.factors.users, output.factors.items))
@@ -183,19 +162,19 @@ def test_collective_ease(effect: float, genres: float, share: float, window: flo
     weights = np.zeros((ITEMS, ITEMS))
     weights[np.ix_(known, known)] = -inverse / np.diag(inverse)
     np.fill_diagonal(weights, 0)
-    params = {"rating_effect": effect, "genre_weight": genres, "session_share": share}
+    params = {"grade_effect": effect, "genre_weight": genres, "session_share": share}
     params |= {"session_seconds": window, "regularization": 3.0, "min_raters": 0.0}
     output = fit("collective_ease", data, **params)
     np.testing.assert_allclose(helpers.dense(output.neighbours, ITEMS), weights, atol=1e-5)
     seen = data.user_items.toarray() != 0
-    scores = seen @ weights
+    scores = weights_of(data, effect) @ weights
     scores[(scores <= 0) | seen] = -np.inf
     assert_lists(output.recommendations, scores, 7, 1e-4)
 
 
 def test_without_anything_else_it_is_ease() -> None:
     data = interactions(6)
-    none = {"rating_effect": 0.0, "genre_weight": 0.0, "session_share": 0.0}
+    none = {"genre_weight": 0.0, "session_share": 0.0}
     params = {"regularization": 3.0, "min_raters": 0.0}
     one = fit("ease", data, **params).neighbours
     other = fit("collective_ease", data, **none, **params).neighbours
@@ -228,14 +207,14 @@ def test_needs_times_for_sessions_only() -> None:
         ("collective_als", "factors", 0),
         ("collective_als", "regularization", -1.0),
         ("collective_als", "alpha", 0.0),
-        ("collective_als", "rating_effect", 2.1),
+        ("collective_als", "grade_effect", 10.1),
         ("collective_als", "genre_weight", -0.1),
         ("collective_als", "iterations", 0),
         ("collective_ease", "regularization", 0.0),
         ("collective_ease", "weights", 0),
         ("collective_ease", "min_raters", -1.0),
         ("collective_ease", "max_items", 0),
-        ("collective_ease", "rating_effect", -0.1),
+        ("collective_ease", "grade_effect", -0.1),
         ("collective_ease", "genre_weight", float("inf")),
         ("collective_ease", "session_share", 1.1),
         ("collective_ease", "session_seconds", 0.5),

@@ -31,15 +31,19 @@ PARAMS = {
     "mf": {"factors": 4, "regularization": 0.1},
     "bayes_fm": {"rank": 2, "chains": 2, "iterations": 12, "burn_in": 4, "stored_factors": 6},
     "item_knn": {"min_support": 1},
+    "slist": {"regularization": 2.0},
+    "slist_newest": {"regularization": 2.0},
 }
 # These recommend unrated movies.
 BY_CONTENT = ("content_genres", "content_text", "content")
 # These are made of other models' lists, charts among them, and have something for everybody.
 HYBRIDS = ("hybrid_switching", "hybrid_mixed")
+# Their lists of similar movies have a length of their own.
+BY_WEIGHTS = ("ease", "collective_ease", "slist", "slist_newest")
 # Dense products round differently for blocks of another size: only these scores may differ at all.
 BY_PRODUCTS = (
     *("svd", "mf", "bayes_fm", "als", "bpr", "collective_als"),
-    *("blend", "collective_blend", "hybrid_mixed"),
+    *("blend", "collective_blend", "timely", "hybrid_mixed"),
 )
 
 
@@ -170,7 +174,7 @@ def test_output_is_well_formed(spec: ModelSpec, data: Interactions) -> None:
     output = fit(spec, data, k=6, n=7)
     rated = data.user_items.toarray() != 0
     if output.neighbours is not None:
-        length = 500 if spec.name in ("ease", "collective_ease") else 6
+        length = 500 if spec.name in BY_WEIGHTS else 6
         check_lists(output.neighbours, items, items, length)
         assert not as_dense(output.neighbours, items).diagonal().any()
     if output.user_neighbours is not None:
@@ -216,7 +220,13 @@ def test_charts_are_well_formed(spec: ModelSpec, data: Interactions) -> None:
 def test_yields_what_its_kind_says(spec: ModelSpec) -> None:
     output = fit(spec, interactions(CASES["ordinary"]))
     assert bool(output.charts) == (spec.kind == "chart")
-    similar = spec.kind != "chart" and spec.name not in (*HYBRIDS, "blend", "collective_blend")
+    similar = spec.kind != "chart" and spec.name not in (
+        *HYBRIDS,
+        "blend",
+        "collective_blend",
+        "timely",
+        "next",
+    )
     near = output.user_neighbours if spec.name == "user_knn" else output.neighbours
     assert (near is not None and len(near) > 0) == similar
     assert (output.recommendations is not None) == (spec.kind == "personal")
@@ -294,8 +304,12 @@ def test_order_of_the_registry() -> None:
         "bpr",
         "collective_ease",
         "collective_als",
+        "slist",
+        "slist_newest",
         "blend",
         "collective_blend",
+        "timely",
+        "next",
         "hybrid_switching",
         "hybrid_mixed",
     ]
@@ -317,11 +331,11 @@ def test_lists_do_not_depend_on_the_other_users(spec: ModelSpec, blocks: list[np
     ratings[[3, 59]] = 0
     data = interactions(csr_matrix(ratings))
     model = fitted(spec, data, FitOptions(k=5))
-    whole = model.rank(UserRows.all(data.user_items), 6)
+    whole = model.rank(UserRows.all(data.user_items, data.rated_at), 6)
     assert whole.rows == 60
     assert len(whole) > 0
     for users in blocks:
-        lists = model.rank(UserRows(users, data.user_items[users]), 6)
+        lists = model.rank(UserRows.some(data, users), 6)
         assert lists.rows == len(users)
         assert lists.source_names == whole.source_names
         same(arrays_of(lists), arrays_of(rows_of(whole, users)), spec)
@@ -330,7 +344,7 @@ def test_lists_do_not_depend_on_the_other_users(spec: ModelSpec, blocks: list[np
 @pytest.mark.parametrize("block_rows", [1, 7, 1000])
 def test_lists_do_not_depend_on_the_blocks_of_the_work(spec: ModelSpec, block_rows: int) -> None:
     data = interactions(random_ratings(60, 45, 6))
-    model, users = fitted(spec, data, FitOptions(k=5)), UserRows.all(data.user_items)
+    model, users = fitted(spec, data, FitOptions(k=5)), UserRows.all(data.user_items, data.rated_at)
     whole = model.rank(users, 6, ComputeLimits(threads=1))
     lists = model.rank(users, 6, ComputeLimits(threads=3, block_rows=block_rows))
     same(arrays_of(lists), arrays_of(whole), spec)
@@ -338,7 +352,7 @@ def test_lists_do_not_depend_on_the_blocks_of_the_work(spec: ModelSpec, block_ro
 
 def test_shorter_lists_begin_as_longer_ones(spec: ModelSpec) -> None:
     data = interactions(random_ratings(60, 45, 7))
-    model, users = fitted(spec, data, FitOptions(k=5)), UserRows.all(data.user_items)
+    model, users = fitted(spec, data, FitOptions(k=5)), UserRows.all(data.user_items, data.rated_at)
     long, short = truncate(model.rank(users, 20), 4), model.rank(users, 4)
     assert len(short) > 0
     for one, other in zip(arrays_of(long), arrays_of(short), strict=False):
@@ -348,7 +362,7 @@ def test_shorter_lists_begin_as_longer_ones(spec: ModelSpec) -> None:
 def test_no_users_have_no_lists(spec: ModelSpec) -> None:
     data = interactions(random_ratings(20, 15, 8))
     model = fitted(spec, data, FitOptions())
-    lists = model.rank(UserRows.all(data.user_items).block(4, 4), 5)
+    lists = model.rank(UserRows.all(data.user_items, data.rated_at).block(4, 4), 5)
     assert (lists.rows, len(lists)) == (0, 0)
 
 

@@ -79,7 +79,7 @@ def test_svd(rank: int, kept: int) -> None:
     dense[[2, 9]] = 0
     dense[:, [0, 11]] = 0
     predicted, items = svd_by_numpy(dense, kept)
-    output = fit("svd", dense, rank=rank, k=6, n=7)
+    output = fit("svd", dense, rank=rank, k=6, n=7, damping=0)
     factors = factors_of(output)
     assert factors.users.shape == (40, rank)
     assert factors.items.shape == (24, rank)
@@ -105,7 +105,7 @@ def test_svd_predicts_the_mean_for_users_with_equal_ratings() -> None:
     assert sum([3.3] * 3) / 3 != 3.3
     dense[:, 4] = 0
     dense[5, 4] = 3.3
-    factors = factors_of(fit("svd", dense))
+    factors = factors_of(fit("svd", dense, damping=0))
     assert factors.user_bias is not None
     assert factors.user_bias[5] == pytest.approx(3.3)
     assert not factors.users[5].any()
@@ -118,7 +118,7 @@ def test_svd_treats_rounding_residue_as_zero() -> None:
     dense = np.zeros((60, 40))
     dense[:30, :20] = random.integers(1, 6, (30, 20))
     dense[30:, 20:] = 3 + random.normal(scale=0.01, size=(30, 20))
-    output = fit("svd", dense, rank=4)
+    output = fit("svd", dense, rank=4, damping=0)
     assert factors_of(output).items[:20].any(axis=1).all()
     assert not factors_of(output).items[20:].any()
     assert output.neighbours is not None
@@ -128,16 +128,18 @@ def test_svd_treats_rounding_residue_as_zero() -> None:
 def test_svd_hardly_depends_on_the_seed() -> None:
     """Nothing but the start of an iteration that converges; repeated, it gives the same bits."""
     dense = csr_matrix(ratings(90, 70, 4))
-    one, same, other = (svd.factorize(dense, 5, seed) for seed in (1, 1, 2))
+    one, same, other = (
+        svd.factorize(dense, svd.SvdConfig(rank=5, damping=0), seed) for seed in (1, 1, 2)
+    )
     assert np.array_equal(one.items, same.items)
     np.testing.assert_allclose(one.items, other.items, atol=1e-5)
 
 
 def test_svd_of_a_matrix_of_lower_rank() -> None:
     dense = np.outer(np.arange(1, 81), np.ones(60)) / 20 + np.outer(np.ones(80), np.arange(60)) / 60
-    factors = svd.factorize(csr_matrix(dense), 5, 1)
+    factors = svd.factorize(csr_matrix(dense), svd.SvdConfig(rank=5, damping=0), 1)
     assert (np.abs(factors.items).max(axis=0) > 0).tolist() == [True] + 4 * [False]
-    again = svd.factorize(csr_matrix(dense), 5, 1)
+    again = svd.factorize(csr_matrix(dense), svd.SvdConfig(rank=5, damping=0), 1)
     assert np.array_equal(factors.items, again.items)
 
 
@@ -357,7 +359,7 @@ def test_bpr_is_that_of_the_library_with_popularity_added_again() -> None:
     dense = ratings(40, 25, 13)
     dense[[2, 9]] = 0
     dense[:, [0, 11]] = 0
-    factors = factors_of(fit("bpr", dense, factors=5, iterations=20, seed=3))
+    factors = factors_of(fit("bpr", dense, factors=5, iterations=20, seed=3, grades="none"))
     library = BayesianPersonalizedRanking(
         factors=5,
         learning_rate=0.02,

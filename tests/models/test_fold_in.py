@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from grades import counted
 from scipy.sparse import csr_matrix
 from scipy.special import expit
 
@@ -20,8 +21,9 @@ ITEMS = np.array([[1, 0], [0.5, 1], [0, 2], [-1, 0.5]], np.float32)
 BIAS = np.array([0.25, -0.5, 0, 0.75])
 # User 0 rated items 0 and 2, user 1 all but item 1, user 2 none.
 RATINGS = csr_matrix(np.array([[4.0, 0, 2.5, 0], [1, 0, 5, 3], [0, 0, 0, 0]]))
-TRAINED = TrainedItems(ITEMS, BIAS, 3.0, 1.5, np.array([4, 3, 2, 1]), 0.8)
-WITHOUT_BIAS = TrainedItems(ITEMS, np.zeros(4), 3.0, 1.5, np.array([4, 3, 2, 1]))
+SCALE = (0.5, 5.0)
+TRAINED = TrainedItems(ITEMS, BIAS, 3.0, 1.5, SCALE, np.array([4, 3, 2, 1]), 0.8)
+WITHOUT_BIAS = TrainedItems(ITEMS, np.zeros(4), 3.0, 1.5, SCALE, np.array([4, 3, 2, 1]))
 
 
 def fold_in(name: str, trained: TrainedItems = TRAINED, ratings=RATINGS, **settings) -> Factors:
@@ -49,23 +51,22 @@ def weighted(confidences: list[np.ndarray], regularization: float) -> np.ndarray
 
 def test_als_solves_the_normal_equations() -> None:
     found = fold_in("als", WITHOUT_BIAS, factors=2, regularization=0.5, alpha=3)
-    rated = RATINGS.toarray() > 0
-    assert found.users == pytest.approx(weighted(list(3.0 * rated), 0.5), rel=1e-6)
+    counts = counted(RATINGS.toarray(), scale=SCALE, mean_of_all=3.0)
+    assert found.users == pytest.approx(weighted(list(3.0 * counts), 0.5), rel=1e-6)
     assert found.users[2].tolist() == [0, 0]
     assert (found.user_bias, found.item_bias) == (None, None)
 
 
 def test_collective_als_weighs_ratings_on_the_scale_of_the_training() -> None:
     found = fold_in(
-        "collective_als", WITHOUT_BIAS, factors=2, regularization=0.5, alpha=3, rating_effect=0.2
+        "collective_als", WITHOUT_BIAS, factors=2, regularization=0.5, alpha=3, grade_effect=0.5
     )
-    dense = RATINGS.toarray()
-    confidences = 3 * np.exp(0.2 * (dense - 3.0) / 1.5) * (dense > 0)
-    assert found.users == pytest.approx(weighted(list(confidences), 0.5), rel=1e-6)
+    counts = counted(RATINGS.toarray(), effect=0.5, scale=SCALE, mean_of_all=3.0)
+    assert found.users == pytest.approx(weighted(list(3.0 * counts), 0.5), rel=1e-6)
 
 
 def test_svd_projects_deviations_from_the_own_mean() -> None:
-    found = fold_in("svd")
+    found = fold_in("svd", damping=0)
     dense = RATINGS.toarray()
     means = np.array([3.25, 3, 0])
     deviations = np.where(dense > 0, dense - means[:, None], 0)
@@ -106,8 +107,8 @@ def test_bpr_is_where_the_gradient_is_zero() -> None:
     items = random.normal(size=(30, 5)).astype(np.float32)
     counts = random.integers(1, 90, 30)
     ratings = csr_matrix((random.random((4, 30)) < 0.2) * 4.0)
-    trained = TrainedItems(items, np.zeros(30), 3.0, 1.0, counts)
-    found = fold_in("bpr", trained, ratings, factors=4, regularization=0.05)
+    trained = TrainedItems(items, np.zeros(30), 3.0, 1.0, SCALE, counts)
+    found = fold_in("bpr", trained, ratings, factors=4, regularization=0.05, grades="none")
     drawn = np.random.default_rng(OPTIONS.seed).choice(30, 1024, p=counts / counts.sum())
     bias = items[:, -1] - np.log(counts)
     for user, (liked, _) in zip(found.users, by_row(ratings), strict=True):
@@ -136,7 +137,8 @@ def trained_by(factors: Factors, data: Interactions) -> TrainedItems:
     values, items = data.user_items.data, len(factors.items)
     bias = np.zeros(items) if factors.item_bias is None else factors.item_bias
     counts = column_counts(data.user_items)
-    return TrainedItems(factors.items, bias, values.mean(), values.std(), counts, 0.5)
+    scale = values.min(), values.max()
+    return TrainedItems(factors.items, bias, values.mean(), values.std(), scale, counts, 0.5)
 
 
 def in_common(one: TopN, other: TopN) -> float:
@@ -181,7 +183,7 @@ def test_a_known_user_is_folded_in_as_trained(name: str) -> None:
         assert np.abs(found.users - fitted.users).max() <= within * scale
         if fitted.user_bias is not None:
             assert found.user_bias == pytest.approx(fitted.user_bias, abs=within)
-    rows = UserRows.all(data.user_items)
+    rows = UserRows.all(data.user_items, data.rated_at)
     lists = [rank(each, rows, 10, OPTIONS) for each in (fitted, found)]
     assert in_common(*lists) >= common
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from grades import counted
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Interactions, RankedLists, UserRows
+from recsys.domain import Interactions, Neighbours, RankedLists, UserRows
 from recsys.errors import RecsysError
 from recsys.jobs.training import ModelResults
-from recsys.models.linear import ease
 from recsys.models.registry import FitOptions
+from recsys.numerics import gram as grams
 from recsys.numerics.scoring import rank_by_sum
 from recsys.numerics.symmetric import SymmetricMatrix
 from recsys.numerics.topk import ranked
@@ -40,13 +41,13 @@ def cosines(dense: np.ndarray, min_support: int, shrinkage: float) -> np.ndarray
     return scores
 
 
-def from_lists(dense: np.ndarray, lists: RankedLists) -> np.ndarray:
-    """Sum of score(j -> i) over the rated j, in plain loops."""
+def from_lists(dense: np.ndarray, lists: RankedLists, counts: np.ndarray) -> np.ndarray:
+    """Sum of score(j -> i) over the rated j, times what each rating counts, in plain loops."""
     scores = np.zeros(dense.shape)
     for user, row in enumerate(dense):
         for j in np.flatnonzero(row):
             for entry in range(lists.indptr[j], lists.indptr[j + 1]):
-                scores[user, lists.indices[entry]] += lists.scores[entry]
+                scores[user, lists.indices[entry]] += counts[user, j] * lists.scores[entry]
     scores[(scores <= 0) | (dense != 0)] = -np.inf
     return scores
 
@@ -60,7 +61,9 @@ def test_item_knn(k: int, min_support: int, shrinkage: float, density: float) ->
     output = fit("item_knn", dense, k=k, n=9, min_support=min_support, shrinkage=shrinkage)
     assert_lists(output.neighbours, cosines(dense, min_support, shrinkage), k, 1e-12)
     assert output.neighbours is not None
-    assert_lists(output.recommendations, from_lists(dense, output.neighbours), 9, 1e-12)
+    assert_lists(
+        output.recommendations, from_lists(dense, output.neighbours, counted(dense)), 9, 1e-12
+    )
 
 
 def test_item_knn_trusts_the_kernel_only_where_it_may() -> None:
@@ -93,14 +96,15 @@ def test_rank_by_sum() -> None:
     random = np.random.default_rng(11)
     dense = ratings(25, 18, 12)
     rows, cols = np.nonzero(random.random((18, 18)) < 0.3)
-    lists = ranked(rows, cols, random.normal(size=len(rows)), 18)
+    plain = ranked(rows, cols, random.normal(size=len(rows)), 18)
+    lists = Neighbours(plain.indptr, plain.indices, plain.scores)
     for n in (1, 4, 30):
         best = rank_by_sum(lists, UserRows.all(csr_matrix(dense)), n, FitOptions())
-        assert_lists(best, from_lists(dense, lists), n, 1e-12)
+        assert_lists(best, from_lists(dense, lists, dense != 0), n, 1e-12)
 
 
 def ease_weights(dense: np.ndarray, regularization: float) -> np.ndarray:
-    seen = (dense != 0).astype(float)
+    seen = counted(dense)
     inverse = np.linalg.inv(seen.T @ seen + regularization * np.eye(dense.shape[1]))
     weights = -inverse / np.diag(inverse)
     np.fill_diagonal(weights, 0)
@@ -113,7 +117,7 @@ def test_ease_with_all_weights(users: int, items: int) -> None:
     dense = ratings(users, items, 5)
     output = fit("ease", dense, n=8, regularization=3.0, min_raters=0.0)
     weights = ease_weights(dense, 3.0)
-    scores = (dense != 0) @ weights
+    scores = counted(dense) @ weights
     np.testing.assert_allclose(helpers.dense(output.neighbours, items), weights, atol=2e-6)
     scores[(scores <= 0) | (dense != 0)] = -np.inf
     # Scores in single precision: what nearly ties may come in another order.
@@ -133,7 +137,9 @@ def test_ease_keeps_the_strongest_by_magnitude() -> None:
     assert 0 < (kept > -np.inf).sum() < 125
     assert_lists(output.neighbours, kept, 5, 2e-5)
     assert output.neighbours is not None
-    assert_lists(output.recommendations, from_lists(dense, output.neighbours), 8, 1e-12)
+    assert_lists(
+        output.recommendations, from_lists(dense, output.neighbours, counted(dense)), 8, 1e-12
+    )
 
 
 def test_ease_takes_the_most_rated_only() -> None:
@@ -150,7 +156,7 @@ def test_ease_takes_the_most_rated_only() -> None:
 def test_ease_inverts_in_place() -> None:
     gram = SymmetricMatrix.zeros(5)
     gram.add_to_diagonal(4)
-    assert ease._cholesky(gram, 1.0) is gram
+    assert grams.invert(gram, 1.0) is gram
 
 
 def test_ease_says_when_it_cannot_invert() -> None:
@@ -175,7 +181,7 @@ def test_content_genres(k: int) -> None:
     dense[4] = 0
     output = fit("content_genres", dense, genres, k=k, n=k)
     assert_lists(output.neighbours, scores, k, 1e-11)
-    profiles = dense @ (vectors / lengths.clip(1e-9)[:, None])
+    profiles = counted(dense) @ (vectors / lengths.clip(1e-9)[:, None])
     away = np.outer(np.linalg.norm(profiles, axis=1), lengths).clip(1e-9)
     liked = np.round(profiles @ vectors.T / away, 12)
     liked[(liked <= 0) | (dense != 0)] = -np.inf

@@ -42,7 +42,10 @@ def test_values_arrive_in_the_declared_type() -> None:
 def test_an_unknown_name_lists_the_known() -> None:
     with pytest.raises(ConfigError, match=r"^model als: unknown key 'factor'$") as caught:
         make_config(MODELS["als"], {"factor": 3})
-    assert caught.value.hint == "allowed keys: factors, regularization, alpha, iterations"
+    assert (
+        caught.value.hint
+        == "allowed keys: grades, grade_effect, factors, regularization, alpha, iterations"
+    )
     assert caught.value.key == ("factor",)
     with pytest.raises(ConfigError) as caught:
         make_config(MODELS["most_rated"], {"q": 3})
@@ -81,9 +84,14 @@ def test_an_unknown_word_is_refused(model: str, value: Any) -> None:
     [
         ("top_rated", "q", 1.5, "q must be a number from 0 to 1"),
         ("top_rated", "q", float("nan"), "q must be a number from 0 to 1"),
-        ("trending", "half_life_days", 0, "half_life_days must be a number above 0"),
-        ("trending", "half_life_days", float("inf"), "half_life_days must be a number above 0"),
-        ("trending", "half_life_days", 10**400, "half_life_days must be a number above 0"),
+        ("trending", "half_life_days", -1, "half_life_days must be a number of at least 0"),
+        (
+            "trending",
+            "half_life_days",
+            float("inf"),
+            "half_life_days must be a number of at least 0",
+        ),
+        ("trending", "half_life_days", 10**400, "half_life_days must be a number of at least 0"),
         ("item_knn", "min_support", 0, "min_support must be a whole number of at least 1"),
         ("item_knn", "shrinkage", -1, "shrinkage must be a number of at least 0"),
         ("ease", "regularization", 0, "regularization must be a number above 0"),

@@ -72,10 +72,12 @@ def test_models_keep_the_order_they_are_given_in():
 def test_the_candidates_for_a_role_are_ordered_by_preference():
     assert candidates("default") == ("ease",)
     assert candidates("cold_start") == (
-        "popular", "most_rated", "top_rated", "trending", "exploratory", "random",
+        "trending", "popular", "most_rated", "top_rated", "exploratory", "random",
     )  # fmt: skip
     assert candidates("rating") == ("bayes_fm", "mf", "svd", "user_knn", "item_knn")
-    assert candidates("live") == ("collective_ease", "ease", "item_knn")
+    assert candidates("live") == (
+        "collective_ease", "ease", "item_knn", "slist", "slist_newest", "next",
+    )  # fmt: skip
     assert candidates("content") == ("content", "content_genres", "content_text")
     assert candidates("similar") == (
         "ease", "collective_ease", "item_knn", "als", "collective_als", "bpr", "content",
@@ -93,11 +95,12 @@ def test_the_default_set():
     )  # fmt: skip
 
 
-def test_models_that_may_be_blended_are_those_scored_by_one_product():
+def test_models_that_may_be_blended_are_those_scored_by_one_product_and_charts():
     allowed = MODELS["blend"].part_scorings
-    assert {name for name, other in MODELS.items() if other.scoring in allowed} == {
+    assert {name for name, other in MODELS.items() if (other.scoring or other.kind) in allowed} == {
+        "top_rated", "most_rated", "popular", "trending", "exploratory", "random",
         "item_knn", "svd", "mf", "bayes_fm", "ease", "als", "bpr", "collective_ease",
-        "collective_als",
+        "collective_als", "slist", "slist_newest", "next",
     }  # fmt: skip
 
 

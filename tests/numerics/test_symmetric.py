@@ -21,11 +21,11 @@ def gram_of(size: int) -> tuple[Float32, Float32]:
 
 def filled(gram: Float32, width: int) -> SymmetricMatrix:
     """Fill a matrix in columns of a width, last ones first, with NaN above the diagonal."""
-    matrix, size = SymmetricMatrix(len(gram)), len(gram)
+    matrix, size = SymmetricMatrix.zeros(len(gram)), len(gram)
     for start in reversed(range(0, size, width)):
         columns = gram[start : start + width, start:].copy()
         columns[np.tril_indices(len(columns), -1)] = np.nan
-        matrix.set_columns(start, columns)
+        matrix.add_columns(start, columns)
     return matrix
 
 

@@ -14,12 +14,14 @@ from recsys.models.cost import chart
 from recsys.models.params import Bounds, Params
 
 SECONDS_A_DAY = 86_400
+_NEWEST, _WEEK = 5_000, 7.0
 
 
 @dataclass(frozen=True, slots=True)
 class TrendingConfig(Params):
-    half_life_days: Annotated[float, Bounds(0, above=True)] = 90.0
-    """Age at which a rating counts half. The default, a season, leaves small sites enough votes."""
+    half_life_days: Annotated[float, Bounds(0)] = 0.0
+    """Age at which a rating counts half. 0: the time that the newest 5,000 ratings took, at least
+    a week, so that small sites have enough votes."""
 
 
 def fit(data: Interactions, config: TrendingConfig, options: FitOptions) -> Charts:
@@ -31,12 +33,18 @@ def fit(data: Interactions, config: TrendingConfig, options: FitOptions) -> Char
     """
     if data.rated_at is None or np.isnan(data.rated_at).all():
         return Charts()
-    weights = _decayed(data.rated_at, config.half_life_days)
+    weights = _decayed(data.rated_at, config.half_life_days or _half_life(data.rated_at))
     ratings = data.user_items
     sums = np.bincount(ratings.indices, weights, minlength=ratings.shape[1])
     scores = np.where(sums > 0, sums, -np.inf)
     votes = count_votes(ratings)
     return Charts(build_charts(data, votes, lambda items: scores[items]))
+
+
+def _half_life(rated_at: Float64) -> float:
+    """Return the days that the newest ratings took, at least a week."""
+    known = np.sort(rated_at[~np.isnan(rated_at)])
+    return float(max(_WEEK, (known[-1] - known[-_NEWEST:][0]) / SECONDS_A_DAY))
 
 
 def _decayed(rated_at: Float64, half_life_days: float) -> Float64:
@@ -57,7 +65,7 @@ SPEC = ModelSpec(
     score_meaning="number of ratings, older ones counting less",
     description="Movies rated often of late, overall and by genre",
     needs=lambda config: frozenset({"times"}),
-    search_space={"half_life_days": Range(7, 2000, log=True)},
+    search_space={"half_life_days": Range(3, 2000, log=True)},
     default_set=True,
-    roles={"cold_start": 40, "top": 20},
+    roles={"cold_start": 5, "top": 20},
 )

@@ -15,11 +15,13 @@ from recsys.models.base import Choice, FitOptions, ModelSpec, Need, Range
 from recsys.models.content.content_genres import genre_vectors
 from recsys.models.content.content_text import item_text_vectors
 from recsys.models.cost import DOUBLE, Cost, Size, list_row, lists_by_scores
-from recsys.models.params import Bounds, Params
+from recsys.models.grades import GradedParams
+from recsys.models.params import Bounds
+from recsys.numerics.weighting import on_scale_of
 
 
 @dataclass(frozen=True, slots=True)
-class ContentConfig(Params):
+class ContentConfig(GradedParams):
     text_weight: Annotated[float, Bounds(0, 1)] = 0.75
     """Share of the text in a score; the genres have the rest. Cosines of texts are several times
     smaller than cosines of genres, so that equal shares would let the genres decide."""
@@ -33,7 +35,8 @@ def fit(data: Interactions, config: ContentConfig, options: FitOptions) -> ItemV
     One rating is enough for a user to be served, and a movie needs none to be recommended.
     """
     parts = genre_vectors(data.item_genres), item_text_vectors(data, config.ngrams)
-    return ItemVectors(parts, (1 - config.text_weight, config.text_weight))
+    shares = 1 - config.text_weight, config.text_weight
+    return ItemVectors(parts, shares, on_scale_of(data, config.rating_weights))
 
 
 def _needs(config: ContentConfig) -> frozenset[Need]:

@@ -2,7 +2,7 @@
 
 v_i = TF-IDF of the genres of movie i, of length 1
 similarity(i, j) = v_i . v_j
-profile(u) = sum_j r_uj v_j over the rated j, of length 1
+profile(u) = sum_j w_uj v_j over the rated j, of length 1;   w_uj: what the rating counts
 score(u, i) = profile(u) . v_i
 """
 
@@ -26,23 +26,25 @@ from recsys.domain import (
 )
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.cost import DOUBLE, Cost, Size, list_row, lists_by_scores
-from recsys.models.params import Params
+from recsys.models.grades import GradedParams
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.scoring import cosines, rank_by_profile
 from recsys.numerics.topk import concatenate, empty, ranked_top_k
+from recsys.numerics.weighting import on_scale_of
 
 _BYTES_A_COLUMN = 64
 """Scores of one genre set to all movies, the copy that is partitioned, masks and positions."""
 
 
 @dataclass(frozen=True, slots=True)
-class ContentGenresConfig(Params):
-    """Nothing to choose."""
+class ContentGenresConfig(GradedParams):
+    """Only what a rating counts."""
 
 
 def fit(data: Interactions, config: ContentGenresConfig, options: FitOptions) -> ItemVectors:
     """Describe each movie by its genres; one without genres has a vector of zeros."""
-    return ItemVectors((genre_vectors(data.item_genres),), (1.0,))
+    weights = on_scale_of(data, config.rating_weights)
+    return ItemVectors((genre_vectors(data.item_genres),), (1.0,), weights)
 
 
 def genre_vectors(item_genres: csr_matrix) -> csr_matrix:

@@ -2,7 +2,7 @@
 
 v_i = TF-IDF of the words and phrases written about movie i, of length 1
 similarity(i, j) = v_i . v_j
-profile(u) = sum_j r_uj v_j over the rated j, of length 1
+profile(u) = sum_j w_uj v_j over the rated j, of length 1;   w_uj: what the rating counts
 score(u, i) = profile(u) . v_i
 """
 
@@ -17,18 +17,21 @@ from recsys.domain import Interactions, ItemVectors
 from recsys.models.base import Choice, FitOptions, ModelSpec
 from recsys.models.content.text import text_vectors
 from recsys.models.cost import DOUBLE, Cost, Size, list_row, lists_by_scores
-from recsys.models.params import Bounds, Params
+from recsys.models.grades import GradedParams
+from recsys.models.params import Bounds
+from recsys.numerics.weighting import on_scale_of
 
 
 @dataclass(frozen=True, slots=True)
-class ContentTextConfig(Params):
+class ContentTextConfig(GradedParams):
     ngrams: Annotated[int, Bounds(1, 5)] = 3
     """Longest word n-gram that counts as a term, as `world war ii`. 1: single words only."""
 
 
 def fit(data: Interactions, config: ContentTextConfig, options: FitOptions) -> ItemVectors:
     """Describe each movie by its text; one without words that count has a vector of zeros."""
-    return ItemVectors((item_text_vectors(data, config.ngrams),), (1.0,))
+    vectors = item_text_vectors(data, config.ngrams)
+    return ItemVectors((vectors,), (1.0,), on_scale_of(data, config.rating_weights))
 
 
 def item_text_vectors(data: Interactions, ngrams: int) -> csr_matrix:

@@ -8,12 +8,13 @@ score(u, i) = sum_m weight_m z_m(u, i) / sum_m weight_m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from recsys.domain import (
+    Charts,
     ComputeLimits,
     Ensemble,
     Factors,
@@ -32,8 +33,8 @@ from recsys.numerics.scoring import dense_scores, standardize
 from recsys.numerics.sparse import exclude_rated, has_ratings
 from recsys.numerics.topk import concatenate, ranked_top_k
 
-PART_SCORINGS: frozenset[Scoring] = frozenset({"sum", "factors"})
-"""Scores that a block of users gets by one matrix product, over all movies."""
+PART_SCORINGS: frozenset[Scoring | Literal["chart"]] = frozenset({"sum", "factors", "chart"})
+"""Scores that a block of users gets by one matrix product, over all movies, or of a chart."""
 _BYTES_A_COLUMN = 72
 """Sparse product, its dense copy, squares, the sum, the copy that is partitioned, masks."""
 
@@ -72,7 +73,8 @@ def fit(data: Interactions, config: BlendConfig, options: FitOptions) -> Ensembl
 def rank(ensemble: Ensemble, users: UserRows, n: int, limits: ComputeLimits) -> TopN:
     """Rank by the weighted mean of the models' scores, each in standard deviations.
 
-    Where a model scores all candidates of a user alike it contributes 0.
+    Where a model scores all candidates of a user alike it contributes 0. Users for whom all models
+    do are left out.
     """
     rated_items = ensemble.candidates
     assert rated_items is not None
@@ -87,10 +89,14 @@ def rank(ensemble: Ensemble, users: UserRows, n: int, limits: ComputeLimits) -> 
         exclude_rated(open_to, block.ratings)
         candidates = open_to > 0
         total = np.zeros(candidates.shape)
+        told = np.zeros(len(total), bool)
         for part, weight in zip(fitted, weights, strict=True):
-            assert isinstance(part, Neighbours | Factors)
-            total += weight * standardize(dense_scores(part, block), candidates)
+            assert isinstance(part, Neighbours | Factors | Charts)
+            scores = standardize(dense_scores(part, block), candidates)
+            told |= scores.any(axis=1)
+            total += weight * scores
         total[~candidates] = -np.inf
+        total[~told] = -np.inf
         return ranked_top_k(total, n)
 
     with threadpool_limits(1, "blas"):  # the blocks run side by side already

@@ -1,7 +1,8 @@
 """Implicit-feedback matrix factorization by alternating least squares.
 
     minimize  sum_ui c_ui (p_ui - x_u . y_i)^2 + lambda (sum_u |x_u|^2 + sum_i |y_i|^2)
-    p_ui = 1 and c_ui = alpha where u rated i;  p_ui = 0 and c_ui = 1 elsewhere
+    p_ui = 1 and c_ui = alpha w_ui where u rated i;  p_ui = 0 and c_ui = 1 elsewhere
+    w_ui: what the rating counts, by its grade; one that counts 0 is as if there were none
     repeat:  x_u = inv(Y' C_u Y + lambda I) Y' C_u p_u   for every user
              y_i = inv(X' C_i X + lambda I) X' C_i p_i   for every item
     score(u, i) = x_u . y_i
@@ -11,7 +12,7 @@ Y. Hu, Y. Koren, C. Volinsky: Collaborative Filtering for Implicit Feedback Data
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -22,26 +23,28 @@ from threadpoolctl import threadpool_limits
 from recsys.domain import Factors, Float32, Interactions, TrainedItems
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import Cost, Size, of_factors
-from recsys.models.params import Bounds, Params
+from recsys.models.grades import GradedParams
+from recsys.models.params import Bounds
 from recsys.numerics.least_squares import solve_rows
-from recsys.numerics.sparse import binarize
+from recsys.numerics.weighting import on_scale_of, weighted
 
 
 @dataclass(frozen=True, slots=True)
-class AlsConfig(Params):
+class AlsConfig(GradedParams):
     factors: Annotated[int, Bounds(1, 1024)] = 32
     """Number of latent factors."""
     regularization: Annotated[float, Bounds(0)] = 20.0
     """Penalty of the squared length of each factor vector."""
     alpha: Annotated[float, Bounds(0, above=True)] = 2.0
-    """Confidence of a rating; a movie without a rating has confidence 1."""
+    """Confidence of a rating that counts 1; a movie without a rating has confidence 1."""
     iterations: Annotated[int, Bounds(1)] = 15
     """Number of times the factors of users and movies are solved in turn."""
 
 
 def fit(data: Interactions, config: AlsConfig, options: FitOptions) -> Factors:
-    """Factorize which user rated which item; the values of the ratings do not count."""
-    return factorize(binarize(data.user_items, np.float32).copy(), config, options)
+    """Factorize which user rated which item, by what each rating counts."""
+    counted = weighted(on_scale_of(data, config.rating_weights), data.user_items)
+    return factorize(counted.astype(np.float32), config, options)
 
 
 def factorize(confidence: csr_matrix, config: AlsConfig, options: FitOptions) -> Factors:
@@ -71,7 +74,9 @@ def fold_in(
     trained: TrainedItems, ratings: csr_matrix, config: AlsConfig, options: FitOptions
 ) -> Factors:
     """Solve the least squares problem of each user, the factors of items being given."""
-    return Factors(solve_users(trained.items, binarize(ratings), config), trained.items)
+    low, high = trained.rating_range
+    weights = replace(config.rating_weights, low=low, high=high, mean=trained.mean)
+    return Factors(solve_users(trained.items, weighted(weights, ratings), config), trained.items)
 
 
 def solve_users(items: Float32, confidence: csr_matrix, config: AlsConfig) -> Float32:

@@ -3,6 +3,7 @@
     maximize  sum_(u,i,j) log sigmoid(s_ui - s_uj) - lambda |parameters|^2
     i: an item u rated;  j: an item u did not rate, drawn by its number of ratings n_j
     s_ui = x_u . y_i + b_i, by stochastic gradient ascent
+    a rating is drawn as i by what it counts: 0, 1 or 2 times as often, or more, in halves of 1
     score(u, i) = s_ui + log n_i: the draw of j by n_j takes log n_j off the scores
 
 S. Rendle, C. Freudenthaler, Z. Gantner, L. Schmidt-Thieme: BPR: Bayesian Personalized Ranking
@@ -11,7 +12,7 @@ from Implicit Feedback, UAI 2009.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -25,13 +26,15 @@ from recsys.domain import Factors, Float64, Interactions, Neighbours, TrainedIte
 from recsys.errors import RecsysError
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import Cost, Size, of_factors
-from recsys.models.params import Bounds, Params
+from recsys.models.grades import GradedParams
+from recsys.models.params import Bounds
 from recsys.numerics.scoring import neighbours_by_factors
 from recsys.numerics.sparse import column_counts, has_ratings
+from recsys.numerics.weighting import on_scale_of, weighted
 
 
 @dataclass(frozen=True, slots=True)
-class BprConfig(Params):
+class BprConfig(GradedParams):
     factors: Annotated[int, Bounds(1, 1024)] = 32
     """Number of latent factors. Each movie also has a bias, stored as one more column."""
     learning_rate: Annotated[float, Bounds(0, above=True)] = 0.02
@@ -39,7 +42,7 @@ class BprConfig(Params):
     regularization: Annotated[float, Bounds(0)] = 0.03
     """L2 penalty of factors and biases."""
     iterations: Annotated[int, Bounds(1)] = 60
-    """Number of epochs; each draws as many samples as there are ratings."""
+    """Number of epochs; each draws about as many samples as there are ratings."""
 
 
 _UNRATED = 1024
@@ -52,7 +55,7 @@ def fit(data: Interactions, config: BprConfig, options: FitOptions) -> Factors:
     The last column is 1 for a user and the bias of an item. Users and items without ratings have
     factors of 0.
     """
-    user_items = data.user_items
+    user_items = _drawn(weighted(on_scale_of(data, config.rating_weights), data.user_items))
     users, items = user_items.shape
     if user_items.nnz == 0:
         empty = np.zeros((users, config.factors + 1), np.float32)
@@ -61,7 +64,7 @@ def fit(data: Interactions, config: BprConfig, options: FitOptions) -> Factors:
         factors=config.factors,
         learning_rate=config.learning_rate,
         regularization=config.regularization,
-        iterations=config.iterations,
+        iterations=max(1, round(config.iterations * data.user_items.nnz / user_items.nnz)),
         # Threads of the library race for the factors they update: on one alone the same input
         # gives the same factors.
         num_threads=1,
@@ -77,7 +80,7 @@ def fit(data: Interactions, config: BprConfig, options: FitOptions) -> Factors:
     known_users, known_items = has_ratings(user_items)
     model.user_factors[~known_users] = 0
     # The sampler draws j by its number of ratings, which would push popular items down.
-    model.item_factors[:, -1] += np.log(np.maximum(column_counts(user_items), 1))
+    model.item_factors[:, -1] += np.log(np.maximum(column_counts(data.user_items), 1))
     model.item_factors[~known_items] = 0
     return Factors(model.user_factors, model.item_factors)
 
@@ -101,9 +104,13 @@ def fold_in(
     drawn = np.random.default_rng(options.seed).choice(
         len(items), _UNRATED, p=counts / counts.sum()
     )
+    low, high = trained.rating_range
+    weights = replace(config.rating_weights, low=low, high=high, mean=trained.mean)
+    draws = _drawn(weighted(weights, ratings))
     for row in range(len(users)):
         rated = ratings.indices[ratings.indptr[row] : ratings.indptr[row + 1]]
-        liked, others = rated[counts[rated] > 0], drawn[~np.isin(drawn, rated)]
+        liked = draws.indices[draws.indptr[row] : draws.indptr[row + 1]]
+        liked, others = liked[counts[liked] > 0], drawn[~np.isin(drawn, rated)]
         if len(liked) and len(others):
             found = preferring(items[liked], items[others], config.regularization)
             users[row] = [*found, 1]
@@ -132,6 +139,14 @@ def preferring(liked: Float64, others: Float64, regularization: float) -> Float6
 def similar(factors: Factors, options: FitOptions) -> Neighbours:
     """Compare items by their factors without the last column, which is how popular they are."""
     return neighbours_by_factors(factors.items[:, :-1], options.k, options)
+
+
+def _drawn(counted: csr_matrix) -> csr_matrix:
+    """Repeat each entry as often as it is to be drawn: twice if it counts 1, unless all do."""
+    times = np.rint(counted.data * (1 if np.all(counted.data == 1) else 2)).astype(np.int64)
+    indptr = np.concatenate(([0], np.cumsum(times)))[counted.indptr]
+    indices = np.repeat(counted.indices, times)
+    return csr_matrix((np.ones(len(indices)), indices, indptr), shape=counted.shape)
 
 
 def _buffers(user_items: csr_matrix) -> csr_matrix:

@@ -1,7 +1,7 @@
 """Collective factorization of ratings, their values and the genres of movies.
 
     rows of C: users, then genres;  columns: items
-    c_ui = exp(rating_effect * z_ui)   z_ui: the rating in standard deviations from the mean of all
+    c_ui = what the rating counts, by its grade
     c_gi = genre_weight                where movie i is of genre g
     factorize C as `als` does; factors of genres are dropped
     score(u, i) = x_u . y_i
@@ -13,7 +13,7 @@ Datasets, ICDM 2008.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 import numpy as np
@@ -22,22 +22,21 @@ from scipy.sparse import csr_matrix, vstack
 from recsys.domain import Factors, Interactions, TrainedItems
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import Cost, Size
-from recsys.models.factors.als import AlsConfig, factorize, least_squares_cost, solve_users
-from recsys.models.params import Bounds, Params
-from recsys.numerics.weighting import genre_rows, weighted_ratings
+from recsys.models.factors import als
+from recsys.models.factors.als import AlsConfig, factorize, least_squares_cost
+from recsys.models.grades import GradedParams
+from recsys.models.params import Bounds
+from recsys.numerics.weighting import genre_rows, on_scale_of, weighted
 
 
 @dataclass(frozen=True, slots=True)
-class CollectiveAlsConfig(Params):
+class CollectiveAlsConfig(GradedParams):
     factors: Annotated[int, Bounds(1, 1024)] = 128
     """Number of latent factors."""
     regularization: Annotated[float, Bounds(0)] = 40.0
     """Penalty of the squared length of each factor vector."""
     alpha: Annotated[float, Bounds(0, above=True)] = 5.0
     """Confidence of an average rating; a movie without a rating has confidence 1."""
-    rating_effect: Annotated[float, Bounds(0, 2)] = 0.2
-    """A rating one standard deviation above the global mean has `exp(rating_effect)` times that
-    confidence, one below it `exp(-rating_effect)` times. 0: all ratings count the same."""
     genre_weight: Annotated[float, Bounds(0, 1000)] = 1.0
     """Confidence of a movie's genres, in units of `alpha`. 0: genres are not used."""
     iterations: Annotated[int, Bounds(1)] = 15
@@ -54,20 +53,20 @@ def fit(data: Interactions, config: CollectiveAlsConfig, options: FitOptions) ->
 
 
 def _als(config: CollectiveAlsConfig) -> AlsConfig:
-    return AlsConfig(config.factors, config.regularization, config.alpha, config.iterations)
+    shared = {field.name: getattr(config, field.name) for field in fields(AlsConfig)}
+    return AlsConfig(**shared)
 
 
 def fold_in(
     trained: TrainedItems, ratings: csr_matrix, config: CollectiveAlsConfig, options: FitOptions
 ) -> Factors:
-    """Solve the least squares problem of each user as `als` does, by what each rating counts."""
-    weighted = weighted_ratings(ratings, config.rating_effect, (trained.mean, trained.deviation))
-    return Factors(solve_users(trained.items, weighted, _als(config)), trained.items)
+    """Solve the least squares problem of each user as `als` does."""
+    return als.fold_in(trained, ratings, _als(config), options)
 
 
 def confidences(data: Interactions, config: CollectiveAlsConfig) -> csr_matrix:
     """Return (users and then genres) x items, float32, in units of alpha."""
-    ratings = weighted_ratings(data.user_items, config.rating_effect)
+    ratings = weighted(on_scale_of(data, config.rating_weights), data.user_items)
     genres = genre_rows(data, config.genre_weight)
     return csr_matrix(vstack([ratings, genres], dtype=np.float32))
 
@@ -92,7 +91,7 @@ SPEC = ModelSpec(
         "factors": Range(16, 256, log=True, whole=True),
         "regularization": Range(1, 100, log=True),
         "alpha": Range(1, 20, log=True),
-        "rating_effect": Range(0, 0.5),
+        "grade_effect": Range(0, 0.5),
         "genre_weight": Range(0, 5),
         "iterations": Range(5, 25, whole=True),
     },

@@ -34,21 +34,26 @@ class SvdConfig(Params):
     rank: Annotated[int, Bounds(1, 1024)] = 50
     """Number of singular values kept. Of a small matrix at most half are kept, because the full
     decomposition reproduces the ratings and predicts nothing else."""
+    damping: Annotated[float, Bounds(0)] = 5.0
+    """Ratings at the mean of all that the mean of a user begins with: without them, ratings that
+    are all alike say nothing of taste, whether they are the lowest or the highest. 0: none."""
 
 
 def fit(data: Interactions, config: SvdConfig, options: FitOptions) -> Factors:
     """Decompose the ratings less each user's mean; an item not rated counts as the mean."""
-    return factorize(data.user_items, config.rank, options.seed)
+    return factorize(data.user_items, config, options.seed)
 
 
-def factorize(user_items: csr_matrix, rank: int, seed: int) -> Factors:
+def factorize(user_items: csr_matrix, config: SvdConfig, seed: int) -> Factors:
     """Return `U` as factors of the users, `V S` as those of the items, means as user biases.
 
     The singular values stay with the items: their cosines are then those of the columns of the
     matrix `U S V'`, which tell items apart even if no singular value was cut off. Users and items
     without ratings have factors of 0 and a bias of NaN.
     """
-    means, deviations = demeaned(user_items)
+    rank = config.rank
+    mean = float(user_items.data.mean()) if user_items.nnz else 0.0
+    means, deviations = demeaned(user_items, config.damping, mean)
     users, items = np.zeros((len(means), rank)), np.zeros((user_items.shape[1], rank))
     # Rows and columns of zeros take no part: without them fewer matrices are of low rank.
     rows, columns = np.unique(deviations.nonzero()[0]), np.unique(deviations.indices)
@@ -70,7 +75,7 @@ def fold_in(
     trained: TrainedItems, ratings: csr_matrix, config: SvdConfig, options: FitOptions
 ) -> Factors:
     """Project each user's deviations: `U = D V inv(S)`, and the items are `V S`."""
-    means, deviations = demeaned(ratings)
+    means, deviations = demeaned(ratings, config.damping, trained.mean)
     items = trained.items.astype(np.float64)
     squares = (items**2).sum(axis=0)  # columns of V have length 1
     projected = deviations @ items
@@ -80,10 +85,14 @@ def fold_in(
     return Factors(users.astype(np.float32), trained.items, bias, trained.item_bias)
 
 
-def demeaned(user_items: csr_matrix) -> tuple[Float64, csr_matrix]:
-    """Return each user's mean rating, 0 without ratings, and the ratings less these means."""
+def demeaned(user_items: csr_matrix, damping: float, mean: float) -> tuple[Float64, csr_matrix]:
+    """Return each user's mean rating, and the ratings less these means.
+
+    Each mean begins with `damping` ratings at the mean of all; it is 0 without any.
+    """
     raters = row_of_entries(user_items)
-    means = row_sums(user_items) / np.maximum(np.diff(user_items.indptr), 1)
+    counts = np.diff(user_items.indptr) + damping
+    means = (row_sums(user_items) + damping * mean) / np.where(counts > 0, counts, 1)
     values = user_items.data - means[raters]
     # A user who always gives the same rating deviates by rounding only.
     values[np.abs(values) < _ROUNDING * np.abs(user_items.data)] = 0

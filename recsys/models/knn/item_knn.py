@@ -3,7 +3,7 @@
     s_ij = similarity of the rating columns of i and j, over their common raters
     s_ij *= n_ij / (n_ij + shrinkage)   n_ij: common raters, at least `min_support`
     keep of each item the k largest; of a user the `max_ratings` highest ratings count
-    score(u, i) = sum of s_ji over the rated j that keep i
+    score(u, i) = sum of w_uj s_ji over the rated j that keep i;   w_uj: what the rating counts
     predicted rating = sum_j s_ij r_uj / sum_j |s_ij| over the kept, rated j
 
 B. Sarwar, G. Karypis, J. Konstan, J. Riedl: Item-Based Collaborative Filtering Recommendation
@@ -18,14 +18,16 @@ from typing import Annotated, get_args
 from recsys.domain import Interactions, Neighbours
 from recsys.models.base import Choice, FitOptions, ModelSpec, Range
 from recsys.models.cost import ADDITION, DOUBLE, SCORE, Cost, Size, lists_by_sums, neighbours
+from recsys.models.grades import GradedParams
 from recsys.models.knn.similarity import Similarity, similar_columns
-from recsys.models.params import Bounds, Params
+from recsys.models.params import Bounds
 from recsys.numerics.sparse import highest_of_rows
-from recsys.numerics.topk import concatenate
+from recsys.numerics.topk import as_neighbours
+from recsys.numerics.weighting import on_scale_of
 
 
 @dataclass(frozen=True, slots=True)
-class ItemKnnConfig(Params):
+class ItemKnnConfig(GradedParams):
     similarity: Similarity = "cosine"
     """`cosine` of the rating vectors; `jaccard` of the sets of raters; `pearson` and
     `adjusted_cosine` of the common raters' ratings, centred on the means of the movies or of the
@@ -47,7 +49,7 @@ def fit(data: Interactions, config: ItemKnnConfig, options: FitOptions) -> Neigh
     similar = similar_columns(
         ratings, config.similarity, config.min_support, config.shrinkage, options
     )
-    return concatenate(Neighbours, [similar])
+    return as_neighbours(similar, on_scale_of(data, config.rating_weights))
 
 
 def cost(size: Size, config: ItemKnnConfig) -> Cost:

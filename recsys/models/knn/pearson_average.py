@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from recsys.domain import Interactions, Neighbours
+from recsys.domain import Interactions, Neighbours, RatingWeights
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import (
     ADDITION,
@@ -36,6 +36,10 @@ LABELS = ((3.0, "strongly recommended"), (0.0, "recommended"), (-math.inf, "not 
 class PearsonAverageConfig(Params):
     min_support: Annotated[int, Bounds(2)] = 2
     """Number of common raters a pair needs."""
+
+    @property
+    def rating_weights(self) -> RatingWeights:
+        return RatingWeights(grades="rating")
 
 
 def fit(data: Interactions, config: PearsonAverageConfig, options: FitOptions) -> Neighbours:

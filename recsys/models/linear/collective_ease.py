@@ -2,9 +2,9 @@
 
     rows of X: users, their sessions (ratings close in time) and genres;   columns: items
     x_ui = sqrt(1 - session_share) w_ui,  sessions: sqrt(session_share / 2) w_ui, twice, at two cuts
-    w_ui = exp(rating_effect * z_ui)   z_ui: the rating in standard deviations from the mean of all
+    w_ui: what the rating counts, by its grade
     genres: sqrt(genre_weight) where a movie is of the genre
-    B from X'X as in `ease`;  score(u, j) = sum of B_ij over the rated i: every rating weighs 1
+    B from X'X and lists as in `ease`
 
 O. Jeunen, J. Van Balen, B. Goethals: Closed-Form Models for Collaborative Filtering with
 Side-Information, RecSys 2020 (collective EASE); H. Steck: Embarrassingly Shallow Autoencoders for
@@ -13,37 +13,29 @@ Sparse Data, WWW 2019.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Annotated
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
 from recsys.domain import Float64, Int64, Interactions, Neighbours
-from recsys.models.base import FitOptions, ModelSpec, Range
+from recsys.models.base import FitOptions, ModelSpec, Need, Range
 from recsys.models.cost import ADDITION, Cost, Size
 from recsys.models.linear import ease
-from recsys.models.linear.ease import EaseConfig
+from recsys.models.linear.ease import EaseConfig, LinearConfig, needs_times
 from recsys.models.linear.ease import cost as linear_cost
-from recsys.models.params import Bounds, Params
-from recsys.numerics.sparse import row_of_entries
-from recsys.numerics.weighting import genre_rows, weighted_ratings
+from recsys.models.params import Bounds
+from recsys.numerics.sparse import row_of_entries, with_values
+from recsys.numerics.weighting import genre_rows, grade_weights, on_scale_of
 
 
 @dataclass(frozen=True, slots=True)
-class CollectiveEaseConfig(Params):
+class CollectiveEaseConfig(LinearConfig):
     regularization: Annotated[float, Bounds(0, above=True)] = 300.0
     """Value added to the diagonal of the Gram matrix: lambda of the paper."""
-    weights: Annotated[int, Bounds(1, 10_000)] = 400
-    """Number of weights kept for each movie, the largest by magnitude."""
     min_raters: Annotated[float, Bounds(0)] = 0.6
     """Weights of a magnitude below `min_raters / regularization` are dropped; 0 keeps all."""
-    max_items: Annotated[int, Bounds(1, 46_340)] = 20_000
-    """Number of movies that take part, the most rated. One dense matrix needs `2 * max_items^2`
-    bytes."""
-    rating_effect: Annotated[float, Bounds(0, 2)] = 0.2
-    """A rating one standard deviation above the global mean counts `exp(rating_effect)` times, one
-    below it `exp(-rating_effect)` times. 0: all ratings count the same."""
     genre_weight: Annotated[float, Bounds(0, 1000)] = 4.0
     """A genre counts like this many users who rated all its movies. 0: genres are not used."""
     session_share: Annotated[float, Bounds(0, 1)] = 0.67
@@ -56,11 +48,12 @@ class CollectiveEaseConfig(Params):
 
 def fit(data: Interactions, config: CollectiveEaseConfig, options: FitOptions) -> Neighbours:
     """Learn weights from all evidence; lists add them up as those of `ease` do."""
-    return ease.fit_rows(evidence(data, config), data.user_items, _linear(config), options)
+    return ease.fit_rows(evidence(data, config), data, _linear(config), options)
 
 
 def _linear(config: CollectiveEaseConfig) -> EaseConfig:
-    return EaseConfig(config.regularization, config.weights, config.min_raters, config.max_items)
+    shared = {field.name: getattr(config, field.name) for field in fields(EaseConfig)}
+    return EaseConfig(**shared)
 
 
 def evidence(data: Interactions, config: CollectiveEaseConfig) -> csr_matrix:
@@ -69,7 +62,9 @@ def evidence(data: Interactions, config: CollectiveEaseConfig) -> csr_matrix:
     Two movies of one user count `1 - share + share * max(0, 1 - t / session_seconds)`, on average
     over where sessions are cut, times the weights of both ratings; t is the time between them.
     """
-    ratings = weighted_ratings(data.user_items, config.rating_effect)
+    grades = on_scale_of(data, replace(config.rating_weights, recency=1))
+    # Not `weighted`, which leaves out zeros: the times are in the order of all ratings.
+    ratings = with_values(data.user_items, grade_weights(grades, data.user_items))
     rows = [ratings * np.sqrt(1 - config.session_share)]
     if config.session_share > 0:
         # Two cuts, half a window apart: ratings on both sides of one cut share the other's window.
@@ -112,6 +107,10 @@ def cost(size: Size, config: CollectiveEaseConfig) -> Cost:
     return linear_cost(size, _linear(config)) + Cost(0.6 * ADDITION * size.pairs())
 
 
+def _needs(config: CollectiveEaseConfig) -> frozenset[Need]:
+    return needs_times(config) | frozenset({"times"} if config.session_share > 0 else ())
+
+
 SPEC = ModelSpec(
     name="collective_ease",
     display_name="Collective EASE",
@@ -123,10 +122,10 @@ SPEC = ModelSpec(
     score_meaning="sum of the weights of the movies rated; 1 would be certainty",
     description="EASE that learns from what was given, what was rated in one go, and genres",
     scoring="sum",
-    needs=lambda config: frozenset({"times"} if config.session_share > 0 else ()),
+    needs=_needs,
     search_space={
         "regularization": Range(50, 3000, log=True),
-        "rating_effect": Range(0, 0.5),
+        "grade_effect": Range(0, 0.5),
         "genre_weight": Range(0, 20),
         "session_share": Range(0.05, 0.95),
         "session_seconds": Range(30, 3600, log=True),

@@ -110,8 +110,8 @@ SELECT rating_min, rating_max FROM recsys.rating_scale()
 """
 EXPLAIN = """
 SELECT
-    because_movie_id, because_title, rating, similarity, contribution, share, score, source, model,
-    exact, shared_genres, shared_tags, run_id
+    because_movie_id, because_title, rating, weight, similarity, contribution, share, score,
+    source, model, exact, shared_genres, shared_tags, run_id
 FROM recsys.explain(
     CAST(%(user_id)s AS integer), CAST(%(movie_id)s AS integer), CAST(%(model)s AS text)
 )
@@ -120,15 +120,20 @@ REASONS = """
 SELECT wanted.movie_id, e.because_movie_id, e.because_title, e.rating, e.share
 FROM unnest(CAST(%(movie_ids)s AS integer[])) WITH ORDINALITY AS wanted (movie_id, place)
 CROSS JOIN (
-    SELECT avg(rating) AS mean FROM recsys.ratings WHERE user_id = CAST(%(user_id)s AS integer)
-) AS own
+    SELECT
+        -- At least the middle of the scale, too: who dislikes everything likes nothing. The mean
+        -- of equal ratings may be rounded up.
+        greatest(avg(r.rating) - 1e-9, (min(s.rating_min) + min(s.rating_max)) / 2) AS least
+    FROM recsys.ratings AS r
+    CROSS JOIN recsys.rating_scale() AS s
+    WHERE r.user_id = CAST(%(user_id)s AS integer)
+) AS liked
 CROSS JOIN LATERAL (
     SELECT * FROM recsys.explain(
         CAST(%(user_id)s AS integer), wanted.movie_id, CAST(%(model)s AS text)
     ) AS x
-    -- Models that ignore the value of a rating let movies contribute that the user dislikes. The
-    -- mean of equal ratings may be rounded up.
-    WHERE x.because_movie_id IS NOT NULL AND x.contribution > 0 AND x.rating >= own.mean - 1e-9
+    -- Models that ignore the value of a rating let movies contribute that the user dislikes.
+    WHERE x.because_movie_id IS NOT NULL AND x.contribution > 0 AND x.rating >= liked.least
     ORDER BY x.contribution DESC, x.because_movie_id
     LIMIT CAST(%(n)s AS integer)
 ) AS e

@@ -39,10 +39,14 @@ WHERE c.run_id = :run_id AND c.model_id = :model_id AND c.genre_id IS NULL
 ORDER BY c.rank
 """
 RECORDED_SCALE = """
-SELECT r.ratings_mean, r.ratings_deviation FROM recsys_store.runs AS r
+SELECT r.ratings_mean, r.ratings_deviation, r.rating_min, r.rating_max
+FROM recsys_store.runs AS r
 WHERE r.run_id = :run_id AND r.ratings_mean IS NOT NULL
 """
-CURRENT_SCALE = "SELECT avg(g.rating), stddev_pop(g.rating) FROM recsys_store.ratings AS g"
+CURRENT_SCALE = """
+SELECT avg(g.rating), stddev_pop(g.rating), min(g.rating), max(g.rating)
+FROM recsys_store.ratings AS g
+"""
 RATING_COUNTS = """
 SELECT r.movie_id, count(*) FROM recsys_store.ratings AS r GROUP BY r.movie_id ORDER BY r.movie_id
 """
@@ -80,6 +84,16 @@ class StoredChart:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredScale:
+    """Mean and standard deviation of ratings, and the ends of their scale."""
+
+    mean: float
+    deviation: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class StoredModels:
     """Reads the models of one run."""
 
@@ -90,7 +104,8 @@ class StoredModels:
     def similarities(self, model: str, of: Int32) -> StoredSimilarities:
         """Return the lists that the run stored of some movies."""
         params = {"run_id": self.run_id, "model_id": self.model_ids[model], "ids": of}
-        return StoredSimilarities(*read_lists(self.connection, SIMILARITIES, params))
+        movies, indptr, similar, [scores] = read_lists(self.connection, SIMILARITIES, params)
+        return StoredSimilarities(movies, indptr, similar, scores)
 
     def factors(self, model: str) -> StoredFactors:
         """Return the factors and biases of the movies, float32 as they are stored."""
@@ -120,15 +135,16 @@ class StoredModels:
         ids, counts = zip(*rows, strict=True) if rows else ((), ())
         return np.array(ids, np.int32), np.array(counts, np.int64)
 
-    def scale(self) -> tuple[float, float]:
-        """Return the mean and the standard deviation of the ratings that the run learned from.
+    def scale(self) -> StoredScale:
+        """Return the scale of the ratings that the run learned from.
 
-        A run from before they were recorded has those of the current ratings.
+        A run from before it was recorded has that of the current ratings.
         """
         given = {"run_id": self.run_id}
         found = self.connection.execute(sa.text(RECORDED_SCALE), given).one_or_none()
-        mean, deviation = found or self.connection.execute(sa.text(CURRENT_SCALE)).one()
-        return float(mean), float(deviation)
+        return StoredScale(
+            *map(float, found or self.connection.execute(sa.text(CURRENT_SCALE)).one())
+        )
 
     def errors(self) -> dict[int, float]:
         """Return by model id the RMSE on the training ratings, where it was measured."""

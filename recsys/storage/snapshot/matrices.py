@@ -50,7 +50,8 @@ RATINGS_OF = """
 COPY (
     SELECT
         r.user_id, CAST(0 AS bigint), array_agg(r.movie_id ORDER BY r.movie_id),
-        array_agg(r.rating ORDER BY r.movie_id)
+        array_agg(r.rating ORDER BY r.movie_id),
+        array_agg(COALESCE(date_part('epoch', r.rated_at), 'NaN') ORDER BY r.movie_id)
     FROM recsys_store.ratings AS r
     WHERE r.user_id = ANY (%(ids)s)
     GROUP BY r.user_id
@@ -132,7 +133,8 @@ def read_users(
     Rows are these users. Genres are always read, and texts if `needs` selects them.
     """
     movies = _ids(connection, "movies", "movie_id")
-    raters, indptr, movie_ids, values = read_lists(connection, RATINGS_OF, {"ids": user_ids})
+    found = read_lists(connection, RATINGS_OF, {"ids": user_ids}, columns=2)
+    raters, indptr, movie_ids, (values, rated_at) = found
     lengths = np.zeros(len(user_ids), np.int64)
     lengths[np.searchsorted(user_ids, raters)] = np.diff(indptr)
     matrix = csr_matrix(
@@ -141,33 +143,36 @@ def read_users(
     )
     genres, item_genres = _read_genres(connection, movies)
     texts = _texts(connection, movies, needs)
-    return movies, Interactions(matrix, item_genres, genres, item_texts=texts)
+    return movies, Interactions(matrix, item_genres, genres, rated_at, item_texts=texts)
 
 
 def read_lists(
-    connection: sa.Connection, statement: str, params: Mapping[str, Any]
-) -> tuple[Int32, Int64, Int32, Float64]:
-    """Run a COPY of (id, bigint, int4[], float8[]) and return the ids and the lists.
+    connection: sa.Connection, statement: str, params: Mapping[str, Any], columns: int = 1
+) -> tuple[Int32, Int64, Int32, tuple[Float64, ...]]:
+    """Run a COPY of (id, bigint, int4[], float8[], ...) and return the ids and the lists.
 
-    List l is `indptr[l]` to `indptr[l + 1]` of both arrays. Arrays are passed as params.
+    List l is `indptr[l]` to `indptr[l + 1]` of the items and of each of the `columns` of values.
+    Arrays are passed as params.
     """
     given = {
         name: value.tolist() if isinstance(value, np.ndarray) else value
         for name, value in params.items()
     }
     ids: list[int] = []
-    items, values = [np.zeros(0, np.int32)], [np.zeros(0)]
+    items = [np.zeros(0, np.int32)]
+    values = [[np.zeros(0)] for _ in range(columns)]
     with driver(connection).cursor().copy(statement, given) as copy:
-        for id_, _, (of_list, with_values) in _grouped_rows(copy):
+        for id_, _, (of_list, *of_columns) in _grouped_rows(copy):
             ids.append(id_)
             items.append(of_list)
-            values.append(with_values)
+            for column, part in zip(values, of_columns, strict=True):
+                column.append(part)
     indptr = np.cumsum(np.array(list(map(len, items)), np.int64))
     return (
         np.array(ids, np.int32),
         indptr,
         np.concatenate(items).astype(np.int32),
-        np.concatenate(values).astype(np.float64),
+        tuple(np.concatenate(column).astype(np.float64) for column in values),
     )
 
 

@@ -166,15 +166,18 @@ async def reasons_fragment(
 async def why(
     recommender: RecommenderDep, user_id: UserId, movie_id: MovieId, model: Model = None
 ) -> Response:
-    movie, models, tastes, rows = await gather(
+    movie, models, scale, tastes, rows = await gather(
         recommender.movie(movie_id),
         recommender.models(),
+        recommender.rating_scale(),
         recommender.user_taste(user_id),
         recommender.explain(user_id, movie_id, model=model or None),
     )
     found = [row for row in rows if row.because_movie_id is not None]
     mean = tastes[0].mean_rating if tastes else 0.0
-    reasons, others = _split(found, mean)
+    middle = ((scale.rating_min or 0.0) + (scale.rating_max or 0.0)) / 2
+    # A mean of equal ratings may be rounded up.
+    reasons, others = _split(found, max(mean - 1e-9, middle))
     values = {"user_id": user_id, "movie": movie, "model": model, "rows": rows}
     rest = [*reasons[SHOWN:], *others]
     values |= {"reasons": reasons[:SHOWN], "rest": rest[:REST_SHOWN], "count": len(rest)}
@@ -183,14 +186,16 @@ async def why(
 
 
 def _split(
-    rows: Sequence[Contribution], mean: float
+    rows: Sequence[Contribution], least: float
 ) -> tuple[list[Contribution], list[Contribution]]:
-    """Separate the movies that speak for another one and that the person likes from the rest."""
-    # A mean of equal ratings may be rounded up.
+    """Separate the movies that speak for another one and that the person likes from the rest.
+
+    `least` is the rating that a liked movie has at least.
+    """
     liked = {
         row.because_movie_id
         for row in rows
-        if (row.contribution or 0) > 0 and (row.rating or 0) >= mean - 1e-9
+        if (row.contribution or 0) > 0 and (row.rating or 0) >= least
     }
     return (
         [row for row in rows if row.because_movie_id in liked],

@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION recsys.explain_rows(
 )
 RETURNS TABLE (
     because_movie_id integer, because_title text, rating double precision,
-    similarity double precision, contribution double precision, share double precision,
+    weight double precision, similarity double precision, contribution double precision, share double precision,
     score double precision, source text, model text, exact boolean, shared_genres text[],
     shared_tags text[], run_id integer
 )
@@ -25,11 +25,13 @@ DECLARE
     changed boolean;
     rated integer[];
     given double precision[];
+    rated_at timestamptz[];
     its record;  -- source, model, score, the model whose pairs lead there, how they add up
+    weighed record;  -- what each rating counts
     because integer[];
-    ratings double precision[];
+    counts double precision[];
     similarities double precision[];
-    weights double precision[];
+    parts double precision[];
     total double precision;
     its_genres smallint[];
     its_tags text[];
@@ -43,12 +45,8 @@ BEGIN
     SELECT h.held_run_id, c.changed INTO user_run_id, changed
     FROM recsys.run_of_user(asked.run_id, asked.shared_run_id, asked_user_id) AS h
     CROSS JOIN LATERAL recsys.ratings_changed(h.held_run_id, asked_user_id) AS c;
-    SELECT array_agg(r.movie_id), array_agg(r.rating) INTO rated, given
-    FROM (
-        SELECT o.movie_id, o.rating FROM recsys_store.ratings AS o
-        WHERE o.user_id = asked_user_id
-        ORDER BY o.movie_id
-    ) AS r;
+    SELECT r.movie_ids, r.given, r.rated_at INTO rated, given, rated_at
+    FROM recsys.current_ratings(asked_user_id) AS r;
 
     -- In the order of recommend: stored, live, by content, from the chart.
     FOR its IN
@@ -96,23 +94,44 @@ BEGIN
             asked.chart,
             NULL, NULL, 'none'
     LOOP
+        SELECT w.* INTO weighed
+        FROM recsys.rating_weights(asked.movies_run_id, its.model, rated, given, rated_at) AS w;
         SELECT
-            array_agg(p.movie_id), array_agg(p.rating), array_agg(p.similarity),
-            array_agg(CASE
-                WHEN its.form = 'content' THEN p.rating * p.similarity / p.liking
-                WHEN its.form = 'mean_product' THEN p.rating * p.similarity / p.count
-                ELSE p.similarity
-            END)
-        INTO because, ratings, similarities, weights
+            array_agg(p.movie_id), array_agg(p.weight), array_agg(p.similarity), array_agg(p.part)
+        INTO because, counts, similarities, parts
         FROM (
+            -- Of a sum of several models, the mean similarity by the weights of the movie in them.
             SELECT
-                o.*, count(*) OVER () AS count,
-                (SELECT sum(a.rating) FROM unnest(given) AS a (rating) WHERE a.rating > 0) AS liking
-            FROM recsys.pairs_with(asked.movies_run_id, its.via, asked_movie_id, rated, given) AS o
-            WHERE (its.form <> 'divided' OR o.similarity > 0)
-              AND (its.form <> 'content' OR o.rating > 0)
+                q.movie_id, sum(q.weight) AS weight, sum(q.weight * q.similarity) AS part,
+                CASE count(*)
+                    WHEN 1 THEN min(q.similarity)
+                    ELSE sum(q.weight * q.similarity) / sum(q.weight)
+                END AS similarity
+            FROM (
+                SELECT
+                    o.movie_id, o.similarity,
+                    CASE its.form
+                        WHEN 'content' THEN o.weight / (
+                            SELECT sum(a.weight) FROM unnest(weighed.weights) AS a (weight)
+                        )
+                        WHEN 'mean_product' THEN o.weight / count(*) OVER ()
+                        ELSE o.weight
+                    END AS weight
+                FROM recsys.pairs_with(
+                    asked.movies_run_id, asked_movie_id,
+                    -- A score that is divided may be divided by the similarities of another model.
+                    CASE WHEN its.form = 'divided' THEN array_fill(
+                        its.via, ARRAY[coalesce(cardinality(weighed.movie_ids), 0)]
+                    ) ELSE weighed.model_ids END,
+                    weighed.movie_ids, weighed.weights
+                ) AS o
+                WHERE its.form <> 'divided' OR o.similarity > 0
+            ) AS q
+            WHERE its.form <> 'none'
+            GROUP BY q.movie_id
+            ORDER BY q.movie_id
         ) AS p;
-        total := (SELECT sum(w.weight) FROM unnest(weights) AS w (weight));
+        total := (SELECT sum(s.part) FROM unnest(parts) AS s (part));
         EXIT WHEN its.source = 'stored' OR its.form = 'none' OR total > 0
             OR its.form = 'mean_product' AND total IS NOT NULL;
     END LOOP;
@@ -128,7 +147,7 @@ BEGIN
             );
         END IF;
         because := '{NULL}';
-        weights := ARRAY[its.score];
+        parts := ARRAY[its.score];
         total := its.score;
     ELSIF its.form <> 'divided' THEN
         its.score := total;
@@ -140,9 +159,9 @@ BEGIN
     its_tags := ARRAY(SELECT t.tag FROM recsys.movie_tags(asked_movie_id) AS t);
     RETURN QUERY
     SELECT
-        b.movie_id, m.title, b.rating, b.similarity,
-        CASE WHEN its.form = 'divided' THEN its.score * b.weight / total ELSE b.weight END,
-        b.weight / nullif(total, 0),
+        b.movie_id, m.title, given[array_position(rated, b.movie_id)], b.weight, b.similarity,
+        CASE WHEN its.form = 'divided' THEN its.score * b.part / total ELSE b.part END,
+        b.part / nullif(total, 0),
         its.score, its.source, its.model, its.form <> 'divided',
         ARRAY(
             SELECT g.name
@@ -157,10 +176,9 @@ BEGIN
             ORDER BY t.tag
         ) END,
         asked.run_id
-    FROM unnest(because, ratings, similarities, weights)
-        AS b (movie_id, rating, similarity, weight)
+    FROM unnest(because, counts, similarities, parts) AS b (movie_id, weight, similarity, part)
     LEFT JOIN recsys_store.movies AS m ON m.movie_id = b.movie_id
-    ORDER BY b.weight DESC, b.movie_id;
+    ORDER BY b.part DESC, b.movie_id;
 END
 $$;
 

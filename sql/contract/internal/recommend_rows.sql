@@ -32,6 +32,8 @@ DECLARE
     genre_ids smallint[];
     rated integer[];
     given double precision[];
+    rated_at timestamptz[];  -- NULL if ratings are given instead of a user
+    weighed record;  -- what each rating counts
     changed boolean;  -- NULL if ratings are given instead of a user
     blocked integer[];
     filtered boolean;
@@ -132,23 +134,26 @@ BEGIN
 
     -- Movies by the published similarities: of the live model, then of the content model.
     IF asked_ratings IS NULL AND coalesce(asked.live_id, asked.content_id) IS NOT NULL THEN
-        SELECT r.movie_ids, r.given INTO rated, given
+        SELECT r.movie_ids, r.given, r.rated_at INTO rated, given, rated_at
         FROM recsys.current_ratings(asked_user_id) AS r;
     END IF;
     run_id := asked.run_id;
     FOREACH source IN ARRAY ARRAY['live', 'content'] LOOP
         CONTINUE WHEN rated IS NULL OR served >= asked_n;
         live_id := CASE source WHEN 'live' THEN asked.live_id END;
+        CONTINUE WHEN coalesce(live_id, CASE source WHEN 'content' THEN asked.content_id END) IS NULL;
         model := CASE source WHEN 'live' THEN asked.live ELSE asked.content END;
         -- A list of another model than the one named must not pass for its own.
         IF live_id IS NOT NULL AND asked_model IS NOT NULL AND live_id <> asked.model_id THEN
             source := 'substitute';
         END IF;
+        SELECT w.* INTO weighed
+        FROM recsys.rating_weights(asked.movies_run_id, model, rated, given, rated_at) AS w;
         FOR movie_id, title, score IN
             SELECT s.movie_id, s.title, s.score
             FROM recsys.scored_rows(
-                asked.movies_run_id, live_id, asked.scoring,
-                CASE source WHEN 'content' THEN asked.content_id END, rated, given,
+                asked.movies_run_id, CASE source WHEN 'content' THEN 'profile' ELSE asked.scoring END,
+                weighed.model_ids, weighed.movie_ids, weighed.weights,
                 asked_user_id, genre_ids, asked_year_from, asked_year_to, shown, asked_n - served
             ) AS s
         LOOP

@@ -1,6 +1,6 @@
 CREATE OR REPLACE FUNCTION recsys.scored_rows(
-    run_id integer, live_id smallint, scoring text, content_id smallint,
-    rated integer[], given double precision[],
+    run_id integer, scoring text,
+    model_ids smallint[], movie_ids integer[], weights double precision[],
     user_id integer, genre_ids smallint[], year_from integer, year_to integer, shown integer[],
     wanted integer
 )
@@ -10,16 +10,19 @@ LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT s.movie_id, m.title, s.score
     FROM (
-        -- The caller names one model; the other is NULL and has no scores.
+        -- One of the two looks up NULL and has no scores.
         SELECT l.movie_id, l.score
         FROM recsys.live_scores(
-            scored_rows.run_id, scored_rows.live_id, scored_rows.scoring,
-            scored_rows.rated, scored_rows.given
+            scored_rows.run_id, scored_rows.scoring,
+            CASE WHEN scored_rows.scoring <> 'profile' THEN scored_rows.model_ids END,
+            scored_rows.movie_ids, scored_rows.weights
         ) AS l
         UNION ALL
         SELECT c.movie_id, c.score
         FROM recsys.content_scores(
-            scored_rows.run_id, scored_rows.content_id, scored_rows.rated, scored_rows.given
+            scored_rows.run_id,
+            CASE WHEN scored_rows.scoring = 'profile' THEN scored_rows.model_ids END,
+            scored_rows.movie_ids, scored_rows.weights
         ) AS c
         -- Sorted before the join, which then stops at the last row wanted.
         ORDER BY score DESC, movie_id
@@ -32,6 +35,6 @@ AS $$
     LIMIT scored_rows.wanted
 $$;
 
-REVOKE ALL ON FUNCTION recsys.scored_rows(integer, smallint, text, smallint, integer[], double precision[], integer, smallint[], integer, integer, integer[], integer) FROM PUBLIC;
-COMMENT ON FUNCTION recsys.scored_rows(integer, smallint, text, smallint, integer[], double precision[], integer, smallint[], integer, integer, integer[], integer) IS
-'Internal: the eligible movies with the highest scores, computed from ratings by a live model or by a content model';
+REVOKE ALL ON FUNCTION recsys.scored_rows(integer, text, smallint[], integer[], double precision[], integer, smallint[], integer, integer, integer[], integer) FROM PUBLIC;
+COMMENT ON FUNCTION recsys.scored_rows(integer, text, smallint[], integer[], double precision[], integer, smallint[], integer, integer, integer[], integer) IS
+'Internal: the eligible movies with the highest scores, computed from what ratings count by a live model or by a content model';

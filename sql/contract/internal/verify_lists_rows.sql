@@ -69,7 +69,7 @@ BEGIN
             SELECT c.user_id, l.rank, l.movie_id, l.score
             FROM chosen AS c
             CROSS JOIN LATERAL recsys.recomputed_list(
-                coalesce(run.shared_run_id, run.run_id), one.model_id, one.scoring, c.user_id,
+                coalesce(run.shared_run_id, run.run_id), one.name, one.scoring, c.user_id,
                 (run.parameters ->> 'list_length')::integer
             ) AS l
         )

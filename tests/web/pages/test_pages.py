@@ -192,9 +192,9 @@ def test_a_person_with_recommendations_and_reasons(get, contract):
 ORIGINS = {
     "/person/1": "EASE computed the list from the ratings of \\d+ \\w+ ago. The page",
     "/person/1?model=top_rated": "Top rated is a chart, which is the same for everybody. The page",
-    "/person/81": "Popular is a chart, which is the same for everybody. The page",
+    "/person/81": "Trending is a chart, which is the same for everybody. The page",
     "/person/2": "EASE follows their ratings at once, with 1 rating newer than the last run. The",
-    "/person/82": "The chart Popular fills the list, because their ratings say too little.",
+    "/person/82": "The chart Trending fills the list, because their ratings say too little.",
 }
 
 
@@ -281,7 +281,8 @@ def test_why_separates_what_they_like_from_the_rest(get, contract):
     [(movie_id, title)] = contract("SELECT movie_id, title FROM recsys.recommend(1, 1)")
     rows = contract(
         "SELECT because_title, rating, contribution, share, score, "
-        "contribution > 0 AND rating >= (SELECT avg(rating) FROM recsys.ratings WHERE user_id = 1) "
+        "contribution > 0 AND rating >= greatest(2.75, ("
+        "SELECT avg(rating) FROM recsys.ratings WHERE user_id = 1)), weight "
         f"FROM recsys.explain(1, {movie_id})"
     )
     page = get(f"/person/1/why/{movie_id}")
@@ -290,8 +291,8 @@ def test_why_separates_what_they_like_from_the_rest(get, contract):
     reasons, rest = map(words, page.split("<details>"))
     counts = [sum(row[5] for row in rows), sum(not row[5] for row in rows)]
     assert min(counts) > 0
-    for because, rating, contribution, share, _, liked in rows:
-        row = f"{because} {rating:g} {contribution:.4f} {100 * share:.1f} %"
+    for because, rating, contribution, share, _, liked, weight in rows:
+        row = f"{because} {rating:g} {weight:.2f} {contribution:.4f} {100 * share:.1f} %"
         assert (row in reasons, row in rest) == (liked, not liked)
     assert f"{counts[1]} other rating" in rest
 

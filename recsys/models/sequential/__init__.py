@@ -1,0 +1,1 @@
+"""Models of the order in which movies are rated."""

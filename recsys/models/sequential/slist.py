@@ -1,0 +1,186 @@
+"""What people rate next: a linear model of sequences in closed form.
+
+    for each rating t of a user but the first, in the order of time:
+    s_t = sum over the `window` ratings before it of recency^(age - 1) w_j e_j,  age 1: the newest
+    t_t = e_i for the movie i that is rated at t;   w_j: what the rating of j counts, by its grade
+    W = inv(S'S + lambda I) S'T                     minimizes |T - S W|^2 + lambda |W|^2
+    keep of each row of W the `weights` largest by magnitude
+    score(u, i) = sum of recency^(age - 1) w_j W_ji over the last `window` ratings j of u
+
+Ratings of one time are put in random order to learn from, and share the mean of the weights of
+their places in lists: the order of lines in a file is not the order of watching.
+
+M. Choi, J. Kim, J. Lee, H. Shim, J. Lee: Session-aware Linear Item-Item Models for Session-based
+Recommendation, WWW 2021, arXiv:2103.16104 (its SLIT, over whole histories).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
+
+from recsys.domain import (
+    Float32,
+    Int64,
+    Interactions,
+    Neighbours,
+    RankedLists,
+    RatingWeights,
+)
+from recsys.models.base import Choice, FitOptions, ModelSpec, Range
+from recsys.models.cost import ADDITION, FLOP, SCORE, SINGLE, Cost, Size, list_row, lists_by_sums
+from recsys.models.grades import GradedParams, ParamGrades
+from recsys.models.params import Bounds
+from recsys.numerics.blocks import map_blocks
+from recsys.numerics.gram import BYTES_A_COLUMN, add_gram, invert, most_rated_items, strongest
+from recsys.numerics.sparse import row_of_entries
+from recsys.numerics.symmetric import SymmetricMatrix
+from recsys.numerics.topk import as_neighbours, empty, scatter
+from recsys.numerics.weighting import grade_weights, on_scale_of
+
+_ENTRIES_AT_ONCE = 1 << 23
+"""Entries of S in memory at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlistConfig(GradedParams):
+    # What comes next follows from what was watched, liked or not.
+    grades: ParamGrades = "watched"
+    regularization: Annotated[float, Bounds(0, above=True)] = 250.0
+    """Value added to the diagonal of the Gram matrix: lambda of the paper."""
+    recency: Annotated[float, Bounds(0, 1, above=True)] = 0.9
+    """Factor from each rating to the next older one. 1: age does not count."""
+    window: Annotated[int, Bounds(1, 1000)] = 30
+    """Number of newest ratings that count."""
+    weights: Annotated[int, Bounds(1, 10_000)] = 400
+    """Number of weights kept for each movie, the largest by magnitude."""
+    max_items: Annotated[int, Bounds(1, 46_340)] = 6_000
+    """Number of movies that take part, the most rated. The matrices need `6 * max_items^2`
+    bytes."""
+
+    @property
+    def rating_weights(self) -> RatingWeights:
+        return RatingWeights(
+            grades=self.grades, effect=self.grade_effect, recency=self.recency, window=self.window
+        )
+
+
+def fit(data: Interactions, config: SlistConfig, options: FitOptions) -> Neighbours:
+    """Learn from the ratings of all users in the order of time, some users at a time."""
+    items = data.user_items.shape[1]
+    kept = most_rated_items(data.user_items, config.max_items)
+    lists = empty(RankedLists, items)
+    if len(kept):
+        gram = SymmetricMatrix.zeros(len(kept))
+        follows = np.zeros((len(kept), len(kept)), np.float32)
+        for before, next_items in _examples(data, kept, config, options.seed):
+            add_gram(gram, before, options)
+            _add_followers(follows, before, next_items, options)
+        lists = scatter(_weights(gram, follows, config, options), kept, kept, items)
+    return as_neighbours(lists, on_scale_of(data, config.rating_weights))
+
+
+def _examples(
+    data: Interactions, kept: Int64, config: SlistConfig, seed: int
+) -> Iterator[tuple[csr_matrix, Int64]]:
+    """Yield S, examples x kept items, float32, and the item that each example leads to."""
+    grades = on_scale_of(data, replace(config.rating_weights, recency=1, window=0))
+    place = np.full(data.user_items.shape[1], -1)
+    place[kept] = np.arange(len(kept))
+    order = _in_time(data, seed)
+    order = order[place[data.user_items.indices[order]] >= 0]
+    users = row_of_entries(data.user_items)[order]
+    items = place[data.user_items.indices[order]]
+    counts = grade_weights(grades, data.user_items)[order]
+    starts = np.searchsorted(users, users)  # of the user of each rating
+    decay = config.recency ** np.arange(config.window)
+    step = max(1, _ENTRIES_AT_ONCE // config.window)
+    for first in range(0, len(order), step):
+        now = np.arange(first, min(first + step, len(order)))
+        now = now[now > starts[now]]
+        length = np.minimum(now - starts[now], config.window)
+        indptr = np.concatenate(([0], np.cumsum(length)))
+        age = np.arange(indptr[-1]) - np.repeat(indptr[:-1], length)
+        source = np.repeat(now, length) - 1 - age
+        values = (decay[age] * counts[source]).astype(np.float32)
+        shape = (len(now), len(kept))
+        yield csr_matrix((values, items[source], indptr), shape=shape), items[now]
+
+
+def _in_time(data: Interactions, seed: int) -> Int64:
+    """Return the entries of the ratings by user and time, ties in random order, unknown first."""
+    ratings = data.user_items
+    times = np.full(ratings.nnz, np.nan) if data.rated_at is None else data.rated_at
+    times = np.where(np.isnan(times), -np.inf, times)
+    drawn = np.random.default_rng(seed).random(ratings.nnz)
+    order: Int64 = np.lexsort((drawn, times, row_of_entries(ratings)))
+    return order
+
+
+def _add_followers(
+    follows: Float32, before: csr_matrix, next_items: Int64, options: FitOptions
+) -> None:
+    """Add `S'T`, items x items."""
+    examples, items = before.shape
+    one = np.ones(examples, np.float32)
+    targets = csr_matrix((one, next_items, np.arange(examples + 1)), shape=before.shape)
+    columns = before.T.tocsr()
+
+    def work(start: int, stop: int) -> None:
+        follows[start:stop] += (columns[start:stop] @ targets).toarray()
+
+    map_blocks(items, BYTES_A_COLUMN * items, options, work)
+
+
+def _weights(
+    gram: SymmetricMatrix, follows: Float32, config: SlistConfig, options: FitOptions
+) -> RankedLists:
+    """Return the largest weights of each row of W."""
+    with threadpool_limits(options.threads or None, "blas"):
+        inverse = invert(gram, config.regularization)
+
+    def rows(start: int, stop: int) -> Float32:
+        found: Float32 = inverse.rows(start, stop) @ follows
+        return found
+
+    with threadpool_limits(1, "blas"):  # the blocks run side by side already
+        return strongest(rows, inverse.size, config.weights, 0.0, options)
+
+
+def cost(size: Size, config: SlistConfig) -> Cost:
+    """Return the cost of two matrices over windows of ratings, their quotient, and lists."""
+    items = min(len(size.of_movies), config.max_items)
+    weights = min(config.weights, items)
+    pairs = size.ratings * config.window * (0.6 * config.window + 1)
+    seconds = ADDITION * pairs + 3 * FLOP * items**3 + 3 * SCORE * items**2
+    memory = 6.0 * items**2 + 24.0 * size.ratings + 40.0 * _ENTRIES_AT_ONCE
+    fitting = Cost(seconds, memory, items * list_row(weights, 4 + SINGLE))
+    recent = replace(size, of_users=np.minimum(size.of_users, config.window))
+    return fitting + lists_by_sums(recent, weights)
+
+
+SPEC = ModelSpec(
+    name="slist",
+    display_name="SLIST",
+    family="sequential",
+    kind="personal",
+    config=SlistConfig,
+    fit=fit,
+    cost=cost,
+    score_meaning="sum of the weights of the newest ratings; 1 would be certainty",
+    description="What people rate next: linear model of sequences in closed form",
+    needs=lambda config: frozenset({"times"}),
+    scoring="sum",
+    search_space={
+        "regularization": Range(50, 2000, log=True),
+        "recency": Range(0.6, 0.98),
+        "window": Choice((10, 20, 30, 50)),
+        "grades": Choice(("watched", "relative")),
+    },
+    roles={"live": 40},
+)
