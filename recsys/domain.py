@@ -528,7 +528,12 @@ class FittedModel:
 
 
 RATING_METRICS = ("rmse", "mae")
-"""Errors of predicted ratings: lower is better."""
+"""Errors of predicted ratings."""
+
+
+def lower_is_better(metric: str) -> bool:
+    """Return whether less of a metric is better; `metric` may end in @k."""
+    return metric.partition("@")[0] in (*RATING_METRICS, "disliked_share")
 
 
 @dataclass(frozen=True, slots=True)

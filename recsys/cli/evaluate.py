@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 RANKING = ("ndcg", "map", "precision", "recall", "hit_rate")
+GRADED = ("ndcg_liked", "ndcg_gain", "disliked_share")
 BEYOND = ("coverage", "novelty")
 RATING = ("rmse", "mae", "known")
 COST = ("train_s", "lists_s", "peak_mb")
@@ -91,7 +92,7 @@ class _Row:
 
 def _tables(report: EvaluationReport) -> None:
     k = report.protocol.k
-    at_k = {name: f"{name}@{k}" for name in (*RANKING, *BEYOND)}
+    at_k = {name: f"{name}@{k}" for name in (*RANKING, *GRADED, *BEYOND)}
     title = f"{report.protocol.name}, seed {report.seed}"
     ranking, rating = (
         _rows(report, at_k),
@@ -99,6 +100,7 @@ def _tables(report: EvaluationReport) -> None:
     )
     if ranking:
         output.table(ranking, ("rank", "model", *RANKING), title=f"{title}: lists of {k}")
+        output.table(ranking, ("rank", "model", *GRADED), title="By the ratings of the hits")
         output.table(
             ranking, ("rank", "model", *BEYOND, *COST), title="Beyond-accuracy metrics and cost"
         )

@@ -26,7 +26,7 @@ def tune(
     ] = "random-90-10",
     metric: Annotated[
         str | None,
-        typer.Option(help="Metric to optimize: ndcg, map, recall, ... or rmse, mae."),
+        typer.Option(help="Metric to optimize: ndcg, ndcg_liked, recall, ... or rmse, mae."),
     ] = None,
     trials: Annotated[
         int,
@@ -80,11 +80,11 @@ class _Line:
 
 
 def _tables(report: TuneReport) -> None:
-    from recsys.domain import RATING_METRICS  # imports SciPy, which other commands do not need
+    from recsys.domain import lower_is_better  # imports SciPy, which other commands do not need
 
     lines = [_line(rank, trial) for rank, trial in enumerate(report.trials, 1)]
     title = f"{report.model} by {report.metric}, inside the train part of {report.protocol}"
-    unit = "ratings" if report.metric in RATING_METRICS else "users"
+    unit = "ratings" if lower_is_better(report.metric) else "users"
     columns = ("rank", "trial", "parameters", "figure", "train_s")
     output.table(lines, columns, title=title, caption=f"on {report.n:,} {unit}")
     for trial in report.trials:

@@ -13,29 +13,35 @@ from recsys.domain import Float64, Metric, TopN
 from recsys.evaluation.beyond_accuracy import coverage, diversity, novelty, popularity_share
 from recsys.evaluation.intervals import Interval, bootstrap_intervals, error_intervals
 from recsys.evaluation.protocols import Protocol
-from recsys.evaluation.ranking import UserFigures, ranking_figures
+from recsys.evaluation.ranking import Scale, UserFigures, ranking_figures
 from recsys.evaluation.rating import mae, rating_errors, rmse
 from recsys.evaluation.segments import movie_segments, user_segments
 from recsys.evaluation.splits import Bool, Split, divided, rows_of
 
 
 def measure_ranking(
-    protocol: Protocol, lists: TopN, split: Split, item_vectors: csr_matrix, seed: int
+    protocol: Protocol,
+    lists: TopN,
+    split: Split,
+    item_vectors: csr_matrix,
+    seed: int,
+    scale: Scale | None = None,
 ) -> tuple[Metric, ...]:
     """Compute ranking metrics for all users and user segments, and recall for movie segments.
 
-    `item_vectors` (items x features, such as genres) define the diversity. Metrics without any
-    measurable user are left out. Movie segments have recall only, the share of their relevant
-    items that is found: the other metrics depend on the whole list.
+    `item_vectors` (items x features, such as genres) define the diversity, `scale` which ratings
+    are high; without it that is the range of the ratings. Metrics without any measurable user are
+    left out. Movie segments have recall only, the share of their relevant items that is found: the
+    other metrics depend on the whole list.
     """
-    k, threshold = protocol.k, protocol.threshold
-    figures = ranking_figures(lists, split.test, split.train, k, threshold)
+    k = protocol.k
+    figures = ranking_figures(lists, split.test, split.train, k, scale)
     metrics = [*_means(protocol, "all", figures, seed)]
     for segment, members in user_segments(split.train).items():
-        metrics += _means(protocol, segment, _of(figures, members[figures.users]), seed)
+        metrics += _means(protocol, segment, figures.of(members[figures.users]), seed)
     for segment, items in movie_segments(split.train).items():
         test = divided(split.test, items[split.test.indices]).test
-        found = ranking_figures(lists, test, split.train, k, threshold)
+        found = ranking_figures(lists, test, split.train, k, scale)
         recall = UserFigures(found.users, {"recall": found.values["recall"]})
         metrics += _means(protocol, segment, recall, seed)
     return (*metrics, *_beyond(protocol, lists, split.train, item_vectors, seed))
@@ -88,20 +94,16 @@ def _average(group: list[Metric]) -> Metric:
     )
 
 
-def _of(figures: UserFigures, marks: Bool) -> UserFigures:
-    values = {name: column[marks] for name, column in figures.values.items()}
-    return UserFigures(figures.users[marks], values)
-
-
 def _means(protocol: Protocol, segment: str, figures: UserFigures, seed: int) -> Iterator[Metric]:
-    if len(figures.users) == 0:
+    samples = {name: figures.sample(name) for name in figures.values}
+    samples = {name: sample for name, sample in samples.items() if sample.size}
+    if not samples:
         return
-    columns = np.stack(list(figures.values.values()), axis=1)
-    # One resampling for all columns: drawing the users takes most of the time.
-    intervals = bootstrap_intervals(columns, seed)
-    for name, values, interval in zip(figures.values, columns.T, intervals, strict=True):
-        value = float(values.mean())
-        yield _metric(protocol, f"{name}@{protocol.k}", segment, value, len(values), interval)
+    # One resampling for all metrics: drawing the users takes most of the time.
+    intervals = bootstrap_intervals(list(samples.values()), seed)
+    for (name, sample), interval in zip(samples.items(), intervals, strict=True):
+        name_at_k = f"{name}@{protocol.k}"
+        yield _metric(protocol, name_at_k, segment, sample.mean, sample.size, interval)
 
 
 def _beyond(
@@ -114,14 +116,12 @@ def _beyond(
     share = coverage(lists, train.shape[1], k)
     # No interval: coverage is a property of all lists, and no mean over users.
     yield Metric(protocol.name, f"coverage@{k}", share, filled)
-    for name, values in (
-        ("novelty", novelty(lists, train, k)),
-        ("diversity", diversity(lists, item_vectors, k)),
-        ("popularity_share", popularity_share(lists, train, k)),
-    ):
-        # NaN marks lists that are too short for the metric.
-        users = np.flatnonzero(~np.isnan(values))
-        yield from _means(protocol, "all", UserFigures(users, {name: values[users]}), seed)
+    values = {
+        "novelty": novelty(lists, train, k),
+        "diversity": diversity(lists, item_vectors, k),
+        "popularity_share": popularity_share(lists, train, k),
+    }
+    yield from _means(protocol, "all", UserFigures(np.arange(lists.rows), values), seed)
 
 
 def _errors(

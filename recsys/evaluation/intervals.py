@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -23,29 +26,57 @@ class Interval(NamedTuple):
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value per user and its mean."""
+
+    values: Float64
+    """NaN where a user is not measured and so counts in no mean."""
+    weights: Float64 | None = None
+    """Weights of the users in the mean; None: 1 each."""
+
+    @property
+    def mean(self) -> float:
+        """Return the mean; NaN if no user is measured."""
+        value, weight = self.totals.sum(axis=1)
+        return float(value / weight) if weight else math.nan
+
+    @property
+    def size(self) -> int:
+        """Return the number of users measured, or the sum of their weights."""
+        return round(float(self.totals[1].sum()))
+
+    @property
+    def totals(self) -> Float64:
+        """Return 2 x users: weighted values and weights, both 0 if a user is not measured."""
+        measured = ~np.isnan(self.values)
+        weights = np.where(measured, 1.0 if self.weights is None else self.weights, 0.0)
+        return np.stack([np.where(measured, self.values, 0.0) * weights, weights])
+
+
 def bootstrap_interval(
-    values: Float64, seed: int, draws: int = DRAWS, block_cells: int = BLOCK_CELLS
+    sample: Sample, seed: int, draws: int = DRAWS, block_cells: int = BLOCK_CELLS
 ) -> Interval:
-    """Return the interval of the mean of one value per user; users are resampled."""
-    sums = _resampled_sums(values[:, None], seed, draws, block_cells)
-    return _ends(sums[:, 0] / len(values))
+    """Return the interval of the mean of a sample; users are resampled."""
+    return _ends(_resampled_means([sample], seed, draws, block_cells)[:, 0])
 
 
-def bootstrap_intervals(columns: Float64, seed: int, draws: int = DRAWS) -> list[Interval]:
-    """Return the interval of the mean of each column of users x metrics, in one resampling."""
-    means = _resampled_sums(columns, seed, draws, BLOCK_CELLS) / len(columns)
-    return [_ends(means[:, column]) for column in range(columns.shape[1])]
+def bootstrap_intervals(samples: Sequence[Sample], seed: int, draws: int = DRAWS) -> list[Interval]:
+    """Return the intervals of the means of samples of the same users, in one resampling."""
+    means = _resampled_means(samples, seed, draws, BLOCK_CELLS)
+    return [_ends(column) for column in means.T]
 
 
-def difference_interval(a: Float64, b: Float64, seed: int, draws: int = DRAWS) -> Interval:
-    """Return the interval of `mean(a) - mean(b)`, with one value per user in each.
+def difference_interval(a: Sample, b: Sample, seed: int, draws: int = DRAWS) -> Interval:
+    """Return the interval of the mean of `a` minus that of `b`, two samples of the same users.
 
     The samples are paired: a drawn user counts for both, so the difficulty of users cancels out.
     The models differ significantly if the interval does not contain 0.
     """
-    if len(a) != len(b):
-        raise EvaluationError(f"{len(a)} users cannot be paired with {len(b)}")
-    return bootstrap_interval(a - b, seed, draws)
+    if len(a.values) != len(b.values):
+        raise EvaluationError(f"{len(a.values)} users cannot be paired with {len(b.values)}")
+    means = _resampled_means([a, b], seed, draws, BLOCK_CELLS)
+    return _ends(means[:, 0] - means[:, 1])
 
 
 def error_intervals(
@@ -65,6 +96,17 @@ def error_intervals(
     parts = [np.bincount(own, weights) for weights in (errors**2, np.abs(errors))]
     sums = _resampled_sums(np.stack([*parts, np.bincount(own)], axis=1), seed, draws, block_cells)
     return _ends(np.sqrt(sums[:, 0] / sums[:, 2])), _ends(sums[:, 1] / sums[:, 2])
+
+
+def _resampled_means(samples: Sequence[Sample], seed: int, draws: int, block_cells: int) -> Float64:
+    """Return draws x samples; NaN where a draw has no user whom the sample measures."""
+    totals = np.concatenate([sample.totals for sample in samples])
+    sums = _resampled_sums(totals.T, seed, draws, block_cells)
+    values, weights = sums[:, ::2], sums[:, 1::2]
+    means: Float64 = np.divide(
+        values, weights, out=np.full(values.shape, np.nan), where=weights > 0
+    )
+    return means
 
 
 def _resampled_sums(columns: Float64, seed: int, draws: int, block_cells: int) -> Float64:
@@ -87,5 +129,5 @@ def _resampled_sums(columns: Float64, seed: int, draws: int, block_cells: int) -
 
 
 def _ends(means: Float64) -> Interval:
-    low, high = np.quantile(means, _BOUNDS)
+    low, high = np.quantile(means[~np.isnan(means)], _BOUNDS)
     return Interval(float(low), float(high))

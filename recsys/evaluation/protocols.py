@@ -61,8 +61,6 @@ class Protocol:
     """Optional material, used if given."""
     k: int = 10
     """Length of the lists measured."""
-    threshold: float | None = None
-    """Lowest relevant test rating; None: all are relevant."""
 
     def splits(self, material: Material, seed: int = DEFAULT_SEED) -> Iterator[Split]:
         """Yield the splits; each is checked to have no rating on both sides.

@@ -15,6 +15,7 @@ from recsys.domain import Int32, Interactions, Metric, UserRows
 from recsys.errors import EvaluationError
 from recsys.evaluation.figures import averaged, measure_ranking, measure_ratings
 from recsys.evaluation.protocols import Material, Pairs, Protocol
+from recsys.evaluation.ranking import Scale
 from recsys.evaluation.rating import user_mean_fallback
 from recsys.evaluation.results import Evaluated, EvaluationReport
 from recsys.evaluation.splits import Split, rows_of
@@ -122,7 +123,9 @@ def measure(
         for step in training_steps(chosen.specs, chosen.configs, train, options):
             name = step.spec.name
             with clock.stage(name if number == 1 else f"{name}, split {number}") as done:
-                part = _fit_and_measure(step, train, options, n, protocol, split, seed)
+                part = _fit_and_measure(
+                    step, train, options, n, protocol, split, seed, data.rating_range
+                )
                 parts[name].append(part)
                 done(len(part.metrics), "figures")
     evaluated = [_together(name, found) for name, found in parts.items()]
@@ -163,6 +166,7 @@ def _fit_and_measure(
     protocol: Protocol,
     split: Split,
     seed: int,
+    scale: Scale | None,
 ) -> _Part:
     # The peak of this model alone, where the system can tell.
     reset_peak_memory()
@@ -174,7 +178,7 @@ def _fit_and_measure(
         started = time.monotonic()
         lists = model.rank(UserRows.all(train.user_items, train.rated_at), n, options)
         recommend_seconds = time.monotonic() - started
-        metrics += measure_ranking(protocol, lists, split, train.item_genres, seed)
+        metrics += measure_ranking(protocol, lists, split, train.item_genres, seed, scale)
     if protocol.kind in ("rating", "both") and step.spec.prediction is not None:
         users, items = rows_of(split.test), split.test.indices
         predicted = predict_ratings(train, model.fitted, users, items)

@@ -13,8 +13,8 @@ import numpy as np
 from recsys.config.settings import GateSettings
 from recsys.domain import Int64, Interactions, Metric, TopN, UserRows
 from recsys.errors import EvaluationError, GateRefused
-from recsys.evaluation.intervals import bootstrap_interval, difference_interval
-from recsys.evaluation.ranking import UserFigures, ranking_figures
+from recsys.evaluation.intervals import Sample, bootstrap_interval, difference_interval
+from recsys.evaluation.ranking import Scale, ranking_figures
 from recsys.evaluation.splits import Split, random_split
 from recsys.jobs.evaluate import train_of
 from recsys.jobs.plan import Plan
@@ -145,19 +145,18 @@ def _measured(
         return (), []
     train = train_of(_as_needed(data, chosen), split)
     users = _measured_users(split, seed)
-    own = _figures(_lists(chosen.specs, chosen.configs, name, chosen, train, users), split, users)
+    scale = data.rating_range
+    lists = _lists(chosen.specs, chosen.configs, name, chosen, train, users)
+    own = _sample(lists, split, users, scale)
     baseline_spec = MODELS[BASELINE]
     baseline_config = {BASELINE: make_config(baseline_spec, {})}
-    baseline = _figures(
-        _lists([baseline_spec], baseline_config, BASELINE, chosen, train, users), split, users
-    )
+    lists = _lists([baseline_spec], baseline_config, BASELINE, chosen, train, users)
+    baseline = _sample(lists, split, users, scale)
     # One user has no interval.
-    if len(own.users) < 2:
+    if own.size < 2:
         return (), []
-    metric, popularity = (
-        _metric(found, seed) for found in (own.values["ndcg"], baseline.values["ndcg"])
-    )
-    above = difference_interval(own.values["ndcg"], baseline.values["ndcg"], seed)
+    metric, popularity = _metric(own, seed), _metric(baseline, seed)
+    above = difference_interval(own, baseline, seed)
     reasons = []
     # A value below by chance is no reason: the whole interval must lie below 0.
     if chosen.settings.gate.beat_popularity and above.high < 0:
@@ -208,14 +207,14 @@ def _measured_users(split: Split, seed: int) -> Int64:
     return np.sort(np.random.default_rng(seed).choice(tested, MEASURED_USERS, replace=False))
 
 
-def _figures(lists: TopN, split: Split, users: Int64) -> UserFigures:
-    return ranking_figures(lists, split.test[users], split.train[users], K)
+def _sample(lists: TopN, split: Split, users: Int64, scale: Scale | None) -> Sample:
+    figures = ranking_figures(lists, split.test[users], split.train[users], K, scale)
+    return figures.sample("ndcg")
 
 
-def _metric(values: np.ndarray, seed: int) -> Metric:
-    interval = bootstrap_interval(values, seed)
-    value = float(values.mean())
-    return Metric(PROTOCOL, METRIC, value, len(values), "all", interval.low, interval.high)
+def _metric(sample: Sample, seed: int) -> Metric:
+    interval = bootstrap_interval(sample, seed)
+    return Metric(PROTOCOL, METRIC, sample.mean, sample.size, "all", interval.low, interval.high)
 
 
 def _lists(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
@@ -10,11 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from recsys.domain import RATING_METRICS, FittedModel, Float64, Interactions, UserRows
+from recsys.domain import (
+    RATING_METRICS,
+    FittedModel,
+    Interactions,
+    UserRows,
+    lower_is_better,
+)
 from recsys.errors import EvaluationError, InvalidArgument, RecsysError
-from recsys.evaluation.intervals import Interval, difference_interval
+from recsys.evaluation.intervals import Interval, Sample, difference_interval
 from recsys.evaluation.protocols import PROTOCOLS, Material, Protocol
-from recsys.evaluation.ranking import RANKING_METRICS, ranking_figures
+from recsys.evaluation.ranking import RANKING_METRICS, Scale, ranking_figures
 from recsys.evaluation.rating import rating_errors, user_mean_fallback
 from recsys.evaluation.splits import Split, rows_of
 from recsys.jobs.evaluate import positions, read_for_evaluation, train_of
@@ -57,9 +64,10 @@ class TuneReport:
     """The best first, failed ones last."""
     gain: Interval | None
     """95 % interval of the gain of the best parameters over the configured ones on the same users
-    (for `rmse`: in the mean squared error); None if the configured ones are best."""
+    (for `rmse`: in the mean squared error), above 0 where the best are better; None if the
+    configured ones are best."""
     n: int
-    """Number of users measured; for rmse and mae the number of ratings."""
+    """Number of users measured; for rmse, mae and disliked_share the number of ratings."""
     interrupted: bool
 
     @property
@@ -94,8 +102,8 @@ def tune(
         versions.ensure(connection)
     snapshot = read_for_evaluation(database, chosen, protocol, clock)
     pairs = positions(split_file, snapshot) if split_file else None
-    train = inner_train(snapshot.interactions, protocol, pairs, seed)
-    bench = _Bench(spec, chosen, protocol, metric, train, seed)
+    inner = inner_train(snapshot.interactions, protocol, pairs, seed)
+    bench = _Bench(spec, chosen, protocol, metric, inner)
     found, interrupted = _search(bench, chosen.configs[model], trials, seed, clock)
     ranked = tuple(sorted(found, key=lambda trial: _order(trial, metric)))
     return TuneReport(
@@ -116,6 +124,8 @@ class Inner:
     data: Interactions
     """The inner train part."""
     split: Split
+    scale: Scale | None
+    """The rating scale, for metrics only."""
 
 
 def inner_train(data: Interactions, protocol: Protocol, pairs: Any, seed: int) -> Inner:
@@ -126,7 +136,7 @@ def inner_train(data: Interactions, protocol: Protocol, pairs: Any, seed: int) -
     inner = PROTOCOLS[INNER] if "pairs" in protocol.needs else protocol
     # Another seed: the same one would hold out the same positions again.
     split = next(inner.splits(Material(train.user_items, train.rated_at), seed + 1))
-    return Inner(train_of(train, split), split)
+    return Inner(train_of(train, split), split, data.rating_range)
 
 
 class _Bench:
@@ -139,19 +149,18 @@ class _Bench:
         protocol: Protocol,
         metric: str,
         inner: Inner,
-        seed: int,
     ) -> None:
         self._spec, self._chosen, self._protocol = spec, chosen, protocol
         self._metric, self._inner = metric, inner
         self._options = fit_options(chosen.settings)
         self._n = max(chosen.settings.list_length, protocol.k)
         self._parts: dict[str, FittedModel] = {}
-        self._values: dict[int, Float64] = {}
-        """Per trial one value for each user or rating, in the same order; higher is better."""
+        self._samples: dict[int, Sample] = {}
+        """Per trial one value for each user or rating, in the same order."""
 
     @property
     def size(self) -> int:
-        return len(self._values[1])
+        return self._samples[1].size
 
     def fit_parts(self, clock: StageClock) -> None:
         """Fit the parts of the model."""
@@ -166,38 +175,40 @@ class _Bench:
         clock = StageClock(Silent())
         model = self._fit(self._spec, config)
         seconds = clock.total_seconds
-        values = self._single_values(model)
-        self._values[number] = values
+        sample = self._sample(model)
+        if sample.size == 0:
+            raise EvaluationError(f"{self._metric} measures no user")
+        self._samples[number] = sample
         # The root after the mean: values are squared errors, so that users can be resampled.
-        mean = float(values.mean())
-        if self._metric == "rmse":
-            return float(np.sqrt(-mean)), seconds
-        return -mean if self._metric == "mae" else mean, seconds
+        value = math.sqrt(sample.mean) if self._metric == "rmse" else sample.mean
+        return value, seconds
 
     def gain(self, best: int, seed: int) -> Interval | None:
         if best == 1:
             return None
-        return difference_interval(self._values[best], self._values[1], seed)
+        better, worse = self._samples[best], self._samples[1]
+        if lower_is_better(self._metric):
+            better, worse = worse, better
+        return difference_interval(better, worse, seed)
 
     def _fit(self, spec: ModelSpec, config: Any) -> FittedModel:
         return fit_model(spec, config, self._inner.data, self._options, self._parts)
 
-    def _single_values(self, model: FittedModel) -> Float64:
+    def _sample(self, model: FittedModel) -> Sample:
         train, split = self._inner.data, self._inner.split
         if self._metric in RANKING_METRICS:
             lists = model.rank(
                 UserRows.all(train.user_items, train.rated_at), self._n, self._options
             )
             figures = ranking_figures(
-                lists, split.test, split.train, self._protocol.k, self._protocol.threshold
+                lists, split.test, split.train, self._protocol.k, self._inner.scale
             )
-            return figures.values[self._metric]
+            return figures.sample(self._metric)
         users, items = rows_of(split.test), split.test.indices
         predicted = predict_ratings(train, model.fitted, users, items)
         fallback = user_mean_fallback(split.train, users)
         errors = rating_errors(predicted, split.test.data, fallback).errors
-        # Negated, as less error is better.
-        return -(errors**2) if self._metric == "rmse" else -np.abs(errors)
+        return Sample(errors**2 if self._metric == "rmse" else np.abs(errors))
 
 
 def _search(
@@ -237,7 +248,7 @@ def _try(bench: _Bench, configured: Any, number: int, parameters: Mapping[str, A
 def _order(trial: Trial, metric: str) -> tuple[float, int]:
     if trial.value is None:
         return np.inf, trial.number
-    return trial.value if metric in RATING_METRICS else -trial.value, trial.number
+    return trial.value if lower_is_better(metric) else -trial.value, trial.number
 
 
 def _check(spec: ModelSpec, protocol: Protocol, metric: str | None) -> None:

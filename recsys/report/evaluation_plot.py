@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys.domain import RATING_METRICS, Metric
+from recsys.domain import Metric, lower_is_better
 from recsys.evaluation.results import Evaluated, EvaluationReport
 from recsys.report.pictures import STYLE, dots, save
 
@@ -24,12 +24,16 @@ def plot_evaluation(report: EvaluationReport, path: Path, default_model: str | N
 
 
 def evaluation_figure(report: EvaluationReport, default_model: str | None = None) -> Figure:
-    """Draw a panel for lists and one for predicted ratings, if they were measured."""
+    """Draw two panels for lists and one for predicted ratings, if they were measured."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     k = report.protocol.k
-    leading = {f"ndcg@{k}": f"nDCG@{k}: more is better", "rmse": "RMSE: less is better"}
+    leading = {
+        f"ndcg@{k}": f"nDCG@{k}: more is better",
+        f"ndcg_liked@{k}": f"nDCG@{k} of liked movies: more is better",
+        "rmse": "RMSE: less is better",
+    }
     panels = {name: _measured(report, name) for name in leading}
     panels = {name: found for name, found in panels.items() if found}
     heights = [REST_IN + ROW_IN * len(found) for found in panels.values()]
@@ -46,7 +50,7 @@ def evaluation_figure(report: EvaluationReport, default_model: str | None = None
 def _measured(report: EvaluationReport, name: str) -> list[Evaluated]:
     """Return the models that have a metric, best first."""
     found = [one for one in report.evaluated if one.figure(name) is not None]
-    sign = 1 if name in RATING_METRICS else -1
+    sign = 1 if lower_is_better(name) else -1
     return sorted(found, key=lambda one: (sign * (one.figure(name) or 0), one.model))
 
 

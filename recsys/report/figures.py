@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
-from recsys.domain import RATING_METRICS
+from recsys.domain import lower_is_better
 from recsys.report.findings import (
     CountBin,
     Findings,
@@ -31,7 +31,11 @@ BAR_IN, REST_IN = 0.26, 0.75
 GENRES, VALUES, TIME_LABELS, DECADE_LABELS, LABEL = 20, 24, 6, 8, 26
 """Limits: genres in a plot, bars of rating values, dates and decades on an axis, characters."""
 STEPS = (1, 2, 5, 10)
-LEADING = {"ndcg@10": "nDCG@10, more is better", "rmse": "RMSE, less is better"}
+LEADING = {
+    "ndcg@10": "nDCG@10, more is better",
+    "ndcg_liked@10": "nDCG@10 of liked movies, more is better",
+    "rmse": "RMSE, less is better",
+}
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def leading_metrics(measured: Sequence[Measured]) -> list[tuple[str, str]]:
 
 def ranked(measured: Sequence[Measured], protocol: str, metric: str) -> list[Measured]:
     """Return the models measured by a metric, best first."""
-    sign = 1 if metric in RATING_METRICS else -1
+    sign = 1 if lower_is_better(metric) else -1
     found = [m for m in measured if (m.protocol, m.metric) == (protocol, metric)]
     return sorted(found, key=lambda m: (sign * m.value, m.model))
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from recsys.domain import RATING_METRICS
+from recsys.domain import lower_is_better
 from recsys.report.clouds import Cloud
 from recsys.report.figures import LEADING, Plot, plot_name
 from recsys.report.findings import (
@@ -27,7 +27,8 @@ from recsys.report.findings import (
 from recsys.report.pictures import ACCENT, BAR, DPI, GRID, INK, WHISKER, plot_style
 
 COLUMNS = (
-    "ndcg", "map", "recall", "precision", "hit_rate", "coverage", "novelty", "rmse", "mae",
+    "ndcg", "ndcg_liked", "ndcg_gain", "map", "recall", "precision", "hit_rate", "disliked_share",
+    "coverage", "novelty", "rmse", "mae",
 )  # fmt: skip
 UNRANKED = ("coverage", "novelty")
 """Metrics in the order of their columns, without @k; coverage and novelty have no best value."""
@@ -56,7 +57,7 @@ class ModelTable:
             return None
         place = self.metrics.index(metric)
         values = [cell.value for _, cells in self.rows if (cell := cells[place]) is not None]
-        return min(values) if metric in RATING_METRICS else max(values)
+        return min(values) if lower_is_better(metric) else max(values)
 
 
 def render(
@@ -149,7 +150,7 @@ def _place(metric: str) -> int:
 
 def _order(cells: Sequence[Measured | None]) -> list[tuple[bool, float]]:
     """Return a sort key: best value of the first column first, missing values last."""
-    signs = [1 if cell and cell.metric in RATING_METRICS else -1 for cell in cells]
+    signs = [1 if cell and lower_is_better(cell.metric) else -1 for cell in cells]
     return [(c is None, s * c.value if c else 0.0) for c, s in zip(cells, signs, strict=True)]
 
 

@@ -23,6 +23,10 @@ def test_tables(on_filled):
         "rank", "model", "ndcg", "map", "precision", "recall", "hit", "rate",
     ]  # fmt: skip
     assert sorted(line.split()[1] for line in lines[4:7]) == ["ease", "mf", "most_rated"]
+    graded = lines.index(next(line for line in lines if "By the ratings of the hits" in line))
+    assert lines[graded + 2].split() == [
+        "rank", "model", "ndcg", "liked", "ndcg", "gain", "disliked", "share",
+    ]  # fmt: skip
     assert "random-90-10, seed 5: predicted ratings" in found.out
     assert "recsys.run_metrics WHERE run_id = 1" in found.err
 

@@ -238,12 +238,16 @@ def test_the_best_model_comes_first(everything):
         "(run_id, model_id, protocol, metric, segment, value, n) "
         "SELECT 1, model_id, 'tried', x.metric, 'all', x.value, 9 FROM recsys_store.models "
         "JOIN (VALUES ('ease', 'ndcg@10', 0.3), ('als', 'ndcg@10', 0.4), ('mf', 'rmse', 0.8), "
-        "('svd', 'rmse', 0.7)) AS x (name, metric, value) USING (name)"
+        "('svd', 'rmse', 0.7), ('ease', 'disliked_share@10', 0.1), "
+        "('als', 'disliked_share@10', 0.2)) AS x (name, metric, value) USING (name)"
     )
     everything.execute(sa.text(figures))
     rows = answer(everything, "which_model_is_best")
     tried = [(row["metric"], row["model"]) for row in rows if row["protocol"] == "tried"]
-    assert tried == [("ndcg@10", "als"), ("ndcg@10", "ease"), ("rmse", "svd"), ("rmse", "mf")]
+    assert tried == [
+        ("disliked_share@10", "ease"), ("disliked_share@10", "als"),
+        ("ndcg@10", "als"), ("ndcg@10", "ease"), ("rmse", "svd"), ("rmse", "mf"),
+    ]  # fmt: skip
     assert "train" not in {row["protocol"] for row in rows}
 
 

@@ -15,6 +15,7 @@ from recsys.domain import Metric, TopN
 from recsys.errors import EvaluationError
 from recsys.evaluation.figures import averaged, measure_ranking, measure_ratings
 from recsys.evaluation.protocols import PROTOCOLS, Material, Protocol, protocol_named
+from recsys.evaluation.ranking import RANKING_METRICS
 from recsys.evaluation.rating import user_mean_fallback
 from recsys.evaluation.segments import movie_segments
 from recsys.evaluation.splits import Split, random_split, rows_of
@@ -41,7 +42,7 @@ def test_names() -> None:
     for name, protocol in PROTOCOLS.items():
         assert protocol_named(name) is protocol
         assert protocol.name == name
-        assert (protocol.k, protocol.threshold) == (10, None)
+        assert protocol.k == 10
         assert 0 < len(protocol.description) < 160
     with pytest.raises(EvaluationError, match="there is no protocol 'u1'"):
         protocol_named("u1")
@@ -155,12 +156,17 @@ def test_ranking_figures_are_ready_to_store(split: Split) -> None:
     metrics = measure_ranking(protocol, popular_lists(split.train, 10), split, genres, 1)
     assert metrics == measure_ranking(protocol, popular_lists(split.train, 10), split, genres, 1)
     found = table(metrics)
-    names = [f"{name}@3" for name in ("precision", "recall", "ndcg", "map", "mrr", "hit_rate")]
+    names = [f"{name}@3" for name in RANKING_METRICS]
     beyond = [f"{name}@3" for name in ("coverage", "novelty", "diversity", "popularity_share")]
     assert list(found) == [
         *(("all", name) for name in names),
         *(("new users", name) for name in names),
-        *(("light users", name) for name in names),
+        # No light user liked or found a test movie.
+        *(
+            ("light users", name)
+            for name in names
+            if name not in ("ndcg_liked@3", "disliked_share@3")
+        ),
         ("head movies", "recall@3"),
         ("tail movies", "recall@3"),
         *(("all", name) for name in beyond),
@@ -179,9 +185,14 @@ def test_ranking_figures_are_ready_to_store(split: Split) -> None:
             assert metric.ci_low is not None
             assert metric.ci_high is not None
             assert metric.ci_low <= metric.value <= metric.ci_high
-    parts = [found[name, "ndcg@3"] for name in ("new users", "light users")]
-    weighted = sum(part.value * part.n for part in parts) / tested.sum()
-    assert found["all", "ndcg@3"].value == pytest.approx(weighted)
+    for name in names:
+        segments = (("new users", name), ("light users", name))
+        parts = [found[segment] for segment in segments if segment in found]
+        whole = found["all", name]
+        assert whole.n == sum(part.n for part in parts)
+        weighted = sum(part.value * part.n for part in parts) / whole.n
+        assert whole.value == pytest.approx(weighted)
+    assert 0 < found["all", "ndcg_liked@3"].n < tested.sum()
 
 
 def test_recall_of_movie_segments(split: Split) -> None:
@@ -205,7 +216,8 @@ def test_empty_lists_have_figures_too(split: Split) -> None:
     lists = TopN(np.zeros(61, np.int64), np.zeros(0, np.int32), np.zeros(0))
     metrics = measure_ranking(PROTOCOLS["random-90-10"], lists, split, csr_matrix((40, 2)), 0)
     assert {metric.value for metric in metrics} == {0.0}
-    assert not any(metric.name.startswith("diversity") for metric in metrics)
+    # There is no hit to be disliked.
+    assert {metric.name for metric in metrics} == {f"{name}@10" for name in RANKING_METRICS[:-1]}
 
 
 def test_rating_figures_are_ready_to_store(split: Split) -> None:

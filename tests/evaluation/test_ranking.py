@@ -18,7 +18,13 @@ from recsys.evaluation.beyond_accuracy import (
     popular_items,
     popularity_share,
 )
-from recsys.evaluation.ranking import RANKING_METRICS, first_entries, ranking_figures
+from recsys.evaluation.ranking import (
+    RANKING_METRICS,
+    first_entries,
+    liked,
+    ranking_figures,
+    to_five,
+)
 from recsys.evaluation.splits import random_split
 
 LOG3 = math.log2(3)
@@ -58,6 +64,7 @@ def test_by_hand() -> None:
     lists = top_n([1, 0, 3, 5], [4, 0], [], [1, 2], [0, 1, 2, 5])
     figures = ranking_figures(lists, test, csr_matrix(test.shape), 3)
     assert figures.users.tolist() == [0, 1, 2, 4]
+    nan = math.nan
     expected = {
         "precision": [2 / 3, 1 / 3, 0, 0],
         "recall": [2 / 3, 1, 0, 0],
@@ -65,6 +72,11 @@ def test_by_hand() -> None:
         "map": [(1 + 2 / 3) / 3, 1 / 2, 0, 0],
         "mrr": [1, 1 / 2, 0, 0],
         "hit_rate": [1, 1, 0, 0],
+        # Ratings of 4 and 5: one each of the first and the third user.
+        "ndcg_liked": [1, nan, 0, nan],
+        # The gains of 5, 3 and 1 are 31, 7 and 1.
+        "ndcg_gain": [(31 + 7 / 2) / (31 + 7 / LOG3 + 1 / 2), 1 / LOG3, 0, 0],
+        "disliked_share": [0, 1, nan, nan],
     }
     assert set(figures.values) == set(expected) == set(RANKING_METRICS)
     for name, values in expected.items():
@@ -72,25 +84,66 @@ def test_by_hand() -> None:
         assert figures.values[name].dtype == np.float64
 
 
-def test_only_ratings_of_the_threshold_are_relevant() -> None:
-    test = csr_matrix(np.array([[4, 3.5, 0], [3, 0, 0], [5, 5, 4.0]]))
-    lists = top_n([1, 0], [0], [2, 1])
-    figures = ranking_figures(lists, test, csr_matrix(test.shape), 2, threshold=4)
-    assert figures.users.tolist() == [0, 2]
-    assert figures.values["recall"].tolist() == [1, 2 / 3]
-    assert figures.values["mrr"].tolist() == [0.5, 1]
+def test_means_leave_out_whom_a_metric_does_not_measure() -> None:
+    test = csr_matrix(np.array([[5, 1, 2, 0], [3, 0, 0, 0], [4, 2, 0, 0.0]]))
+    figures = ranking_figures(top_n([0, 1, 2], [3, 0], [2, 1]), test, csr_matrix((3, 4)), 3)
+    found = {name: figures.sample(name) for name in RANKING_METRICS[-3:]}
+    # The second user liked nothing. Of five hits, two of the first and one of the third are low.
+    assert {name: sample.size for name, sample in found.items()} == {
+        "ndcg_liked": 2, "ndcg_gain": 3, "disliked_share": 5
+    }  # fmt: skip
+    assert found["ndcg_liked"].mean == 0.5
+    assert found["disliked_share"].mean == 3 / 5
+    some = figures.of(np.array([False, True, True]))
+    assert (some.users.tolist(), some.sample("disliked_share").mean) == ([1, 2], 1 / 2)
 
 
-def test_a_rating_of_zero_is_relevant_without_a_threshold() -> None:
+def test_ratings_of_zero_are_relevant_and_have_no_gain() -> None:
     test = csr_matrix(([0.0], ([0], [1])), shape=(1, 2))
-    assert ranking_figures(top_n([1]), test, csr_matrix((1, 2)), 1).values["mrr"].tolist() == [1]
-    none = ranking_figures(top_n([1]), test, csr_matrix((1, 2)), 1, threshold=0.5)
-    assert none.users.tolist() == []
+    values = ranking_figures(top_n([1]), test, csr_matrix((1, 2)), 1, (0, 5)).values
+    assert {name: column.tolist() for name, column in values.items() if column[0] > 0} == {
+        name: [1.0] for name in (*RANKING_METRICS[:6], "disliked_share")
+    }
+    assert np.isnan([values["ndcg_liked"][0], values["ndcg_gain"][0]]).all()
+
+
+@pytest.mark.parametrize(
+    ("scale", "ratings", "expected"),
+    [
+        ((1, 5), [1, 2.5, 5], [1, 2.5, 5]),
+        ((0.5, 5), [0.5, 3.5, 5], [0.5, 3.5, 5]),
+        ((1, 10), [1, 4, 10], [0.5, 2, 5]),
+        ((0, 100), [0, 40, 100], [0, 2, 5]),
+        ((-10, 10), [-10, -2, 10], [0, 2, 5]),
+        ((1, 1), [1, 1], [5, 5]),
+        ((0, 0), [0, 0], [5, 5]),
+        ((-1, -1), [-1], [5]),
+    ],
+)
+def test_ratings_on_a_scale_to_five(scale, ratings, expected) -> None:
+    assert to_five(np.array(ratings, np.float64), scale).tolist() == expected
+
+
+def test_liked_is_four_of_five_or_the_upper_third_of_the_user() -> None:
+    # Quantiles 2/3 of each user: of 3, 6, 8, 9 it is 8; of 1, 4 it is 3; of 7, 7 it is 7; of 2 it
+    # is 2; of 1, 2, 3 it is 7/3.
+    test = csr_matrix(
+        np.array([[6, 8, 9, 0], [0, 4, 0, 0], [7, 0, 0, 0], [0, 0, 0, 2], [2, 3, 0, 0.0]])
+    )
+    train = csr_matrix(
+        np.array([[0, 0, 0, 3], [1, 0, 0, 0], [0, 7, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1.0]])
+    )
+    marks = [False, True, True, True, True, True, False, True]
+    assert liked(test, train, (1, 10)).tolist() == marks
+    assert liked(test / 2, train / 2, (0.5, 5)).tolist() == [False, True, True] + [False] * 5
+    # A scale to 5 with negative ratings is none of stars.
+    assert liked(test, train, (-5, 5)).tolist() == marks
+    assert liked(csr_matrix((2, 3)), csr_matrix((2, 3)), (1, 10)).tolist() == []
 
 
 def by_loops(rows: list[list[int]], relevant: np.ndarray, k: int) -> dict[str, list[float]]:
     """Follow the published definitions one user at a time."""
-    figures: dict[str, list[float]] = {name: [] for name in RANKING_METRICS}
+    figures: dict[str, list[float]] = {name: [] for name in RANKING_METRICS[:6]}
     for row, wanted in zip(rows, relevant, strict=True):
         if not wanted.any():
             continue
@@ -113,13 +166,17 @@ def by_loops(rows: list[list[int]], relevant: np.ndarray, k: int) -> dict[str, l
 @pytest.mark.parametrize("seed", range(4))
 def test_against_loops(seed: int, k: int) -> None:
     lists, rows, split = random_case(seed)
-    for threshold in (None, 4.0):
-        test = split.test.toarray()
-        relevant = test >= threshold if threshold else test > 0
-        figures = ranking_figures(lists, split.test, split.train, k, threshold)
-        assert figures.users.tolist() == np.flatnonzero(relevant.any(axis=1)).tolist()
-        for name, values in by_loops(rows, relevant, k).items():
-            np.testing.assert_allclose(figures.values[name], values, rtol=1e-12, err_msg=name)
+    test = split.test.toarray()
+    figures = ranking_figures(lists, split.test, split.train, k)
+    assert figures.users.tolist() == np.flatnonzero(test.any(axis=1)).tolist()
+    for name, values in by_loops(rows, test > 0, k).items():
+        np.testing.assert_allclose(figures.values[name], values, rtol=1e-12, err_msg=name)
+    measured = figures.values["ndcg_liked"][~np.isnan(figures.values["ndcg_liked"])]
+    np.testing.assert_allclose(measured, by_loops(rows, test >= 4, k)["ndcg"], rtol=1e-12)
+    hits = [test[user, item] for user, row in enumerate(rows) for item in row[:k]]
+    hits = [rating for rating in hits if rating]
+    share = figures.sample("disliked_share")
+    assert (share.size, share.mean) == (len(hits), np.mean(np.array(hits) <= 2))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -128,6 +185,7 @@ def test_against_scikit_learn(seed: int) -> None:
     random = np.random.default_rng(seed)
     users, items = 30, 25
     relevant = random.random((users, items)) < 0.2
+    ratings = relevant * random.integers(1, 11, relevant.shape) * 1.0
     scores = random.random((users, items))
     order = np.argsort(-scores, axis=1)
     lists, test = top_n(*order.tolist()), csr_matrix(relevant * 1.0)
@@ -136,6 +194,9 @@ def test_against_scikit_learn(seed: int) -> None:
         ours = ranking_figures(lists, test, csr_matrix(test.shape), k)
         theirs = ndcg_score(relevant[counted], scores[counted], k=k)
         assert ours.values["ndcg"].mean() == pytest.approx(theirs, rel=1e-12)
+        graded = ranking_figures(lists, csr_matrix(ratings), csr_matrix(test.shape), k, (1, 10))
+        theirs = ndcg_score(2 ** (ratings[counted] / 2) - 1, scores[counted], k=k)
+        assert graded.values["ndcg_gain"].mean() == pytest.approx(theirs, rel=1e-12)
     each = [average_precision_score(relevant[u], scores[u]) for u in np.flatnonzero(counted)]
     np.testing.assert_allclose(ours.values["map"], each, rtol=1e-12)
 
@@ -144,7 +205,7 @@ def test_figures_stay_in_their_bounds() -> None:
     lists, _, split = random_case(9)
     figures = ranking_figures(lists, split.test, split.train, 5).values
     for values in figures.values():
-        assert ((values >= 0) & (values <= 1)).all()
+        assert ((values >= 0) & (values <= 1) | np.isnan(values)).all()
     assert (figures["map"] <= figures["recall"]).all()
     assert (figures["mrr"] <= figures["hit_rate"]).all()
 
@@ -152,7 +213,7 @@ def test_figures_stay_in_their_bounds() -> None:
 def test_a_perfect_list_is_perfect() -> None:
     test = csr_matrix(np.array([[1, 1, 1, 0, 0], [0, 0, 0, 0, 1.0]]))
     figures = ranking_figures(top_n([2, 0, 1], [4]), test, csr_matrix((2, 5)), 3).values
-    for name in ("ndcg", "map", "mrr", "hit_rate", "recall"):
+    for name in ("ndcg", "ndcg_liked", "ndcg_gain", "map", "mrr", "hit_rate", "recall"):
         assert figures[name].tolist() == [1, 1]
     assert figures["precision"].tolist() == [1, 1 / 3]
 
@@ -160,8 +221,9 @@ def test_a_perfect_list_is_perfect() -> None:
 def test_empty_lists_and_nothing() -> None:
     test = csr_matrix(np.array([[1.0, 0], [0, 0]]))
     figures = ranking_figures(top_n([], []), test, csr_matrix((2, 2)), 10)
-    assert {name: values.tolist() for name, values in figures.values.items()} == {
-        name: [0.0] for name in RANKING_METRICS
+    assert np.isnan(figures.values["disliked_share"]).tolist() == [True]
+    assert {name: figures.values[name].tolist() for name in RANKING_METRICS[:-1]} == {
+        name: [0.0] for name in RANKING_METRICS[:-1]
     }
     nothing = ranking_figures(top_n(), csr_matrix((0, 0)), csr_matrix((0, 0)), 10)
     assert nothing.users.tolist() == []

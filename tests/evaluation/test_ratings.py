@@ -12,6 +12,7 @@ from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 from recsys.errors import EvaluationError
 from recsys.evaluation.intervals import (
     Interval,
+    Sample,
     bootstrap_interval,
     bootstrap_intervals,
     difference_interval,
@@ -103,45 +104,67 @@ def ends(means: np.ndarray) -> tuple[float, float]:
 def test_interval_is_the_percentiles_of_resampled_means() -> None:
     values = np.random.default_rng(1).exponential(size=60)
     drawn = values[resampled(60, 200, 5)]
-    assert bootstrap_interval(values, 5, 200) == ends(drawn.mean(axis=1))
-    columns = np.stack([values, values**2], axis=1)
+    assert bootstrap_interval(Sample(values), 5, 200) == ends(drawn.mean(axis=1))
     second = ends((drawn**2).mean(axis=1))
-    assert bootstrap_intervals(columns, 5, 200) == [ends(drawn.mean(axis=1)), second]
+    samples = [Sample(values), Sample(values**2)]
+    assert bootstrap_intervals(samples, 5, 200) == [ends(drawn.mean(axis=1)), second]
 
 
 def test_interval_is_near_the_normal_one() -> None:
     values = np.random.default_rng(2).normal(3, 2, 2000)
-    low, high = bootstrap_interval(values, 0)
+    low, high = bootstrap_interval(Sample(values), 0)
     margin = 1.96 * values.std() / math.sqrt(2000)
     assert low == pytest.approx(values.mean() - margin, abs=margin / 8)
     assert high == pytest.approx(values.mean() + margin, abs=margin / 8)
 
 
 def test_same_seed_same_interval_in_any_blocks() -> None:
-    values = np.random.default_rng(3).random(37)
-    whole = bootstrap_interval(values, 8)
-    assert bootstrap_interval(values, 8) == whole
-    assert bootstrap_interval(values, 9) != whole
+    sample = Sample(np.random.default_rng(3).random(37))
+    whole = bootstrap_interval(sample, 8)
+    assert bootstrap_interval(sample, 8) == whole
+    assert bootstrap_interval(sample, 9) != whole
     for cells in (1, 100, 4096):
-        assert bootstrap_interval(values, 8, block_cells=cells) == pytest.approx(whole, rel=1e-12)
+        assert bootstrap_interval(sample, 8, block_cells=cells) == pytest.approx(whole, rel=1e-12)
 
 
 def test_interval_of_constant_values() -> None:
-    assert bootstrap_interval(array(0.25), 0) == Interval(0.25, 0.25)
-    assert bootstrap_interval(np.full(9, 0.5), 0) == Interval(0.5, 0.5)
+    assert bootstrap_interval(Sample(array(0.25)), 0) == Interval(0.25, 0.25)
+    assert bootstrap_interval(Sample(np.full(9, 0.5)), 0) == Interval(0.5, 0.5)
+
+
+def test_samples_by_hand() -> None:
+    sample = Sample(array(1, np.nan, 4, 2))
+    assert (sample.mean, sample.size) == (7 / 3, 3)
+    weighted = Sample(array(1, np.nan, 4, 2), array(3, 5, 1, 0))
+    assert (weighted.mean, weighted.size) == (7 / 4, 4)
+    assert math.isnan(Sample(array(np.nan)).mean)
+
+
+def test_interval_of_a_ratio_of_sums() -> None:
+    """Users bring their weights along; draws that measure no user are left out."""
+    a = Sample(array(0.5, np.nan, 1), array(4, 5, 2))
+    b = Sample(array(1, np.nan, 0))
+    drawn = resampled(3, 300, 7)
+    measured = (drawn != 1).sum(axis=1)
+    assert 0 < (measured == 0).sum() < 30
+    drawn, measured = drawn[measured > 0], measured[measured > 0]
+    of_a = array(2, 0, 2)[drawn].sum(axis=1) / array(4, 0, 2)[drawn].sum(axis=1)
+    of_b = (drawn == 0).sum(axis=1) / measured
+    assert bootstrap_interval(a, 7, 300) == ends(of_a)
+    assert difference_interval(a, b, 7, 300) == ends(of_a - of_b)
 
 
 def test_difference_is_paired() -> None:
     random = np.random.default_rng(4)
     hard = random.normal(0, 5, 400)  # users differ much more than the models do
     a, b = hard + 0.3, hard + random.normal(0, 0.5, 400)
-    low, high = difference_interval(a, b, 1)
-    assert (low, high) == bootstrap_interval(a - b, 1)
+    low, high = difference_interval(Sample(a), Sample(b), 1)
+    assert (low, high) == pytest.approx(bootstrap_interval(Sample(a - b), 1))
     assert 0.2 < low < 0.3 < high < 0.4
-    assert difference_interval(b, a, 1) == pytest.approx((-high, -low))
-    assert difference_interval(a, a, 1) == Interval(0, 0)
+    assert difference_interval(Sample(b), Sample(a), 1) == pytest.approx((-high, -low))
+    assert difference_interval(Sample(a), Sample(a), 1) == Interval(0, 0)
     with pytest.raises(EvaluationError, match="2 users cannot be paired with 3"):
-        difference_interval(array(1, 2), array(1, 2, 3), 0)
+        difference_interval(Sample(array(1, 2)), Sample(array(1, 2, 3)), 0)
 
 
 def test_errors_are_resampled_by_user() -> None:
@@ -169,12 +192,12 @@ def test_errors_of_one_user_hang_together() -> None:
 
 def test_no_interval_of_nothing() -> None:
     for call in (
-        lambda: bootstrap_interval(array(), 0),
+        lambda: bootstrap_interval(Sample(array()), 0),
         lambda: error_intervals(array(), np.zeros(0, np.int64), 0),
     ):
         with pytest.raises(EvaluationError, match="no interval from 0 users in 1000 draws"):
             call()
     with pytest.raises(EvaluationError, match="no interval from 1 users in 0 draws"):
-        bootstrap_interval(array(1), 0, 0)
+        bootstrap_interval(Sample(array(1)), 0, 0)
     with pytest.raises(EvaluationError, match="1 users do not fit 2 errors"):
         error_intervals(array(1, 2), np.array([0]), 0)

@@ -56,6 +56,18 @@ def test_each_panel_shows_the_models_best_first():
     assert evaluation_plot.evaluation_figure(BOTH).get_suptitle() == "random-90-10, seed 5"
 
 
+def test_liked_movies_have_a_panel_of_their_own():
+    both = (
+        evaluated("a", ndcg_at_10=0.4, ndcg_liked_at_10=0.1),
+        evaluated("b", ndcg_liked_at_10=0.3),
+    )
+    _, liked = evaluation_plot.evaluation_figure(report(*both)).axes
+    assert list(rows(liked).items()) == [("b", 0.3), ("a", 0.1)]
+    assert liked.get_title("left") == (
+        "nDCG@10 of liked movies: more is better (100 users, 95 % intervals)"
+    )
+
+
 def test_the_default_model_is_highlighted():
     lists, ratings = evaluation_plot.evaluation_figure(BOTH, "svd").axes
     for axes in (lists, ratings):

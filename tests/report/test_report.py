@@ -522,6 +522,12 @@ def test_the_best_model_first():
     assert [row.model for row in ranked(rows, "p", "ndcg@10")] == ["c", "b"]
 
 
+def test_the_least_disliked_are_the_best():
+    name = "disliked_share@10"
+    [table] = model_tables([measured("a", name, 0.2), measured("b", name, 0.1)])
+    assert ([model for model, _ in table.rows], table.best(name)) == (["b", "a"], 0.1)
+
+
 def test_a_scale_of_many_values_is_binned(two_runs):
     month = datetime(2001, 1, 1, tzinfo=UTC)
     groups = [group(value / 10, month, 1) for value in range(101)]

@@ -13,11 +13,14 @@ LEADING = ("ndcg", "rmse")
 """Metrics with an axis of their own."""
 METRIC_NAMES = {
     "ndcg": "nDCG",
+    "ndcg_liked": "nDCG liked",
+    "ndcg_gain": "nDCG gain",
     "map": "MAP",
     "mrr": "MRR",
     "precision": "Precision",
     "recall": "Recall",
     "hit_rate": "Hit rate",
+    "disliked_share": "Disliked share",
     "coverage": "Coverage",
     "diversity": "Diversity",
     "novelty": "Novelty",
@@ -28,7 +31,7 @@ METRIC_NAMES = {
 }
 """Names of the metrics in the order of the columns; costs of a model are no figures of quality."""
 # Not from recsys.domain, which imports NumPy: 40 MB in every worker of the server.
-LESS_IS_BETTER = ("rmse", "mae")
+LESS_IS_BETTER = ("rmse", "mae", "disliked_share")
 UNRANKED = ("coverage", "diversity", "novelty", "popularity_share", "known_share")
 AXIS, MARGIN = 100.0, 3.0
 
@@ -116,7 +119,7 @@ def _base(metric: str) -> str:
 
 
 def _sign(metric: str) -> int:
-    return 1 if metric in LESS_IS_BETTER else -1
+    return 1 if _base(metric) in LESS_IS_BETTER else -1
 
 
 def _sort_key(figure: MeasuredMetric | None) -> float:
@@ -151,4 +154,4 @@ def _axis(figures: Sequence[MeasuredMetric], names: Mapping[str, str]) -> Axis:
         )
         for each in sorted(figures, key=lambda each: (_sort_key(each), each.model))
     ]
-    return Axis(metric, "less is better" if metric in LESS_IS_BETTER else "more is better", rows)
+    return Axis(metric, "less is better" if _sign(metric) > 0 else "more is better", rows)

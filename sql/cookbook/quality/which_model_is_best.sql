@@ -15,7 +15,7 @@ SELECT
     n.protocol, n.metric, n.model, round(n.value::numeric, 4) AS value,
     round(n.ci_low::numeric, 4) AS ci_low, round(n.ci_high::numeric, 4) AS ci_high, n.n, n.run_id
 FROM newest AS n
--- Of errors, seconds and memory the least is the best.
+-- Of errors, disliked movies, seconds and memory the least is the best.
 ORDER BY
     n.protocol, n.metric,
-    CASE WHEN n.metric ~ '^(rmse|mae)|_(seconds|mb)$' THEN n.value ELSE -n.value END, n.model;
+    CASE WHEN n.metric ~ '^(rmse|mae|disliked_share)|_(seconds|mb)$' THEN n.value ELSE -n.value END, n.model;

@@ -106,5 +106,13 @@ def test_only_models_on_one_data_set_are_compared():
 
 
 def test_names_of_metrics():
-    names = [metric_name(each) for each in ("hit_rate@10", "rmse", "my_own@3")]
-    assert names == ["Hit rate@10", "RMSE", "My own@3"]
+    metrics = ("hit_rate@10", "ndcg_liked@10", "disliked_share@10", "rmse", "my_own@3")
+    assert [metric_name(each) for each in metrics] == [
+        "Hit rate@10", "nDCG liked@10", "Disliked share@10", "RMSE", "My own@3",
+    ]  # fmt: skip
+
+
+def test_the_least_disliked_are_the_best():
+    rows = [measured("a", "disliked_share@10", 0.2), measured("b", "disliked_share@10", 0.1)]
+    [found] = comparisons(rows, {}, "e")
+    assert (found.best, [name for name, _ in found.rows]) == ([0.1], ["b", "a"])
