@@ -41,6 +41,14 @@ def evaluate(
             "recommenders-ml100k."
         ),
     ] = None,
+    before_last: Annotated[
+        bool,
+        typer.Option(
+            "--before-last",
+            help="With leave-last-out: leave the last ratings out and test those before them, to "
+            "choose parameters.",
+        ),
+    ] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Also plot the figures to this file, .png or .svg.")
     ] = None,
@@ -50,16 +58,18 @@ def evaluate(
 
     The view recsys.run_metrics keeps the figures.
     """
-    from recsys.evaluation.protocols import PROTOCOLS, protocol_named
+    from recsys.evaluation import protocols
     from recsys.jobs.evaluate import evaluate as evaluate_job
     from recsys.jobs.plan import plan
     from recsys.report import evaluation_plot
 
     if protocol == "list":
-        for known in PROTOCOLS.values():
+        for known in protocols.PROTOCOLS.values():
             output.write_line(f"{known.name:<22}{known.description}")
         return
-    chosen = protocol_named(protocol)
+    chosen = protocols.protocol_named(protocol)
+    if before_last:
+        chosen = protocols.before_last(chosen)
     # An evaluation takes minutes, so an unwritable path is reported before it.
     if plot is not None:
         pictures.check_target(plot)

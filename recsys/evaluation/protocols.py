@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -119,6 +119,11 @@ def _last(material: Material, seed: int) -> Iterator[Split]:
     yield leave_last_out(material.ratings, material.rated_at, seed)
 
 
+def _before_last(material: Material, seed: int) -> Iterator[Split]:
+    assert material.rated_at is not None
+    yield leave_last_out(material.ratings, material.rated_at, seed, before=True)
+
+
 def _official(material: Material, seed: int) -> Iterator[Split]:
     assert material.pairs is not None
     yield given_split(material.ratings, *material.pairs)
@@ -153,7 +158,8 @@ _ALL = (
     ),
     Protocol(
         "leave-last-out",
-        "the last rating of every user with at least two to test",
+        "the last rating of every user with at least two to test; of ratings of the same time the "
+        "seed decides",
         "ranking",
         _last,
         _TIMES,
@@ -161,6 +167,26 @@ _ALL = (
 )
 
 PROTOCOLS = {protocol.name: protocol for protocol in _ALL}
+
+
+def before_last(protocol: Protocol) -> Protocol:
+    """Return the variant that tests the rating before the last one, which it drops.
+
+    Parameters can be chosen by it before the last ratings are tested. Raises EvaluationError unless
+    the protocol tests last ratings.
+    """
+    if protocol.divide is not _last:
+        raise EvaluationError(
+            f"protocol {protocol.name} has no rating before the last",
+            hint="only leave-last-out tests the last rating of each user",
+        )
+    return replace(
+        protocol,
+        name=f"{protocol.name}-before",
+        description="the rating before the last of every user with at least three to test; the "
+        "last is left out",
+        divide=_before_last,
+    )
 
 
 def protocol_named(name: str) -> Protocol:

@@ -19,7 +19,7 @@ Group = Literal["user", "item"]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Two matrices of the shape of the source; each entry is stored in exactly one."""
+    """Two matrices of the shape of the source; each entry is stored in one of them, or in none."""
 
     train: csr_matrix
     """Users x items, float64, canonical."""
@@ -29,16 +29,18 @@ class Split:
     test_entries: Int64
 
 
-def divided(ratings: csr_matrix, tested: Bool) -> Split:
+def divided(ratings: csr_matrix, tested: Bool, dropped: Bool | None = None) -> Split:
     """Split the stored entries: those marked in `tested` are tested; explicit zeros stay stored.
 
-    Raises EvaluationError if `ratings` is not canonical or `tested` has another length.
+    Those marked in `dropped` are neither tested nor trained on. Raises EvaluationError if `ratings`
+    is not canonical or `tested` has another length.
     """
     if not ratings.has_canonical_format:
         raise EvaluationError("the ratings are not sorted by user and item, or hold a pair twice")
     if len(tested) != ratings.nnz:
         raise EvaluationError(f"{len(tested)} marks do not fit {ratings.nnz} ratings")
-    train_entries, test_entries = np.flatnonzero(~tested), np.flatnonzero(tested)
+    trained = ~tested if dropped is None else ~(tested | dropped)
+    train_entries, test_entries = np.flatnonzero(trained), np.flatnonzero(tested)
     train, test = _part(ratings, train_entries), _part(ratings, test_entries)
     return Split(train, test, train_entries, test_entries)
 
@@ -108,20 +110,25 @@ def temporal_split(ratings: csr_matrix, rated_at: Float64, test_share: float) ->
     return divided(ratings, rated_at > newest_trained)  # false of NaN
 
 
-def leave_last_out(ratings: csr_matrix, rated_at: Float64, seed: int) -> Split:
+def leave_last_out(
+    ratings: csr_matrix, rated_at: Float64, seed: int, *, before: bool = False
+) -> Split:
     """Test the last rating of every user with at least two.
 
-    Ties are broken at random; an unknown time (NaN) is older than any other.
+    With `before` these ratings are dropped, and the ones before them are tested, of every user with
+    at least three. Ties of time are broken at random by the seed, in the same way for both; an
+    unknown time (NaN) is older than any other.
     """
     _check_times(ratings, rated_at)
     drawn = np.random.default_rng(seed).permutation(ratings.nnz)
     times = np.where(np.isnan(rated_at), -np.inf, rated_at)
     # lexsort takes the most significant key last.
     order = np.lexsort((drawn, times, rows_of(ratings)))
-    last = ratings.indptr[1:][np.diff(ratings.indptr) >= 2] - 1
-    tested = np.zeros(ratings.nnz, bool)
-    tested[order[last]] = True
-    return divided(ratings, tested)
+    counts, ends = np.diff(ratings.indptr), ratings.indptr[1:]
+    last = _marked(ratings.nnz, order[ends[counts >= 2] - 1])
+    if not before:
+        return divided(ratings, last)
+    return divided(ratings, _marked(ratings.nnz, order[ends[counts >= 3] - 2]), last)
 
 
 def k_folds(ratings: csr_matrix, k: int, seed: int) -> Iterator[Split]:

@@ -58,6 +58,7 @@ def test_all_protocols_are_listed(on_filled):
     ("arguments", "message"),
     [
         (("--protocol", "nonsense"), "error: there is no protocol 'nonsense'"),
+        (("--before-last",), "error: protocol random-90-10 has no rating before the last"),
         (("--models", "nonsense"), "error: unknown model 'nonsense'"),
         (("--protocol", "ml100k-u1"), "error: protocol ml100k-u1 needs "),
         (("--protocol", "ml100k-u1", "--split-file", "gone.test"), "error: gone.test: "),

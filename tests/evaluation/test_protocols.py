@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 from recsys.domain import Metric, TopN
 from recsys.errors import EvaluationError
 from recsys.evaluation.figures import averaged, measure_ranking, measure_ratings
-from recsys.evaluation.protocols import PROTOCOLS, Material, Protocol, protocol_named
+from recsys.evaluation.protocols import PROTOCOLS, Material, Protocol, before_last, protocol_named
 from recsys.evaluation.ranking import RANKING_METRICS
 from recsys.evaluation.rating import user_mean_fallback
 from recsys.evaluation.segments import movie_segments
@@ -88,6 +88,22 @@ def test_protocols_without_their_data_are_refused(material: Material) -> None:
             with pytest.raises(EvaluationError) as caught:
                 next(protocol.splits(lacking))
             assert str(caught.value) == f"protocol {name} needs {words}"
+
+
+def test_the_rating_before_the_last(material: Material) -> None:
+    protocol = before_last(PROTOCOLS["leave-last-out"])
+    assert (protocol.name, protocol.kind, protocol.needs) == (
+        "leave-last-out-before", "ranking", frozenset({"times"})
+    )  # fmt: skip
+    [last] = PROTOCOLS["leave-last-out"].splits(material, 5)
+    [before] = protocol.splits(material, 5)
+    assert np.isin(before.test_entries, last.train_entries).all()
+    left = np.setdiff1d(last.train_entries, before.test_entries)
+    assert np.array_equal(before.train_entries, left)
+    for other in (*PROTOCOLS.values(), protocol):
+        if other.name != "leave-last-out":
+            with pytest.raises(EvaluationError, match="has no rating before the last"):
+                before_last(other)
 
 
 def test_too_little_to_test() -> None:

@@ -50,6 +50,7 @@ SPLITS: dict[str, Callable[[csr_matrix, int], list[Split]]] = {
     "by item": lambda r, seed: [stratified_split(r, 0.75, seed, by="item")],
     "temporal": lambda r, seed: [temporal_split(r, times_of(r), 0.2)],
     "last": lambda r, seed: [leave_last_out(r, times_of(r), seed)],
+    "before the last": lambda r, seed: [leave_last_out(r, times_of(r), seed, before=True)],
     "folds": lambda r, seed: list(k_folds(r, 5, seed)) if r.nnz >= 5 else [],
     "given": lambda r, seed: [given_split(r, *(axis[:3] for axis in r.tocoo().coords))],
 }
@@ -68,12 +69,15 @@ def same(a: csr_matrix, b: csr_matrix) -> bool:
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("kind", SPLITS)
-def test_every_rating_is_on_one_side_as_it_was(kind: str, case: str) -> None:
+def test_every_rating_is_on_one_side_at_most_as_it_was(kind: str, case: str) -> None:
     ratings = CASES[case]
     everything = ratings.tocoo()
     for split in SPLITS[kind](ratings, 7):
         both = np.concatenate([split.train_entries, split.test_entries])
-        assert np.array_equal(np.sort(both), np.arange(ratings.nnz))
+        # The last ratings are on no side if those before them are tested.
+        dropped = leave_last_out(ratings, times_of(ratings), 7).test_entries
+        dropped = dropped if kind == "before the last" else dropped[:0]
+        assert np.array_equal(np.sort([*both, *dropped]), np.arange(ratings.nnz))
         sides = ((split.train, split.train_entries), (split.test, split.test_entries))
         for part, entries in sides:
             assert part.shape == ratings.shape
@@ -152,6 +156,32 @@ def test_last_of_each_user() -> None:
     times = np.array([3, 9, 1, 7, NAN, -4, NAN])
     split = leave_last_out(ratings, times, 0)
     assert split.test_entries.tolist() == [1, 5]
+
+
+def test_before_the_last_of_each_user() -> None:
+    ratings = csr_matrix(
+        np.array([[1, 2, 3, 0], [0, 4, 0, 0], [5, 0, 1, 2], [0, 0, 1, 2], [0, 0, 0, 0.0]])
+    )
+    times = np.array([3, 9, 1, 7, NAN, -4, NAN, 5, 6])
+    split = leave_last_out(ratings, times, 0, before=True)
+    # Of three ratings one is tested and one is dropped; of two the last is dropped; one is kept.
+    assert split.test_entries[0] == 0
+    assert split.test_entries[1] in (4, 6)
+    kept = 10 - split.test_entries[1]
+    assert split.train_entries.tolist() == [2, 3, kept, 7]
+
+
+def test_before_the_last_drops_what_the_protocol_tests() -> None:
+    ratings = csr_matrix(np.ones((300, 4)))
+    times = np.tile([2.0, 5.0, 5.0, 5.0], 300)
+    last = leave_last_out(ratings, times, 3)
+    before = leave_last_out(ratings, times, 3, before=True)
+    used = np.concatenate([before.train_entries, before.test_entries, last.test_entries])
+    assert np.array_equal(np.sort(used), np.arange(1200))
+    assert (before.train.nnz, before.test.nnz) == (600, 300)
+    # Ties are broken at random here too.
+    tested = np.bincount(before.test.indices, minlength=4)
+    assert (tested[0], tested[1:].min() > 75) == (0, True)
 
 
 def test_last_of_equal_times_is_drawn() -> None:

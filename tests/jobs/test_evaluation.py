@@ -13,7 +13,7 @@ from recsys.config.settings import RefreshSettings
 from recsys.domain import Interactions
 from recsys.errors import DataError, EvaluationError, RunError
 from recsys.evaluation.leakage import check_split
-from recsys.evaluation.protocols import PROTOCOLS
+from recsys.evaluation.protocols import PROTOCOLS, before_last
 from recsys.evaluation.ranking import ranking_figures
 from recsys.evaluation.splits import random_split
 from recsys.jobs.evaluate import evaluate, train_of
@@ -168,6 +168,20 @@ def test_a_file_that_does_not_fit(filled_database, tmp_path, text, error, messag
 def test_a_protocol_without_its_pairs_is_an_error(filled_database):
     with pytest.raises(EvaluationError, match="ml100k-u1 needs"):
         run(filled_database, "ml100k-u1", "mf")
+
+
+def test_the_rating_before_the_last(refreshed_database):
+    protocol = before_last(PROTOCOLS["leave-last-out"])
+    report = evaluate(refreshed_database, few("most_rated"), protocol, seed=3)
+    assert rows_of(refreshed_database, RUN, run=report.run_id) == [
+        ("evaluation", "complete", False, "leave-last-out-before", 3, True)
+    ]
+    with refreshed_database.snapshot() as connection:
+        counts = np.diff(read_snapshot(connection).interactions.user_items.indptr)
+    [metric] = [
+        m for m in report.evaluated[0].metrics if (m.name, m.segment) == ("recall@10", "all")
+    ]
+    assert (metric.protocol, metric.n) == ("leave-last-out-before", (counts >= 3).sum())
 
 
 def test_models_a_protocol_cannot_measure(filled_database):
