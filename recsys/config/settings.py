@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from recsys.config.file import ConfigFile, write_table
 from recsys.errors import ConfigError
@@ -33,6 +33,12 @@ ENVIRONMENT: Mapping[str, str] = {
     "letters, digits or `-._~+/`. Without it such requests are refused.",
 }
 """The variables that are read, with their meaning."""
+
+
+GateMetric = Literal[
+    "precision@10", "recall@10", "ndcg@10", "map@10", "mrr@10", "hit_rate@10", "ndcg_liked@10",
+    "ndcg_gain@10", "disliked_share@10",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +65,13 @@ class GateSettings(Params):
     """Largest drop in the rows of a model, as a share of its rows in the published run."""
     min_served: Annotated[float, Bounds(0, 1)] = 0.5
     """Share of the users with ratings who must get ten movies from the default model."""
+    metric: GateMetric = "ndcg@10"
+    """Metric of the two rules below. Of `disliked_share@10` less is better."""
     beat_popularity: bool = True
-    """Whether the default model's nDCG must be above popularity's, if the published run's was."""
+    """Whether the default model must be better than popularity, if the published run's was."""
     no_fall: bool = True
-    """Whether the default model's nDCG must not fall below the published run's confidence
-    interval."""
+    """Whether the default model must not be worse than the published run's by more than the
+    confidence interval, if that was measured by the same metric."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.domain import Float64
+from recsys.domain import Float64, lower_is_better
 from recsys.errors import EvaluationError
 
 DRAWS = 1000  # enough for the ends of a 95 % interval (Efron and Tibshirani 1993, ch. 14)
@@ -77,6 +77,12 @@ def difference_interval(a: Sample, b: Sample, seed: int, draws: int = DRAWS) -> 
         raise EvaluationError(f"{len(a.values)} users cannot be paired with {len(b.values)}")
     means = _resampled_means([a, b], seed, draws, BLOCK_CELLS)
     return _ends(means[:, 0] - means[:, 1])
+
+
+def gain_interval(metric: str, a: Sample, b: Sample, seed: int) -> Interval:
+    """Return the interval of the gain of `a` over `b` by a metric: above 0 where `a` is better."""
+    better, worse = (b, a) if lower_is_better(metric) else (a, b)
+    return difference_interval(better, worse, seed)
 
 
 def error_intervals(

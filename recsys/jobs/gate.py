@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from recsys.config.settings import GateSettings
-from recsys.domain import Int64, Interactions, Metric, TopN, UserRows
+from recsys.domain import Int64, Interactions, Metric, TopN, UserRows, lower_is_better
 from recsys.errors import EvaluationError, GateRefused
-from recsys.evaluation.intervals import Sample, bootstrap_interval, difference_interval
+from recsys.evaluation.intervals import Sample, bootstrap_interval, gain_interval
 from recsys.evaluation.ranking import Scale, ranking_figures
 from recsys.evaluation.splits import Split, random_split
 from recsys.jobs.evaluate import train_of
@@ -35,7 +35,6 @@ logger = logging.getLogger(__name__)
 PROTOCOL = "gate"
 BASELINE = candidates("popularity")[0]
 K = 10
-METRIC = f"ndcg@{K}"
 TEST_SHARE = 0.1
 MEASURED_USERS = 20_000
 """Users who are measured at most, drawn by seed: more would narrow the interval by little."""
@@ -145,31 +144,34 @@ def _measured(
         return (), []
     train = train_of(_as_needed(data, chosen), split)
     users = _measured_users(split, seed)
-    scale = data.rating_range
+    rules = chosen.settings.gate
     lists = _lists(chosen.specs, chosen.configs, name, chosen, train, users)
-    own = _sample(lists, split, users, scale)
+    own = _sample(rules.metric, lists, split, users, data.rating_range)
     baseline_spec = MODELS[BASELINE]
     baseline_config = {BASELINE: make_config(baseline_spec, {})}
     lists = _lists([baseline_spec], baseline_config, BASELINE, chosen, train, users)
-    baseline = _sample(lists, split, users, scale)
+    baseline = _sample(rules.metric, lists, split, users, data.rating_range)
     # One user has no interval.
-    if own.size < 2:
+    if min(own.size, baseline.size) < 2:
         return (), []
-    metric, popularity = _metric(own, seed), _metric(baseline, seed)
-    above = difference_interval(own, baseline, seed)
+    metric, popularity = (_metric(rules.metric, sample, seed) for sample in (own, baseline))
+    side, went = ("above", "rose") if lower_is_better(rules.metric) else ("below", "fell")
     reasons = []
-    # A value below by chance is no reason: the whole interval must lie below 0.
-    if chosen.settings.gate.beat_popularity and above.high < 0:
-        below = f"{name} is below popularity: {METRIC} {metric.value:.4f} to {popularity.value:.4f}"
+    # Worse by chance is no reason: the whole interval of the gain must lie below 0.
+    if rules.beat_popularity and gain_interval(rules.metric, own, baseline, seed).high < 0:
+        worse = (
+            f"{name} is {side} popularity: {rules.metric} {metric.value:.4f} to "
+            f"{popularity.value:.4f}"
+        )
         # A refusal would help no reader if nothing better is published.
-        if published is not None and not _was_below(published, name):
-            reasons.append(below)
+        if published is not None and not _was_worse(published, name, rules.metric):
+            reasons.append(worse)
         else:
-            logger.warning("%s; published anyway, as nothing better is", below)
-    before = published.metric(name, PROTOCOL, METRIC) if published else None
-    if before is not None and chosen.settings.gate.no_fall and _fell(metric, before):
+            logger.warning("%s; published anyway, as nothing better is", worse)
+    before = published.metric(name, PROTOCOL, rules.metric) if published else None
+    if before is not None and rules.no_fall and _worsened(metric, before):
         reasons.append(
-            f"{METRIC} of {name} fell from {before.value:.4f} to {metric.value:.4f}, "
+            f"{rules.metric} of {name} {went} from {before.value:.4f} to {metric.value:.4f}, "
             "beyond their intervals"
         )
     return ((name, metric), (BASELINE, popularity)), reasons
@@ -182,21 +184,26 @@ def _as_needed(data: Interactions, chosen: Plan) -> Interactions:
     return data if "times" in needs else replace(data, rated_at=None)
 
 
-def _was_below(published: PublishedFigures, name: str) -> bool:
-    """Return whether the published run was below popularity itself."""
-    own = published.metric(name, PROTOCOL, METRIC)
-    popularity = published.metric(BASELINE, PROTOCOL, METRIC)
-    return own is not None and popularity is not None and own.value < popularity.value
+def _was_worse(published: PublishedFigures, name: str, metric: str) -> bool:
+    """Return whether the published run was worse than popularity itself."""
+    own = published.metric(name, PROTOCOL, metric)
+    popularity = published.metric(BASELINE, PROTOCOL, metric)
+    return own is not None and popularity is not None and _loss(own, popularity) > 0
 
 
-def _fell(now: Metric, before: Metric) -> bool:
-    """Return whether a figure fell by more than the 95 % interval of the difference."""
-    if now.ci_low is None or before.ci_low is None:
-        return now.value < before.value
+def _worsened(now: Metric, before: Metric) -> bool:
+    """Return whether a figure is worse by more than the 95 % interval of the difference."""
+    ends = [one.ci_high if lower_is_better(one.name) else one.ci_low for one in (now, before)]
+    if ends[0] is None or ends[1] is None:
+        return _loss(now, before) > 0
     # As if the runs were independent samples: half-widths add in quadrature.
-    return before.value - now.value > math.hypot(
-        now.value - now.ci_low, before.value - before.ci_low
-    )
+    return _loss(now, before) > math.hypot(now.value - ends[0], before.value - ends[1])
+
+
+def _loss(one: Metric, other: Metric) -> float:
+    """Return by how much one figure is worse than another."""
+    difference = one.value - other.value
+    return difference if lower_is_better(one.name) else -difference
 
 
 def _measured_users(split: Split, seed: int) -> Int64:
@@ -207,14 +214,14 @@ def _measured_users(split: Split, seed: int) -> Int64:
     return np.sort(np.random.default_rng(seed).choice(tested, MEASURED_USERS, replace=False))
 
 
-def _sample(lists: TopN, split: Split, users: Int64, scale: Scale | None) -> Sample:
+def _sample(metric: str, lists: TopN, split: Split, users: Int64, scale: Scale | None) -> Sample:
     figures = ranking_figures(lists, split.test[users], split.train[users], K, scale)
-    return figures.sample("ndcg")
+    return figures.sample(metric.removesuffix(f"@{K}"))
 
 
-def _metric(sample: Sample, seed: int) -> Metric:
+def _metric(name: str, sample: Sample, seed: int) -> Metric:
     interval = bootstrap_interval(sample, seed)
-    return Metric(PROTOCOL, METRIC, sample.mean, sample.size, "all", interval.low, interval.high)
+    return Metric(PROTOCOL, name, sample.mean, sample.size, "all", interval.low, interval.high)
 
 
 def _lists(

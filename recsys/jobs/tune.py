@@ -19,7 +19,7 @@ from recsys.domain import (
     lower_is_better,
 )
 from recsys.errors import EvaluationError, InvalidArgument, RecsysError
-from recsys.evaluation.intervals import Interval, Sample, difference_interval
+from recsys.evaluation.intervals import Interval, Sample, gain_interval
 from recsys.evaluation.protocols import PROTOCOLS, Material, Protocol
 from recsys.evaluation.ranking import RANKING_METRICS, Scale, ranking_figures
 from recsys.evaluation.rating import rating_errors, user_mean_fallback
@@ -186,10 +186,7 @@ class _Bench:
     def gain(self, best: int, seed: int) -> Interval | None:
         if best == 1:
             return None
-        better, worse = self._samples[best], self._samples[1]
-        if lower_is_better(self._metric):
-            better, worse = worse, better
-        return difference_interval(better, worse, seed)
+        return gain_interval(self._metric, self._samples[best], self._samples[1], seed)
 
     def _fit(self, spec: ModelSpec, config: Any) -> FittedModel:
         return fit_model(spec, config, self._inner.data, self._options, self._parts)

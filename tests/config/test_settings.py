@@ -31,7 +31,7 @@ BAD = {
     "unknown key": (
         "[gate]\nrule = 1\n",
         "2: [gate]: unknown key 'rule'",
-        "allowed keys: enabled, max_rows_drop, min_served, beat_popularity, no_fall",
+        "allowed keys: enabled, max_rows_drop, min_served, metric, beat_popularity, no_fall",
     ),
     "not a table": ("refresh = 1\n", "1: refresh must be a table, [refresh]", None),
     "not a table of a model": (
@@ -232,6 +232,7 @@ def test_a_bad_config_is_refused_with_line_and_allowed_values(config, what):
         (RefreshSettings, {"keep_runs": 0}, "keep_runs = 0 is out of range"),
         (RefreshSettings, {"models": ("als", "als")}, "models names als twice"),
         (GateSettings, {"min_served": 1.5}, "min_served = 1.5 is out of range"),
+        (GateSettings, {"metric": "ndcg"}, "metric = 'ndcg' is not known"),
         (ScheduleSettings, {"timezone": "Mars/Base"}, "timezone = 'Mars/Base' is not known"),
     ],
 )

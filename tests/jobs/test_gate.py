@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from recsys.config.settings import GateSettings, RefreshSettings
+from recsys.config.settings import GateMetric, GateSettings, RefreshSettings
 from recsys.domain import Metric, TopN
 from recsys.errors import GateRefused
-from recsys.evaluation.ranking import ranking_figures
+from recsys.evaluation.ranking import RANKING_METRICS, ranking_figures
 from recsys.jobs import gate
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
@@ -206,7 +207,51 @@ def test_an_unpublished_run_passes_no_gate(refreshed_database, plan_all):
 )
 def test_a_fall_exceeds_the_intervals(now, before, fell):
     metrics = [Metric("gate", "ndcg@10", v, 9, "all", low, high) for v, low, high in (now, before)]
-    assert gate._fell(*metrics) is fell
+    assert gate._worsened(*metrics) is fell
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "rose"),
+    [
+        ((0.12, 0.11, 0.14), (0.10, 0.09, 0.11), False),
+        ((0.12, 0.02, 0.13), (0.10, 0.02, 0.11), True),
+        ((0.08, 0.07, 0.09), (0.10, 0.09, 0.11), False),
+        ((0.12, None, None), (0.10, 0.09, 0.11), True),
+    ],
+)
+def test_of_disliked_movies_a_rise_is_worse(now, before, rose):
+    metrics = [
+        Metric("gate", "disliked_share@10", v, 9, "all", low, high)
+        for v, low, high in (now, before)
+    ]
+    assert gate._worsened(*metrics) is rose
+
+
+def test_the_metrics_of_the_gate_are_all_of_lists():
+    assert set(get_args(GateMetric)) == {f"{name}@{gate.K}" for name in RANKING_METRICS}
+
+
+def test_another_metric_is_compared_in_its_direction(refreshed_database, plan_all, caplog):
+    # Most ratings are low, by a hash that no model can learn.
+    low = "SET rating = 1 WHERE hashint4(user_id * 1000 + movie_id) % 5 <> 0"
+    execute(refreshed_database, f"UPDATE recsys_store.ratings {low}")
+    rules = GateSettings(metric="disliked_share@10")
+    chosen = plan(replace(plan_all.settings, gate=rules))
+    # The published run was measured by another metric, so nothing can have fallen.
+    execute(refreshed_database, WORSE)
+    assert refresh(refreshed_database, chosen).published
+    figures = rows_of(refreshed_database, FIGURES, run=2)
+    assert [row[:3] for row in figures] == [
+        ("ease", "disliked_share@10", "all"), ("most_rated", "disliked_share@10", "all"),
+    ]  # fmt: skip
+    better = (
+        "UPDATE recsys_store.run_metrics SET value = value / 100, ci_low = 0, ci_high = value / 99 "
+        "WHERE protocol = 'gate' AND metric = 'disliked_share@10'"
+    )
+    execute(refreshed_database, better)
+    told = r"disliked_share@10 of ease rose from 0\.0\d{3} to [01]\.\d{4}, beyond their intervals"
+    with pytest.raises(GateRefused, match=told):
+        refresh(refreshed_database, chosen)
 
 
 def test_outputs_without_scores_are_finite():

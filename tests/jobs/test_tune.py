@@ -55,6 +55,25 @@ def test_errors_are_ranked_the_other_way(filled_database):
     ).metric == ("rmse")
 
 
+def test_fewer_disliked_movies_are_better(filled_database):
+    with filled_database.transaction() as connection:
+        change = "UPDATE recsys_store.ratings SET rating = 1 WHERE movie_id % 2 = 0"
+        connection.execute(sa.text(change))
+    chosen = planned("ease", regularization=5e4)
+    report = tune(filled_database, chosen, "ease", RANDOM, metric="disliked_share", trials=5)
+    values = [trial.value for trial in report.trials]
+    assert values == sorted(values)
+    [configured] = [trial for trial in report.trials if trial.number == 1]
+    assert report.best.number > 1
+    gain = configured.value - report.best.value
+    assert gain > 0
+    assert report.gain.low < gain < report.gain.high
+    for metric in ("ndcg_liked", "ndcg_gain"):
+        again = tune(filled_database, chosen, "ease", RANDOM, metric=metric, trials=2)
+        values = [trial.value for trial in again.trials]
+        assert values == sorted(values, reverse=True)
+
+
 def test_the_figure_is_that_of_the_inner_test_ratings(filled_database):
     """A model that knows the means of users only has their rmse, computed by hand."""
     with filled_database.snapshot() as connection:
