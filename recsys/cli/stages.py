@@ -10,6 +10,7 @@ WORDS = {
     "read metadata": "reading metadata",
     "gate": "checking the quality",
     "lists": "recomputing lists",
+    "cold_start": "comparing charts for new users",
     "take over": "taking over other results",
     "write": "writing results",
     "write movies, users": "writing movies and users",

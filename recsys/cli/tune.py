@@ -1,29 +1,44 @@
-"""`recsys tune`: search the parameters of a model."""
+"""`recsys tune`: search the parameters of a model, or of all."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli import output
+from recsys.cli import output, tuned_models
 from recsys.cli.options import Json, database
 from recsys.config import settings
 
 if TYPE_CHECKING:
-    from recsys.jobs.tune import Trial, TuneReport
+    from recsys.evaluation.protocols import Protocol
+    from recsys.jobs.trials import Trial
+    from recsys.jobs.tune import TuneReport
 
 app = typer.Typer()
 
 
 @app.command()
 def tune(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model to tune.")],
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="Model to tune, unless --all.")
+    ] = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Tune every refreshed model, and compare the charts for new users."
+        ),
+    ] = False,
     protocol: Annotated[
-        str, typer.Option(help="Protocol whose training part is split again for the search.")
-    ] = "random-90-10",
+        str | None,
+        typer.Option(
+            help="Protocol whose training part is split again for the search. Default: "
+            "random-90-10; with --all temporal, if the ratings have times."
+        ),
+    ] = None,
     metric: Annotated[
         str | None,
         typer.Option(help="Metric to optimize: ndcg, ndcg_liked, recall, ... or rmse, mae."),
@@ -31,12 +46,17 @@ def tune(
     trials: Annotated[
         int,
         typer.Option(
-            min=1, max=10_000, help="Number of fits; the first uses the configured parameters."
+            min=1,
+            max=10_000,
+            help="Number of fits of a model; the first uses the configured parameters.",
         ),
     ] = 20,
-    # The inner split uses seed + 1, which must be in range too.
+    minutes: Annotated[
+        float, typer.Option(min=0, max=100_000, help="With --all: time that the models share.")
+    ] = 30,
+    # The inner splits use seed + 1 and seed + 2, which must be in range too.
     seed: Annotated[
-        int, typer.Option(min=0, max=2**31 - 2, help="Seed of the splits and the search.")
+        int, typer.Option(min=0, max=2**31 - 3, help="Seed of the splits and the search.")
     ] = 42,
     split_file: Annotated[
         Path | None, typer.Option(help="As for `evaluate`; its test ratings are not used.")
@@ -46,28 +66,74 @@ def tune(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Search better parameters for a model, without using the test ratings."""
+    """Search better parameters for a model or for all, without using the test ratings."""
     from recsys.evaluation.protocols import protocol_named
-    from recsys.jobs.plan import plan
-    from recsys.jobs.tune import tune as tune_job
 
+    if every == (model is not None):
+        raise typer.BadParameter("name either a model or --all")
     current = settings.load()
-    chosen = plan(current.refresh, [model], publish=False)
-    divided = protocol_named(protocol)
+    divided = protocol_named(protocol) if protocol else None
+    options: dict[str, Any] = {
+        "metric": metric, "trials": trials, "seed": seed, "split_file": split_file,
+    }  # fmt: skip
+    if model is None:
+        interrupted = _tune_all(current, divided, minutes, options, write=write, json=json)
+    else:
+        chosen = divided or protocol_named("random-90-10")
+        interrupted = _tune_one(current, model, chosen, options, write=write, json=json)
+    # The results so far are shown, but a script sees that the search is not complete.
+    if interrupted:
+        raise typer.Exit(130)
+
+
+def _tune_all(
+    current: settings.Settings,
+    protocol: Protocol | None,
+    minutes: float,
+    options: Mapping[str, Any],
+    *,
+    write: bool,
+    json: bool,
+) -> bool:
+    """Tune all models, show the results, and return whether the search was interrupted."""
+    from recsys.jobs.tune_all import tune_all
+
     with output.reporting() as reporter, database() as opened:
-        report = tune_job(
-            opened, chosen, model, divided,
-            metric=metric, trials=trials, seed=seed, split_file=split_file, reporter=reporter,
-        )  # fmt: skip
+        report = tune_all(
+            opened, current.refresh, protocol, minutes=minutes, reporter=reporter, **options
+        )
+    if json:
+        output.write_json(tuned_models.document(report))
+    else:
+        tuned_models.show(report)
+    if write:
+        tuned_models.write(report, current)
+    return report.interrupted
+
+
+def _tune_one(
+    current: settings.Settings,
+    model: str,
+    protocol: Protocol,
+    options: Mapping[str, Any],
+    *,
+    write: bool,
+    json: bool,
+) -> bool:
+    """Tune a model, show the results, and return whether the search was interrupted."""
+    from recsys.jobs.plan import plan
+    from recsys.jobs.tune import tune
+
+    chosen = plan(current.refresh, [model], publish=False)
+    with output.reporting() as reporter, database() as opened:
+        report = tune(opened, chosen, model, protocol, reporter=reporter, **options)
     if json:
         output.write_json(_document(report))
     else:
         _tables(report)
     if write:
         _write(report, current)
-    # The results so far are shown, but a script sees that the search is not complete.
-    if report.interrupted:
-        raise typer.Exit(130)
+    return report.interrupted
 
 
 @dataclass(frozen=True)
@@ -94,7 +160,7 @@ def _tables(report: TuneReport) -> None:
     if report.best.number > 1:
         from recsys.jobs.tune import settings_lines
 
-        for line in settings_lines(report.model, report.best.parameters):
+        for line in settings_lines(f"models.{report.model}", report.best.parameters):
             output.write_line(line)
 
 
@@ -128,7 +194,7 @@ def _write(report: TuneReport, current: settings.Settings) -> None:
     if report.best.number == 1:
         output.message("recsys.toml stays as it is.")
         return
-    path = settings.write_parameters(current, report.model, report.best.parameters)
+    path = settings.write_settings(current, f"models.{report.model}", report.best.parameters)
     output.message(f"Written to {path}: the next refresh uses it.")
 
 

@@ -217,13 +217,13 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
     )
 
 
-def write_parameters(current: Settings, model: str, parameters: Mapping[str, Any]) -> Path:
-    """Set parameters of a model in `recsys.toml`, created here if missing; return its path.
+def write_settings(current: Settings, table: str, values: Mapping[str, Any]) -> Path:
+    """Set values of a table, as `models.ease`, in `recsys.toml`, created here if missing.
 
-    Raises ConfigError if it cannot be written.
+    Returns its path. Raises ConfigError if it cannot be written.
     """
     path = current.config_file or Path.cwd() / CONFIG_NAME
-    write_table(path, ("models", model), parameters)
+    write_table(path, tuple(table.split(".")), values)
     return path
 
 

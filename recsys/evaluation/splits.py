@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -108,6 +108,14 @@ def temporal_split(ratings: csr_matrix, rated_at: Float64, test_share: float) ->
         return divided(ratings, np.zeros(ratings.nnz, bool))
     newest_trained = known[max(0, len(known) - 1 - round(test_share * len(known)))]
     return divided(ratings, rated_at > newest_trained)  # false of NaN
+
+
+def of_new_users(split: Split) -> Split:
+    """Keep the test ratings of users without train ratings."""
+    kept = np.diff(split.train.indptr)[rows_of(split.test)] == 0
+    return replace(
+        split, test=divided(split.test, kept).test, test_entries=split.test_entries[kept]
+    )
 
 
 def leave_last_out(

@@ -16,6 +16,7 @@ from recsys.evaluation.splits import (
     given_split,
     k_folds,
     leave_last_out,
+    of_new_users,
     random_split,
     stratified_split,
     temporal_split,
@@ -149,6 +150,15 @@ def test_temporal_never_tests_an_unknown_time() -> None:
     assert temporal_split(ratings, times, 0.9).test.nnz == 0
     ratings, times = row(NAN, 4, 5)
     assert temporal_split(ratings, times, 0.9).test_entries.tolist() == [2]
+
+
+def test_new_users_have_no_train_ratings() -> None:
+    ratings = csr_matrix(np.array([[1, 2, 0], [3, 0, 4], [0, 5, 0], [0, 0, 6.0]]))
+    split = divided(ratings, np.array([False, True, True, True, True, False]))
+    new = of_new_users(split)
+    assert new.test.toarray().tolist() == [[0, 0, 0], [3, 0, 4], [0, 5, 0], [0, 0, 0]]
+    assert new.test_entries.tolist() == [2, 3, 4]
+    assert (new.train, new.train_entries.tolist()) == (split.train, [0, 5])
 
 
 def test_last_of_each_user() -> None:

@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from recsys.config.settings import RefreshSettings
 from recsys.errors import ConfigError, EvaluationError, InvalidArgument
 from recsys.evaluation.protocols import PROTOCOLS, Material
-from recsys.jobs import tune as tune_job
+from recsys.jobs import trials
 from recsys.jobs.plan import plan
-from recsys.jobs.tune import inner_train, settings_lines, tune
+from recsys.jobs.trials import inner_train
+from recsys.jobs.tune import settings_lines, tune
 from recsys.models.registry import MODELS
 from recsys.storage.snapshot.matrices import read_snapshot
 
@@ -146,19 +147,19 @@ def test_the_official_test_ratings_may_say_anything(filled_database, tmp_path):
 
 def test_parts_are_fitted_once(filled_database, monkeypatch):
     fits = []
-    real = tune_job._Bench._fit
+    real = trials.Bench._fit
 
     def counting(bench, spec, config):
         fits.append(spec.name)
         return real(bench, spec, config)
 
-    monkeypatch.setattr(tune_job._Bench, "_fit", counting)
+    monkeypatch.setattr(trials.Bench, "_fit", counting)
     tune(filled_database, planned("blend"), "blend", RANDOM, trials=3)
     assert fits == ["ease", "als", "blend", "blend", "blend"]
 
 
 def test_a_failed_trial_comes_last_and_the_search_goes_on(filled_database, monkeypatch):
-    real = tune_job.make_config
+    real = trials.make_config
 
     def broken(spec, parameters):
         if len(seen) == 1:
@@ -168,7 +169,7 @@ def test_a_failed_trial_comes_last_and_the_search_goes_on(filled_database, monke
         return real(spec, parameters)
 
     seen = []
-    monkeypatch.setattr(tune_job, "make_config", broken)
+    monkeypatch.setattr(trials, "make_config", broken)
     report = tune(filled_database, planned("ease"), "ease", RANDOM, trials=3)
     last = report.trials[-1]
     assert (last.number, last.value, last.error) == (2, None, "it is too warm")
@@ -179,20 +180,20 @@ def test_the_configuration_must_work(filled_database, monkeypatch):
     def broken(*_):
         raise ConfigError("it is too warm")
 
-    monkeypatch.setattr(tune_job, "make_config", broken)
+    monkeypatch.setattr(trials, "make_config", broken)
     with pytest.raises(EvaluationError, match=r"^the configured parameters fail: it is too warm$"):
         tune(filled_database, planned("ease"), "ease", RANDOM, trials=3)
 
 
 def test_an_interrupt_keeps_what_was_found(filled_database, monkeypatch):
-    real = tune_job._Bench.measure
+    real = trials.Bench.measure
 
-    def interrupted(bench, number, config):
+    def interrupted(bench, number, parameters):
         if number == 3:
             raise KeyboardInterrupt
-        return real(bench, number, config)
+        return real(bench, number, parameters)
 
-    monkeypatch.setattr(tune_job._Bench, "measure", interrupted)
+    monkeypatch.setattr(trials.Bench, "measure", interrupted)
     report = tune(filled_database, planned("ease"), "ease", RANDOM, trials=9)
     assert report.interrupted
     assert sorted(trial.number for trial in report.trials) == [1, 2]
@@ -220,7 +221,7 @@ def test_it_leaves_no_run(filled_database):
 
 def test_lines_of_the_settings():
     values = {"similarity": "pearson", "weights": (0.5, 1.0), "factors": 3, "share": 0.25}
-    assert list(settings_lines("x", values)) == [
+    assert list(settings_lines("models.x", values)) == [
         "[models.x]", 'similarity = "pearson"', "weights = [0.5, 1.0]", "factors = 3",
         "share = 0.25",
     ]  # fmt: skip
