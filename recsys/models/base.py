@@ -132,7 +132,8 @@ class ModelSpec:
     display_name: str
     """Name that pages and reports show."""
     family: str
-    """Group of models it is listed with: charts, knn, content, factors, linear, sequential, ensembles."""
+    """Group of models it is listed with: charts, knn, content, factors, linear, sequential or
+    ensembles."""
     kind: Kind
     config: type[Any]
     """A frozen dataclass whose defaults are the model's, checked on construction."""

@@ -55,6 +55,19 @@ def test_no_rating_is_refused(published):
     assert refused(published, RATE, rating=None) == ("22004", "rating must not be NULL")
 
 
+def test_the_same_rating_once_more_changes_nothing(published):
+    call(published, RATE, rating=4.5)
+    stored = "SELECT rated_at FROM recsys_store.ratings WHERE (user_id, movie_id) = (1, 60)"
+    before = published.execute(
+        sa.text(
+            "UPDATE recsys_store.ratings SET rated_at = '2020-01-01' "
+            "WHERE (user_id, movie_id) = (1, 60) RETURNING rated_at"
+        )
+    ).scalar_one()
+    call(published, RATE, rating=4.5)
+    assert published.scalar(sa.text(stored)) == before
+
+
 @pytest.mark.parametrize("user", [1, 4711], ids=["known", "new"])
 def test_a_rating_is_kept_in_place_of_an_earlier_one(published, user):
     for rating in (4.5, 2.0):

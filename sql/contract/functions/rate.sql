@@ -22,10 +22,12 @@ BEGIN
     INSERT INTO recsys_store.ratings AS r (user_id, movie_id, rating, rated_at)
     VALUES (rate.user_id, rate.movie_id, rate.rating, clock_timestamp())
     ON CONFLICT ON CONSTRAINT pk_ratings
-    DO UPDATE SET rating = excluded.rating, rated_at = excluded.rated_at;
+    DO UPDATE SET rating = excluded.rating, rated_at = excluded.rated_at
+    -- The same rating once more is no change: lists that weigh by age stay as they are stored.
+    WHERE r.rating IS DISTINCT FROM excluded.rating;
 END
 $$;
 
 REVOKE ALL ON FUNCTION recsys.rate(integer, integer, double precision) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.rate(integer, integer, double precision) IS
-'Saves a user''s rating of a movie and replaces an earlier one. Adds an unknown user. recsys.recommend uses the rating as soon as it is committed. For the app role';
+'Saves a user''s rating of a movie and replaces an earlier one; the same rating once more changes nothing. Adds an unknown user. recsys.recommend uses the rating as soon as it is committed. For the app role';
