@@ -388,11 +388,34 @@ class TopN(RankedLists):
 
 
 @dataclass(frozen=True, slots=True)
+class Baselines:
+    """What ratings are expected to be, `mean + b_u + b_i`, before neighbours are compared."""
+
+    mean: float
+    """Mean of all ratings."""
+    items: Float64
+    """Bias of each item, NaN without ratings."""
+    damping: float
+    """Number of ratings at which the bias of a user counts half."""
+
+    @property
+    def of_items(self) -> Float64:
+        """Return the biases, 0 for items without ratings."""
+        return np.nan_to_num(self.items)
+
+
+@dataclass(frozen=True, slots=True)
 class Neighbours(RankedLists):
     """For each item the most similar other items, with their similarities."""
 
     weights: RatingWeights = RatingWeights()
     """What a rating counts in the lists of users."""
+    baselines: Baselines | None = None
+    """Where predicted ratings start. None: they are means of the user's ratings."""
+    damping: float = 0.0
+    """Added to the sum of the weights of a predicted rating: few neighbours change it less."""
+    amplification: float = 1.0
+    """Exponent that makes a weight of a similarity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,11 +425,15 @@ class UserNeighbours(RankedLists):
     common: Int32
     """For each entry the number of items that both have rated."""
     means: Float64
-    """Mean rating of each user, NaN without any."""
+    """Mean rating of each user, or `mean + b_u` with baselines; NaN without ratings."""
     user_items: csr_matrix
     """The ratings of all users, users x items."""
     min_neighbours: int = 1
     """Neighbours that must have rated an item for it to be recommended."""
+    baselines: Baselines | None = None
+    """Where predicted ratings start. None: at the mean of the user."""
+    damping: float = 0.0
+    """Added to the sum of the weights of a predicted rating: few neighbours change it less."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,13 +94,16 @@ def factor_columns(factors: Factors, users: IdMap, movies: IdMap) -> Iterator[tu
         yield table, columns if bias is None else {**columns, "bias": bias[known]}
 
 
-def mean_columns(means: Float64, users: IdMap) -> Columns:
-    """Return users' means as biases without factors, which predictions start from."""
-    known = ~np.isnan(means)
+def bias_columns(owner: str, biases: Float64, owners: IdMap) -> Columns:
+    """Return biases without factors, which predictions by neighbours start from; NaN is left out.
+
+    Those of users include the mean.
+    """
+    known = ~np.isnan(biases)
     return {
-        "user_id": users.ids[known],
+        owner: owners.ids[known],
         "factors": np.zeros((int(known.sum()), 0), np.float32),
-        "bias": means[known],
+        "bias": biases[known],
     }
 
 

@@ -1,8 +1,9 @@
 """Models as a run stored them, completed for some users, who need not be those it knew.
 
-Similarities and factors of movies are read from the results of the run. Factors of users are folded
-in, models of content are fitted again, and ensembles take their restored parts. The rest of a model
-is its own: `rank` makes the lists, as after a fit.
+Similarities, factors and biases of movies are read from the results of the run. Factors of users
+are folded in, and their neighbours found among all users. Models of content are fitted again, and
+ensembles take their restored parts. The rest of a model is its own: `rank` makes the lists, as
+after a fit.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from scipy.sparse import csr_matrix
 from recsys.domain import (
     Chart,
     Charts,
-    Factors,
     Fitted,
     FittedModel,
     IdMap,
@@ -129,7 +129,7 @@ def _stored(spec: ModelSpec, composed: bool, stored: StoredModels, rated: Int32)
         return stored.chart(spec.name)
     if spec.scoring in LIVE_SCORINGS and not composed:
         return stored.similarities(spec.name, rated)
-    return stored.factors(spec.name) if spec.fold_in else None
+    return stored.factors(spec.name) if spec.fold_in or spec.fit_users else None
 
 
 def _movie_ids(stored: Stored | None) -> Int32:
@@ -188,8 +188,9 @@ def _item_counts(
         return counts
     ids, current = stored.rating_counts()
     counts[positions_of(movies, ids)] = current
-    for each in raw.values():
-        if isinstance(each, StoredFactors):
+    for spec in specs:
+        each = raw[spec.name]
+        if spec.fold_in and isinstance(each, StoredFactors):
             counts[~np.isin(movies.ids, each.movie_ids)] = 0
     return counts
 
@@ -216,9 +217,7 @@ class _Restoring:
         if isinstance(raw, StoredSimilarities):
             return self._neighbours(raw, rating_weights(config))
         if isinstance(raw, StoredFactors):
-            return self._folded_in(spec, raw, config, options)
-        if spec.fit_users is not None:
-            return spec.fit_users(self.data, self.rows.positions, config, options)
+            return self._of_users(spec, raw, config, options)
         parts = set(spec.parts(config))
         if spec.scoring == "profile" or (parts and models.keys() >= parts):
             return fit_model(spec, config, self.data, options, models).fitted
@@ -237,10 +236,10 @@ class _Restoring:
         scaled = on_scale_of(self.data, weights)
         return Neighbours(np.cumsum(lengths), items, stored.scores, scaled)
 
-    def _folded_in(
+    def _of_users(
         self, spec: ModelSpec, stored: StoredFactors, config: Any, options: FitOptions
-    ) -> Factors:
-        assert spec.fold_in is not None
+    ) -> Fitted:
+        """Learn about the users what the fit of the run learned about all."""
         known = positions_of(self.movies, stored.movie_ids)
         items = np.zeros((len(self.movies), stored.factors.shape[1]), np.float32)
         bias = np.full(len(self.movies), np.nan)
@@ -255,6 +254,9 @@ class _Restoring:
             self.data.item_counts,
             error,
         )
+        if spec.fit_users is not None:
+            return spec.fit_users(self.data, self.rows.positions, trained, config, options)
+        assert spec.fold_in is not None
         found = spec.fold_in(trained, self.rows.ratings, config, options)
         if len(found.users) == self.users:
             return found

@@ -12,17 +12,18 @@ import sqlalchemy as sa
 from recsys.domain import IdMap, Progress, TopN
 from recsys.jobs.columns import (
     MOVIE_CHARTS,
+    MOVIE_FACTORS,
     MOVIE_SIMILARITIES,
     USER_FACTORS,
     USER_RECOMMENDATIONS,
     USER_SIMILARITIES,
     Columns,
     arrays,
+    bias_columns,
     chart_columns,
     factor_columns,
     in_least_precision,
     list_columns,
-    mean_columns,
     ragged,
     rows_of,
 )
@@ -106,11 +107,13 @@ class ResultWriter:
             lists = list_columns(alike, users, "user_id", "similar_user_ids", users)
             common = ragged(alike, alike.common, np.int32)
             yield USER_SIMILARITIES, {**lists, "common_ratings": common}
-            yield USER_FACTORS, mean_columns(alike.means, users)
+            yield USER_FACTORS, bias_columns("user_id", alike.means, users)
         if found.recommendations is not None:
             theirs = found.recommendations
             lists = list_columns(theirs, listed or users, "user_id", "movie_ids", movies)
             yield USER_RECOMMENDATIONS, {**lists, **self._source_column(theirs)}
+        if found.baselines is not None:
+            yield MOVIE_FACTORS, bias_columns("movie_id", found.baselines.items, movies)
         for columns in chart_columns(found.charts, movies, genre_ids):
             yield MOVIE_CHARTS, columns
         if found.factors is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from recsys.config.settings import RefreshSettings
 from recsys.domain import (
+    Baselines,
     Chart,
     Charts,
     Factors,
@@ -133,6 +134,11 @@ class ModelResults:
     @property
     def user_neighbours(self) -> UserNeighbours | None:
         return self.fitted if isinstance(self.fitted, UserNeighbours) else None
+
+    @property
+    def baselines(self) -> Baselines | None:
+        fitted = self.fitted
+        return fitted.baselines if isinstance(fitted, Neighbours | UserNeighbours) else None
 
     @property
     def charts(self) -> tuple[Chart, ...]:

@@ -145,8 +145,9 @@ class ModelSpec:
     """Make lists for any block of users from what `fit` returned."""
     fold_in: Callable[[TrainedItems, csr_matrix, Any, FitOptions], Factors] | None = None
     """Find the factors of users from their ratings, users x items, and trained items."""
-    fit_users: Callable[[Interactions, Int64, Any, FitOptions], Fitted] | None = None
-    """Learn about some users, given by position, what `fit` learns about all."""
+    fit_users: Callable[[Interactions, Int64, TrainedItems, Any, FitOptions], Fitted] | None = None
+    """Learn about some users, given by position, what `fit` learns about all; the biases of items
+    are those it learned."""
     similar: Callable[[Any, FitOptions], Neighbours | None] = similar_items
     """Find the similar items of each item from what `fit` returned."""
     measure: Callable[[Any, Interactions, Any, FitOptions], tuple[Metric, ...]] = no_measures
@@ -169,7 +170,9 @@ class ModelSpec:
     """Scorings that its parts may have, `chart` for charts; None: any model with lists, and
     charts."""
     prediction: Prediction | None = None
-    """How ratings are predicted from what it learned; see `recsys.numerics.prediction`."""
+    """How ratings are predicted from what it learned; see `recsys.numerics.prediction`. If it
+    learns baselines, SQL takes `bias_damping`, `damping` and `amplification` from its recorded
+    parameters, where `baselines` must be true."""
     scoring: Scoring | None = None
     """How its lists are scored: `sum` of the weights of the rated movies; `mean_product` of
     weight and rating; products of `factors`; similarity to the content `profile` of the user;

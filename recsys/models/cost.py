@@ -155,6 +155,11 @@ def neighbours(size: Size, entries: int, precision: int) -> float:
     return rated * list_row(min(entries, rated), 4 + precision)
 
 
+def biases(rows: int) -> float:
+    """Return the bytes of stored biases without factors."""
+    return rows * _row(_ARRAY + 8)
+
+
 def square(side: int) -> float:
     """Return the bytes of a square of similarities, which is not held as a whole if large."""
     return min(8.0 * side**2, _SQUARE)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.domain import (
+    Baselines,
     Factors,
     Fitted,
     Float64,
@@ -15,9 +19,12 @@ from recsys.domain import (
     RankedLists,
     UserNeighbours,
 )
-from recsys.numerics.sparse import binarize, row_of_entries, weight_matrix, with_values
+from recsys.numerics.baselines import deviations, item_biases, residuals, user_levels
+from recsys.numerics.sparse import binarize, weight_matrix, with_values
 
 Positions = NDArray[np.integer]
+Predictor = Callable[[Positions, Positions], Float64]
+"""From the users and the items of pairs to their ratings, not clipped."""
 
 
 def rating_range(data: Interactions) -> tuple[float, float]:
@@ -39,24 +46,28 @@ def predict_ratings(
 
     NaN where it cannot be known. By factors: `user_bias + item_bias + users . items`; by user
     neighbours: `rbar_u + sum_v s_uv (r_vi - rbar_v) / sum_v |s_uv|`; by item neighbours:
-    `sum_j s_ij r_uj / sum_j |s_ij|`. Sums run over the stored neighbours that have the rating.
+    `sum_j s_ij r_uj / sum_j |s_ij|`. With baselines `b_ui` these are
+    `b_ui + sum_v s_uv (r_vi - b_vi) / (damping + sum_v |s_uv|)` and
+    `b_ui + sum_j a_ij (r_uj - b_uj) / (damping + sum_j |a_ij|)`, where `a_ij` has the sign of
+    `s_ij` and the magnitude `|s_ij| ^ amplification`, and `b_ui` alone without neighbours. Sums run
+    over the stored neighbours that have the rating.
     Raises TypeError for a model that predicts no ratings.
     """
-    predicted = np.empty(len(users))
+    predict, predicted = _predictor(data.user_items, fitted), np.empty(len(users))
     for start in range(0, len(users), pairs_at_once):
         part = slice(start, start + pairs_at_once)
-        predicted[part] = _predict(data.user_items, fitted, users[part], items[part])
+        predicted[part] = predict(users[part], items[part])
     low, high = rating_range(data)
     return np.clip(predicted, low, high)
 
 
-def _predict(ratings: csr_matrix, fitted: Fitted, users: Positions, items: Positions) -> Float64:
+def _predictor(ratings: csr_matrix, fitted: Fitted) -> Predictor:
     if isinstance(fitted, Factors):
-        return _by_factors(fitted, users, items)
+        return partial(_by_factors, fitted)
     if isinstance(fitted, UserNeighbours):
-        return _by_user_neighbours(fitted, users, items)
+        return _by_user_neighbours(fitted)
     if isinstance(fitted, Neighbours):
-        return _weighted_mean(_weights(fitted)[items], ratings[users])
+        return _by_neighbours(ratings, fitted)
     raise TypeError(f"{type(fitted).__name__} predicts no ratings")
 
 
@@ -69,19 +80,54 @@ def _by_factors(factors: Factors, users: Positions, items: Positions) -> Float64
     return result
 
 
-def _by_user_neighbours(neighbours: UserNeighbours, users: Positions, items: Positions) -> Float64:
-    ratings, means = neighbours.user_items, neighbours.means
-    deviations = with_values(ratings, ratings.data - means[row_of_entries(ratings)]).T.tocsr()
-    mean_deviation = _weighted_mean(_weights(neighbours)[users], deviations[items])
-    result: Float64 = means[users] + mean_deviation
+def _by_user_neighbours(neighbours: UserNeighbours) -> Predictor:
+    values, weights = deviations(neighbours).T.tocsr(), _weights(neighbours)
+    biases, damping = item_biases(neighbours), neighbours.damping
+
+    def predict(users: Positions, items: Positions) -> Float64:
+        mean_deviation = _weighted_mean(weights[users], values[items], damping)
+        start = neighbours.means[users] + biases[items]
+        return _moved(start, mean_deviation, neighbours.baselines, items)
+
+    return predict
+
+
+def _by_neighbours(ratings: csr_matrix, neighbours: Neighbours) -> Predictor:
+    base, weights = neighbours.baselines, _weights(neighbours)
+    strengths = np.abs(weights.data) ** neighbours.amplification
+    weights = with_values(weights, np.copysign(strengths, weights.data))
+    levels, biases = np.zeros(ratings.shape[0]), np.zeros(ratings.shape[1])
+    if base is not None:
+        levels, biases = user_levels(ratings, base), base.of_items
+        ratings = residuals(ratings, levels, biases)
+
+    def predict(users: Positions, items: Positions) -> Float64:
+        mean_deviation = _weighted_mean(weights[items], ratings[users], neighbours.damping)
+        return _moved(levels[users] + biases[items], mean_deviation, base, items)
+
+    return predict
+
+
+def _moved(
+    start: Float64, mean_deviation: Float64, base: Baselines | None, items: Positions
+) -> Float64:
+    """Add the deviation of the neighbours; without any a baseline stands for itself."""
+    if base is not None:
+        alone = np.isnan(mean_deviation) & ~np.isnan(base.items[items])
+        mean_deviation = np.where(alone, 0.0, mean_deviation)
+    result: Float64 = start + mean_deviation
     return result
 
 
-def _weighted_mean(weights: csr_matrix, values: csr_matrix) -> Float64:
-    """Return for each row the mean of the stored values, by their weights; NaN without any."""
+def _weighted_mean(weights: csr_matrix, values: csr_matrix, damping: float) -> Float64:
+    """Return for each row the mean of the stored values, by their weights; NaN without any.
+
+    `damping` is the weight of one more value of 0.
+    """
     total = np.asarray(abs(weights).multiply(binarize(values)).sum(axis=1)).ravel()
     sums = np.asarray(weights.multiply(values).sum(axis=1)).ravel()
-    means: Float64 = np.divide(sums, total, out=np.full(len(sums), np.nan), where=total > 0)
+    unknown = np.full(len(sums), np.nan)
+    means: Float64 = np.divide(sums, total + damping, out=unknown, where=total > 0)
     return means
 
 

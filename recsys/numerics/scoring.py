@@ -28,12 +28,12 @@ from recsys.domain import (
     UserNeighbours,
     UserRows,
 )
+from recsys.numerics.baselines import deviations, item_biases
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.products import ranked_products
 from recsys.numerics.sparse import (
     binarize,
     exclude_rated,
-    mean_ratings,
     row_of_entries,
     unit_rows,
     weight_matrix,
@@ -142,27 +142,28 @@ def rank_by_factors(factors: Factors, users: UserRows, n: int, limits: ComputeLi
 def rank_by_user_neighbours(
     neighbours: UserNeighbours, users: UserRows, n: int, limits: ComputeLimits
 ) -> TopN:
-    """Score `(u, i)` by `rbar_u + sum_v s_uv (r_vi - rbar_v) / sum_v |s_uv|`.
+    """Score `(u, i)` by the predicted rating, as `recsys.numerics.prediction` does.
 
     The sums run over the stored neighbours that rated the item; `min_neighbours` of them are
     required. Scores are not clipped to the rating scale, so that few of them tie.
     """
     ratings = neighbours.user_items
-    rated = binarize(ratings)
-    deviations = with_values(ratings, ratings.data - neighbours.means[row_of_entries(ratings)])
+    rated, beyond, biases = binarize(ratings), deviations(neighbours), item_biases(neighbours)
     weights = weight_matrix(neighbours)[users.positions]
     # Not abs(weights), which would sort the lists.
     strengths = with_values(weights, np.abs(weights.data))
     listed = binarize(weights)
-    means = mean_ratings(users.ratings)
+    means = neighbours.means[users.positions]
 
     def work(start: int, stop: int) -> RankedLists:
         totals = (strengths[start:stop] @ rated).toarray()
         counts = (listed[start:stop] @ rated).toarray()
-        scores = (weights[start:stop] @ deviations).toarray()
+        scores = (weights[start:stop] @ beyond).toarray()
         known = (counts >= neighbours.min_neighbours) & (totals > 0)
+        totals += neighbours.damping
         np.divide(scores, totals, out=scores, where=known)
         scores += means[start:stop, None]
+        scores += biases
         scores[~known] = -np.inf
         exclude_rated(scores, users.ratings[start:stop])
         return ranked_top_k(scores, n)

@@ -47,7 +47,11 @@ SETTINGS = RefreshSettings(
     default_model="pearson_average",
     cold_start="most_rated",
     threads=1,
-    parameters={"item_knn": {"similarity": "pearson"}, "user_knn": {"shrinkage": 0}},
+    # The example knows neither shrinkage nor baselines.
+    parameters={
+        "item_knn": {"similarity": "pearson", "baselines": False},
+        "user_knn": {"similarity": "pearson", "shrinkage": 0, "baselines": False},
+    },
 )
 SIMILAR = """
 SELECT title, similar_title, score FROM recsys.similar_movies WHERE model = :model
@@ -136,6 +140,18 @@ def test_label(connection, model, score, label):
     lifecycle.register_models(connection, described)
     text = sa.text("SELECT recsys.label(CAST(:model AS text), CAST(:score AS float8))")
     assert connection.scalar(text, {"model": model, "score": score}) == label
+
+
+def test_item_based_prediction_by_hand(publish):
+    """Michele and Sherlock Holmes, from the three movies she rated."""
+    near = {one: score for (one, other), score in PEARSON.items() if other == "Sherlock Holmes"}
+    own = {title: given["Michele"] for title, given in RATINGS.items() if "Michele" in given}
+    with publish(False) as connection:
+        query = sa.text("SELECT recsys.predict_rating(:user, 6, 'item_knn')")
+        predicted = connection.scalar(query, {"user": RATERS.index("Michele") + 1})
+    wanted = sum(near[title] * rating for title, rating in own.items())
+    weights = sum(abs(near[title]) for title in own)
+    assert predicted == pytest.approx(wanted / weights, rel=1e-12)
 
 
 def test_user_based_prediction_by_hand(publish):

@@ -137,6 +137,7 @@ def test_every_model_has_its_rows(refreshed_database, plan_all):
             expected["movie_charts"][name] = sum(len(chart.items) for chart in output.charts)
         if output.factors is not None:
             expected["user_factors"][name] = 80
+        if output.factors is not None or output.baselines is not None:
             expected["movie_factors"][name] = 58
     assert counted == expected
     assert set().union(*counted.values()) == set(DEFAULT_SET)

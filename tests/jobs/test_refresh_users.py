@@ -37,6 +37,13 @@ SELECT movie_id, similar_movie_ids, coalesce(scores, CAST(real_scores AS double 
 FROM recsys_store.movie_similarities WHERE {OF_RUN_1}
 """
 FACTORS = f"SELECT movie_id, factors, bias FROM recsys_store.movie_factors WHERE {OF_RUN_1}"
+LEVELS = "SELECT user_id, bias FROM recsys_store.user_factors WHERE run_id = 2 ORDER BY user_id"
+BIASES = "SELECT movie_id, bias FROM recsys_store.movie_factors WHERE run_id = 1"
+LISTED = """
+SELECT u.user_id, l.score, recsys.predict_rating(u.user_id, l.movie_id)
+FROM recsys_store.user_recommendations AS u, unnest(u.movie_ids, u.scores) AS l (movie_id, score)
+WHERE u.run_id = 2
+"""
 # A run from before this was recorded counts on the current ratings.
 MEAN = """
 SELECT coalesce(r.ratings_mean, (SELECT avg(g.rating) FROM recsys_store.ratings AS g))
@@ -235,6 +242,32 @@ def test_predicted_ratings_follow_the_new_factors(after, plan_all):
         for movie in (4, 9, 16):
             [(found,)] = rows_of(after, f"SELECT recsys.predict_rating({user}, {movie}, 'mf')")
             assert found == pytest.approx(min(max(predicted(user)[movie], 0.5), 5), rel=1e-4)
+
+
+def test_user_knn_lists_what_it_predicts_with_the_biases_of_the_full_run(filled_database):
+    chosen = plan(
+        RefreshSettings(
+            models=("most_rated", "user_knn"), default_model="user_knn", cold_start="most_rated",
+            threads=1,
+        )
+    )  # fmt: skip
+    refresh(filled_database, chosen)
+    change(filled_database, *CHANGES)
+    assert refresh_users(filled_database, chosen).run_id == 2
+    levels = dict(rows_of(filled_database, LEVELS))
+    assert list(levels) == [1, 2, 900]
+    [(mean,)] = rows_of(filled_database, MEAN)
+    biases = dict(rows_of(filled_database, BIASES))
+    for user, level in levels.items():
+        given = rows_of(filled_database, RATED.format(user))
+        # The full run does not know movie 59, which counts as average.
+        beyond = [rating - mean - biases.get(movie, 0) for movie, rating in given]
+        assert level == pytest.approx(mean + sum(beyond) / (len(beyond) + 5), rel=1e-12)
+    listed = rows_of(filled_database, LISTED)
+    # One rating in common with others is too few for neighbours.
+    assert {user for user, _, _ in listed} == {1, 2}
+    for _, score, predicted in listed:
+        assert predicted == pytest.approx(min(max(score, 0.5), 5), rel=1e-12)
 
 
 def test_ratings_that_passed_the_triggers_by_are_found(refreshed_database, plan_all):

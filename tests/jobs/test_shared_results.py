@@ -130,7 +130,11 @@ def copy_in_full(database):
             "FOR VALUES IN (2)",
             COPY_BY_MOVIE.format(table=table),
         )
-    change(database, "UPDATE recsys_store.runs SET shared_run_id = NULL WHERE run_id = 2")
+    change(
+        database,
+        "UPDATE recsys_store.runs AS r SET shared_run_id = NULL, ratings_mean = f.ratings_mean "
+        "FROM recsys_store.runs AS f WHERE r.run_id = 2 AND f.run_id = 1",
+    )
 
 
 @pytest.mark.slow

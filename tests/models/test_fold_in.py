@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ from grades import counted
 from scipy.sparse import csr_matrix
 from scipy.special import expit
 
-from recsys.domain import Factors, Interactions, TopN, TrainedItems, UserRows
+from recsys.domain import Factors, Interactions, TopN, TrainedItems, UserNeighbours, UserRows
 from recsys.models.base import rank
+from recsys.models.knn.similarity import Similarity
 from recsys.models.registry import MODELS, FitOptions, make_config
 from recsys.numerics.sparse import column_counts
 from tests.models.helpers import interactions, row
@@ -194,14 +197,22 @@ def test_every_model_of_factors_can_fold_in() -> None:
     }
 
 
-@pytest.mark.parametrize("similarity", ["pearson", "cosine", "adjusted_cosine", "jaccard"])
-def test_user_knn_of_some_users_is_that_of_all(similarity: str) -> None:
+@pytest.mark.parametrize("similarity", get_args(Similarity))
+@pytest.mark.parametrize("baselines", [True, False])
+def test_user_knn_of_some_users_is_that_of_all(similarity: str, baselines: bool) -> None:
     data, spec = taste(60, 40, 3), MODELS["user_knn"]
-    config = make_config(spec, {"similarity": similarity, "shrinkage": 5})
+    config = make_config(spec, {"similarity": similarity, "shrinkage": 5, "baselines": baselines})
     assert spec.fit_users is not None
     some = np.array([3, 4, 17, 59])
     every = spec.fit(data, config, OPTIONS)
-    found = spec.fit_users(data, some, config, OPTIONS)
+    assert isinstance(every, UserNeighbours)
+    trained = TrainedItems(np.zeros((40, 0), np.float32), np.zeros(40), 0.0, 0.0, SCALE)
+    if every.baselines is not None:
+        base = every.baselines
+        trained = replace(trained, mean=base.mean, item_bias=base.items)
+    found = spec.fit_users(data, some, trained, config, OPTIONS)
+    assert isinstance(found, UserNeighbours)
+    assert np.array_equal(found.means, every.means)
     rows = UserRows(some, data.user_items[some])
     lists: list[TopN] = [spec.rank(each, rows, 10, OPTIONS) for each in (every, found)]
     assert lists[0].indices.tolist() == lists[1].indices.tolist()

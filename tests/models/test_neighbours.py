@@ -1,4 +1,4 @@
-"""The four similarities of movies and of users, and their models, against dense oracles."""
+"""The similarities of movies and of users, and their models, against dense oracles."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from scipy.sparse import csr_matrix
 from scipy.spatial.distance import cdist, pdist, squareform
 
 from recsys.domain import Interactions, RankedLists
-from recsys.jobs.training import ModelResults
+from recsys.jobs.training import ModelResults, fit_model
 from recsys.models.knn import co_rated, cosine
 from recsys.models.knn.co_rated import co_rated_neighbours
 from recsys.models.knn.similarity import common_ratings, similar_columns
 from recsys.models.knn.user_knn import UserKnnConfig
-from recsys.models.registry import FitOptions
+from recsys.models.registry import MODELS, FitOptions, make_config
 from recsys.numerics.prediction import predict_ratings
 from tests.models import helpers
 
-SIMILARITIES = ("pearson", "cosine", "adjusted_cosine", "jaccard")
-CO_RATED = ("pearson", "adjusted_cosine", "jaccard")
+SIMILARITIES = ("pearson", "pearson_baseline", "cosine", "adjusted_cosine", "jaccard")
+CO_RATED = ("pearson", "pearson_baseline", "adjusted_cosine", "jaccard")
 
 
 def ratings(users: int, items: int, seed: int, density: float = 0.5) -> np.ndarray:
@@ -58,8 +58,9 @@ def of_pair(similarity: str, dense: np.ndarray, i: int, j: int) -> float:
         return np.nan
     if similarity == "pearson":
         return np.corrcoef(a, b)[0, 1] if np.ptp(a) and np.ptp(b) else np.nan
-    means = np.array([row[row != 0].mean() for row in dense[both]])
-    a, b = a - means, b - means
+    if similarity == "adjusted_cosine":
+        means = np.array([row[row != 0].mean() for row in dense[both]])
+        a, b = a - means, b - means
     if np.abs(a).max() < 1e-9 or np.abs(b).max() < 1e-9:
         return np.nan
     return a @ b / np.sqrt((a @ a) * (b @ b))
@@ -75,6 +76,26 @@ def oracle(similarity: str, dense: np.ndarray, min_support: int, shrinkage: floa
             if common[i, j] >= min_support and not np.isnan(score):
                 scores[i, j] = score * (common[i, j] / (common[i, j] + shrinkage))
     return scores
+
+
+def expected(dense: np.ndarray, damping: float = 5.0) -> np.ndarray:
+    """Compute all baselines in plain loops; NaN for users and items without ratings."""
+    mean = dense[dense != 0].mean()
+    items, users = np.full(dense.shape[1], np.nan), np.full(len(dense), np.nan)
+    for i, column in enumerate(dense.T):
+        if column.any():
+            items[i] = (column[column != 0] - mean).sum() / ((column != 0).sum() + damping)
+    for u, ratings in enumerate(dense):
+        if ratings.any():
+            beyond = (ratings - mean - items)[ratings != 0]
+            users[u] = beyond.sum() / (len(beyond) + damping)
+    return mean + users[:, None] + items
+
+
+def compared(similarity: str, dense: np.ndarray) -> np.ndarray:
+    """Return what the similarity of two columns is computed from."""
+    residual = np.where(dense != 0, dense - expected(dense), 0)
+    return residual if similarity == "pearson_baseline" else dense
 
 
 def nearest(scores: np.ndarray, length: int) -> np.ndarray:
@@ -105,8 +126,8 @@ def odd_ratings() -> np.ndarray:
 @pytest.mark.parametrize(("min_support", "shrinkage"), [(1, 0.0), (4, 0.0), (2, 7.5)])
 @pytest.mark.parametrize("k", [4, 50])
 def test_similar_columns(similarity: Any, min_support: int, shrinkage: float, k: int) -> None:
-    for dense in (ratings(25, 14, 7), odd_ratings(), odd_ratings().T):
-        options = FitOptions(k=k)
+    for rated in (ratings(25, 14, 7), odd_ratings(), odd_ratings().T):
+        options, dense = FitOptions(k=k), compared(similarity, rated)
         found = similar_columns(csr_matrix(dense), similarity, min_support, shrinkage, options)
         assert_lists(found, oracle(similarity, dense, min_support, shrinkage), k)
 
@@ -243,33 +264,54 @@ def test_common_ratings(rows: int, columns: int) -> None:
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
-def test_item_knn_takes_each_similarity_and_predicts(similarity: str) -> None:
+@pytest.mark.parametrize("baselines", [True, False])
+def test_item_knn_takes_each_similarity_and_predicts(similarity: str, baselines: bool) -> None:
     dense = stars(40, 25, 8)
-    data, output = fit("item_knn", dense, similarity=similarity, min_support=3, k=6)
-    scores = oracle(similarity, dense, 3, 0.0)
+    settings = {"similarity": similarity, "min_support": 3, "baselines": baselines}
+    data, output = fit("item_knn", dense, **settings, k=6)
+    scores = oracle(similarity, compared(similarity, dense), 3, 0.0)
     assert_lists(output.neighbours, scores, 6)
     predicted = predicted_by(data, output, [0, 1, 2], [4, 5, 6])
+    base, amplification, damping = expected(dense), 3, 0.1
+    if not baselines:
+        base, amplification, damping = np.zeros(dense.shape), 1, 0
     for user, item, found in zip((0, 1, 2), (4, 5, 6), predicted, strict=True):
         near = [j for j in nearest(scores[item], 6) if dense[user, j]]
-        weights = scores[item, near]
-        expected = weights @ dense[user, near] / np.abs(weights).sum()
-        assert found == pytest.approx(np.clip(expected, 0.5, 5), rel=1e-12)
+        weights = np.sign(scores[item, near]) * np.abs(scores[item, near]) ** amplification
+        deviation = weights @ (dense - base)[user, near] / (np.abs(weights).sum() + damping)
+        wanted = np.clip(base[user, item] + deviation, 0.5, 5)
+        assert found == pytest.approx(wanted, rel=1e-12)
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 def test_item_knn_counts_the_highest_ratings_of_a_user(similarity: str) -> None:
     dense = stars(40, 25, 8)
     places = np.argsort(np.argsort(-dense, axis=1, kind="stable"), axis=1)
-    highest = np.where(places < 4, dense, 0)
-    assert (highest != dense).any()
+    highest = np.where(places < 4, compared(similarity, dense), 0)
+    assert ((highest != 0).sum(axis=1) < (dense != 0).sum(axis=1)).any()
     _, output = fit("item_knn", dense, similarity=similarity, min_support=2, k=6, max_ratings=4)
     assert_lists(output.neighbours, oracle(similarity, highest, 2, 0.0), 6)
 
 
-def by_users(dense: np.ndarray, scores: np.ndarray, k: int, least: int) -> np.ndarray:
+def test_predicted_ratings_start_from_baselines() -> None:
+    # Mean 3; biases of movies 3 / 2, -3 / 2, 0; levels of users 3.5, 3, 2.75; the last has none.
+    dense = np.array([[5.0, 0, 0], [4, 2, 0], [0, 1, 3], [0, 0, 0]])
+    settings = {"bias_damping": 0, "damping": 0, "amplification": 1, "min_support": 1}
+    data, output = fit("item_knn", dense, **settings)
+    base = output.baselines
+    assert base is not None
+    assert (base.mean, base.items.tolist()) == (3.0, [1.5, -1.5, 0.0])
+    # One similar movie each, rated 0 above its baseline, .5 above and .25 below.
+    found = predicted_by(data, output, [0, 1, 2, 3], [1, 2, 0, 0])
+    assert found.tolist()[:3] == [3.5 - 1.5, 3 + 0.5, 2.75 + 1.5 - 0.25]
+    assert np.isnan(found[3])
+
+
+def by_users(
+    dense: np.ndarray, base: np.ndarray, scores: np.ndarray, k: int, least: int, damping: float
+) -> np.ndarray:
     """Predict unrated entries from the k nearest users, in plain loops; -inf if unknown."""
     users, items = dense.shape
-    means = [row[row != 0].mean() if row.any() else np.nan for row in dense]
     predicted = np.full(dense.shape, -np.inf)
     for u in range(users):
         near = nearest(scores[u], k)
@@ -277,24 +319,28 @@ def by_users(dense: np.ndarray, scores: np.ndarray, k: int, least: int) -> np.nd
             raters = [v for v in near if dense[v, i]]
             weight = sum(abs(scores[u, v]) for v in raters)
             if len(raters) >= least and weight > 0 and not dense[u, i]:
-                deviation = sum(scores[u, v] * (dense[v, i] - means[v]) for v in raters)
-                predicted[u, i] = means[u] + deviation / weight
+                deviation = sum(scores[u, v] * (dense[v, i] - base[v, i]) for v in raters)
+                predicted[u, i] = base[u, i] + deviation / (weight + damping)
     return predicted
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
-@pytest.mark.parametrize("least", [1, 3])
-def test_user_knn(similarity: str, least: int) -> None:
+@pytest.mark.parametrize(("least", "baselines"), [(1, False), (3, True)])
+def test_user_knn(similarity: str, least: int, baselines: bool) -> None:
     dense = ratings(25, 30, 9)
     dense[[4, 24]] = 0
     dense[:, [0, 7]] = 0
     settings = {"similarity": similarity, "min_support": 3, "shrinkage": 5.0}
-    data, output = fit("user_knn", dense, **settings, min_neighbours=least, k=8, n=6)
-    scores = oracle(similarity, dense.T, 3, 5.0)
+    settings |= {"min_neighbours": least, "baselines": baselines, "damping": 0.25}
+    data, output = fit("user_knn", dense, **settings, k=8, n=6)
+    scores = oracle(similarity, compared(similarity, dense).T, 3, 5.0)
     near, best = output.user_neighbours, output.recommendations
     assert_lists(near, scores, 8)
-    expected = by_users(dense, scores, 8, least)
-    assert_lists(best, expected, 6)
+    means = [row[row != 0].mean() if row.any() else np.nan for row in dense]
+    base, damping = np.repeat(means, 30).reshape(25, 30), 0.0
+    if baselines:
+        base, damping = expected(dense), 0.25
+    assert_lists(best, by_users(dense, base, scores, 8, least, damping), 6)
     assert near is not None
     assert best is not None
     assert output.neighbours is None
@@ -310,7 +356,8 @@ def test_user_knn(similarity: str, least: int) -> None:
 
 def test_user_knn_scores_are_not_cut() -> None:
     dense = np.array([[5.0, 4, 0], [4, 3, 5]])
-    data, output = fit("user_knn", dense, similarity="cosine", min_neighbours=1)
+    settings = {"similarity": "cosine", "min_neighbours": 1, "baselines": False}
+    data, output = fit("user_knn", dense, **settings)
     best, near = output.recommendations, output.user_neighbours
     assert best is not None
     assert near is not None
@@ -322,6 +369,25 @@ def test_user_knn_scores_are_not_cut() -> None:
     assert predicted.tolist() == [5.0]
 
 
+def test_a_user_whose_ratings_are_all_alike_has_neighbours() -> None:
+    """Two camps of users; the last two gave three movies of the first half of a star, or five."""
+    first, second = np.repeat([[5.0, 1.0], [1.0, 5.0]], 8, axis=1)
+    alike = np.zeros((2, 16))
+    alike[:, :3] = [[0.5], [5]]
+    dense = np.vstack([np.tile(first, (10, 1)), np.tile(second, (10, 1)), alike])
+    _, output = fit("user_knn", dense)
+    best, near = output.recommendations, output.user_neighbours
+    assert best is not None
+    assert near is not None
+    liked, disliked = [8, 9, 10, 11, 12, 13, 14, 15], [3, 4, 5, 6, 7]
+    assert best.indices[helpers.row(best, 20)].tolist() == liked + disliked
+    assert best.indices[helpers.row(best, 21)].tolist() == disliked + liked
+    assert near.indices[helpers.row(near, 20)].tolist() == [*range(10, 20), *range(10), 21]
+    _, output = fit("user_knn", dense, similarity="pearson")
+    assert output.user_neighbours is not None
+    assert not len(output.user_neighbours.indices[helpers.row(output.user_neighbours, 20)])
+
+
 def test_user_knn_without_ratings() -> None:
     _, output = fit("user_knn", np.zeros((3, 4)))
     assert output.user_neighbours is not None
@@ -331,18 +397,33 @@ def test_user_knn_without_ratings() -> None:
 
 
 def test_defaults_of_user_knn() -> None:
-    assert UserKnnConfig() == UserKnnConfig("pearson", 2, 100.0, 3)
+    assert UserKnnConfig() == UserKnnConfig("pearson_baseline", 2, 100.0, 3, True, 5.0, 0.5)
 
 
-def test_user_knn_predicts_ml_100k(ml_100k: Path) -> None:
+PLAIN = {"baselines": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "share", "rmse"),
+    [
+        ("item_knn", {}, 0.9984, 0.9245),
+        ("item_knn", PLAIN, 0.99485, 1.0026),
+        ("user_knn", {}, 0.9984, 0.9315),
+        ("user_knn", {**PLAIN, "similarity": "pearson"}, 0.98995, 0.9570),
+    ],
+    ids=["item_knn", "item_knn, plain", "user_knn", "user_knn, plain"],
+)
+def test_predicted_ratings_of_ml_100k(
+    ml_100k: Path, name: str, settings: dict[str, Any], share: float, rmse: float
+) -> None:
     """Figures measured once, on the split the data set comes with."""
     train, test = (np.loadtxt(ml_100k / name, np.int64) for name in ("u1.base", "u1.test"))
     where = train[:, 0] - 1, train[:, 1] - 1
     matrix = csr_matrix((train[:, 2].astype(float), where), shape=(943, 1682))
     data = helpers.interactions(matrix, (1.0, 5.0))
-    output = helpers.fit("user_knn", data)
-    predicted = predicted_by(data, output, test[:, 0] - 1, test[:, 1] - 1)
+    model = fit_model(MODELS[name], make_config(MODELS[name], settings), data, FitOptions())
+    predicted = predict_ratings(data, model.fitted, test[:, 0] - 1, test[:, 1] - 1)
     known = np.isfinite(predicted)
-    error = predicted[known] - test[known, 2]
-    assert known.mean() == pytest.approx(0.98995)
-    assert np.sqrt(np.mean(error**2)) == pytest.approx(0.9570, abs=5e-5)
+    error = np.sqrt(np.mean((predicted[known] - test[known, 2]) ** 2))
+    assert known.mean() == pytest.approx(share)
+    assert error == pytest.approx(rmse, abs=5e-5)

@@ -22,7 +22,7 @@ from recsys.models.params import (
 )
 from recsys.models.registry import MODELS, FitOptions, make_config
 
-SIMILARITIES = "pearson, cosine, adjusted_cosine, jaccard"
+SIMILARITIES = "pearson, pearson_baseline, cosine, adjusted_cosine, jaccard"
 
 
 def test_without_values_a_model_has_its_defaults() -> None:

@@ -74,7 +74,7 @@ def test_the_candidates_for_a_role_are_ordered_by_preference():
     assert candidates("cold_start") == (
         "trending", "popular", "most_rated", "top_rated", "exploratory", "random",
     )  # fmt: skip
-    assert candidates("rating") == ("bayes_fm", "mf", "svd", "user_knn", "item_knn")
+    assert candidates("rating") == ("bayes_fm", "mf", "item_knn", "user_knn", "svd")
     assert candidates("live") == (
         "collective_ease", "ease", "item_knn", "slist", "slist_newest", "next",
     )  # fmt: skip

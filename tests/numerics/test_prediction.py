@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Charts, Factors, Interactions, Neighbours, UserNeighbours
+from recsys.domain import Baselines, Charts, Factors, Interactions, Neighbours, UserNeighbours
 from recsys.numerics.prediction import predict_ratings, rating_range
 
 USERS, ITEMS = 12, 9
@@ -93,6 +93,54 @@ def test_by_movie_neighbours() -> None:
             wanted[user, item] = sums / sum(abs(s) for _, s in rated)
     np.testing.assert_allclose(found.reshape(USERS, ITEMS), wanted, rtol=1e-12)
     assert 0 < np.isnan(wanted).sum() < wanted.size
+
+
+def some_baselines(dense: np.ndarray) -> tuple[Baselines, np.ndarray, np.ndarray]:
+    """Return baselines, the levels of the users and what is expected of each pair."""
+    random = np.random.default_rng(9)
+    biases = np.where(dense.any(axis=0), random.normal(0, 1, ITEMS), np.nan)
+    rated, beyond = dense != 0, dense - 3.25 - np.nan_to_num(biases)
+    levels = 3.25 + (beyond * rated).sum(axis=1) / (rated.sum(axis=1) + 2)
+    levels[~rated.any(axis=1)] = np.nan
+    return Baselines(3.25, biases, 2.0), levels, levels[:, None] + biases
+
+
+def test_by_movie_neighbours_from_baselines() -> None:
+    dense = some_ratings(3)
+    dense[4], dense[:, 6] = 0, 0
+    base, _, start = some_baselines(dense)
+    near = Neighbours(*some_lists(ITEMS, 3), baselines=base, damping=0.5, amplification=2.0)
+    found = predict_ratings(interactions(dense, (-9, 9)), near, *PAIRS).reshape(USERS, ITEMS)
+    wanted = start.copy()
+    for user, item in np.ndindex(USERS, ITEMS):
+        rated = [(other, s * abs(s)) for other, s in entries(near, item) if dense[user, other]]
+        if rated:
+            sums = sum(w * (dense[user, other] - start[user, other]) for other, w in rated)
+            moved = sums / (sum(abs(w) for _, w in rated) + 0.5)
+            # A movie without ratings of its own counts as average.
+            wanted[user, item] = start[user, item] if item != 6 else start[user, 0] - base.items[0]
+            wanted[user, item] += moved
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    assert np.isnan(wanted[4]).all()
+    assert 0 < np.isnan(wanted[:, 6]).sum() < USERS
+    # Without neighbours the baseline stands alone.
+    assert ((found == start) & (dense == 0)).any()
+
+
+def test_by_user_neighbours_from_baselines() -> None:
+    dense = some_ratings(2)
+    base, levels, start = some_baselines(dense)
+    lists = some_lists(USERS, 2)
+    near = UserNeighbours(
+        *lists, np.zeros(0, np.int32), levels, csr_matrix(dense), baselines=base, damping=0.5
+    )
+    found = predict_ratings(interactions(dense, (-9, 9)), near, *PAIRS).reshape(USERS, ITEMS)
+    wanted = start.copy()
+    for user, item in np.ndindex(USERS, ITEMS):
+        rated = [(other, s) for other, s in entries(near, user) if dense[other, item]]
+        deviations = sum(s * (dense[other, item] - start[other, item]) for other, s in rated)
+        wanted[user, item] += deviations / (sum(abs(s) for _, s in rated) + 0.5)
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
 def lists_of(form: str, dense: np.ndarray) -> Neighbours | UserNeighbours:

@@ -15,6 +15,15 @@ from recsys.service.types import Filters, Movie, PublishedRun, Status
 from recsys.storage.server.embedded import EmbeddedServer
 from recsys.storage.server.engine import Database
 
+BASELINES = """
+SELECT r.ratings_mean, one.bias, near.bias,
+    power(s.scores[array_position(s.similar_movie_ids, :near)], 3)
+FROM recsys_store.runs AS r
+JOIN recsys_store.models AS m ON m.name = 'item_knn'
+JOIN recsys_store.movie_factors AS one ON one.model_id = m.model_id AND one.movie_id = 1
+JOIN recsys_store.movie_factors AS near ON near.model_id = m.model_id AND near.movie_id = :near
+JOIN recsys_store.movie_similarities AS s ON s.model_id = m.model_id AND s.movie_id = 1
+"""
 FIRST_STEPS = "load ratings, and publish a refresh of them"
 READERS = {
     "recommend": lambda service: service.recommend(1),
@@ -190,7 +199,10 @@ def test_ratings_since_the_run_predict_through_movie_neighbours(
     with database.transaction() as connection:
         rating = sa.text("INSERT INTO recsys_store.ratings VALUES (81, :movie, 3.5, now())")
         connection.execute(rating, {"movie": near})
-    assert service.predict_rating(81, 1) == pytest.approx(3.5)
+        mean, bias, bias_near, weight = connection.execute(sa.text(BASELINES), {"near": near}).one()
+    level = mean + (3.5 - mean - bias_near) / (1 + 5)
+    wanted = level + bias + weight * (3.5 - level - bias_near) / (weight + 0.1)
+    assert service.predict_rating(81, 1) == pytest.approx(wanted, rel=1e-12)
     assert service.predict_rating(81, 1, model="bayes_fm") is None
     assert full_service.predict_rating(81, 1) is None
 

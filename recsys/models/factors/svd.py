@@ -139,5 +139,5 @@ SPEC = ModelSpec(
     prediction="factors",
     search_space={"rank": Range(4, 200, log=True, whole=True)},
     scoring="factors",
-    roles={"rating": 30},
+    roles={"rating": 50},
 )

@@ -1,4 +1,4 @@
-"""Similarity of two columns over the rows that have both: Pearson, adjusted cosine, Jaccard.
+"""Similarity of two columns over the rows that have both: correlations, cosine, Jaccard.
 
 For movies the columns of the ratings are compared, for users those of the transposed matrix. Every
 similarity follows from sums over the common raters, and these sums are products of matrices:
@@ -11,7 +11,8 @@ Two ways lead to the products. Dense sums fill a square of all pairs panel by pa
 but also where there is nothing to add; sparse sums touch common raters only. A cost model picks.
 
 B. Sarwar, G. Karypis, J. Konstan, J. Riedl: Item-Based Collaborative Filtering Recommendation
-Algorithms, WWW 2001 (adjusted cosine).
+Algorithms, WWW 2001 (adjusted cosine). Y. Koren: Factor in the Neighbors, TKDD 2010 (correlation of
+residuals).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from recsys.numerics.blocks import map_blocks, rows_within
 from recsys.numerics.sparse import binarize, with_values
 from recsys.numerics.topk import concatenate, ranked_top_k
 
-CoRated = Literal["pearson", "adjusted_cosine", "jaccard"]
+CoRated = Literal["pearson", "pearson_baseline", "adjusted_cosine", "jaccard"]
 Columns = slice | Int64
 
 PANEL = 128
@@ -96,13 +97,14 @@ def co_rated_neighbours(
 ) -> RankedLists:
     """List for each column the k most similar others, negative similarities included.
 
-    `pearson` centres both columns on their means over the common raters, as `numpy.corrcoef`
-    does on the two lists of common ratings; `adjusted_cosine` centres each rating on the mean of
-    all ratings of its row; `jaccard` compares the sets of raters. Undefined pairs and those with
-    fewer than `min_support` common raters are left out. `shrinkage` is the lambda of the factor
-    `n / (n + lambda)`, n being the common raters. `dense` forces dense or sparse sums, which by
-    default are chosen by their cost; `panel` is the width of dense panels. With `of` there is one
-    list for each of these columns only, by sparse sums.
+    `pearson` centres both columns on their means over the common raters, as `numpy.corrcoef` does
+    on the two lists of common ratings; `adjusted_cosine` centres each rating on the mean of all
+    ratings of its row; `pearson_baseline` takes residuals of ratings as they are; `jaccard`
+    compares the sets of raters. Undefined pairs and those with fewer than `min_support` common
+    raters are left out. `shrinkage` is the lambda of the factor `n / (n + lambda)`, n being the
+    common raters. `dense` forces dense or sparse sums, which by default are chosen by their cost;
+    `panel` is the width of dense panels. With `of` there is one list for each of these columns
+    only, by sparse sums.
     """
     if of is not None:
         comparison = _COMPARISONS[similarity](matrix.tocsc())
@@ -197,20 +199,21 @@ def _pearson(ratings: csc_matrix) -> _Comparison:
 
 
 def _adjusted_cosine(ratings: csc_matrix) -> _Comparison:
-    def score(sums: list[Float64], one: Columns, other: slice) -> Float64:
-        _, product, squares_one, squares_other = sums
-        return _quotient(product, np.sqrt(squares_one * squares_other))
-
     rows = ratings.shape[0]
     counts = np.bincount(ratings.indices, minlength=rows)
     means = np.bincount(ratings.indices, ratings.data, rows) / np.maximum(counts, 1)
     deviations = ratings.data - means[ratings.indices]
     deviations[np.abs(deviations) <= _ROUNDING * np.abs(ratings.data)] = 0
-    parts = (
-        binarize(ratings),
-        with_values(ratings, deviations),
-        with_values(ratings, deviations**2),
-    )
+    return _common_cosine(with_values(ratings, deviations))
+
+
+def _common_cosine(deviations: csc_matrix) -> _Comparison:
+    def score(sums: list[Float64], one: Columns, other: slice) -> Float64:
+        _, product, squares_one, squares_other = sums
+        return _quotient(product, np.sqrt(squares_one * squares_other))
+
+    squares = with_values(deviations, deviations.data**2)
+    parts = (binarize(deviations), deviations, squares)
     return _Comparison(parts, ((0, 0), (1, 1), (2, 0), (0, 2)), score, 2)
 
 
@@ -226,6 +229,7 @@ def _jaccard(ratings: csc_matrix) -> _Comparison:
 
 _COMPARISONS: dict[CoRated, Callable[[csc_matrix], _Comparison]] = {
     "pearson": _pearson,
+    "pearson_baseline": _common_cosine,
     "adjusted_cosine": _adjusted_cosine,
     "jaccard": _jaccard,
 }

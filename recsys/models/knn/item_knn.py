@@ -4,23 +4,36 @@
     s_ij *= n_ij / (n_ij + shrinkage)   n_ij: common raters, at least `min_support`
     keep of each item the k largest; of a user the `max_ratings` highest ratings count
     score(u, i) = sum of w_uj s_ji over the rated j that keep i;   w_uj: what the rating counts
-    predicted rating = sum_j s_ij r_uj / sum_j |s_ij| over the kept, rated j
+    predicted rating = b_ui + sum_j a_ij (r_uj - b_uj) / (damping + sum_j |a_ij|)
+    over the kept, rated j; b_ui = mean + b_u + b_i; |a_ij| = |s_ij| ^ amplification
 
-B. Sarwar, G. Karypis, J. Konstan, J. Riedl: Item-Based Collaborative Filtering Recommendation
-Algorithms, WWW 2001.
+B. Sarwar, G. Karypis, J. Konstan, J. Riedl: Item-based Collaborative Filtering Recommendation
+Algorithms, WWW 2001; the baselines after Y. Koren: Factor in the Neighbors, TKDD 2010; the
+amplification after J. Breese, D. Heckerman, C. Kadie: Empirical Analysis of Predictive Algorithms
+for Collaborative Filtering, UAI 1998.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, get_args
 
 from recsys.domain import Interactions, Neighbours
 from recsys.models.base import Choice, FitOptions, ModelSpec, Range
-from recsys.models.cost import ADDITION, DOUBLE, SCORE, Cost, Size, lists_by_sums, neighbours
+from recsys.models.cost import (
+    ADDITION,
+    DOUBLE,
+    SCORE,
+    Cost,
+    Size,
+    biases,
+    lists_by_sums,
+    neighbours,
+)
 from recsys.models.grades import GradedParams
 from recsys.models.knn.similarity import Similarity, similar_columns
 from recsys.models.params import Bounds
+from recsys.numerics.baselines import baselines, residuals, user_levels
 from recsys.numerics.sparse import highest_of_rows
 from recsys.numerics.topk import as_neighbours
 from recsys.numerics.weighting import on_scale_of
@@ -29,9 +42,10 @@ from recsys.numerics.weighting import on_scale_of
 @dataclass(frozen=True, slots=True)
 class ItemKnnConfig(GradedParams):
     similarity: Similarity = "cosine"
-    """`cosine` of the rating vectors; `jaccard` of the sets of raters; `pearson` and
-    `adjusted_cosine` of the common raters' ratings, centred on the means of the movies or of the
-    users. The last two need shrinkage, and their lists hold negative similarities too."""
+    """`cosine` of the rating vectors; `jaccard` of the sets of raters; `pearson`,
+    `adjusted_cosine` and `pearson_baseline` of the common raters' ratings, centred on the means of
+    the movies, those of the users, or baselines. These three need shrinkage, and their lists hold
+    negative similarities too."""
     min_support: Annotated[int, Bounds(1)] = 2
     """Number of common raters a pair needs: two movies rated by one user have cosine 1."""
     shrinkage: Annotated[float, Bounds(0)] = 0.0
@@ -39,17 +53,35 @@ class ItemKnnConfig(GradedParams):
     max_ratings: Annotated[int, Bounds(0)] = 3000
     """Number of ratings of a user that count, the highest. 0: all. Time grows with the square of
     a user's ratings: a few users of many thousands would take most of it."""
+    baselines: bool = True
+    """Whether predicted ratings start from `mean + b_u + b_i`, which similar movies then correct.
+    `false`: they are means of the user's ratings of similar movies."""
+    bias_damping: Annotated[float, Bounds(0)] = 5.0
+    """Number of ratings at which the bias of a movie or user counts half."""
+    damping: Annotated[float, Bounds(0)] = 0.1
+    """Added to the sum of the weights of a predicted rating, if it starts from a baseline: the
+    fewer and the less similar the movies, the closer it stays to that."""
+    amplification: Annotated[float, Bounds(0, above=True)] = 3.0
+    """Exponent that makes these weights of similarities: the most similar movies count most."""
 
 
 def fit(data: Interactions, config: ItemKnnConfig, options: FitOptions) -> Neighbours:
     """List the k most similar movies of each movie."""
-    ratings = data.user_items
+    ratings = counted = data.user_items
+    base = baselines(ratings, config.bias_damping)
     if config.max_ratings:
-        ratings = highest_of_rows(ratings, config.max_ratings)
+        counted = highest_of_rows(ratings, config.max_ratings)
+    if config.similarity == "pearson_baseline":
+        counted = residuals(counted, user_levels(ratings, base), base.of_items)
     similar = similar_columns(
-        ratings, config.similarity, config.min_support, config.shrinkage, options
+        counted, config.similarity, config.min_support, config.shrinkage, options
     )
-    return as_neighbours(similar, on_scale_of(data, config.rating_weights))
+    lists = as_neighbours(similar, on_scale_of(data, config.rating_weights))
+    if not config.baselines:
+        return lists
+    return replace(
+        lists, baselines=base, damping=config.damping, amplification=config.amplification
+    )
 
 
 def cost(size: Size, config: ItemKnnConfig) -> Cost:
@@ -57,7 +89,7 @@ def cost(size: Size, config: ItemKnnConfig) -> Cost:
     kernels = 1.0 if config.similarity == "cosine" else 4.0
     # Lists of movies with few ratings are computed in full: 3 fits generated ratings.
     seconds = kernels * (ADDITION * size.pairs(config.max_ratings) + 3 * SCORE * size.movies**2)
-    stored = neighbours(size, size.neighbours, DOUBLE)
+    stored = neighbours(size, size.neighbours, DOUBLE) + biases(len(size.of_movies))
     fitting = Cost(seconds, 40.0 * size.ratings, stored)
     return fitting + lists_by_sums(size, size.neighbours)
 
@@ -78,7 +110,9 @@ SPEC = ModelSpec(
         "similarity": Choice(get_args(Similarity)),
         "min_support": Range(1, 20, log=True, whole=True),
         "shrinkage": Range(0, 200),
+        "damping": Range(0.01, 2, log=True),
+        "amplification": Range(1, 5),
     },
     default_set=True,
-    roles={"live": 30, "rating": 50, "similar": 30},
+    roles={"live": 30, "rating": 30, "similar": 30},
 )

@@ -1,4 +1,4 @@
-"""The four similarities of movies, or of users in the transposed matrix."""
+"""The similarities of movies, or of users in the transposed matrix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recsys.models.knn.co_rated import co_rated_neighbours
 from recsys.models.knn.cosine import cosine_neighbours
 from recsys.numerics.sparse import with_values
 
-Similarity = Literal["pearson", "cosine", "adjusted_cosine", "jaccard"]
+Similarity = Literal["pearson", "pearson_baseline", "cosine", "adjusted_cosine", "jaccard"]
 
 PAIRS_AT_ONCE = 1 << 12
 COLUMNS_AT_ONCE = 1 << 13
@@ -29,10 +29,10 @@ def similar_columns(
 ) -> RankedLists:
     """List for each column the k most similar others by their ratings.
 
-    Pairs with fewer than `min_support` common raters, and those whose similarity is undefined,
-    are left out; `shrinkage` is the lambda of the factor `n / (n + lambda)`, n being the common
-    raters. A cosine of 0 means no common raters, and is left out as well. With `of` there is one
-    list for each of these columns only, in their order.
+    For `pearson_baseline` the matrix holds residuals. Pairs with fewer than `min_support` common
+    raters, and those whose similarity is undefined, are left out; `shrinkage` is the lambda of the
+    factor `n / (n + lambda)`, n being the common raters. A cosine of 0 means no common raters, and
+    is left out as well. With `of` there is one list for each of these columns only, in their order.
     """
     if similarity == "cosine":
         return cosine_neighbours(matrix, min_support, shrinkage, options, of)
