@@ -107,7 +107,7 @@ def test_live_passes_the_filters(everything, model):
             )
         )
     )
-    ratings = ratings_of_all(everything)[3]
+    ratings = ratings_of_all(everything)[4]
     wanted = [pair for pair in live_list(everything, ratings, model) if pair[0] in fit]
     assert len(wanted) > 3
     rows = recommend_for(everything, ratings, len(wanted), model, ["drama"], 1960, 2000)

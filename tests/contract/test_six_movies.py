@@ -49,7 +49,8 @@ SETTINGS = RefreshSettings(
     threads=1,
     # The example knows neither shrinkage nor baselines.
     parameters={
-        "item_knn": {"similarity": "pearson", "baselines": False},
+        "pearson_average": {"shrinkage": 0},
+        "item_knn": {"similarity": "pearson", "shrinkage": 0, "baselines": False},
         "user_knn": {"similarity": "pearson", "shrinkage": 0, "baselines": False},
     },
 )

@@ -22,6 +22,7 @@ from recsys.numerics.prediction import predict_ratings
 from tests.models import helpers
 
 SIMILARITIES = ("pearson", "pearson_baseline", "cosine", "adjusted_cosine", "jaccard")
+CENTRED = ("pearson", "pearson_baseline", "adjusted_cosine")
 CO_RATED = ("pearson", "pearson_baseline", "adjusted_cosine", "jaccard")
 
 
@@ -269,7 +270,7 @@ def test_item_knn_takes_each_similarity_and_predicts(similarity: str, baselines:
     dense = stars(40, 25, 8)
     settings = {"similarity": similarity, "min_support": 3, "baselines": baselines}
     data, output = fit("item_knn", dense, **settings, k=6)
-    scores = oracle(similarity, compared(similarity, dense), 3, 0.0)
+    scores = oracle(similarity, compared(similarity, dense), 3, 50.0 * (similarity in CENTRED))
     assert_lists(output.neighbours, scores, 6)
     predicted = predicted_by(data, output, [0, 1, 2], [4, 5, 6])
     base, amplification, damping = expected(dense), 3, 0.1
@@ -289,8 +290,9 @@ def test_item_knn_counts_the_highest_ratings_of_a_user(similarity: str) -> None:
     places = np.argsort(np.argsort(-dense, axis=1, kind="stable"), axis=1)
     highest = np.where(places < 4, compared(similarity, dense), 0)
     assert ((highest != 0).sum(axis=1) < (dense != 0).sum(axis=1)).any()
-    _, output = fit("item_knn", dense, similarity=similarity, min_support=2, k=6, max_ratings=4)
-    assert_lists(output.neighbours, oracle(similarity, highest, 2, 0.0), 6)
+    settings = {"similarity": similarity, "min_support": 2, "shrinkage": 3.0}
+    _, output = fit("item_knn", dense, **settings, k=6, max_ratings=4)
+    assert_lists(output.neighbours, oracle(similarity, highest, 2, 3.0), 6)
 
 
 def test_predicted_ratings_start_from_baselines() -> None:

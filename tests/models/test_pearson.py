@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 from recsys.domain import RankedLists, UserRows
 from recsys.models.knn.co_rated import co_rated_neighbours
-from recsys.models.knn.pearson_average import SPEC
+from recsys.models.knn.pearson_average import SPEC, PearsonAverageConfig
 from recsys.models.registry import FitOptions
 from recsys.numerics.scoring import rank_by_mean_product
 from tests.models.helpers import fit, interactions, row
@@ -31,6 +32,7 @@ RATINGS = {
     "Michele": (None, None, 3, 4, 3.5, None),
     "Sally": (2, 2, 4, 4, 3, 2),
 }
+TOY_STORY, STAR_WARS, SHAWSHANK = 1, 260, 318
 NEWCOMER = {"Terminator": 5.0, "Sherlock Holmes": 4.0, "Poirot": 4.5}
 CORRELATIONS = [
     ("27 Dresses", "Poirot", -0.30434782608695654),
@@ -111,9 +113,40 @@ def test_all_pairs_agree_with_numpy(min_support: int, shrinkage: float) -> None:
 
 
 def test_item_knn_takes_pearson_by_name() -> None:
-    neighbours = fit("item_knn", interactions(six_movies()), similarity="pearson").neighbours
+    settings = {"similarity": "pearson", "shrinkage": 0}
+    neighbours = fit("item_knn", interactions(six_movies()), **settings).neighbours
     assert neighbours is not None
     terminator = MOVIES.index("Terminator")
     assert score_of(neighbours, terminator, MOVIES.index("Sherlock Holmes")) == pytest.approx(
         0.7702079842374076, rel=1e-14
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), [("pearson_average", {}), ("item_knn", {"similarity": "pearson"})]
+)
+def test_few_common_raters_say_little_by_default(name: str, settings: dict[str, str]) -> None:
+    neighbours = fit(name, interactions(six_movies()), **settings).neighbours
+    assert neighbours is not None
+    for one, other, correlation in CORRELATIONS:
+        if one == "Terminator":
+            found = score_of(neighbours, MOVIES.index(one), MOVIES.index(other))
+            # Tom, Jack, Lisa and Sally rated both.
+            assert found == pytest.approx(correlation * 4 / (4 + 50), rel=1e-14)
+    # Tiny data keeps its lists.
+    assert np.diff(neighbours.indptr).tolist() == [5] * 6
+
+
+def test_sequels_are_near_and_what_few_users_agree_on_is_not(ml_latest_small: Path) -> None:
+    columns = {"delimiter": ",", "skiprows": 1, "usecols": (0, 1, 2)}
+    users, movies, ratings = np.loadtxt(ml_latest_small / "ratings.csv", **columns).T
+    ids, places = np.unique(movies.astype(int), return_inverse=True)
+    matrix = csr_matrix((ratings, (users.astype(int) - 1, places)))
+    of = np.searchsorted(ids, [TOY_STORY, STAR_WARS, SHAWSHANK])
+    shrinkage, options = PearsonAverageConfig().shrinkage, FitOptions(k=3)
+    near = co_rated_neighbours(matrix, "pearson", 2, shrinkage, options, of=of)
+    assert ids[near.indices].reshape(3, 3).tolist() == [
+        [3114, 588, 6377],  # Toy Story 2, Aladdin, Finding Nemo
+        [1196, 1210, 457],  # Star Wars V, Star Wars VI, The Fugitive
+        [527, 50, 904],  # Schindler's List, The Usual Suspects, Rear Window
+    ]

@@ -31,7 +31,7 @@ from recsys.models.cost import (
     neighbours,
 )
 from recsys.models.grades import GradedParams
-from recsys.models.knn.similarity import Similarity, similar_columns
+from recsys.models.knn.similarity import CENTRED_SHRINKAGE, Similarity, similar_columns
 from recsys.models.params import Bounds
 from recsys.numerics.baselines import baselines, residuals, user_levels
 from recsys.numerics.sparse import highest_of_rows
@@ -44,12 +44,13 @@ class ItemKnnConfig(GradedParams):
     similarity: Similarity = "cosine"
     """`cosine` of the rating vectors; `jaccard` of the sets of raters; `pearson`,
     `adjusted_cosine` and `pearson_baseline` of the common raters' ratings, centred on the means of
-    the movies, those of the users, or baselines. These three need shrinkage, and their lists hold
-    negative similarities too."""
+    the movies, those of the users, or baselines. The lists of these three hold negative
+    similarities too."""
     min_support: Annotated[int, Bounds(1)] = 2
     """Number of common raters a pair needs: two movies rated by one user have cosine 1."""
-    shrinkage: Annotated[float, Bounds(0)] = 0.0
-    """lambda of the factor `n / (n + lambda)` for `n` common raters. 0: no shrinkage."""
+    shrinkage: Annotated[float, Bounds(0)] | None = None
+    """lambda of the factor `n / (n + lambda)` for `n` common raters. 0: no shrinkage. Not set: 0
+    for `cosine` and `jaccard`, 50 for the others: two raters who agree would be a perfect match."""
     max_ratings: Annotated[int, Bounds(0)] = 3000
     """Number of ratings of a user that count, the highest. 0: all. Time grows with the square of
     a user's ratings: a few users of many thousands would take most of it."""
@@ -74,7 +75,7 @@ def fit(data: Interactions, config: ItemKnnConfig, options: FitOptions) -> Neigh
     if config.similarity == "pearson_baseline":
         counted = residuals(counted, user_levels(ratings, base), base.of_items)
     similar = similar_columns(
-        counted, config.similarity, config.min_support, config.shrinkage, options
+        counted, config.similarity, config.min_support, _shrinkage(config), options
     )
     lists = as_neighbours(similar, on_scale_of(data, config.rating_weights))
     if not config.baselines:
@@ -82,6 +83,12 @@ def fit(data: Interactions, config: ItemKnnConfig, options: FitOptions) -> Neigh
     return replace(
         lists, baselines=base, damping=config.damping, amplification=config.amplification
     )
+
+
+def _shrinkage(config: ItemKnnConfig) -> float:
+    if config.shrinkage is not None:
+        return config.shrinkage
+    return 0.0 if config.similarity in ("cosine", "jaccard") else CENTRED_SHRINKAGE
 
 
 def cost(size: Size, config: ItemKnnConfig) -> Cost:

@@ -1,6 +1,7 @@
 """The simple scorer of the six-movie example: correlations times ratings, averaged.
 
 s_ij = Pearson correlation of the ratings of i and j, over their common raters
+s_ij *= n_ij / (n_ij + shrinkage)   n_ij: common raters; the example has no shrinkage
 keep of each item the k largest
 score(u, i) = mean of s_ji * r_uj over the rated j that keep i
 """
@@ -24,6 +25,7 @@ from recsys.models.cost import (
     square,
 )
 from recsys.models.knn.co_rated import co_rated_neighbours
+from recsys.models.knn.similarity import CENTRED_SHRINKAGE
 from recsys.models.params import Bounds, Params
 from recsys.numerics.scoring import rank_by_mean_product
 from recsys.numerics.topk import concatenate
@@ -36,6 +38,9 @@ LABELS = ((3.0, "strongly recommended"), (0.0, "recommended"), (-math.inf, "not 
 class PearsonAverageConfig(Params):
     min_support: Annotated[int, Bounds(2)] = 2
     """Number of common raters a pair needs."""
+    shrinkage: Annotated[float, Bounds(0)] = CENTRED_SHRINKAGE
+    """lambda of the factor `n / (n + lambda)` for `n` common raters. 0: the correlations of the
+    textbook; movies that two users agree on are then the nearest of all."""
 
     @property
     def rating_weights(self) -> RatingWeights:
@@ -44,7 +49,9 @@ class PearsonAverageConfig(Params):
 
 def fit(data: Interactions, config: PearsonAverageConfig, options: FitOptions) -> Neighbours:
     """List the most correlated movies of each movie."""
-    similar = co_rated_neighbours(data.user_items, "pearson", config.min_support, 0.0, options)
+    similar = co_rated_neighbours(
+        data.user_items, "pearson", config.min_support, config.shrinkage, options
+    )
     return concatenate(Neighbours, [similar])
 
 
@@ -70,5 +77,5 @@ SPEC = ModelSpec(
     description="Movies rated like those you rated highly: average of Pearson correlations",
     labels=LABELS,
     scoring="mean_product",
-    search_space={"min_support": Range(2, 50, log=True, whole=True)},
+    search_space={"min_support": Range(2, 50, log=True, whole=True), "shrinkage": Range(0, 200)},
 )

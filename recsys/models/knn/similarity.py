@@ -14,6 +14,8 @@ from recsys.models.knn.cosine import cosine_neighbours
 from recsys.numerics.sparse import with_values
 
 Similarity = Literal["pearson", "pearson_baseline", "cosine", "adjusted_cosine", "jaccard"]
+CENTRED_SHRINKAGE = 50.0
+"""Default lambda of similarities of centred ratings, where two raters always agree or disagree."""
 
 PAIRS_AT_ONCE = 1 << 12
 COLUMNS_AT_ONCE = 1 << 13
