@@ -13,11 +13,7 @@ from recsys.models.registry import MODELS, FitOptions, make_config
 USERS, ITEMS, LENGTH = 120, 60, 10
 LOW, HIGH = USERS, USERS + 1
 RATED = [3, 17, 31]
-# Users whose ratings are all alike have no correlation with others.
-UNDEFINED = ("user_knn",)
-PERSONAL = [
-    name for name, spec in MODELS.items() if spec.kind == "personal" and name not in UNDEFINED
-]
+PERSONAL = [name for name, spec in MODELS.items() if spec.kind == "personal"]
 # The defaults are for real data.
 PARAMS = {
     "bayes_fm": {"rank": 2, "chains": 1, "iterations": 20, "burn_in": 5, "stored_factors": 6},
