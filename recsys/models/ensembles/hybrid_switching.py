@@ -24,9 +24,10 @@ NAME = "hybrid_switching"
 
 @dataclass(frozen=True, slots=True)
 class HybridSwitchingConfig(Params):
-    chain: tuple[ModelName, ...] = ("ease", "content_genres", "popular")
-    """Models in the order in which they are tried: collaborative first, or content first."""
-    min_ratings: tuple[Annotated[int, Bounds(0)], ...] = (5, 1, 0)
+    chain: tuple[ModelName, ...] = ("ease", "content_genres", "trending", "popular")
+    """Models in the order in which they are tried: collaborative first, or content first. Without
+    times `trending` has no movies, and the next one serves."""
+    min_ratings: tuple[Annotated[int, Bounds(0)], ...] = (5, 1, 0, 0)
     """Number of ratings a user needs before each model of the chain serves them."""
 
     def check(self) -> None:
