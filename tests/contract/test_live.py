@@ -197,3 +197,40 @@ def test_without_a_live_model_a_stored_list_stays(published):
     assert [(row.movie_id, row.source) for row in rows] == [
         (row.movie_id, "stored") for row in before[1:]
     ]
+
+
+AT = sa.text("""
+INSERT INTO recsys_store.ratings
+VALUES (4711, :movie, 4, CAST('2020-01-01 UTC' AS timestamptz) + :days * interval '1 day')
+""")
+WEIGHTS = sa.text("""
+SELECT because_movie_id, weight, similarity, score FROM recsys.explain(4711, :movie, :model)
+""")
+
+
+@pytest.mark.parametrize(("model", "recency"), [("slist", 0.9), ("slist_newest", 0.5)])
+def test_ages_follow_the_times_of_ratings(everything, model, recency):
+    everything.execute(sa.text("INSERT INTO recsys_store.users VALUES (4711)"))
+    # Two of one day, and the oldest of unknown time.
+    days = {3: 5, 7: 1, 12: 9, 20: 5, 33: None, 41: 2, 44: 7}
+    for movie, day in days.items():
+        everything.execute(AT, {"movie": movie, "days": day})
+    ages = [12, 44, (3, 20), 41, 7, 33]
+    counts, place = {}, 0
+    for movies in ages:
+        tied = movies if isinstance(movies, tuple) else (movies,)
+        places = [recency ** (place + each) for each in range(len(tied))]
+        counts |= dict.fromkeys(tied, sum(places) / len(tied))
+        place += len(tied)
+    if model == "slist_newest":
+        del counts[33]  # beyond its window of six
+    rows = recommend(everything, 4711, 3, model)
+    assert [(row.source, row.model) for row in rows] == [("live", model)] * 3
+    seen = set()
+    for row in rows:
+        because = everything.execute(WEIGHTS, {"movie": row.movie_id, "model": model}).all()
+        for movie, weight, _, _ in because:
+            assert weight == pytest.approx(counts[movie], rel=1e-6)
+            seen.add(movie)
+        assert row.score == pytest.approx(sum(e.weight * e.similarity for e in because), rel=1e-12)
+    assert seen == set(counts)
