@@ -15,7 +15,7 @@ from recsys.domain import Int64, Interactions, Metric, TopN, UserRows, lower_is_
 from recsys.errors import EvaluationError, GateRefused
 from recsys.evaluation.intervals import Sample, bootstrap_interval, gain_interval
 from recsys.evaluation.ranking import Scale, ranking_figures
-from recsys.evaluation.splits import Split, random_split
+from recsys.evaluation.splits import Split, leave_last_out, random_split
 from recsys.jobs.evaluate import train_of
 from recsys.jobs.plan import Plan
 from recsys.jobs.stages import StageClock
@@ -32,7 +32,7 @@ from recsys.storage.runs.publication import PublishedFigures
 
 logger = logging.getLogger(__name__)
 
-PROTOCOL = "gate"
+PROTOCOL, OF_LAST = "gate", "gate-last"
 BASELINE = candidates("popularity")[0]
 K = 10
 TEST_SHARE = 0.1
@@ -136,9 +136,8 @@ def _measured(
 ) -> tuple[tuple[tuple[str, Metric], ...], list[str]]:
     """Return the figures of the default model and of popularity, and reasons against the run."""
     seed, name = chosen.settings.seed, chosen.default_model
-    # A split of its own: figures of a run must compare with those of the run before it.
     try:
-        split = random_split(data.user_items, TEST_SHARE, seed)
+        protocol, split = _split(chosen, data)
     except EvaluationError as exc:
         logger.warning("the gate measures nothing: %s", exc)
         return (), []
@@ -154,7 +153,9 @@ def _measured(
     # One user has no interval.
     if min(own.size, baseline.size) < 2:
         return (), []
-    metric, popularity = (_metric(rules.metric, sample, seed) for sample in (own, baseline))
+    metric, popularity = (
+        _metric(protocol, rules.metric, sample, seed) for sample in (own, baseline)
+    )
     side, went = ("above", "rose") if lower_is_better(rules.metric) else ("below", "fell")
     reasons = []
     # Worse by chance is no reason: the whole interval of the gain must lie below 0.
@@ -164,17 +165,30 @@ def _measured(
             f"{popularity.value:.4f}"
         )
         # A refusal would help no reader if nothing better is published.
-        if published is not None and not _was_worse(published, name, rules.metric):
+        if published is not None and not _was_worse(published, name, metric):
             reasons.append(worse)
         else:
             logger.warning("%s; published anyway, as nothing better is", worse)
-    before = published.metric(name, PROTOCOL, rules.metric) if published else None
+    before = published.metric(name, protocol, rules.metric) if published else None
     if before is not None and rules.no_fall and _worsened(metric, before):
         reasons.append(
             f"{rules.metric} of {name} {went} from {before.value:.4f} to {metric.value:.4f}, "
             "beyond their intervals"
         )
     return ((name, metric), (BASELINE, popularity)), reasons
+
+
+def _split(chosen: Plan, data: Interactions) -> tuple[str, Split]:
+    """Hold out a random tenth, or the last ratings for a model whose lists weigh by age.
+
+    A split of its own: figures of a run must compare with those of the run before it. A random
+    tenth lies in the middle of histories, and would tell nothing of what comes next.
+    """
+    seed = chosen.settings.seed
+    by_age = any(term.weights.by_age for term in chosen.terms[chosen.default_model])
+    if by_age and data.rated_at is not None and not np.isnan(data.rated_at).all():
+        return OF_LAST, leave_last_out(data.user_items, data.rated_at, seed)
+    return PROTOCOL, random_split(data.user_items, TEST_SHARE, seed)
 
 
 def _as_needed(data: Interactions, chosen: Plan) -> Interactions:
@@ -184,10 +198,10 @@ def _as_needed(data: Interactions, chosen: Plan) -> Interactions:
     return data if "times" in needs else replace(data, rated_at=None)
 
 
-def _was_worse(published: PublishedFigures, name: str, metric: str) -> bool:
+def _was_worse(published: PublishedFigures, name: str, now: Metric) -> bool:
     """Return whether the published run was worse than popularity itself."""
-    own = published.metric(name, PROTOCOL, metric)
-    popularity = published.metric(BASELINE, PROTOCOL, metric)
+    own = published.metric(name, now.protocol, now.name)
+    popularity = published.metric(BASELINE, now.protocol, now.name)
     return own is not None and popularity is not None and _loss(own, popularity) > 0
 
 
@@ -219,9 +233,9 @@ def _sample(metric: str, lists: TopN, split: Split, users: Int64, scale: Scale |
     return figures.sample(metric.removesuffix(f"@{K}"))
 
 
-def _metric(name: str, sample: Sample, seed: int) -> Metric:
+def _metric(protocol: str, name: str, sample: Sample, seed: int) -> Metric:
     interval = bootstrap_interval(sample, seed)
-    return Metric(PROTOCOL, name, sample.mean, sample.size, "all", interval.low, interval.high)
+    return Metric(protocol, name, sample.mean, sample.size, "all", interval.low, interval.high)
 
 
 def _lists(

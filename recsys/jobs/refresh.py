@@ -27,6 +27,7 @@ from recsys.jobs.results import ResultWriter
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
 from recsys.jobs.streaming import ResultStream
 from recsys.jobs.training import ModelResults, fit_options, needs_of, training_steps
+from recsys.models.registry import candidates
 from recsys.storage.runs import lifecycle, lock, publication, results
 from recsys.storage.schema import versions
 from recsys.storage.server.engine import Database
@@ -62,6 +63,8 @@ class Ending:
     force: str | None
     """Reason to publish it anyway."""
     metrics: Measured
+    cold_start: str | None
+    """The chart for users without ratings."""
 
 
 def refresh(
@@ -103,7 +106,8 @@ def refresh(
             # A lost session has lost the lock: another refresh may publish meanwhile.
             lock.confirm_lock(session)
             metrics = [*computed.metrics, *verdict.figures]
-            ending = Ending(published, verdict.reasons, force, metrics)
+            cold_start = _cold_start(chosen, computed.written)
+            ending = Ending(published, verdict.reasons, force, metrics, cold_start)
             _finish(database, session, chosen, snapshot, writer, ending, clock)
         prune_quietly(database, chosen.settings.keep_runs)
     logger.info("run %d: %d rows in %.1f s", run_id, rows, clock.total_seconds)
@@ -281,6 +285,14 @@ def _compute(chosen: Plan, snapshot: Snapshot, stream: ResultStream, clock: Stag
     return computed
 
 
+def _cold_start(chosen: Plan, written: Mapping[str, Written]) -> str | None:
+    """Return the chart for users without ratings: without times, `trending` has no movies."""
+    if chosen.settings.cold_start or not chosen.cold_start:
+        return chosen.cold_start
+    filled = (name for name in candidates("cold_start") if name in written and written[name].rows)
+    return next(filled, chosen.cold_start)
+
+
 def _write(stream: ResultStream, clock: StageClock) -> int:
     """Wait until all results are written, indexed and committed; return the rows."""
     with clock.stage("write") as done:
@@ -305,7 +317,7 @@ def _finish(
     """Attach the results, then complete and publish the run in one short transaction."""
     low, high = snapshot.interactions.rating_range or (None, None)
     facts = {
-        "cold_start_model_id": writer.model_ids.get(chosen.cold_start or ""),
+        "cold_start_model_id": writer.model_ids.get(ending.cold_start or ""),
         "live_model_id": writer.model_ids.get(chosen.live_model or ""),
         "max_age": timedelta(hours=chosen.settings.max_age_hours),
         "rating_model_id": writer.model_ids.get(chosen.rating_model or ""),

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix, random_array
 
-from recsys.domain import ComputeLimits, FittedModel, Interactions, Neighbours, UserRows
+from recsys.domain import (
+    ComputeLimits,
+    FittedModel,
+    Interactions,
+    Neighbours,
+    RatingWeights,
+    UserRows,
+)
 from recsys.engine.base import Shard, shards, users_within
 from recsys.engine.local import LocalEngine
 from recsys.numerics.scoring import rank_by_sum
@@ -48,9 +55,13 @@ def test_the_lists_of_a_shard_take_an_eighth_of_the_memory() -> None:
 @pytest.mark.parametrize("shard_ratings", [1, 40, 10**6])
 def test_lists_do_not_depend_on_the_shards(shard_ratings: int) -> None:
     ratings = csr_matrix(random_array((60, 30), density=0.2, rng=np.random.default_rng(1)))
-    data = Interactions(ratings, csr_matrix((30, 0)), ())
+    times = np.random.default_rng(2).permutation(ratings.nnz).astype(float)
+    data = Interactions(ratings, csr_matrix((30, 0)), (), times)
     near = Neighbours(
-        np.arange(0, 91, 3), np.arange(90, dtype=np.int32) % 30, np.linspace(1, 0.1, 90)
+        np.arange(0, 91, 3),
+        np.arange(90, dtype=np.int32) % 30,
+        np.linspace(1, 0.1, 90),
+        RatingWeights(recency=0.5, window=3),
     )
     model = FittedModel("near", near, rank_by_sum)
     parts = list(LocalEngine(shard_ratings).rank(model, data, 5, ComputeLimits()))
@@ -58,7 +69,7 @@ def test_lists_do_not_depend_on_the_shards(shard_ratings: int) -> None:
     assert [part.shard.stop - part.shard.start for part in parts] == [
         part.lists.rows for part in parts
     ]
-    whole = model.rank(UserRows.all(ratings), 5)
+    whole = model.rank(UserRows.all(ratings, times), 5)
     joined = concatenate(type(whole), [part.lists for part in parts])
     for one, other in zip(
         (joined.indptr, joined.indices, joined.scores),

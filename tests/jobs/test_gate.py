@@ -284,3 +284,17 @@ def test_times_are_copied_only_for_a_model_that_needs_them(filled_database, mode
         data = read_snapshot(connection, {"times"}).interactions
     assert data.rated_at is not None
     assert (gate._as_needed(data, chosen).rated_at is not None) == copied
+
+
+def test_a_model_of_sequences_is_measured_on_last_ratings(filled_database):
+    chosen = plan(RefreshSettings(models=("most_rated", "next"), default_model="next", threads=1))
+    assert refresh(filled_database, chosen).published
+    assert refresh(filled_database, chosen).published
+    figures = rows_of(
+        filled_database,
+        "SELECT run_id, model, protocol, n FROM recsys.run_metrics "
+        "WHERE metric = 'ndcg@10' AND protocol LIKE 'gate%' ORDER BY 1, 2",
+    )
+    assert figures == [
+        (run, model, "gate-last", 80) for run in (1, 2) for model in ("most_rated", "next")
+    ]

@@ -343,6 +343,15 @@ def test_a_run_is_recorded(refreshed_database, plan_all):
     }  # fmt: skip
 
 
+def test_without_times_another_chart_serves_strangers(filled_database, plan_all):
+    with filled_database.transaction() as connection:
+        connection.execute(sa.text("UPDATE recsys_store.ratings SET rated_at = NULL"))
+    refresh(filled_database, plan_all)
+    assert rows_of(
+        filled_database, "SELECT DISTINCT source, model FROM recsys.recommend(4711)"
+    ) == [("chart", "popular")]
+
+
 def test_stages_are_recorded_in_order(refreshed_database):
     stages = rows_of(
         refreshed_database,

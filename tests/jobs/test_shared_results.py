@@ -3,8 +3,10 @@
 import pytest
 import sqlalchemy as sa
 
+from recsys.config.settings import RefreshSettings
 from recsys.errors import RunError
 from recsys.jobs.forget import forget, remembered
+from recsys.jobs.plan import plan
 from recsys.jobs.publish import prune, publish, rollback
 from recsys.jobs.refresh import refresh
 from recsys.jobs.refresh_users import refresh_users
@@ -346,3 +348,20 @@ def test_a_killed_one_is_cleared_up_by_the_next(
     ]  # fmt: skip
     assert rows_of(refreshed_database, LEFT.format(2)) == [(0,)]
     assert {row[1:] for row in first(refreshed_database, 1, "als")} == {("stored", "als", 3)}
+
+
+def test_lists_by_age_follow_the_times_of_changed_users(filled_database):
+    """user_knn reads all users again, the others only those that changed."""
+    for models in (("most_rated", "next"), ("most_rated", "slist", "user_knn")):
+        chosen = plan(RefreshSettings(models=models, default_model=models[1], threads=1))
+        full = refresh(filled_database, chosen, force="other models").run_id
+        change(filled_database, RATE.format(1, 59, full % 4 + 1), RATE.format(2, 58, full % 4 + 1))
+        assert refresh_users(filled_database, chosen).run_id == full + 1
+        checked = rows_of(
+            filled_database,
+            "SELECT model, users > 50, missing, extra FROM recsys.verify_lists(NULL, NULL)",
+        )
+        assert {row[1:] for row in checked} == {(True, 0, 0)}
+        assert "slist" in {row[0] for row in checked}
+        own = "SELECT source, model FROM recsys.recommend(1, 1, 'slist')"
+        assert rows_of(filled_database, own) == [("stored", "slist")]

@@ -221,6 +221,24 @@ def test_trending_by_hand() -> None:
     assert chart.means.tolist() == [5.0, 3.5]
 
 
+@pytest.mark.parametrize(("days", "half_life"), [(14, 14), (3, 7)])
+def test_trending_halves_over_the_newest_ratings_or_a_week(days: int, half_life: int) -> None:
+    ratings = csr_matrix(np.array([[4.0, 5, 1]]))
+    times = 1.5e9 - np.array([days * DAY, 0, np.nan])
+    (chart,) = charts("trending", Interactions(ratings, csr_matrix((3, 0)), (), times))
+    assert chart.items.tolist() == [1, 0]
+    assert chart.scores.tolist() == pytest.approx([1, 0.5 ** (days / half_life)])
+
+
+def test_trending_counts_the_newest_5000_for_its_half_life() -> None:
+    times = np.concatenate([[1e9 - 900 * DAY], 1e9 - np.arange(5000) * DAY / 100])
+    ratings = csr_matrix(np.ones((5001, 1)))
+    (chart,) = charts("trending", Interactions(ratings, csr_matrix((1, 0)), (), times))
+    span = 49.99
+    wanted = (0.5 ** ((1e9 - times) / DAY / span)).sum()
+    assert chart.scores.tolist() == pytest.approx([wanted])
+
+
 @pytest.mark.parametrize("times", [None, np.full(2, np.nan)])
 def test_trending_needs_times(times: np.ndarray | None) -> None:
     data = Interactions(csr_matrix(np.array([[4.0, 5.0]])), csr_matrix((2, 0)), (), times)
