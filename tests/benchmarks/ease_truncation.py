@@ -18,12 +18,13 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from recsys.domain import UserRows
-from recsys.models.linear.ease import inverse_gram, most_rated_items, strongest_weights
+from recsys.domain import Interactions, UserRows
+from recsys.models.linear.ease import EaseConfig
 from recsys.models.registry import FitOptions
+from recsys.numerics.gram import inverse_gram, most_rated_items, strongest
 from recsys.numerics.scoring import rank_by_sum
-from recsys.numerics.sparse import binarize
-from recsys.numerics.topk import scatter
+from recsys.numerics.topk import as_neighbours, scatter
+from recsys.numerics.weighting import on_scale_of, weighted
 
 LENGTH = 10
 
@@ -74,12 +75,19 @@ def measure(
     """Return nDCG@10 and the number of rows by the number of weights kept for each item."""
     options, items = FitOptions(), data.train.shape[1]
     kept = most_rated_items(data.train, 20_000)
-    raters = binarize(data.train[:, kept], np.float32)
-    inverse = inverse_gram(raters, regularization, options)
+    train = Interactions(data.train, csr_matrix((items, 0)), ())
+    counts = on_scale_of(train, EaseConfig().rating_weights)
+    rows = weighted(counts, data.train).astype(np.float32)[:, kept]
+    inverse = inverse_gram(rows, regularization, options)
+
+    def weights_of(start: int, stop: int) -> np.ndarray:
+        return -inverse.rows(start, stop) / inverse.diagonal
+
     users, figures = UserRows.all(data.train), {}
     for count in [*weights, items]:
         least = 0.0 if count == items else min_raters / regularization
-        lists = scatter(strongest_weights(inverse, count, least, options), kept, kept, items)
+        own = strongest(weights_of, inverse.size, count, least, options)
+        lists = as_neighbours(scatter(own, kept, kept, items), counts)
         best = rank_by_sum(lists, users, LENGTH, options)
         name = "all" if count == items else str(count)
         figures[name] = ndcg(best.indptr, best.indices, data.test), len(lists)
@@ -89,7 +97,7 @@ def measure(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--regularization", type=float, nargs="+", default=[600.0])
+    parser.add_argument("--regularization", type=float, nargs="+", default=[450.0])
     weights = [50, 100, 200, 300, 400, 500, 1000]
     parser.add_argument("--weights", type=int, nargs="*", default=weights)
     parser.add_argument("--min-raters", type=float, default=0.6)

@@ -352,7 +352,7 @@ def test_a_killed_one_is_cleared_up_by_the_next(
 
 def test_lists_by_age_follow_the_times_of_changed_users(filled_database):
     """user_knn reads all users again, the others only those that changed."""
-    for models in (("most_rated", "next"), ("most_rated", "slist", "user_knn")):
+    for models in (("most_rated", "slist"), ("most_rated", "slist", "user_knn")):
         chosen = plan(RefreshSettings(models=models, default_model=models[1], threads=1))
         full = refresh(filled_database, chosen, force="other models").run_id
         change(filled_database, RATE.format(1, 59, full % 4 + 1), RATE.format(2, 58, full % 4 + 1))

@@ -74,7 +74,7 @@ def fit(name: str, data: Interactions, **params: Any):
 @pytest.mark.parametrize(("recency", "window"), [(0.5, 3), (0.9, 30), (1.0, 2)])
 @pytest.mark.parametrize("name", ["slist", "slist_newest"])
 def test_weights_and_lists(name: str, recency: float, window: int, monkeypatch) -> None:
-    monkeypatch.setattr(slist, "_ENTRIES_AT_ONCE", 40)  # many users at a time, cut anywhere
+    monkeypatch.setattr(slist, "_ENTRIES_AT_ONCE", 400)  # many users at a time, cut anywhere
     data = interactions()
     found = fit(name, data, recency=recency, window=window, regularization=2.0, grades="none")
     weights = weights_of(data, recency, window, 2.0)
