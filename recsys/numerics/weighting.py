@@ -9,11 +9,10 @@
                relative  (r - low) / (m - low) below m,  1 + effect (r - m) / (high - m) above
     age(p):    recency^(p - 1) for the p-th newest rating of a user, 0 beyond the window
 
-`relative` runs from 0 for the lowest grade of the scale by 1 for the user's mean to 1 + effect
-for the highest grade: what a person disliked speaks for nothing. No weight is below 0. Ratings of
-one time share the mean of the weights of their places, which is what a random order of them would
-give on average: their order in a file tells nothing about the order of watching. A rating of
-unknown time is older than all others.
+With `relative` the lowest grade of the scale has weight 0, the user's mean 1, and the highest
+grade 1 + effect. No weight is below 0. Ratings of one time share the mean of the weights of their
+places, which is the expected weight under a random order. Their order in a file does not tell the
+order of watching. A rating of unknown time is older than all others.
 
 `recsys.rating_weights` of the contract computes the same in SQL. Rounded, the weights do not
 depend on how exactly a machine computes powers.
@@ -26,13 +25,13 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Float64, Interactions, RatingWeights
+from recsys.domain import Float64, Interactions, RatingWeights, TrainedItems
 from recsys.numerics.prediction import rating_range
 from recsys.numerics.sparse import has_ratings, row_of_entries, row_sums, with_values
 
 PRIOR_RATINGS = 5
-"""Ratings at the mean of all that the mean of a user begins with: one who gave half a star to
-everything has no use for a mean of half a star."""
+"""Ratings at the global mean that are added to the mean of a user. They keep it above the ratings
+of a user who gives only the lowest grade."""
 
 
 _LOG_OF_NOTHING = -60.0
@@ -47,6 +46,12 @@ def on_scale_of(data: Interactions, weights: RatingWeights) -> RatingWeights:
     if mean is None:
         mean = float(values.mean()) if len(values) else 0.0
     return replace(weights, low=low, high=high, mean=mean)
+
+
+def on_scale_of_training(trained: TrainedItems, weights: RatingWeights) -> RatingWeights:
+    """Return the weights with the scale and the mean of the ratings that items were trained on."""
+    low, high = trained.rating_range
+    return replace(weights, low=low, high=high, mean=trained.mean)
 
 
 def weighted(

@@ -95,7 +95,7 @@ def test_graded_examples_leave_out_what_was_disliked() -> None:
         for grades in ("watched", "relative")
     )
     assert np.abs(plain - graded).max() > 0.01
-    # A user who likes nothing has no list, whatever comes next.
+    # A user who gave only the lowest grade has no list.
     model = fitted("slist", data)
     for rating, length in ((0.5, 0), (5.0, 5)):
         rows = csr_matrix((np.full(3, rating), ([0, 0, 0], [1, 2, 3])), (1, ITEMS))

@@ -75,7 +75,7 @@ def test_half_a_star_is_not_five(
     low, high = (lists.indices[a:b] for a, b in zip(lists.indptr, lists.indptr[1:], strict=False))
     assert len(high) > 0
     if name in GRADED:
-        # Nothing is known of a taste: a chart serves, not an arbitrary order.
+        # The ratings tell no taste, so that the chart serves instead of an arbitrary order.
         assert len(low) == 0
         return
     if name == "pearson_average":

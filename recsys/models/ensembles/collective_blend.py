@@ -5,10 +5,9 @@ score(u, i) = (z_collective_ease(u, i) + 2 z_collective_als(u, i)) / 3, z as in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
-from recsys.models.base import ModelSpec, Range
 from recsys.models.ensembles import blend
 from recsys.models.params import Bounds, ModelName
 
@@ -21,19 +20,10 @@ class CollectiveBlendConfig(blend.BlendConfig):
     """Weight of each model; only the proportions count."""
 
 
-SPEC = ModelSpec(
+SPEC = replace(
+    blend.SPEC,
     name="collective_blend",
     display_name="Collective blend",
-    family="ensembles",
-    kind="personal",
     config=CollectiveBlendConfig,
-    fit=blend.fit,
-    cost=blend.cost,
-    rank=blend.rank,
-    score_meaning="standard deviations above the user's average movie, mean over the models",
     description="The most accurate lists: collective_ease and collective_als, blended",
-    parts=lambda config: config.models,
-    search_space={"weights": Range(0.1, 1, each=True)},
-    scoring="parts",
-    part_scorings=blend.PART_SCORINGS,
 )

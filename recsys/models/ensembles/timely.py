@@ -7,10 +7,9 @@ Models that learn from all ratings alike know nothing of what came out since a p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
-from recsys.models.base import ModelSpec, Range
 from recsys.models.ensembles import blend
 from recsys.models.params import Bounds, ModelName
 
@@ -23,19 +22,10 @@ class TimelyConfig(blend.BlendConfig):
     """Weight of each model; only the proportions count."""
 
 
-SPEC = ModelSpec(
+SPEC = replace(
+    blend.SPEC,
     name="timely",
     display_name="Timely",
-    family="ensembles",
-    kind="personal",
     config=TimelyConfig,
-    fit=blend.fit,
-    cost=blend.cost,
-    rank=blend.rank,
-    score_meaning="standard deviations above the user's average movie, mean over the models",
     description="What suits you, of the movies that are watched now",
-    parts=lambda config: config.models,
-    search_space={"weights": Range(0.1, 1, each=True)},
-    scoring="parts",
-    part_scorings=blend.PART_SCORINGS,
 )

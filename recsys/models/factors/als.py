@@ -12,7 +12,7 @@ Y. Hu, Y. Koren, C. Volinsky: Collaborative Filtering for Implicit Feedback Data
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -26,7 +26,7 @@ from recsys.models.cost import Cost, Size, of_factors
 from recsys.models.grades import GradedParams
 from recsys.models.params import Bounds
 from recsys.numerics.least_squares import solve_rows
-from recsys.numerics.weighting import on_scale_of, weighted
+from recsys.numerics.weighting import on_scale_of, on_scale_of_training, weighted
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,7 @@ def fold_in(
     trained: TrainedItems, ratings: csr_matrix, config: AlsConfig, options: FitOptions
 ) -> Factors:
     """Solve the least squares problem of each user, the factors of items being given."""
-    low, high = trained.rating_range
-    weights = replace(config.rating_weights, low=low, high=high, mean=trained.mean)
+    weights = on_scale_of_training(trained, config.rating_weights)
     return Factors(solve_users(trained.items, weighted(weights, ratings), config), trained.items)
 
 

@@ -12,7 +12,7 @@ from Implicit Feedback, UAI 2009.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -30,7 +30,7 @@ from recsys.models.grades import GradedParams
 from recsys.models.params import Bounds
 from recsys.numerics.scoring import neighbours_by_factors
 from recsys.numerics.sparse import column_counts, has_ratings
-from recsys.numerics.weighting import on_scale_of, weighted
+from recsys.numerics.weighting import on_scale_of, on_scale_of_training, weighted
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,7 @@ def fold_in(
     drawn = np.random.default_rng(options.seed).choice(
         len(items), _UNRATED, p=counts / counts.sum()
     )
-    low, high = trained.rating_range
-    weights = replace(config.rating_weights, low=low, high=high, mean=trained.mean)
+    weights = on_scale_of_training(trained, config.rating_weights)
     draws = _drawn(weighted(weights, ratings))
     for row in range(len(users)):
         rated = ratings.indices[ratings.indptr[row] : ratings.indptr[row + 1]]

@@ -35,8 +35,8 @@ class SvdConfig(Params):
     """Number of singular values kept. Of a small matrix at most half are kept, because the full
     decomposition reproduces the ratings and predicts nothing else."""
     damping: Annotated[float, Bounds(0)] = 5.0
-    """Ratings at the mean of all that the mean of a user begins with: without them, ratings that
-    are all alike say nothing of taste, whether they are the lowest or the highest. 0: none."""
+    """Ratings at the global mean that are added to the mean of each user. Without them a user whose
+    ratings are all equal has no deviations, and so no taste. 0: none."""
 
 
 def fit(data: Interactions, config: SvdConfig, options: FitOptions) -> Factors:

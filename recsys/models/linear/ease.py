@@ -10,7 +10,7 @@ H. Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019, arXiv:1
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -58,7 +58,7 @@ class EaseConfig(LinearConfig):
 
 def fit(data: Interactions, config: EaseConfig, options: FitOptions) -> Neighbours:
     """Keep each item's strongest weights as its list; negative ones stand at its end."""
-    grades = on_scale_of(data, replace(config.rating_weights, recency=1))
+    grades = on_scale_of(data, config.rating_weights.ageless)
     rows = weighted(grades, data.user_items).astype(np.float32)
     return fit_rows(rows, data, config, options)
 

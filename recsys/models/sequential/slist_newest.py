@@ -6,10 +6,10 @@ fit are those of `slist`, with a shorter window.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
-from recsys.models.base import Choice, ModelSpec, Range
+from recsys.models.base import Choice, Range
 from recsys.models.params import Bounds
 from recsys.models.sequential import slist
 
@@ -24,23 +24,17 @@ class SlistNewestConfig(slist.SlistConfig):
     """Number of newest ratings that count."""
 
 
-SPEC = ModelSpec(
+SPEC = replace(
+    slist.SPEC,
     name="slist_newest",
     display_name="SLIST, newest",
-    family="sequential",
-    kind="personal",
     config=SlistNewestConfig,
-    fit=slist.fit,
-    cost=slist.cost,
-    score_meaning="sum of the weights of the newest ratings; 1 would be certainty",
     description="What people rate right after the movies you rated last",
-    needs=lambda config: frozenset({"times"}),
-    scoring="sum",
     search_space={
+        **slist.SPEC.search_space,
         "regularization": Range(20, 1000, log=True),
         "recency": Range(0.2, 0.9),
         "window": Choice((1, 3, 6, 10)),
-        "grades": Choice(("watched", "relative")),
     },
     roles={"live": 50},
 )

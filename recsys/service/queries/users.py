@@ -121,8 +121,8 @@ SELECT wanted.movie_id, e.because_movie_id, e.because_title, e.rating, e.share
 FROM unnest(CAST(%(movie_ids)s AS integer[])) WITH ORDINALITY AS wanted (movie_id, place)
 CROSS JOIN (
     SELECT
-        -- At least the middle of the scale, too: who dislikes everything likes nothing. The mean
-        -- of equal ratings may be rounded up.
+        -- At least the middle of the scale, too: a low mean does not make a low rating a liked
+        -- one. The mean of equal ratings may be rounded up.
         greatest(avg(r.rating) - 1e-9, (min(s.rating_min) + min(s.rating_max)) / 2) AS least
     FROM recsys.ratings AS r
     CROSS JOIN recsys.rating_scale() AS s
