@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -271,11 +271,6 @@ class RatingWeights:
     def by_age(self) -> bool:
         """Return whether the times of ratings matter."""
         return self.recency != 1 or self.window > 0
-
-    @property
-    def ageless(self) -> RatingWeights:
-        """Return the weights by grade alone."""
-        return replace(self, recency=1.0, window=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,19 @@ def test_ease_with_all_weights(users: int, items: int) -> None:
     assert_lists(output.recommendations, scores, 8, 2e-5, near_ties=True)
 
 
+def test_recency_changes_the_lists_of_ease_and_not_its_weights() -> None:
+    dense = ratings(60, 25, 7)
+    plain, aged = (
+        fit("ease", dense, regularization=3.0, recency=recency) for recency in (1.0, 0.5)
+    )
+    assert plain.neighbours is not None
+    assert aged.neighbours is not None
+    assert np.array_equal(plain.neighbours.scores, aged.neighbours.scores)
+    assert plain.recommendations is not None
+    assert aged.recommendations is not None
+    assert not np.array_equal(plain.recommendations.scores, aged.recommendations.scores)
+
+
 def test_ease_keeps_the_strongest_by_magnitude() -> None:
     dense = ratings(60, 25, 6)
     output = fit("ease", dense, n=8, regularization=3.0, weights=5, min_raters=0.36)

@@ -62,7 +62,7 @@ def evidence(data: Interactions, config: CollectiveEaseConfig) -> csr_matrix:
     Two movies of one user count `1 - share + share * max(0, 1 - t / session_seconds)`, on average
     over where sessions are cut, times the weights of both ratings; t is the time between them.
     """
-    grades = on_scale_of(data, config.rating_weights.ageless)
+    grades = on_scale_of(data, config.rating_weights)
     # Not `weighted`, which leaves out zeros: the times are in the order of all ratings.
     ratings = with_values(data.user_items, grade_weights(grades, data.user_items))
     rows = [ratings * np.sqrt(1 - config.session_share)]

@@ -22,9 +22,10 @@ from recsys.models.cost import ADDITION, FLOP, SCORE, SINGLE, Cost, Size, list_r
 from recsys.models.grades import GradedParams
 from recsys.models.params import Bounds
 from recsys.numerics.gram import inverse_gram, most_rated_items, strongest
+from recsys.numerics.sparse import with_values
 from recsys.numerics.symmetric import SymmetricMatrix
 from recsys.numerics.topk import as_neighbours, empty, scatter
-from recsys.numerics.weighting import on_scale_of, weighted
+from recsys.numerics.weighting import grade_weights, on_scale_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,8 @@ class EaseConfig(LinearConfig):
 
 def fit(data: Interactions, config: EaseConfig, options: FitOptions) -> Neighbours:
     """Keep each item's strongest weights as its list; negative ones stand at its end."""
-    grades = on_scale_of(data, config.rating_weights.ageless)
-    rows = weighted(grades, data.user_items).astype(np.float32)
+    counts = grade_weights(on_scale_of(data, config.rating_weights), data.user_items)
+    rows = with_values(data.user_items, counts.astype(np.float32))
     return fit_rows(rows, data, config, options)
 
 

@@ -91,7 +91,7 @@ def _examples(
     data: Interactions, kept: Int64, config: SlistConfig, seed: int
 ) -> Iterator[tuple[csr_matrix, Int64]]:
     """Yield S, examples x kept items, float32, and the item that each example leads to."""
-    grades = on_scale_of(data, config.rating_weights.ageless)
+    grades = on_scale_of(data, config.rating_weights)
     place = np.full(data.user_items.shape[1], -1)
     place[kept] = np.arange(len(kept))
     order = _in_time(data, seed)
