@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,6 +23,29 @@ Progress = Callable[[int, int], None]
 # 0 is a valid time, and integers have no NaN.
 NO_TIME = np.iinfo(np.int64).min
 """Stands for an unknown time in `Ratings.rated_at`; written to the database as NULL."""
+
+LONGEST_KEY = 512
+"""Bytes of the key of a user or movie in UTF-8."""
+_WHOLE_NUMBER = re.compile("0|[1-9][0-9]{0,9}")
+_CONTROL_OR_SURROGATE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def fault_of_key(key: str) -> str | None:
+    """Return why a text cannot be the key of a user or movie, None if it can."""
+    if not key:
+        return "is empty"
+    if found := _CONTROL_OR_SURROGATE.search(key):
+        return f"has the character U+{ord(found[0]):04X}"
+    # A character has at most four bytes.
+    if 4 * len(key) > LONGEST_KEY and len(key.encode()) > LONGEST_KEY:
+        return f"is longer than {LONGEST_KEY} bytes"
+    return None
+
+
+def number_of_key(key: str) -> int | None:
+    """Return the id that a key names itself, None if it is no whole number in the range of ids."""
+    number = int(key) if _WHOLE_NUMBER.fullmatch(key) else None
+    return None if number is None or number > np.iinfo(np.int32).max else number
 
 
 # --- what ingest reads from files ---------------------------------------------------------------
@@ -116,7 +140,10 @@ class RatingScale:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """One edition as read from its files: typed and validated, not yet loaded."""
+    """One edition as read from its files: typed and validated, not yet loaded.
+
+    With `user_keys` or `movie_keys`, each id of a user or movie is a position in them.
+    """
 
     edition: str
     dialect: str
@@ -137,6 +164,9 @@ class Dataset:
     duplicates: int
     """Ratings merged into another one of the same (user, movie) pair."""
     files: tuple[SourceFile, ...]
+    user_keys: Sequence[str] | None = None
+    """The key of each user, unique; None: the ids as text."""
+    movie_keys: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from recsys.domain import Dataset, Int32, MetadataSet, RejectedRow
+from recsys.domain import Dataset, Int32, MetadataSet, RejectedRow, number_of_key
 from recsys.errors import DataError, InvalidArgument, NothingLoaded
 from recsys.ingest.dataset import read_dataset
 from recsys.ingest.duplicates import OnDuplicate
@@ -22,7 +23,7 @@ from recsys.ingest.reading.numbers import shown
 from recsys.ingest.reading.rejects import RejectLimit as RejectLimit
 from recsys.ingest.tmdb.dataset import read_metadata
 from recsys.jobs.progress import Reporter, Silent
-from recsys.storage.load import catalogue, ingests, movie_metadata
+from recsys.storage.load import catalogue, ingests, keys, movie_metadata
 from recsys.storage.load.catalogue import Counts
 from recsys.storage.runs import lock
 from recsys.storage.schema import versions
@@ -111,13 +112,13 @@ def ingest(
         # Tried here too: a second ingest should fail before it reads files for minutes.
         lock.keep_ingests_out(connection)
         started_at = ingests.now(connection)
-        known = _known_movies(connection, replace=replace)
+        known = {} if replace else catalogue.described_movies(connection)
     reporter.begin("read files")
     dataset = read_dataset(
         path,
         format=format,
         edition=edition,
-        known_movie_ids=known,
+        known_movie_ids=_numbers(known),
         on_duplicate=on_duplicate,
         max_rejects=max_rejects or RejectLimit(),
         max_unpacked_mb=max_unpacked_mb,
@@ -215,9 +216,10 @@ def _source(source: str | None, path: Path) -> str:
     return escaped_name(source or str(path))
 
 
-def _known_movies(connection: sa.Connection, *, replace: bool) -> Int32:
-    """Return the movies that may be rated without a movies file beside the ratings."""
-    return np.empty(0, np.int32) if replace else catalogue.described_movie_ids(connection)
+def _numbers(names: Iterable[str]) -> Int32:
+    """Return the keys that are whole numbers."""
+    numbers = map(number_of_key, names)
+    return np.array([number for number in numbers if number is not None], np.int32)
 
 
 def _make_way(connection: sa.Connection, edition: str, *, replace: bool) -> str | None:
@@ -239,10 +241,12 @@ def _make_way(connection: sa.Connection, edition: str, *, replace: bool) -> str 
 def _write(connection: sa.Connection, dataset: Dataset, reporter: Reporter) -> Counts:
     """Write all parts; movies and users precede the rows that refer to them."""
     reporter.begin("write movies, users")
-    people = [dataset.ratings.user_ids]
-    people += [dataset.tags.user_ids] if dataset.tags else []
-    counts = catalogue.merge_movies(connection, dataset.movies)
-    counts += catalogue.merge_users(connection, np.unique(np.concatenate(people)), dataset.users)
+    identified = keys.identify(connection, dataset)
+    dataset = identified.dataset
+    counts = catalogue.merge_movies(connection, dataset.movies, identified.movie_keys)
+    counts += catalogue.merge_users(
+        connection, identified.user_ids, dataset.users, identified.user_keys
+    )
     reporter.end(f"{len(dataset.movies):,} movies")
     reporter.begin("write ratings")
     counts += catalogue.merge_ratings(connection, dataset.ratings, reporter.advance)

@@ -38,8 +38,8 @@ from recsys.storage.schema import introspection
 
 RATINGS = "recsys_store.ratings"
 EXPORTS = {
-    "users": "recsys_store.users (user_id)",
-    "movies": "recsys_store.movies (movie_id, title, original_title)",
+    "users": "recsys_store.users (user_id, key)",
+    "movies": "recsys_store.movies (movie_id, key, title, original_title)",
     "ratings": f"{RATINGS} (user_id, movie_id, rating, rated_at)",
 }
 SUMS = sa.text(f"""

@@ -35,7 +35,10 @@ def chart(connection, name):
 
 def rate(connection, user, *ratings):
     connection.execute(
-        sa.text("INSERT INTO recsys_store.users (user_id) VALUES (:user) ON CONFLICT DO NOTHING"),
+        sa.text(
+            "INSERT INTO recsys_store.users (user_id, key) VALUES (:user, CAST(:user AS text)) "
+            "ON CONFLICT DO NOTHING"
+        ),
         {"user": user},
     )
     for movie, rating in ratings:

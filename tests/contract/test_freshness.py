@@ -201,7 +201,7 @@ def test_ratings_that_came_are_counted_by_the_users_they_are_of(published):
     assert ratings_since(published) == 1
     run(published, "INSERT INTO recsys_store.ratings VALUES (2, 59, 4), (2, 60, 5)")
     assert ratings_since(published) == 3
-    run(published, "INSERT INTO recsys_store.users (user_id) VALUES (4711)")
+    run(published, "INSERT INTO recsys_store.users (user_id, key) VALUES (4711, '4711')")
     assert ratings_since(published) == 3
     run(published, "INSERT INTO recsys_store.ratings VALUES (4711, 1, 4), (4711, 2, 5)")
     assert ratings_since(published) == 5

@@ -210,7 +210,9 @@ SELECT because_movie_id, weight, similarity, score FROM recsys.explain(4711, :mo
 
 @pytest.mark.parametrize(("model", "recency"), [("slist", 0.9), ("slist_newest", 0.5)])
 def test_ages_follow_the_times_of_ratings(everything, model, recency):
-    everything.execute(sa.text("INSERT INTO recsys_store.users VALUES (4711)"))
+    everything.execute(
+        sa.text("INSERT INTO recsys_store.users (user_id, key) VALUES (4711, '4711')")
+    )
     # Two of one day, and the oldest of unknown time.
     days = {3: 5, 7: 1, 12: 9, 20: 5, 33: None, 41: 2, 44: 7}
     for movie, day in days.items():

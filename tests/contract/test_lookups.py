@@ -249,7 +249,8 @@ def test_a_movie_with_all_that_is_known_of_it(published):
 def test_a_movie_of_which_little_is_known(connection):
     connection.execute(
         sa.text(
-            "INSERT INTO recsys_store.movies (movie_id, title, original_title) VALUES (1, 'A', 'A')"
+            "INSERT INTO recsys_store.movies (movie_id, key, title, original_title) "
+            "VALUES (1, '1', 'A', 'A')"
         )
     )
     assert rows_of(connection, "SELECT * FROM recsys.movies") == [
@@ -260,8 +261,8 @@ def test_a_movie_of_which_little_is_known(connection):
 def test_long_imdb_ids_are_not_cut(connection):
     connection.execute(
         sa.text(
-            "INSERT INTO recsys_store.movies (movie_id, title, original_title, imdb_id) "
-            "VALUES (1, 'A', 'A', 12345678), (2, 'B', 'B', 417)"
+            "INSERT INTO recsys_store.movies (movie_id, key, title, original_title, imdb_id) "
+            "VALUES (1, '1', 'A', 'A', 12345678), (2, '2', 'B', 'B', 417)"
         )
     )
     assert rows_of(connection, "SELECT imdb_id FROM recsys.movies ORDER BY movie_id") == [

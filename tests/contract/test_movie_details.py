@@ -5,8 +5,8 @@ from datetime import date
 import sqlalchemy as sa
 
 STORED = """
-INSERT INTO recsys_store.movies (movie_id, title, original_title)
-VALUES (1, 'One', 'One'), (2, 'Two', 'Two');
+INSERT INTO recsys_store.movies (movie_id, key, title, original_title)
+VALUES (1, '1', 'One', 'One'), (2, '2', 'Two', 'Two');
 INSERT INTO recsys_store.movie_metadata
     (movie_id, overview, tagline, release_date, runtime, original_language, collection)
 VALUES (1, 'Of one.', 'Once.', '1995-10-30', 81, 'en', 'The Ones');

@@ -42,7 +42,12 @@ def test_missing_users_and_movies_are_refused(published, values, said):
 @pytest.mark.parametrize("known", [True, False], ids=["scale", "no scale"])
 def test_ratings_outside_the_scale_are_refused(published, connection, rating, known):
     if not known:
-        connection.execute(sa.text("INSERT INTO recsys_store.movies VALUES (60, 'F', 'F')"))
+        connection.execute(
+            sa.text(
+                "INSERT INTO recsys_store.movies (movie_id, key, title, original_title) "
+                "VALUES (60, '60', 'F', 'F')"
+            )
+        )
         if rating in {"0", "5.5", "-1"}:
             call(connection, RATE, rating=rating)
             return

@@ -17,7 +17,10 @@ VALUES ('ratings', 'e', 'd', 's', '[]', 'last', false, :low, :high, :step, now()
 @pytest.fixture
 def histogram(connection):
     """The histogram of a movie with these ratings, on a scale if one is given."""
-    connection.exec_driver_sql("INSERT INTO recsys_store.movies VALUES (1, 'One', 'One')")
+    connection.exec_driver_sql(
+        "INSERT INTO recsys_store.movies (movie_id, key, title, original_title) "
+        "VALUES (1, '1', 'One', 'One')"
+    )
 
     def histogram(ratings, scale=None):
         if scale is not None:
@@ -25,7 +28,11 @@ def histogram(connection):
             connection.execute(sa.text(INGEST), {"low": low, "high": high, "step": step})
         for user, rating in enumerate(ratings):
             connection.execute(
-                sa.text("INSERT INTO recsys_store.users (user_id) VALUES (:user)"), {"user": user}
+                sa.text(
+                    "INSERT INTO recsys_store.users (user_id, key) "
+                    "VALUES (:user, CAST(:user AS text))"
+                ),
+                {"user": user},
             )
             connection.execute(
                 sa.text("INSERT INTO recsys_store.ratings VALUES (:user, 1, :rating)"),

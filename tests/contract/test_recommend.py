@@ -106,7 +106,9 @@ def test_content_rows_follow_the_stored_rows(published):
 
 def test_the_chart_and_then_the_rest_fill_up_a_list(published):
     """User 4711 came after the run; a rating of 0 is no evidence."""
-    published.execute(sa.text("INSERT INTO recsys_store.users VALUES (4711)"))
+    published.execute(
+        sa.text("INSERT INTO recsys_store.users (user_id, key) VALUES (4711, '4711')")
+    )
     published.execute(
         sa.text(
             "INSERT INTO recsys_store.ratings VALUES "
@@ -292,8 +294,8 @@ def test_nothing_published_is_refused(published, user):
 def test_a_movie_added_after_the_run_can_be_reached(published):
     published.execute(
         sa.text(
-            "INSERT INTO recsys_store.movies (movie_id, title, original_title, year) "
-            "VALUES (61, 'New', 'New', 2099)"
+            "INSERT INTO recsys_store.movies (movie_id, key, title, original_title, year) "
+            "VALUES (61, '61', 'New', 'New', 2099)"
         )
     )
     assert ids(recommend(published, year_from=2099)) == [61]

@@ -97,8 +97,8 @@ def test_everything_except_the_given_movies(published):
 def test_five_thousand_ratings(published):
     published.execute(
         sa.text(
-            "INSERT INTO recsys_store.movies (movie_id, title, original_title) "
-            "SELECT i, 'New', 'New' FROM generate_series(61, 5060) AS i"
+            "INSERT INTO recsys_store.movies (movie_id, key, title, original_title) "
+            "SELECT i, i, 'New', 'New' FROM generate_series(61, 5060) AS i"
         )
     )
     given = "SELECT jsonb_object_agg(i, 5)::text FROM generate_series(61, 5060) AS i"

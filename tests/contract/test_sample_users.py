@@ -45,9 +45,13 @@ def test_one_rating_of_each_user_is_read(published):
 
 
 def test_a_large_table_is_sampled_by_blocks(connection):
-    connection.exec_driver_sql("INSERT INTO recsys_store.movies VALUES (1, 'One', 'One')")
     connection.exec_driver_sql(
-        "INSERT INTO recsys_store.users (user_id) SELECT g FROM generate_series(1, 20000) AS g"
+        "INSERT INTO recsys_store.movies (movie_id, key, title, original_title) "
+        "VALUES (1, '1', 'One', 'One')"
+    )
+    connection.exec_driver_sql(
+        "INSERT INTO recsys_store.users (user_id, key) "
+        "SELECT g, g FROM generate_series(1, 20000) AS g"
     )
     connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
     connection.exec_driver_sql(

@@ -13,8 +13,8 @@ from recsys.storage.schema import versions
 from recsys.storage.server.engine import Database
 
 ADD = sa.text(
-    "INSERT INTO recsys_store.movies (movie_id, title, original_title, year) "
-    "VALUES (:movie_id, :title, :original, :year)"
+    "INSERT INTO recsys_store.movies (movie_id, key, title, original_title, year) "
+    "VALUES (:movie_id, CAST(:movie_id AS text), :title, :original, :year)"
 )
 SEARCH = sa.text("SELECT movie_id FROM recsys.search_movies(:query, :n)")
 TITLES = {

@@ -68,10 +68,10 @@ def test_a_new_rating_counts_at_once_and_without_a_mean(published):
 
 def test_taste_before_anything_is_published(connection):
     connection.exec_driver_sql(
-        "INSERT INTO recsys_store.movies (movie_id, title, original_title, year) "
-        "VALUES (1, 'One', 'One', 1999), (2, 'Two', 'Two', NULL)"
+        "INSERT INTO recsys_store.movies (movie_id, key, title, original_title, year) "
+        "VALUES (1, '1', 'One', 'One', 1999), (2, '2', 'Two', 'Two', NULL)"
     )
-    connection.exec_driver_sql("INSERT INTO recsys_store.users (user_id) VALUES (1)")
+    connection.exec_driver_sql("INSERT INTO recsys_store.users (user_id, key) VALUES (1, '1')")
     connection.exec_driver_sql("INSERT INTO recsys_store.ratings VALUES (1, 1, 4), (1, 2, 1)")
     assert taste(connection) == [
         ("all", None, 2, 1.0, 2.5, None),

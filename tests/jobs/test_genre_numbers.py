@@ -109,7 +109,8 @@ def test_without_a_free_number_nothing_is_written(database, tmp_path, write_edit
     change(
         database,
         fill.format("1, 32766"),
-        "INSERT INTO recsys_store.movies VALUES (1, 'Film', 'Film')",
+        "INSERT INTO recsys_store.movies (movie_id, key, title, original_title) "
+        "VALUES (1, '1', 'Film', 'Film')",
         "INSERT INTO recsys_store.movie_genres SELECT 1, genre_id FROM recsys_store.genres",
     )
     before = contents(database)

@@ -142,7 +142,7 @@ def test_a_run_that_has_ended_cannot_fail(connection, ended):
     run_id = lifecycle.begin(
         connection, default_model_id=None, seed=1, parameters={}, versions={"recsys": "1"}
     )
-    connection.execute(sa.text("INSERT INTO recsys_store.users VALUES (1)"))
+    connection.execute(sa.text("INSERT INTO recsys_store.users (user_id, key) VALUES (1, '1')"))
     model = {"name": "a", "kind": "personal", "score_meaning": "s", "description": "d"}
     results.create(connection, "user_factors", run_id)
     factors = {

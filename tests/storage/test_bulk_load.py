@@ -25,9 +25,9 @@ SELECT attname, attnotnull, col_description(attrelid, attnum)
 FROM pg_attribute WHERE attrelid = CAST(:table AS regclass) AND attnum > 0 ORDER BY attnum
 """)
 PEOPLE = sa.text("""
-INSERT INTO recsys_store.users (user_id) SELECT generate_series(1, 200);
-INSERT INTO recsys_store.movies (movie_id, title, original_title)
-SELECT i, 'Film', 'Film' FROM generate_series(1, 100) AS i;
+INSERT INTO recsys_store.users (user_id, key) SELECT i, i FROM generate_series(1, 200) AS i;
+INSERT INTO recsys_store.movies (movie_id, key, title, original_title)
+SELECT i, i, 'Film', 'Film' FROM generate_series(1, 100) AS i;
 INSERT INTO recsys_store.genome_tags (tag_id, tag)
 SELECT i, 'tag ' || i FROM generate_series(1, 10) AS i
 """)

@@ -18,7 +18,13 @@ def insert(connection, table, *rows):
 
 def add_movies(connection, *movies):
     rows = [
-        {"movie_id": id_, "title": title, "original_title": f"{title}, The", "year": year}
+        {
+            "movie_id": id_,
+            "key": str(id_),
+            "title": title,
+            "original_title": f"{title}, The",
+            "year": year,
+        }
         for id_, title, year in movies
     ]
     insert(connection, "movies", *rows)
@@ -27,7 +33,8 @@ def add_movies(connection, *movies):
 
 def add_users(connection, *users):
     names = ("user_id", "age", "gender", "occupation", "zip_code")
-    insert(connection, "users", *(dict(zip(names, user, strict=True)) for user in users))
+    rows = [dict(zip(names, user, strict=True)) | {"key": str(user[0])} for user in users]
+    insert(connection, "users", *rows)
     return ids(*(user[0] for user in users))
 
 
@@ -133,9 +140,9 @@ def test_texts_of_no_movies(connection):
 
 
 MANY = """
-INSERT INTO recsys_store.movies (movie_id, title, original_title)
-SELECT n, 'x', 'x' FROM generate_series(1, 2000) AS n;
-INSERT INTO recsys_store.users (user_id) VALUES (1);
+INSERT INTO recsys_store.movies (movie_id, key, title, original_title)
+SELECT n, n, 'x', 'x' FROM generate_series(1, 2000) AS n;
+INSERT INTO recsys_store.users (user_id, key) VALUES (1, '1');
 INSERT INTO recsys_store.tags (user_id, movie_id, tag)
 SELECT 1, n, t || ' a tag' FROM generate_series(1, 2000) AS n, generate_series(1, 5) AS t;
 INSERT INTO recsys_store.keywords (keyword_id, name)

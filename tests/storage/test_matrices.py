@@ -7,10 +7,13 @@ from recsys.errors import DataError
 from recsys.storage.snapshot.matrices import positions_of, read_snapshot
 
 LARGEST = 2**31 - 1
-ADD_USERS = sa.text("INSERT INTO recsys_store.users (user_id) SELECT unnest(CAST(:ids AS int[]))")
+ADD_USERS = sa.text(
+    "INSERT INTO recsys_store.users (user_id, key) "
+    "SELECT id, id FROM unnest(CAST(:ids AS int[])) AS id"
+)
 ADD_MOVIES = sa.text("""
-INSERT INTO recsys_store.movies (movie_id, title, original_title)
-SELECT id, 'Film', 'Film' FROM unnest(CAST(:ids AS int[])) AS id
+INSERT INTO recsys_store.movies (movie_id, key, title, original_title)
+SELECT id, id, 'Film', 'Film' FROM unnest(CAST(:ids AS int[])) AS id
 """)
 ADD_RATING = sa.text("""
 INSERT INTO recsys_store.ratings (user_id, movie_id, rating, rated_at)
@@ -172,9 +175,9 @@ CHANGES = {
     "a movie rated": "UPDATE recsys_store.ratings SET movie_id = 60 "
     "WHERE (user_id, movie_id) = (1, {m})",
     "a rating less": "DELETE FROM recsys_store.ratings WHERE (user_id, movie_id) = (1, {m})",
-    "a user": "INSERT INTO recsys_store.users (user_id) VALUES (4711)",
-    "a movie": "INSERT INTO recsys_store.movies (movie_id, title, original_title) "
-    "VALUES (4711, 'A', 'A')",
+    "a user": "INSERT INTO recsys_store.users (user_id, key) VALUES (4711, '4711')",
+    "a movie": "INSERT INTO recsys_store.movies (movie_id, key, title, original_title) "
+    "VALUES (4711, '4711', 'A', 'A')",
     "a genre's name": "UPDATE recsys_store.genres SET name = 'Dramas' WHERE name = 'Drama'",
     "a movie's genre": "DELETE FROM recsys_store.movie_genres WHERE movie_id = 3",
     "a time": "UPDATE recsys_store.ratings SET rated_at = rated_at + interval '1 s' "

@@ -42,7 +42,11 @@ def row(connection, run_id):
 
 
 def write_factors(connection, run_id, model_id):
-    connection.execute(sa.text("INSERT INTO recsys_store.users VALUES (1) ON CONFLICT DO NOTHING"))
+    connection.execute(
+        sa.text(
+            "INSERT INTO recsys_store.users (user_id, key) VALUES (1, '1') ON CONFLICT DO NOTHING"
+        )
+    )
     results.create(connection, "user_factors", run_id)
     columns = {
         "run_id": np.array([run_id], np.int32),

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import sqlalchemy as sa
 from psycopg import sql
+from psycopg.errors import NotNullViolation, UniqueViolation
 
 from recsys.domain import NO_TIME, Genome, Int32, Progress, Ratings, SourceMovie, Tags, User
-from recsys.errors import DataError
+from recsys.errors import DataError, StorageError
 from recsys.storage.load import bulk_load
 from recsys.storage.load.copy import (
     Column,
@@ -32,9 +34,9 @@ MOVIES = "recsys_store.movies"
 LOADED_EDITION = """
 SELECT edition FROM recsys_store.ingests WHERE kind = 'ratings' ORDER BY ingest_id DESC LIMIT 1
 """
-# A movie that was created from the ids of ratings has the title `SourceMovie <id>`.
+# A movie that was created from the keys of ratings has the title `Movie <key>`.
 DESCRIBED_MOVIES = """
-SELECT movie_id FROM recsys_store.movies WHERE original_title <> 'Movie ' || movie_id
+SELECT movie_id, key FROM recsys_store.movies WHERE original_title <> 'Movie ' || key
 """
 STAGED_AS = "CREATE TEMPORARY TABLE {staged} ON COMMIT DROP AS SELECT * FROM {table} WITH NO DATA"
 # An upserted row is new when no older version of it was deleted: xmax is 0.
@@ -43,8 +45,11 @@ WITH done AS ({upsert} RETURNING xmax = 0 AS fresh)
 SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM done
 """
 MERGE_MOVIES = """
-INSERT INTO recsys_store.movies AS m (movie_id, title, original_title, year, imdb_id, tmdb_id)
-SELECT movie_id, title, original_title, year, imdb_id, tmdb_id FROM staged_movies
+INSERT INTO recsys_store.movies AS m
+    (movie_id, key, title, original_title, year, imdb_id, tmdb_id)
+SELECT
+    movie_id, coalesce(key, CAST(movie_id AS text)), title, original_title, year, imdb_id, tmdb_id
+FROM staged_movies
 ON CONFLICT (movie_id) DO UPDATE SET
     title = excluded.title, original_title = excluded.original_title, year = excluded.year,
     imdb_id = excluded.imdb_id, tmdb_id = excluded.tmdb_id
@@ -105,15 +110,18 @@ ON CONFLICT DO NOTHING
 """
 # A file without an attribute does not erase the stored one.
 MERGE_USERS = """
-INSERT INTO recsys_store.users AS u (user_id, age, gender, occupation, zip_code)
-SELECT user_id, age, gender, occupation, zip_code FROM staged_users
+INSERT INTO recsys_store.users AS u (user_id, key, age, gender, occupation, zip_code)
+SELECT user_id, coalesce(key, CAST(user_id AS text)), age, gender, occupation, zip_code
+FROM staged_users
 ON CONFLICT (user_id) DO UPDATE SET
+    -- NULL, an error, if the id was given to another key since it was looked up.
+    key = CASE WHEN u.key = excluded.key THEN u.key END,
     age = coalesce(excluded.age, u.age), gender = coalesce(excluded.gender, u.gender),
     occupation = coalesce(excluded.occupation, u.occupation),
     zip_code = coalesce(excluded.zip_code, u.zip_code)
-WHERE (u.age, u.gender, u.occupation, u.zip_code)
+WHERE (u.key, u.age, u.gender, u.occupation, u.zip_code)
     IS DISTINCT FROM (
-        coalesce(excluded.age, u.age), coalesce(excluded.gender, u.gender),
+        excluded.key, coalesce(excluded.age, u.age), coalesce(excluded.gender, u.gender),
         coalesce(excluded.occupation, u.occupation), coalesce(excluded.zip_code, u.zip_code)
     )
 """
@@ -182,10 +190,10 @@ def loaded_edition(connection: sa.Connection) -> str | None:
     return edition
 
 
-def described_movie_ids(connection: sa.Connection) -> Int32:
-    """Return the movies from movies files, without those created from the ids of ratings."""
-    found = connection.scalars(sa.text(DESCRIBED_MOVIES))
-    return np.fromiter(found, np.int32)
+def described_movies(connection: sa.Connection) -> dict[str, int]:
+    """Return the ids of the movies from movies files by key, without those only rated."""
+    rows = connection.execute(sa.text(DESCRIBED_MOVIES))
+    return {key: movie_id for movie_id, key in rows}
 
 
 def genre_ids(connection: sa.Connection) -> dict[str, int]:
@@ -194,12 +202,20 @@ def genre_ids(connection: sa.Connection) -> dict[str, int]:
     return {name: genre_id for name, genre_id in rows}
 
 
-def merge_movies(connection: sa.Connection, movies: Sequence[SourceMovie]) -> Counts:
-    """Insert and update movies with their genres and links; other movies do not change."""
+def merge_movies(
+    connection: sa.Connection, movies: Sequence[SourceMovie], keys: Sequence[str] | None = None
+) -> Counts:
+    """Insert and update movies with their genres and links; other movies do not change.
+
+    `keys` has the key of each; without them the ids are the keys.
+    """
     with _staged(connection, "staged_movies", MOVIES):
         columns = ("movie_id", "title", "original_title", "year", "imdb_id", "tmdb_id")
-        rows = ([getattr(movie, column) for column in columns] for movie in movies)
-        copy_rows(connection, "staged_movies", columns, rows)
+        rows = (
+            (key, *(getattr(movie, column) for column in columns))
+            for key, movie in zip(repeat(None) if keys is None else keys, movies, strict=False)
+        )
+        copy_rows(connection, "staged_movies", ("key", *columns), rows)
         # Building the search index once takes a third of the time of extending it row by row.
         first = bulk_load.is_empty(connection, MOVIES)
         with bulk_load.without_indexes(connection, MOVIES) if first else nullcontext():
@@ -209,16 +225,40 @@ def merge_movies(connection: sa.Connection, movies: Sequence[SourceMovie]) -> Co
     return counts
 
 
-def merge_users(connection: sa.Connection, ids: Int32, described: Sequence[User]) -> Counts:
-    """Insert users by id and update the attributes of those described."""
+def merge_users(
+    connection: sa.Connection,
+    ids: Int32,
+    described: Sequence[User],
+    keys: Sequence[str] | None = None,
+) -> Counts:
+    """Insert users by id and update the attributes of those described.
+
+    `keys` has the key of each of `ids`, which are then all users; without them the ids are the
+    keys. Raises StorageError if another session added users with these ids or keys meanwhile.
+    """
+    key_of = dict(zip(ids.tolist(), keys, strict=True)) if keys is not None else {}
     with _staged(connection, "staged_users", "recsys_store.users"):
         columns = ("user_id", "age", "gender", "occupation", "zip_code")
-        rows = ([getattr(user, column) for column in columns] for user in described)
-        copy_rows(connection, "staged_users", columns, rows)
+        rows = (
+            (key_of.get(user.user_id), *(getattr(user, column) for column in columns))
+            for user in described
+        )
+        copy_rows(connection, "staged_users", ("key", *columns), rows)
         known = np.array([user.user_id for user in described], np.int32)
         bare = np.setdiff1d(ids, known).astype(np.int32)
-        copy_arrays(connection, "staged_users", {"user_id": bare})
-        counts = _upsert(connection, MERGE_USERS, len(bare) + len(known))
+        if keys is None:
+            copy_arrays(connection, "staged_users", {"user_id": bare})
+        else:
+            with_keys = ((id_, key_of[id_]) for id_ in bare.tolist())
+            copy_rows(connection, "staged_users", ("user_id", "key"), with_keys)
+        try:
+            counts = _upsert(connection, MERGE_USERS, len(bare) + len(known))
+        except sa.exc.IntegrityError as exc:
+            if not isinstance(exc.orig, UniqueViolation | NotNullViolation):
+                raise
+            raise StorageError(
+                "another session added users with these ids meanwhile", hint="run it again"
+            ) from exc
     connection.execute(sa.text("ANALYZE recsys_store.users"))
     return counts
 

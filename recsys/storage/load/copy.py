@@ -126,6 +126,16 @@ def copy_rows(
             copy.write_row(row)
 
 
+def copy_ids(connection: sa.Connection, query: str) -> NDArray[np.int32]:
+    """Return the rows of a query of one integer column without NULL."""
+    with driver(connection).cursor().copy(f"COPY ({query}) TO STDOUT (FORMAT binary)") as copy:
+        raw = b"".join(bytes(part) for part in copy)
+    # A row is: int16 number of fields, int32 length of the id, int32 id.
+    row = np.dtype([("fields", ">i2"), ("length", ">i4"), ("id", ">i4")])
+    body = raw[len(HEADER) : len(raw) - len(TRAILER)]
+    return np.frombuffer(body, row)["id"].astype(np.int32)
+
+
 def identifier(table: str) -> sql.Identifier:
     return sql.Identifier(*table.split("."))
 

@@ -19,7 +19,7 @@ from scipy.sparse import csr_matrix
 
 from recsys.domain import Float64, IdMap, Int32, Int64, Interactions, Progress
 from recsys.errors import NothingLoaded
-from recsys.storage.load.copy import HEADER, TRAILER, driver
+from recsys.storage.load.copy import HEADER, TRAILER, copy_ids, driver
 from recsys.storage.snapshot import item_features
 
 # This must precede the first query, which takes the snapshot. Rows frozen by an ingest are visible
@@ -29,7 +29,8 @@ WAIT_FOR_INGEST = """
 LOCK TABLE recsys_store.movies, recsys_store.genres, recsys_store.movie_genres,
     recsys_store.users, recsys_store.ratings, recsys_store.tags IN ACCESS SHARE MODE
 """
-IDS = "COPY (SELECT {column} FROM recsys_store.{table} ORDER BY {column}) TO STDOUT (FORMAT binary)"
+USER_IDS = "SELECT user_id FROM recsys_store.users ORDER BY user_id"
+MOVIE_IDS = "SELECT movie_id FROM recsys_store.movies ORDER BY movie_id"
 RATINGS = """
 COPY (
     SELECT
@@ -99,7 +100,7 @@ def read_snapshot(
     users' tags), votes and attributes. Raises NothingLoaded if there are no ratings.
     """
     connection.execute(sa.text(WAIT_FOR_INGEST))
-    users, movies = _ids(connection, "users", "user_id"), _ids(connection, "movies", "movie_id")
+    users, movies = IdMap(copy_ids(connection, USER_IDS)), IdMap(copy_ids(connection, MOVIE_IDS))
     total = connection.scalar(sa.text("SELECT count(*) FROM recsys_store.ratings")) or 0
     if not total:
         raise NothingLoaded("there are no ratings in the database", hint="load some first")
@@ -132,7 +133,7 @@ def read_users(
 
     Rows are these users. Genres are always read, and texts if `needs` selects them.
     """
-    movies = _ids(connection, "movies", "movie_id")
+    movies = IdMap(copy_ids(connection, MOVIE_IDS))
     found = read_lists(connection, RATINGS_OF, {"ids": user_ids}, columns=2)
     raters, indptr, movie_ids, (values, rated_at) = found
     lengths = np.zeros(len(user_ids), np.int64)
@@ -174,15 +175,6 @@ def read_lists(
         np.concatenate(items).astype(np.int32),
         tuple(np.concatenate(column).astype(np.float64) for column in values),
     )
-
-
-def _ids(connection: sa.Connection, table: str, column: str) -> IdMap:
-    # A row is: int16 number of fields, int32 length of the id, int32 id.
-    with driver(connection).cursor().copy(IDS.format(table=table, column=column)) as copy:
-        raw = b"".join(bytes(part) for part in copy)
-    row = np.dtype([("fields", ">i2"), ("length", ">i4"), ("id", ">i4")])
-    body = raw[len(HEADER) : len(raw) - len(TRAILER)]
-    return IdMap(np.frombuffer(body, row)["id"].astype(np.int32))
 
 
 def _read_ratings(

@@ -46,3 +46,16 @@ def finite(column: str) -> sa.CheckConstraint:
     # NaN sorts above Infinity in PostgreSQL, so the upper bound excludes it as well.
     condition = f"{column} > '-Infinity' AND {column} < 'Infinity'"
     return sa.CheckConstraint(condition, name=f"{column}_finite")
+
+
+def key_column(comment: str) -> sa.Column[str]:
+    """Return the column with the key of a row outside; see `recsys.domain.fault_of_key`."""
+    # Compared byte by byte: its order does not depend on the locale of the server.
+    return sa.Column("key", sa.Text(collation="C"), nullable=False, comment=comment)
+
+
+def valid_key() -> sa.CheckConstraint:
+    """Return a check of what `recsys.domain.fault_of_key` refuses."""
+    controls = r"[\u0001-\u001f\u007f-\u009f]"
+    condition = f"key <> '' AND octet_length(key) <= 512 AND key !~ '{controls}'"
+    return sa.CheckConstraint(condition, name="key")
