@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 import time
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from recsys.domain import (
-    NO_TIME,
     Dataset,
     Float32,
     Genome,
     Int32,
     Int64,
     Progress,
-    Ratings,
     RatingScale,
     SourceFile,
     SourceMovie,
     Tags,
 )
-from recsys.errors import DataError
-from recsys.ingest.duplicates import OnDuplicate, pair_keys, resolve
+from recsys.ingest.duplicates import OnDuplicate, pair_keys
 from recsys.ingest.editions import edition_of, find_layout
 from recsys.ingest.movielens import rows
-from recsys.ingest.movielens.dialects import DatasetLayout, RatingsFile
+from recsys.ingest.movielens.dialects import MOVIELENS, DatasetLayout
+from recsys.ingest.movielens.rows import MovieColumns
 from recsys.ingest.movielens.tables import Table, read_movies, read_tag_names, read_tags, read_users
 from recsys.ingest.movielens.tables import with_links as add_links
+from recsys.ingest.ratings import RatingFields, read_ratings
 from recsys.ingest.reading.blocks import NumericFile, NumericTable, read_numeric
 from recsys.ingest.reading.intake import Intake
-from recsys.ingest.reading.numbers import IdField, NumericField, TimeField, ValueField
+from recsys.ingest.reading.keys import IdReader, NotNumbers
+from recsys.ingest.reading.numbers import IdField, TimeField, ValueField
 from recsys.ingest.reading.rejects import RejectLimit, Rejects
 from recsys.ingest.reading.sources import Entry, open_folders, source_file
 
 _DAY = 86_400
 _RELEVANCE = RatingScale(0.0, 1.0, 0.0)
-NO_IDS: Int32 = np.empty(0, np.int32)
 
 
 def read_dataset(
@@ -45,7 +45,7 @@ def read_dataset(
     *,
     format: str | None = None,
     edition: str | None = None,
-    known_movie_ids: Int32 = NO_IDS,
+    known_movie_keys: Sequence[str] = (),
     on_duplicate: OnDuplicate = "latest",
     max_rejects: RejectLimit | None = None,
     max_unpacked_mb: int | None = None,
@@ -54,7 +54,8 @@ def read_dataset(
     """Read a folder, a zip or a single ratings CSV.
 
     `format` forces one of `ml-100k`, `ml-1m`, `ml-10m`, `ml-csv`, `csv`. Rated movies must be in
-    the movies file or among `known_movie_ids`. Without both, movies are created from the rated ids.
+    the movies file or have `known_movie_keys`. Without both, movies are created from the rated ids.
+    Ids that are not whole numbers are read as keys, in files other than those of MovieLens.
     Only the first rejected rows of each file are kept. `progress` is called for each file with the
     bytes read and its size.
 
@@ -62,14 +63,20 @@ def read_dataset(
     noticed as early as possible, and for an archive that would unpack to more than
     `max_unpacked_mb`, by default 100 times its size or 1 GB.
     """
-    intake = Intake(progress, rejects=Rejects(max_rejects))
     with open_folders(path, max_unpacked_mb) as folders:
         folder, layout = find_layout(folders, path, format)
-        name = edition or edition_of(layout, folder, path, intake)
-        intake.bytes_left = layout.size
-        return _read(
-            layout, name, np.unique(known_movie_ids).astype(np.int32), on_duplicate, intake
-        )
+
+        def read(*, keyed: bool) -> Dataset:
+            intake = Intake(progress, rejects=Rejects(max_rejects))
+            name = edition or edition_of(layout, folder, path, intake)
+            intake.bytes_left = layout.size
+            return _read(layout, name, known_movie_keys, on_duplicate, intake, keyed=keyed)
+
+        try:
+            return read(keyed=False)
+        # All files of the data set are read again: no half of a column has another meaning.
+        except NotNumbers:
+            return read(keyed=True)
 
 
 def source_files(
@@ -81,29 +88,39 @@ def source_files(
     """
     with open_folders(path, max_unpacked_mb) as folders:
         _, layout = find_layout(folders, path, format)
-        parts = (getattr(layout, each.name) for each in fields(layout))
-        return [source_file(part.entry) for part in parts if hasattr(part, "entry")]
+        return [source_file(entry) for entry in layout.entries()]
 
 
 def _read(
-    layout: DatasetLayout, edition: str, known: Int32, on_duplicate: OnDuplicate, intake: Intake
+    layout: DatasetLayout,
+    edition: str,
+    known_movie_keys: Sequence[str],
+    on_duplicate: OnDuplicate,
+    intake: Intake,
+    *,
+    keyed: bool,
 ) -> Dataset:
     # A day of tolerance for clocks and time zones of the systems that wrote the file.
     latest = int(time.time()) + _DAY
-    movies = {} if layout.movies is None else read_movies(intake, layout.movies)
+    strict = layout.dialect in MOVIELENS
+    user_ids = IdReader("user", keyed=keyed, strict=strict)
+    movie_ids = IdReader("movie", keyed=keyed, strict=strict)
+    movies = _movies(layout, movie_ids, intake)
     described = np.array(sorted(movies), np.int32)
+    known = movie_ids.of(known_movie_keys)
     catalogue = np.union1d(described, known)
     if layout.links is not None:
         movies = add_links(intake, layout.links, movies, known)
     users = {} if layout.users is None else read_users(intake, layout.users)
-    open_catalogue = layout.movies is None and not len(known)
-    ratings, duplicates = _ratings(
-        layout, None if open_catalogue else catalogue, latest, on_duplicate, intake
-    )
+    open_catalogue = layout.movies is None and not known_movie_keys
+    if not open_catalogue:
+        movie_ids.allow_only(catalogue)
+    fields = RatingFields(user_ids, movie_ids, layout.scale, latest)
+    ratings, duplicates = read_ratings(layout, fields, on_duplicate, intake)
     if open_catalogue:
         catalogue = np.unique(ratings.movie_ids)
         # The foreign key of the ratings needs the movies, even without titles.
-        movies = {id_: _unnamed(id_) for id_ in catalogue.tolist()}
+        movies = {id_: _unnamed(id_, movie_ids) for id_ in catalogue.tolist()}
     tags = _tags(layout, catalogue, latest, intake)
     genome = _genome(layout, catalogue, intake)
     if intake.rejects.limit is not None:
@@ -122,61 +139,23 @@ def _read(
         rows_read=intake.rows_read,
         duplicates=duplicates,
         files=tuple(intake.files),
+        user_keys=user_ids.texts,
+        movie_keys=movie_ids.texts,
     )
 
 
-def _unnamed(movie_id: int) -> SourceMovie:
-    return SourceMovie(movie_id, f"Movie {movie_id}", f"Movie {movie_id}")
+def _movies(layout: DatasetLayout, movie_ids: IdReader, intake: Intake) -> dict[int, SourceMovie]:
+    table = layout.movies
+    if table is None:
+        return {}
+    if isinstance(table.parse, MovieColumns):
+        table = replace(table, parse=replace(table.parse, read_id=movie_ids.parse))
+    return read_movies(intake, table, movie_ids.shown)
 
 
-def _ratings(
-    layout: DatasetLayout,
-    catalogue: Int32 | None,
-    latest: int,
-    on_duplicate: OnDuplicate,
-    intake: Intake,
-) -> tuple[Ratings, int]:
-    file, before, rejected = layout.ratings, intake.rows_read, len(intake.rejects.rows)
-    columns = rating_columns(file, layout.scale, catalogue, latest)
-    table = read_numeric(intake, NumericFile(file.entry, file.grammar, file.header, columns))
-    if not len(table):
-        raise _no_ratings(file, intake, intake.rows_read - before, rejected)
-    # Without `del` the table would keep a second copy of the columns while they are sorted.
-    lines, ratings = table.lines, _as_ratings(table)
-    del table
-    return resolve(ratings, lines, on_duplicate, file.entry.name)
-
-
-def rating_columns(
-    file: RatingsFile, scale: RatingScale | None, catalogue: Int32 | None, latest: int
-) -> tuple[NumericField, ...]:
-    """Return the fields of a ratings file; the time, if there is one, comes last."""
-    columns: tuple[NumericField, ...] = (
-        IdField(file.user, "user"),
-        IdField(file.movie, "movie", catalogue),
-        ValueField(file.rating, "rating", scale),
-    )
-    if file.time is None:
-        return columns
-    return (*columns, TimeField(file.time, latest, file.flexible_time))
-
-
-def _as_ratings(table: NumericTable) -> Ratings:
-    users, movies, values, *times = table.columns
-    rated_at: Int64 = times[0] if times else np.full(len(users), NO_TIME, np.int64)
-    return Ratings(users, movies, values, rated_at)
-
-
-def _no_ratings(file: RatingsFile, intake: Intake, rows_read: int, rejected: int) -> DataError:
-    name = file.entry.name
-    if not rows_read:
-        what = "is empty" if not file.entry.size else "holds no ratings"
-        return DataError(f"{name} {what}", hint="Check that the file is complete.")
-    first = intake.rejects.rows[rejected]
-    return DataError(
-        f"{name}: none of {rows_read} rows can be loaded; line {first.line}: {first.reason}",
-        hint="Check that the file is what its name says, or name its form with --format.",
-    )
+def _unnamed(movie_id: int, movie_ids: IdReader) -> SourceMovie:
+    title = f"Movie {movie_ids.key(movie_id)}"
+    return SourceMovie(movie_id, title, title)
 
 
 def _tags(layout: DatasetLayout, catalogue: Int32, latest: int, intake: Intake) -> Tags | None:

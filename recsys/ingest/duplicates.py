@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -20,10 +22,32 @@ def pair_keys(left: Int32, right: Int32) -> Int64:
     return keys
 
 
-def resolve(ratings: Ratings, lines: Int32, policy: OnDuplicate, file: str) -> tuple[Ratings, int]:
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """The files that rows come from, one after the other, and the lines of the rows of each."""
+
+    files: Sequence[str]
+    lines: Sequence[Int32]
+
+    def of(self, row: int) -> tuple[str, int]:
+        """Return file and line of a row."""
+        for file, lines in zip(self.files, self.lines, strict=True):
+            if row < len(lines):
+                return file, int(lines[row])
+            row -= len(lines)
+        raise IndexError(row)
+
+
+def resolve(
+    ratings: Ratings,
+    origins: Origins,
+    policy: OnDuplicate,
+    shown_user: Callable[[int], str] = str,
+    shown_movie: Callable[[int], str] = str,
+) -> tuple[Ratings, int]:
     """Return the ratings ordered by (user, movie), each pair once, and the number merged.
 
-    The rows are ordered by `lines`. Raises `DataError` under the policy `error`.
+    The rows are in the order of the files. Raises `DataError` under the policy `error`.
     """
     keys = pair_keys(ratings.user_ids, ratings.movie_ids)
     # Most published editions are sorted and unique: sorting 32 million keys takes seconds.
@@ -37,7 +61,11 @@ def resolve(ratings: Ratings, lines: Int32, policy: OnDuplicate, file: str) -> t
     merged = len(keys) - len(starts)
     values, times = ratings.values[order], ratings.rated_at[order]
     if merged and policy == "error":
-        raise _duplicate(ratings, lines, order, first, merged, file)
+        second = int(np.flatnonzero(~first)[0])
+        one, other = int(order[second - 1]), int(order[second])
+        user = shown_user(int(ratings.user_ids[one]))
+        movie = shown_movie(int(ratings.movie_ids[one]))
+        raise _duplicate(f"user {user} rates movie {movie}", origins, one, other, merged)
     if merged and policy == "mean":
         values = np.add.reduceat(values, starts) / np.diff(starts, append=len(keys))
         times, chosen = np.maximum.reduceat(times, starts), starts
@@ -64,14 +92,11 @@ def _latest(values: Float64, times: Int64, starts: Int64, *, highest: bool) -> I
     return latest
 
 
-def _duplicate(
-    ratings: Ratings, lines: Int32, order: Int64, first: np.ndarray, merged: int, file: str
-) -> DataError:
-    second = int(np.flatnonzero(~first)[0])
-    one, other = int(order[second - 1]), int(order[second])
-    user, movie = int(ratings.user_ids[one]), int(ratings.movie_ids[one])
+def _duplicate(pair: str, origins: Origins, one: int, other: int, merged: int) -> DataError:
+    (file, line), (other_file, other_line) = origins.of(one), origins.of(other)
+    where = "" if other_file == file else f" of {other_file}"
     return DataError(
-        f"{file}: user {user} rates movie {movie} on line {lines[one]} and again on line "
-        f"{lines[other]}; {merged} ratings of this kind in all",
+        f"{file}: {pair} on line {line} and again on line {other_line}{where}; "
+        f"{merged} ratings of this kind in all",
         hint="Say which one counts with --on-duplicate latest, max or mean.",
     )

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
-from recsys.domain import Dataset, Int32, MetadataSet, RejectedRow, number_of_key
+from recsys.domain import Dataset, MetadataSet, RejectedRow
 from recsys.errors import DataError, InvalidArgument, NothingLoaded
 from recsys.ingest.dataset import read_dataset
 from recsys.ingest.duplicates import OnDuplicate
@@ -118,7 +116,7 @@ def ingest(
         path,
         format=format,
         edition=edition,
-        known_movie_ids=_numbers(known),
+        known_movie_keys=list(known),
         on_duplicate=on_duplicate,
         max_rejects=max_rejects or RejectLimit(),
         max_unpacked_mb=max_unpacked_mb,
@@ -214,12 +212,6 @@ def _check_edition(edition: str) -> None:
 
 def _source(source: str | None, path: Path) -> str:
     return escaped_name(source or str(path))
-
-
-def _numbers(names: Iterable[str]) -> Int32:
-    """Return the keys that are whole numbers."""
-    numbers = map(number_of_key, names)
-    return np.array([number for number in numbers if number is not None], np.int32)
 
 
 def _make_way(connection: sa.Connection, edition: str, *, replace: bool) -> str | None:

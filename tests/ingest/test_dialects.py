@@ -257,8 +257,8 @@ def test_format_can_be_forced(tmp_path: Path) -> None:
         (b"id,description\n1,2\n", "no ratings found in"),
         (b"\0\1\2\3", "no ratings found in"),
         (
-            b"user,movie,rating\na,2,3\n1,2,x\n",
-            'x.csv: none of 2 rows can be loaded; line 2: user id "a" is not a whole number',
+            b"user,movie,rating\n,2,3\n1,2,x\n",
+            "x.csv: none of 2 rows can be loaded; line 2: user id is empty",
         ),
     ],
 )

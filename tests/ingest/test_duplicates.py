@@ -5,7 +5,7 @@ import pytest
 
 from recsys.domain import NO_TIME, Ratings
 from recsys.errors import DataError
-from recsys.ingest.duplicates import OnDuplicate, resolve
+from recsys.ingest.duplicates import OnDuplicate, Origins, resolve
 
 # user, movie, value, time; lines 2, 3, ... in this order
 ROWS = [
@@ -32,7 +32,7 @@ def resolved(
     rows: list[tuple[int, int, float, int]], policy: OnDuplicate
 ) -> tuple[list[tuple[int, int, float, int]], int]:
     lines = np.arange(2, 2 + len(rows), dtype=np.int32)
-    kept, merged = resolve(ratings(rows), lines, policy, "ratings.csv")
+    kept, merged = resolve(ratings(rows), Origins(["ratings.csv"], [lines]), policy)
     columns = (kept.user_ids, kept.movie_ids, kept.values, kept.rated_at)
     assert [column.dtype for column in columns] == [np.int32, np.int32, np.float64, np.int64]
     return list(zip(*(column.tolist() for column in columns), strict=True)), merged

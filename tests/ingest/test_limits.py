@@ -208,8 +208,8 @@ def test_pieces_of_a_block_end_between_rows(
     monkeypatch.setattr(blocks, "PIECE", piece)
     rows = "".join(f'{n},{n % 7},2.5,"a\nb ""{n}"""\n' for n in range(1, 200))
     path = tmp_path / "reviews.csv"
-    path.write_text("user,film,stars,review\n" + rows + "x,1,1,\n")
+    path.write_text("user,film,stars,review\n" + rows + ",1,1,\n")
     dataset = read_dataset(path)
-    assert [(row.line, row.content) for row in dataset.rejected] == [(400, "x,1,1,")]
+    assert [(row.line, row.content) for row in dataset.rejected] == [(400, ",1,1,")]
     assert dataset.ratings.user_ids.tolist() == list(range(1, 200))
     assert np.array_equal(dataset.ratings.movie_ids, np.arange(1, 200) % 7)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from recsys.domain import RejectedRow
@@ -22,7 +21,7 @@ def folder(tmp_path: Path, **files: str | bytes) -> Path:
 
 
 def rejected(path: Path, known: list[int] | None = None) -> list[tuple[str, int, str]]:
-    dataset = read_dataset(path, known_movie_ids=np.array(known or [], np.int32))
+    dataset = read_dataset(path, known_movie_keys=list(map(str, known or [])))
     return [(row.file, row.line, row.reason) for row in dataset.rejected]
 
 
@@ -93,7 +92,7 @@ def test_known_movies_may_be_rated(tmp_path: Path) -> None:
     assert rejected(path, [7]) == [("ratings.csv", 4, "movie 8 is unknown")]
     alone = tmp_path / "alone.csv"
     alone.write_text("user,movie,rating\n1,7,3\n1,8,3\n")
-    dataset = read_dataset(alone, known_movie_ids=np.array([9, 7], np.int32))
+    dataset = read_dataset(alone, known_movie_keys=["9", "7"])
     assert (dataset.movies, dataset.ratings.movie_ids.tolist()) == ([], [7])
     assert [row.reason for row in dataset.rejected] == ["movie 8 is unknown"]
 

@@ -249,7 +249,7 @@ def test_names_and_contents_in_the_store_cannot_steer_a_terminal(database, tmp_p
             f"{name}.csv",
             f"{name}.csv",
             "2,1\\x9b,3",
-            'movie id "1\\x9b" is not a whole number',
+            'movie id "1\\x9b" has the character U+009B',
         )
     ]
 

@@ -102,7 +102,7 @@ def detect_csv(folder: Folder) -> DatasetLayout | None:
         if other not in ratings and (table := _movies(folder.files[other])) is not None
     }
     chosen = movies and movies[_preferred(movies, _CATALOGUES, folder.name, "movies")]
-    return DatasetLayout("csv", None, ratings[name], movies=chosen or None)
+    return DatasetLayout("csv", None, (ratings[name],), movies=chosen or None)
 
 
 def _refuse_empty(folder: Folder) -> None:

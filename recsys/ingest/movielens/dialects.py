@@ -50,7 +50,8 @@ class DatasetLayout:
 
     dialect: str
     scale: RatingScale | None
-    ratings: RatingsFile
+    ratings: tuple[RatingsFile, ...]
+    """One file, or the parts of one in their order."""
     movies: Table[SourceMovie] | None = None
     users: Table[User] | None = None
     links: Table[Link] | None = None
@@ -62,9 +63,13 @@ class DatasetLayout:
     @property
     def size(self) -> int:
         """Bytes of the files with rows."""
-        files = (self.ratings, self.movies, self.users, self.links, self.tags)
+        return sum(entry.size for entry in self.entries())
+
+    def entries(self) -> list[Entry]:
+        """Return the files with rows."""
+        files = (*self.ratings, self.movies, self.users, self.links, self.tags)
         genome = (self.genome_tags, self.genome_scores)
-        return sum(file.entry.size for file in (*files, *genome) if file is not None)
+        return [file.entry for file in (*files, *genome) if file is not None]
 
 
 def ml_100k(folder: Folder) -> DatasetLayout | None:
@@ -77,7 +82,7 @@ def ml_100k(folder: Folder) -> DatasetLayout | None:
     return DatasetLayout(
         "ml-100k",
         WHOLE_STARS,
-        RatingsFile(ratings, _old(ratings, "\t", 4), header=False),
+        (RatingsFile(ratings, _old(ratings, "\t", 4), header=False),),
         movies=items
         and Table(items, _old(items, "|", 5 + len(genres)), False, rows.movie_100k(genres)),
         users=users and Table(users, _old(users, "|", 5), False, rows.user_100k),
@@ -93,7 +98,7 @@ def ml_1m(folder: Folder) -> DatasetLayout | None:
     return DatasetLayout(
         "ml-1m",
         WHOLE_STARS,
-        RatingsFile(ratings, _old(ratings, "::", 4), header=False),
+        (RatingsFile(ratings, _old(ratings, "::", 4), header=False),),
         movies=movies and Table(movies, _old(movies, "::", 3), False, rows.movie_piped),
         users=users and Table(users, _old(users, "::", 5), False, rows.user_1m),
     )
@@ -117,7 +122,7 @@ def _layout_10m(folder: Folder, ratings: Entry) -> DatasetLayout:
     return DatasetLayout(
         "ml-10m",
         HALF_STARS,
-        RatingsFile(ratings, Grammar("::", 4), header=False),
+        (RatingsFile(ratings, Grammar("::", 4), header=False),),
         movies=movies and Table(movies, Grammar("::", 3), False, rows.movie_piped),
         tags=tags and PlainFile(tags, Grammar("::", 4), header=False),
     )
@@ -144,7 +149,7 @@ def ml_csv(folder: Folder) -> DatasetLayout | None:
     return DatasetLayout(
         "ml-csv",
         HALF_STARS,
-        RatingsFile(ratings, _csv(4), header=True),
+        (RatingsFile(ratings, _csv(4), header=True),),
         # Quoted titles and tags may contain line breaks.
         movies=Table(movies, _csv(3, multiline=True), True, rows.movie_piped),
         links=links and Table(links, _csv(3), True, rows.link),

@@ -10,6 +10,7 @@ from recsys.domain import SourceMovie, User
 from recsys.ingest.movielens.tables import Link, Tag, TagName
 from recsys.ingest.movielens.titles import split_title
 from recsys.ingest.reading.characters import one_line
+from recsys.ingest.reading.keys import numeric_id
 from recsys.ingest.reading.numbers import (
     BadField,
     TimeField,
@@ -131,9 +132,11 @@ class MovieColumns:
     title: int
     genres: int | None
     year: int | None
+    read_id: Callable[[str], int] = lambda text: numeric_id(text, "movie")
+    """Return the id of a movie, or its position among the keys."""
 
     def __call__(self, fields: Fields) -> SourceMovie:
-        movie_id = parse_id(fields[self.movie_id], "movie id")
+        movie_id = self.read_id(fields[self.movie_id])
         genres = "" if self.genres is None else fields[self.genres]
         year = "" if self.year is None else fields[self.year].strip()
         # pandas writes whole numbers as floats if values are missing in the column.

@@ -36,12 +36,16 @@ class Table(Generic[T]):
     parse: Callable[[Sequence[str]], T]
 
 
-def read_movies(intake: Intake, table: Table[SourceMovie]) -> dict[int, SourceMovie]:
+def read_movies(
+    intake: Intake, table: Table[SourceMovie], name: Callable[[int], str] = str
+) -> dict[int, SourceMovie]:
     """Return the movies by id; the first of two with the same id counts.
+
+    `name` is how a message names the movie of an id.
 
     Raises DataError if they have more genres than genres can be.
     """
-    movies = _first_of_each(intake, table, lambda movie: movie.movie_id, "movie")
+    movies = _first_of_each(intake, table, lambda movie: movie.movie_id, "movie", name)
     genres = {genre: None for movie in movies.values() for genre in movie.genres}
     if len(genres) > MOST_GENRES:
         some = ", ".join(shown(genre) for genre in islice(genres, 3))
@@ -100,7 +104,11 @@ def read_tags(intake: Intake, table: Table[Tag]) -> Tags:
 
 
 def _first_of_each(
-    intake: Intake, table: Table[T], key: Callable[[T], int], what: str
+    intake: Intake,
+    table: Table[T],
+    key: Callable[[T], int],
+    what: str,
+    name: Callable[[int], str] = str,
 ) -> dict[int, T]:
     kept: dict[int, T] = {}
     lines: dict[int, int] = {}
@@ -109,7 +117,7 @@ def _first_of_each(
         first = kept.setdefault(id_, row)
         lines.setdefault(id_, line)
         if first != row:
-            reason = f"{what} {id_} is described differently on line {lines[id_]}"
+            reason = f"{what} {name(id_)} is described differently on line {lines[id_]}"
             intake.reject(table.entry, line, record.raw, table.grammar.encoding, reason)
     return kept
 

@@ -1,8 +1,9 @@
-"""Parse blocks of lines into numeric columns.
+"""Parse blocks of lines into numeric columns; keys become their positions.
 
 Three parsers accept the same rows and differ in speed. Lines of digits and the expected separators
-go to the C parser of pandas as one block. Other lines are matched against one regular expression.
-Lines that do not match go to `records`, which gives a reason for every rejected row.
+go to the C parser of pandas as one block; in a file with keys, lines with the expected separators.
+Other lines are matched against one regular expression. Lines that do not match go to `records`,
+which gives a reason for every rejected row.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ import pandas as pd
 
 from recsys.domain import Int32, Int64
 from recsys.ingest.reading.intake import Block, Intake, end_of_rows
+from recsys.ingest.reading.keys import KeyField, NotNumbers, NumberField
 from recsys.ingest.reading.numbers import Array, BadField, NumericField
 from recsys.ingest.reading.records import Grammar, Record, read_record
 from recsys.ingest.reading.sources import Entry
 
 PIECE = 1 << 20
 _NUMERIC = b"0123456789-"
+_QUOTE = ord(b'"')
+_FIELD = rb"^(?:[^%b\n]*%b){%d}"
+"""Matches a line up to the field at a position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,17 @@ class _BlockParser:
         self.single = b"\t" if len(self.separator) > 1 else self.separator
         self.good_line = self.single * (self.grammar.columns - 1) + b"\n"
         self.line, self.groups = _line_pattern(file)
+        self.with_keys = any(isinstance(column, KeyField) for column in file.columns)
+        # pandas ends a text at a NUL and a line at a CR.
+        kept = self.single + b"\n\r\0" + (b'"' if self.grammar.quoted else b"")
+        self.of_no_interest = bytes(set(range(256)) - set(kept))
+        self.leading_zeros = [
+            re.compile(
+                _FIELD % (self.single, self.single, column.position) + b"0[0-9]", re.MULTILINE
+            )
+            for column in file.columns
+            if isinstance(column, NumberField)
+        ]
 
     def read(self, block: Block, intake: Intake) -> Iterator[list[Array]]:
         """Yield the fields and the line numbers of the valid rows of a block."""
@@ -124,6 +140,14 @@ class _BlockParser:
             return None
         return self._read_grid(plain)
 
+    def _has_leading_zeros(self, plain: bytes) -> bool:
+        """Tell whether an id may be a key such as `007`, which the C parser would read as 7."""
+        if not self.leading_zeros or not (
+            plain.startswith(b"0") or b"\n0" in plain or self.single + b"0" in plain
+        ):
+            return False
+        return any(pattern.search(plain) for pattern in self.leading_zeros)
+
     def _parse_piece(self, data: bytes) -> _ParsedBlock:
         """Parse the plain lines in bulk and the others one by one."""
         plain = self._plain(data)
@@ -144,6 +168,8 @@ class _BlockParser:
         """Return the block with a one-byte separator and without quotes; None if it has neither."""
         if len(self.separator) > 1:
             return None if self.single in data else data.replace(self.separator, self.single)
+        if self.with_keys:
+            return data
         return self._unquoted(data) if self.grammar.quoted and b'"' in data else data
 
     def _unquoted(self, data: bytes) -> bytes:
@@ -161,7 +187,13 @@ class _BlockParser:
         return data.replace(b'"', b"")
 
     def _signature(self, data: bytes) -> bytes:
-        """Return the bytes that are not part of a number; decimal points are where allowed."""
+        """Return the bytes that are not part of a number; decimal points are where allowed.
+
+        With keys, return the bytes that could split lines and fields, and quotes out of place.
+        """
+        if self.with_keys:
+            text = _outside_quotes(data, self.single) if self.grammar.quoted else data
+            return text.translate(None, self.of_no_interest)
         left = data.translate(None, _NUMERIC)
         for column in self.columns:
             if column.decimal and b"." in left:
@@ -172,6 +204,9 @@ class _BlockParser:
 
     def _read_grid(self, data: bytes) -> _ParsedBlock | None:
         """Parse lines that all have the expected signature; None if a number is malformed."""
+        if self._has_leading_zeros(data):
+            return None
+        quoted = self.grammar.quoted and b'"' in data
         try:
             table = pd.read_csv(
                 io.BytesIO(data),
@@ -181,7 +216,7 @@ class _BlockParser:
                 usecols=[column.position for column in self.columns],
                 dtype={column.position: column.dtype for column in self.columns},
                 engine="c",
-                quoting=csv.QUOTE_NONE,
+                quoting=csv.QUOTE_MINIMAL if self.with_keys and quoted else csv.QUOTE_NONE,
                 na_filter=False,
                 low_memory=False,
             )
@@ -251,7 +286,17 @@ class _BlockParser:
     def _parse(self, record: Record) -> Iterator[float]:
         if record.problem is not None:
             raise BadField(record.problem)
-        return iter([column.parse(record.fields[column.position]) for column in self.columns])
+        values: list[float] = []
+        needs_keys: NotNumbers | None = None
+        for column in self.columns:
+            try:
+                values.append(column.parse(record.fields[column.position]))
+            # Only a row that is good otherwise tells that the column holds keys.
+            except NotNumbers as exc:
+                needs_keys = exc
+        if needs_keys is not None:
+            raise needs_keys
+        return iter(values)
 
 
 def _pieces(block: Block, *, multiline: bool) -> Iterator[Block]:
@@ -266,6 +311,31 @@ def _pieces(block: Block, *, multiline: bool) -> Iterator[Block]:
         yield Block(data[start:stop], line)
         line += data.count(b"\n", start, stop)
         start = stop
+
+
+def _outside_quotes(data: bytes, separator: bytes) -> bytes:
+    """Return the block with `x` for proper quotes and for the separators between them.
+
+    A quote is proper if it touches a delimiter on its outer side.
+    """
+    if b'"' not in data:
+        return data
+    text = np.frombuffer(data, np.uint8)
+    quotes = text == _QUOTE
+    at = np.flatnonzero(quotes)
+    delimits = np.zeros(256, bool)
+    delimits[[ord(separator), ord("\n")]] = True
+    # The block ends with a newline, so position -1 stands for the start of the first line.
+    outer = np.where(np.arange(len(at)) % 2, np.minimum(at + 1, len(text) - 1), at - 1)
+    proper = delimits[text[outer]]
+    # 1 from an opening quote to before its closing one; overflow of uint8 keeps the parity.
+    inside = (np.cumsum(quotes, dtype=np.uint8) & 1).astype(bool)
+    masked = text.copy()
+    masked[at[proper]] = ord("x")
+    masked[inside & (text == ord(separator))] = ord("x")
+    # A line that ends inside quotes goes on in the next one.
+    masked[inside & (text == ord("\n"))] = _QUOTE
+    return masked.tobytes()
 
 
 def _in_order(rows: list[Array]) -> list[Array]:

@@ -26,10 +26,10 @@ MILLISECONDS_FROM = 10**11
 """Larger timestamps are milliseconds: as seconds this is the year 5138, as milliseconds 1973."""
 
 # `[0-9]` and not `\d`: `int` and `float` also accept the digits of other scripts.
-_INTEGER = re.compile(r"-?[0-9]+")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
-_SECONDS = re.compile(r"-?[0-9]+(?:\.[0-9]*)?")
+_SECONDS = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?")
 _DATE = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?) ?(Z|UTC|[+-][0-9]{2}:?[0-9]{2})?)?"
@@ -196,7 +196,7 @@ def parse_integer(text: str, name: str) -> int:
         raise BadField(f"{name} is empty")
     if not _INTEGER.fullmatch(digits):
         raise BadField(f"{name} {shown(digits)} is not a whole number")
-    magnitude = digits.lstrip("-").lstrip("0")
+    magnitude = digits.lstrip("+-").lstrip("0")
     # Python refuses to convert more than 4,300 digits, with an error of its own.
     if len(magnitude) > 100:
         raise BadField(f"{name} {shown(digits)} has too many digits")
