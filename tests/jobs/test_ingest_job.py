@@ -412,3 +412,33 @@ def check_edition(database, folder, expected):
     again = ingest(database, folder)
     assert again.no_change
     assert again.counts.unchanged == report.counts.inserted
+
+
+def test_keys_of_any_form_are_loaded_and_keep_their_ids(database, tmp_path):
+    """A ratings file with text keys, its movies file, and a later file without one."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "products.csv").write_text("id,title\nB00X,Anvil\nB00Y,Rope\n")
+    (folder / "ratings.csv").write_text(
+        "customer_id,product_id,rating\nzoe,B00Y,4\nalice,B00X,5\n3000000000,B00Y,2\n"
+    )
+    ingest(database, folder, edition="shop")
+    kept = rows_of(
+        database,
+        "SELECT u.key, m.key, m.title, r.rating FROM recsys_store.ratings AS r "
+        "JOIN recsys_store.users AS u USING (user_id) "
+        'JOIN recsys_store.movies AS m USING (movie_id) ORDER BY u.key COLLATE "C"',
+    )
+    assert kept == [
+        ("3000000000", "B00Y", "Rope", 2.0),
+        ("alice", "B00X", "Anvil", 5.0),
+        ("zoe", "B00Y", "Rope", 4.0),
+    ]
+    ids = "SELECT user_id, key FROM recsys_store.users WHERE key <> 'bob' ORDER BY key"
+    before = rows_of(database, ids)
+    later = tmp_path / "later.csv"
+    later.write_text("customer_id,product_id,rating\nbob,B00X,4\nzoe,B00Y,4\nbob,B00Z,1\n")
+    report = ingest(database, later, edition="shop", max_rejects=RejectLimit(rows=1))
+    assert [row.reason for row in report.rejected] == ['movie "B00Z" is unknown']
+    assert rows_of(database, ids) == before
+    assert report.counts == Counts(inserted=2, unchanged=2)
