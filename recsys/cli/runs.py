@@ -287,7 +287,8 @@ def _publications(run: RunRecord) -> dict[str, object]:
 
 
 def _settings(run: RunRecord) -> dict[str, object]:
-    given = {name: value for name, value in run.parameters.items() if name != "models"}
+    aside = ("models", "derived", "terms")  # models are shown apart; terms are for SQL
+    given = {name: value for name, value in run.parameters.items() if name not in aside}
     chosen = {
         "default_model": run.default_model,
         "cold_start": run.cold_start,
@@ -299,8 +300,13 @@ def _settings(run: RunRecord) -> dict[str, object]:
 
 
 def _models(run: RunRecord) -> dict[str, str]:
+    """Return the parameters of each model, those it derived from the data in their places."""
+    derived = run.parameters.get("derived", {})
     return {
-        name: ", ".join(f"{key} {value}" for key, value in given.items()) or "-"
+        name: ", ".join(
+            f"{key} {value}" for key, value in {**given, **derived.get(name, {})}.items()
+        )
+        or "-"
         for name, given in sorted(run.parameters.get("models", {}).items())
     }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from recsys.domain import Metric
 from recsys.evaluation.protocols import Protocol
@@ -18,6 +20,8 @@ class Evaluated:
     recommend_seconds: float
     peak_memory_mb: int
     """Highest resident memory of the process while this model was fitted and measured."""
+    derived: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters that it left to the train part, as they were settled in the first split."""
 
     def figure(self, name: str, segment: str = "all") -> float | None:
         """Return one metric of a segment; None if it was not measured."""

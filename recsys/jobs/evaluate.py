@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,17 @@ from recsys.evaluation.rating import user_mean_fallback
 from recsys.evaluation.results import Evaluated, EvaluationReport
 from recsys.evaluation.splits import Split, rows_of
 from recsys.ingest.csv.pairs import read_pairs
-from recsys.jobs.plan import Plan
+from recsys.jobs.plan import DERIVED, Plan
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb, reset_peak_memory
-from recsys.jobs.training import TrainingStep, fit_options, needs_of, training_steps
+from recsys.jobs.training import (
+    TrainingStep,
+    derived,
+    fit_options,
+    needs_of,
+    train_of,
+    training_steps,
+)
 from recsys.models.base import FitOptions
 from recsys.numerics.prediction import predict_ratings
 from recsys.storage.runs import lifecycle
@@ -139,6 +146,7 @@ class _Part:
     train_seconds: float
     recommend_seconds: float
     peak_memory_mb: int
+    derived: Mapping[str, Any]
 
 
 def _together(model: str, parts: Sequence[_Part]) -> Evaluated:
@@ -148,14 +156,8 @@ def _together(model: str, parts: Sequence[_Part]) -> Evaluated:
         sum(part.train_seconds for part in parts),
         sum(part.recommend_seconds for part in parts),
         max(part.peak_memory_mb for part in parts),
+        parts[0].derived,
     )
-
-
-def train_of(data: Interactions, split: Split) -> Interactions:
-    """Return the train ratings, their times and the features of movies."""
-    # The scale is read off the train part: the highest test rating must not show.
-    times = None if data.rated_at is None else data.rated_at[split.train_entries]
-    return replace(data, user_items=split.train, rated_at=times, rating_range=None, parts={})
 
 
 def _fit_and_measure(
@@ -170,6 +172,7 @@ def _fit_and_measure(
 ) -> _Part:
     # The peak of this model alone, where the system can tell.
     reset_peak_memory()
+    configured = step.config
     started = time.monotonic()
     model = step.fit()
     train_seconds, recommend_seconds = time.monotonic() - started, 0.0
@@ -184,7 +187,8 @@ def _fit_and_measure(
         predicted = predict_ratings(train, model.fitted, users, items)
         fallback = user_mean_fallback(split.train, users)
         metrics += measure_ratings(protocol, predicted, fallback, split, seed)
-    return _Part(metrics, train_seconds, recommend_seconds, peak_memory_mb())
+    followed = derived(configured, step.config)
+    return _Part(metrics, train_seconds, recommend_seconds, peak_memory_mb(), followed)
 
 
 def _order(protocol: Protocol, one: Evaluated) -> tuple[float, str]:
@@ -208,6 +212,7 @@ def _store(
             **chosen.parameters,
             # Only the measured models: the parameters of the others explain no figure.
             "models": {one.model: asdict(chosen.configs[one.model]) for one in evaluated},
+            DERIVED: {one.model: one.derived for one in evaluated if one.derived},
             "protocol": protocol.name,
         }
         run_id = lifecycle.record_evaluation(

@@ -16,8 +16,8 @@ from recsys.config.settings import RefreshSettings
 from recsys.domain import Int64
 from recsys.errors import NotEnoughDisk
 from recsys.jobs import gate
-from recsys.jobs.plan import Plan
-from recsys.jobs.training import with_parts
+from recsys.jobs.plan import Plan, configured
+from recsys.jobs.training import VALIDATED_USERS, with_parts
 from recsys.models.base import ModelSpec
 from recsys.models.cost import PASS, Cost, Size, run_users, user_lists
 from recsys.models.registry import MODELS, make_config
@@ -140,6 +140,7 @@ def stage_costs(chosen: Plan, size: Size) -> dict[str, Cost]:
     costs = {READ: users}
     for spec in chosen.specs:
         costs[spec.name] = _cost_of(spec, chosen.configs[spec.name], size)
+        costs[spec.name] += _validation_cost(spec, chosen, size)
     if chosen.publish and chosen.settings.gate.enabled:
         costs[gate.PROTOCOL] = _gate_cost(chosen, size)
     return costs
@@ -151,6 +152,21 @@ def _cost_of(spec: ModelSpec, config: Any, size: Size) -> Cost:
         return spec.cost(size, config) + Cost(_START if personal else 0.0)
     # Of a model of another package at least the lists of users are known.
     return Cost(math.nan, disk=user_lists(size) if personal else 0.0)
+
+
+def _validation_cost(spec: ModelSpec, chosen: Plan, size: Size) -> Cost:
+    """Return the seconds of choosing among rivals: their parts are fitted once more."""
+    config = chosen.configs[spec.name]
+    rivals = spec.rivals(config)
+    if not rivals:
+        return Cost()
+    part = replace(size, listed=min(size.users, VALIDATED_USERS))
+    names = with_parts(chosen.specs, chosen.configs, spec.name) - {spec.name}
+    seconds = len(rivals) * _cost_of(spec, config, part).seconds
+    for other in chosen.specs:
+        if other.name in names:
+            seconds += _cost_of(other, chosen.configs[other.name], part).seconds
+    return Cost(seconds)
 
 
 def _gate_cost(chosen: Plan, size: Size) -> Cost:
@@ -206,7 +222,7 @@ class _Pace:
                 overheads[name] = seconds - ratios[name] * expected
         pace = cls(ratios, overheads, proportional)
         # Memory and disk depend on all models together.
-        if before.parameters != chosen.parameters:
+        if configured(before.parameters) != chosen.parameters:
             return pace
         disk = sum(cost.disk for cost in then.values())
         return replace(

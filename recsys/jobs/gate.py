@@ -16,13 +16,14 @@ from recsys.errors import EvaluationError, GateRefused
 from recsys.evaluation.intervals import Sample, bootstrap_interval, gain_interval
 from recsys.evaluation.ranking import Scale, ranking_figures
 from recsys.evaluation.splits import Split, leave_last_out, random_split
-from recsys.jobs.evaluate import train_of
 from recsys.jobs.plan import Plan
 from recsys.jobs.stages import StageClock
 from recsys.jobs.training import (
     ModelResults,
+    drawn,
     fit_options,
     needs_of,
+    train_of,
     training_steps,
     with_parts,
 )
@@ -142,7 +143,7 @@ def _measured(
         logger.warning("the gate measures nothing: %s", exc)
         return (), []
     train = train_of(_as_needed(data, chosen), split)
-    users = _measured_users(split, seed)
+    users = drawn(np.flatnonzero(np.diff(split.test.indptr)), MEASURED_USERS, seed)
     rules = chosen.settings.gate
     lists = _lists(chosen.specs, chosen.configs, name, chosen, train, users)
     own = _sample(rules.metric, lists, split, users, data.rating_range)
@@ -218,14 +219,6 @@ def _loss(one: Metric, other: Metric) -> float:
     """Return by how much one figure is worse than another."""
     difference = one.value - other.value
     return difference if lower_is_better(one.name) else -difference
-
-
-def _measured_users(split: Split, seed: int) -> Int64:
-    """Return the ascending positions of the users to measure, all with ratings held out."""
-    tested = np.flatnonzero(np.diff(split.test.indptr))
-    if len(tested) <= MEASURED_USERS:
-        return tested
-    return np.sort(np.random.default_rng(seed).choice(tested, MEASURED_USERS, replace=False))
 
 
 def _sample(metric: str, lists: TopN, split: Split, users: Int64, scale: Scale | None) -> Sample:

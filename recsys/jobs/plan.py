@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -15,6 +15,8 @@ from recsys.models.base import Role
 from recsys.models.grades import rating_weights
 from recsys.models.registry import DEFAULT_SET, MODELS, ModelSpec, candidates, make_config
 
+DERIVED = "derived"
+"""Key of the recorded parameters of models that followed from the data of a run."""
 STORED_ROLES: tuple[Role, ...] = (
     "cold_start", "content", "similar", "similar_users", "popularity", "top",
 )  # fmt: skip
@@ -112,6 +114,11 @@ class Plan:
         return found
 
 
+def configured(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return recorded parameters without those that a run derived from its data."""
+    return {name: value for name, value in parameters.items() if name != DERIVED}
+
+
 def _described(term: Term) -> dict[str, Any]:
     """Return a term as SQL reads it; the scale of the ratings is in the run."""
     weights = term.weights
@@ -123,6 +130,16 @@ def _described(term: Term) -> dict[str, Any]:
         "recency": weights.recency,
         "window": weights.window,
     }
+
+
+def as_derived(chosen: Plan, parameters: Mapping[str, Any]) -> Plan:
+    """Return the plan with the parameters that a run, which recorded these, derived."""
+    found = parameters.get(DERIVED, {})
+    configs = {
+        name: make_config(MODELS[name], {**asdict(config), **found.get(name, {})})
+        for name, config in chosen.configs.items()
+    }
+    return replace(chosen, configs=configs)
 
 
 def plan(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -20,13 +21,13 @@ from recsys.jobs.columns import user_columns
 from recsys.jobs.forecast import forecast_of, require_disk
 from recsys.jobs.gate import Verdict, Written, check_scores, judge
 from recsys.jobs.orphans import fail_orphans
-from recsys.jobs.plan import Plan
+from recsys.jobs.plan import DERIVED, Plan, configured
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.publish import drop_pruned, prune
 from recsys.jobs.results import ResultWriter
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
 from recsys.jobs.streaming import ResultStream
-from recsys.jobs.training import ModelResults, fit_options, needs_of, training_steps
+from recsys.jobs.training import ModelResults, derived, fit_options, needs_of, training_steps
 from recsys.models.registry import candidates
 from recsys.storage.runs import lifecycle, lock, publication, results
 from recsys.storage.schema import versions
@@ -65,6 +66,8 @@ class Ending:
     metrics: Measured
     cold_start: str | None
     """The chart for users without ratings."""
+    derived: Mapping[str, Mapping[str, Any]]
+    """By model the parameters that it left to the data."""
 
 
 def refresh(
@@ -107,7 +110,9 @@ def refresh(
             lock.confirm_lock(session)
             metrics = [*computed.metrics, *verdict.figures]
             cold_start = _cold_start(chosen, computed.written)
-            ending = Ending(published, verdict.reasons, force, metrics, cold_start)
+            ending = Ending(
+                published, verdict.reasons, force, metrics, cold_start, computed.derived
+            )
             _finish(database, session, chosen, snapshot, writer, ending, clock)
         prune_quietly(database, chosen.settings.keep_runs)
     logger.info("run %d: %d rows in %.1f s", run_id, rows, clock.total_seconds)
@@ -189,7 +194,7 @@ def _unchanged(database: Database, chosen: Plan, snapshot: Snapshot) -> int | No
         or wanted
         != (
             published.snapshot_checksum,
-            published.parameters,
+            configured(published.parameters),
             published.seed,
             published.versions,
         )
@@ -253,6 +258,8 @@ class Computed:
 
     written: dict[str, Written] = field(default_factory=dict)
     metrics: list[tuple[str, Metric]] = field(default_factory=list)
+    derived: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By model the parameters that it left to the data."""
 
 
 def _compute(chosen: Plan, snapshot: Snapshot, stream: ResultStream, clock: StageClock) -> Computed:
@@ -265,6 +272,8 @@ def _compute(chosen: Plan, snapshot: Snapshot, stream: ResultStream, clock: Stag
         with clock.stage(name) as done:
             of_model = computed.written[name] = Written()
             model = step.fit()
+            if followed := derived(chosen.configs[name], step.config):
+                computed.derived[name] = followed
             learned = step.learned(model)
             check_scores(name, learned)
             stream.write(name, learned)
@@ -334,6 +343,7 @@ def _finish(
         "output_checksum": writer.checksum,
         "peak_memory_mb": peak_memory_mb(),
         "refused": "; ".join(ending.refused) or None,
+        "parameters": {**chosen.parameters, DERIVED: ending.derived},
     }
     attach(database, session, writer.run_id)
     # Nothing slow until the commit: publication takes milliseconds for a run of any size.

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from recsys.domain import TopN
 from recsys.errors import NotPublished, RunError
 from recsys.jobs.background import heartbeat
-from recsys.jobs.plan import Plan
+from recsys.jobs.plan import Plan, as_derived, configured
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.refresh import (
     RefreshReport,
@@ -84,7 +84,7 @@ def _base(database: Database, chosen: Plan) -> Any:
         base = publication.published_run(connection)
     if base is None:
         raise NotPublished("nothing is published yet", hint="a whole refresh comes first")
-    if base.parameters != chosen.parameters or base.seed != chosen.settings.seed:
+    if configured(base.parameters) != chosen.parameters or base.seed != chosen.settings.seed:
         raise RunError(
             f"run {base.run_id} has other settings than recsys.toml",
             hint="a whole refresh uses the new settings",
@@ -129,7 +129,8 @@ def _compute(
         running.enter_context(heartbeat(database, run_id))
         stored = stored_models.of_run(connection, shared)
         with clock.stage("models") as done:
-            restored = restore(stored, chosen, changes.to_compute)
+            derived = as_derived(chosen, base.parameters)
+            restored = restore(stored, derived, changes.to_compute)
             done(len(restored.models), "models")
         with clock.stage("lists") as done:
             lists = _lists(chosen, restored)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from recsys.config.settings import RefreshSettings
 from recsys.domain import (
@@ -14,6 +16,8 @@ from recsys.domain import (
     Factors,
     Fitted,
     FittedModel,
+    Float64,
+    Int64,
     Interactions,
     Metric,
     Neighbours,
@@ -23,7 +27,12 @@ from recsys.domain import (
     UserRows,
 )
 from recsys.errors import RecsysError, RunError
+from recsys.evaluation.ranking import ranking_figures
+from recsys.evaluation.splits import Split, random_split
 from recsys.models.base import FitOptions, ModelSpec, Need
+
+VALIDATION_SHARE, VALIDATED_USERS, K = 0.1, 5_000, 10
+"""Share of the training ratings that rivals are measured on, users at most, length of lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +40,22 @@ class TrainingStep:
     """One model of several, to be fitted once the models before it are."""
 
     spec: ModelSpec
-    config: Any
+    _specs: Sequence[ModelSpec]
+    _configs: dict[str, Any]
     _data: Interactions
     _options: FitOptions
     _fitted: dict[str, FittedModel]
 
+    @property
+    def config(self) -> Any:
+        """Return the parameters of the model: once it is fitted, those that it was fitted with."""
+        return self._configs[self.spec.name]
+
     def fit(self) -> FittedModel:
-        """Fit the model; raise RunError naming it if it fails."""
+        """Settle the parameters and fit the model; raise RunError naming it if it fails."""
+        self._configs[self.spec.name] = settle(
+            self.spec, self._specs, self._configs, self._data, self._options
+        )
         model = fit_model(self.spec, self.config, self._data, self._options, self._fitted)
         self._fitted[self.spec.name] = model
         return model
@@ -69,12 +87,79 @@ def training_steps(
     """
     # Shared by the steps: each adds its model, and later ones find their parts there.
     fitted: dict[str, FittedModel] = {}
+    settled = dict(configs)
     for place, spec in enumerate(specs):
-        yield TrainingStep(spec, configs[spec.name], data, options, fitted)
+        yield TrainingStep(spec, specs, settled, data, options, fitted)
         # A model that no later one is composed of need not wait in memory for the last.
         later = {part for after in specs[place + 1 :] for part in after.parts(configs[after.name])}
         for name in fitted.keys() - later:
             del fitted[name]
+
+
+def settle(
+    spec: ModelSpec,
+    specs: Sequence[ModelSpec],
+    configs: Mapping[str, Any],
+    data: Interactions,
+    options: FitOptions,
+) -> Any:
+    """Return the config of a model, with the parameters that it leaves to the training data.
+
+    If these need a validation split, the models it is composed of are fitted on a part of the data.
+    """
+    config = spec.settle(configs[spec.name], data)
+    rivals = spec.rivals(config)
+    if not rivals:
+        return config
+    split = random_split(data.user_items, VALIDATION_SHARE, options.seed)
+    users = drawn(np.flatnonzero(np.diff(split.test.indptr)), VALIDATED_USERS, options.seed)
+    if not len(users):
+        return rivals[0]
+    train = train_of(data, split)
+    names = with_parts(specs, configs, spec.name) - {spec.name}
+    parts = [part for part in specs if part.name in names]
+    fitted = {step.spec.name: step.fit() for step in training_steps(parts, configs, train, options)}
+    rows, test = UserRows.some(train, users), split.test[users]
+
+    def ndcg(rival: Any) -> Float64:
+        lists = fit_model(spec, rival, train, options, fitted).rank(rows, K, options)
+        return ranking_figures(lists, test, rows.ratings, K).values["ndcg"]
+
+    return rivals[first_as_good([ndcg(rival) for rival in rivals])]
+
+
+def first_as_good(measured: Sequence[Float64]) -> int:
+    """Return the first whose mean is below the best by one standard error at most.
+
+    Each array has one value per user. The error is that of the mean difference: the rule of
+    L. Breiman et al., Classification and Regression Trees, 1984, for paired samples.
+    """
+    best = max(measured, key=lambda values: float(values.mean()))
+    for place, values in enumerate(measured):
+        loss = best - values
+        if loss.mean() <= loss.std() / np.sqrt(len(loss)):
+            return place
+    raise AssertionError("the best is as good as itself")
+
+
+def derived(configured: Any, settled: Any) -> dict[str, Any]:
+    """Return the parameters that a config left to the data, as they were settled."""
+    before = asdict(configured)
+    return {name: value for name, value in asdict(settled).items() if value != before[name]}
+
+
+def drawn(users: Int64, most: int, seed: int) -> Int64:
+    """Return at most some of the users, drawn by seed; positions ascend as they did."""
+    if len(users) <= most:
+        return users
+    return np.sort(np.random.default_rng(seed).choice(users, most, replace=False))
+
+
+def train_of(data: Interactions, split: Split) -> Interactions:
+    """Return the train ratings, their times and the features of movies."""
+    # The scale is read off the train part: the highest test rating must not show.
+    times = None if data.rated_at is None else data.rated_at[split.train_entries]
+    return replace(data, user_items=split.train, rated_at=times, rating_range=None, parts={})
 
 
 def fit_model(
@@ -88,6 +173,7 @@ def fit_model(
 
     Raises RunError naming the model for errors other than RecsysError.
     """
+    config = spec.settle(config, data)
     # Only its own parts: a model must not depend on the other models of a run.
     parts = {name: (fitted or {})[name] for name in spec.parts(config)}
     try:

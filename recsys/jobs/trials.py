@@ -17,11 +17,10 @@ from recsys.evaluation.protocols import PROTOCOLS, Material, Pairs, Protocol
 from recsys.evaluation.ranking import RANKING_METRICS, Scale, ranking_figures
 from recsys.evaluation.rating import rating_errors, user_mean_fallback
 from recsys.evaluation.splits import Split, rows_of
-from recsys.jobs.evaluate import train_of
 from recsys.jobs.plan import Plan
 from recsys.jobs.progress import Silent
 from recsys.jobs.stages import StageClock
-from recsys.jobs.training import fit_model, fit_options
+from recsys.jobs.training import fit_model, fit_options, settle, train_of
 from recsys.models.base import ModelSpec
 from recsys.models.registry import make_config
 from recsys.models.search_space import draws, searched
@@ -143,7 +142,10 @@ class Bench:
         return gain_interval(self._metric, self.samples[best], self.samples[1], seed)
 
     def _fit(self, spec: ModelSpec, config: Any) -> FittedModel:
-        return fit_model(spec, config, self._inner.data, self._options, self._parts)
+        data, specs = self._inner.data, self._chosen.specs
+        configs = {**self._chosen.configs, spec.name: config}
+        settled = settle(spec, specs, configs, data, self._options)
+        return fit_model(spec, settled, data, self._options, self._parts)
 
     def _sample(self, model: FittedModel) -> Sample:
         train, split = self._inner.data, self._inner.split

@@ -78,8 +78,8 @@ class Range:
     log: bool = False
     """Draw uniformly on a logarithmic scale."""
     whole: bool = False
-    each: bool = False
-    """One number for each element of the parameter, which is a tuple."""
+    each: str = ""
+    """Name of a parameter; one number is drawn for each of its elements."""
 
 
 Ranker = Callable[[Any, UserRows, int, ComputeLimits], TopN]
@@ -160,6 +160,11 @@ class ModelSpec:
     needs: Callable[[Any], frozenset[Need]] = lambda config: frozenset()
     """Data that `fit` reads beside ratings, genres and years, by the config. It costs reading
     time, and a change of it makes a published run stale."""
+    settle: Callable[[Any, Interactions], Any] = lambda config, data: config
+    """Replace parameters that the config leaves to the data; every fit is preceded by it."""
+    rivals: Callable[[Any], tuple[Any, ...]] = lambda config: ()
+    """Configs of which a validation split of the training data chooses one, by `ndcg@10`, if the
+    config leaves a parameter to it. The first is taken that is as good as the best."""
     terms: Callable[[Any, Mapping[str, RatingWeights]], tuple[Term, ...]] | None = None
     """The sums that make up its scores, by the config and by what ratings count in its parts, if
     it adds up weights of its parts instead of its own."""

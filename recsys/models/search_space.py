@@ -20,14 +20,11 @@ _DIGITS = 4
 def draws(spec: ModelSpec, config: Any, seed: int) -> Iterator[dict[str, Any]]:
     """Yield values of the parameters searched, without end; the same for the same seed.
 
-    `config` tells how many numbers a parameter has that is a tuple.
+    `config` tells how many numbers a parameter has that goes with the elements of another.
     """
     random = np.random.default_rng(seed)
     while True:
-        yield {
-            name: _drawn(space, getattr(config, name), random)
-            for name, space in spec.search_space.items()
-        }
+        yield {name: _drawn(space, config, random) for name, space in spec.search_space.items()}
 
 
 def searched(spec: ModelSpec, config: Any) -> Mapping[str, Any]:
@@ -35,11 +32,11 @@ def searched(spec: ModelSpec, config: Any) -> Mapping[str, Any]:
     return {name: getattr(config, name) for name in spec.search_space}
 
 
-def _drawn(space: Choice | Range, value: Any, random: np.random.Generator) -> Any:
+def _drawn(space: Choice | Range, config: Any, random: np.random.Generator) -> Any:
     if isinstance(space, Choice):
         return space.values[int(random.integers(len(space.values)))]
     if space.each:
-        return tuple(_number(space, random) for _ in value)
+        return tuple(_number(space, random) for _ in getattr(config, space.each))
     return _number(space, random)
 
 

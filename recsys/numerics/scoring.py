@@ -121,7 +121,9 @@ def rank_by_factors(factors: Factors, users: UserRows, n: int, limits: ComputeLi
     item_bias = None if factors.item_bias is None else factors.item_bias.astype(np.float32)
 
     def work(start: int, stop: int) -> RankedLists:
-        scores = own[start:stop] @ columns
+        # BLAS adds up a single row in another order: a list must not depend on its block.
+        scores = (own[[start, start]] if stop - start == 1 else own[start:stop]) @ columns
+        scores = scores[: stop - start]
         if item_bias is not None:
             scores += item_bias
         scores[:, unknown] = -np.inf

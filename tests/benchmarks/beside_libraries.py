@@ -32,9 +32,10 @@ from recsys.evaluation.protocols import Material, protocol_named
 from recsys.evaluation.ranking import ranking_figures
 from recsys.evaluation.rating import rating_errors, rmse, user_mean_fallback
 from recsys.evaluation.splits import rows_of
-from recsys.jobs.evaluate import positions, train_of
+from recsys.jobs.evaluate import positions
 from recsys.jobs.ingest import ingest
 from recsys.jobs.stages import peak_memory_mb, reset_peak_memory
+from recsys.jobs.training import train_of
 from recsys.storage.server.engine import Database
 from recsys.storage.snapshot.matrices import Snapshot, read_snapshot
 

@@ -7,8 +7,7 @@ import pytest
 import sqlalchemy as sa
 from store import entries
 
-from recsys.domain import FittedModel
-from recsys.jobs.training import ModelResults, fit_model, fit_options, results_of
+from recsys.jobs.training import ModelResults, fit_options, results_of, training_steps
 from recsys.models.base import ModelSpec
 from recsys.models.registry import MODELS, candidates
 from recsys.numerics.prediction import predict_ratings
@@ -55,11 +54,11 @@ def snapshot(everything) -> Snapshot:
 def outputs(snapshot, plan_everything, computed) -> dict[str, ModelResults]:
     """The results of the models for the ratings in the database."""
     settings, data = plan_everything.settings, snapshot.interactions
-    options, fitted = fit_options(settings), dict[str, FittedModel]()
-    for spec in plan_everything.specs if not computed else ():
-        config = plan_everything.configs[spec.name]
-        fitted[spec.name] = model = fit_model(spec, config, data, options, fitted)
-        computed[spec.name] = results_of(model, spec, config, data, options, settings.list_length)
+    options, n = fit_options(settings), settings.list_length
+    specs = plan_everything.specs if not computed else ()
+    for step in training_steps(specs, plan_everything.configs, data, options):
+        model = step.fit()
+        computed[step.spec.name] = results_of(model, step.spec, step.config, data, options, n)
     return computed
 
 

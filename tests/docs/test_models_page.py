@@ -35,8 +35,9 @@ def as_toml(value: Any) -> str:
 def test_every_model_has_a_row_and_a_section_in_its_family() -> None:
     listed = re.findall(r"^\| \[`(\w+)`\]\(#(\w+)\)", PAGE, re.MULTILINE)
     families = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
-    # The chapter about grades has no model of its own.
-    described = [re.findall(r"^### `(\w+)`", text, re.MULTILINE) for text in families[1:]]
+    sections = (re.findall(r"^### `(\w+)`", text, re.MULTILINE) for text in families)
+    # Chapters about parameters have no models of their own.
+    described = [found for found in sections if found]
     names = list(dict.fromkeys(spec.family for spec in BUILT_IN))
     wanted = [[spec.name for spec in BUILT_IN if spec.family == name] for name in names]
     assert sorted(described) == sorted(wanted)

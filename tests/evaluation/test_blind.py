@@ -14,9 +14,8 @@ from recsys.config.settings import RefreshSettings
 from recsys.domain import FittedModel, Interactions, UserRows
 from recsys.errors import EvaluationError
 from recsys.evaluation.splits import Split, divided, random_split
-from recsys.jobs.evaluate import train_of
 from recsys.jobs.plan import Plan, plan
-from recsys.jobs.training import fit_model, fit_options
+from recsys.jobs.training import fit_model, fit_options, train_of
 from recsys.models.base import ModelSpec
 from recsys.models.registry import MODELS
 from recsys.numerics.prediction import predict_ratings, rating_range

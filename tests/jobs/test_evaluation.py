@@ -16,8 +16,9 @@ from recsys.evaluation.leakage import check_split
 from recsys.evaluation.protocols import PROTOCOLS, before_last
 from recsys.evaluation.ranking import ranking_figures
 from recsys.evaluation.splits import random_split
-from recsys.jobs.evaluate import evaluate, train_of
+from recsys.jobs.evaluate import evaluate
 from recsys.jobs.plan import plan
+from recsys.jobs.training import train_of
 from recsys.models.registry import MODELS, FitOptions
 from recsys.service import Recommender
 from recsys.storage.runs import publication

@@ -160,8 +160,8 @@ def test_parameters_are_recorded_whole(configured):
     assert parameters["models"]["als"] == {
         "grades": "relative",
         "grade_effect": 0.2,
-        "factors": 32,
-        "regularization": 20.0,
+        "factors": 64,
+        "regularization": 0.0,
         "alpha": 3.0,
         "iterations": 15,
     }

@@ -326,7 +326,8 @@ def test_a_run_is_recorded(refreshed_database, plan_all):
     snapshot = snapshot_of(refreshed_database)
     expected = {
         "run_id": 1, "state": "complete", "published": True, "default_model": "ease", "seed": 42,
-        "parameters": plan_all.parameters, "ratings_count": 1412, "users_count": 81,
+        "parameters": {**plan_all.parameters, "derived": {"als": {"regularization": 4.503}}},
+        "ratings_count": 1412, "users_count": 81,
         "movies_count": 60, "snapshot_checksum": snapshot.checksum, "pruned_at": None,
         "error": None, "cold_start": "trending", "rating_model": "mf", "rating_min": 0.5,
         "rating_max": 5.0,

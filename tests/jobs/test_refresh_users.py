@@ -11,7 +11,7 @@ from grades import counted
 
 from recsys.config.settings import RefreshSettings
 from recsys.errors import NotPublished, RefreshBusy, RunError
-from recsys.jobs.plan import plan
+from recsys.jobs.plan import as_derived, plan
 from recsys.jobs.refresh import refresh
 from recsys.jobs.refresh_users import refresh_users
 from recsys.storage.runs import lock, publication
@@ -119,7 +119,8 @@ def test_lists_are_those_of_the_model_that_the_full_run_stored(after, plan_all, 
     """Compute them with what this run stored, by formulas of its own."""
     found = rows_of(after, STORED.format(2, model))
     assert [user for user, _, _ in found] == [1, 2, 900]
-    wanted = BY_FORMULA[model](after, plan_all.configs[model])
+    [(recorded,)] = rows_of(after, "SELECT parameters FROM recsys.runs WHERE run_id = 1")
+    wanted = BY_FORMULA[model](after, as_derived(plan_all, recorded).configs[model])
     for user, movies, scores in found:
         own, scored = wanted(user), dict(zip(movies, scores, strict=True))
         rated = {movie for movie, _ in rows_of(after, RATED.format(user))}

@@ -209,7 +209,7 @@ def test_nearest_has_cosines_of_the_product(shape: tuple[int, int]) -> None:
 
 def test_little_memory_changes_little() -> None:
     data = interactions(noise(3))
-    config = BayesFmConfig(rank=3, iterations=60, burn_in=10, stored_factors=8)
+    config = BayesFmConfig(rank=3, chains=8, iterations=60, burn_in=10, stored_factors=8)
     roomy = product(posterior_mean(data, config, FitOptions()))
     tight = product(posterior_mean(data, config, FitOptions(), factor_bytes=2**40))
     assert not np.array_equal(roomy, tight)
@@ -319,7 +319,7 @@ def test_it_depends_on_the_seed() -> None:
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"rank": 0}, "rank = 0 is out of range"),
+        ({"rank": -1}, "rank = -1 is out of range"),
         ({"iterations": 0}, "iterations = 0 is out of range"),
         ({"burn_in": -1}, "burn_in = -1 is out of range"),
         ({"stored_factors": 0}, "stored_factors = 0 is out of range"),

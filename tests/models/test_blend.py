@@ -143,7 +143,7 @@ def test_its_parts_are_the_models_it_names() -> None:
     [
         ({"models": []}, "models", "models must name one or more models, each once"),
         ({"models": ["ease", "ease"]}, "models", "models must name one or more models, each once"),
-        ({"models": ["ease", "als", "bpr"]}, "weights", "one number for each model"),
+        ({"models": ["ease", "als", "bpr"], "weights": [1, 1]}, "weights", "one number for each"),
         ({"weights": [1.0]}, "weights", "one number for each model"),
         ({"weights": [0.0, 0.0]}, "weights", "at least one of them above 0"),
         ({"weights": [2.0, -1.0]}, "weights", "a list of numbers of at least 0"),

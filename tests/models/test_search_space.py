@@ -75,7 +75,7 @@ def test_log_ranges_are_drawn_uniformly_on_a_log_scale():
 
 
 def test_a_tuple_gets_a_number_for_each_element():
-    found = drawn(Range(0.1, 1, each=True), (1.0, 2.0, 3.0), count=5)
+    found = drawn(Range(0.1, 1, each="p"), (1.0, 2.0, 3.0), count=5)
     assert all(len(numbers) == 3 and min(numbers) >= 0.1 and max(numbers) <= 1 for numbers in found)
     assert len({numbers[0] for numbers in found}) == 5
 

@@ -7,8 +7,10 @@ score(u, i) = sum_m weight_m z_m(u, i) / sum_m weight_m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, replace
+from itertools import product
+from math import comb
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -18,6 +20,7 @@ from recsys.domain import (
     ComputeLimits,
     Ensemble,
     Factors,
+    Float64,
     Interactions,
     Neighbours,
     RankedLists,
@@ -35,6 +38,8 @@ from recsys.numerics.topk import concatenate, ranked_top_k
 
 PART_SCORINGS: frozenset[Scoring | Literal["chart"]] = frozenset({"sum", "factors", "chart"})
 """Scores that a block of users gets by one matrix product, over all movies, or of a chart."""
+MOST_RIVALS = 30
+"""Sets of weights that are measured at most; with more models the steps are larger."""
 _BYTES_A_COLUMN = 72
 """Sparse product, its dense copy, squares, the sum, the copy that is partitioned, masks."""
 
@@ -43,8 +48,11 @@ _BYTES_A_COLUMN = 72
 class BlendConfig(Params):
     models: tuple[ModelName, ...] = ("ease", "als")
     """Models whose scores are blended."""
-    weights: tuple[Annotated[float, Bounds(0)], ...] = (1.0, 1.0)
-    """Weight of each model; only the proportions count."""
+    weights: tuple[Annotated[float, Bounds(0)], ...] = ()
+    """Weight of each model; only the proportions count. Empty: the usual ones, which are equal, or
+    others in steps of a fifth that are better by more than a standard error in a validation
+    split."""
+    usual: ClassVar[tuple[float, ...]] = ()
 
     def check(self) -> None:
         if not self.models or len(set(self.models)) < len(self.models):
@@ -53,12 +61,36 @@ class BlendConfig(Params):
                 hint="models must name one or more models, each once",
                 key=("models",),
             )
-        if len(self.weights) != len(self.models) or sum(self.weights) <= 0:
+        if self.weights and (len(self.weights) != len(self.models) or sum(self.weights) <= 0):
             raise ConfigError(
                 f"weights = {self.weights!r} do not fit models = {self.models!r}",
                 hint="weights must hold one number for each model, at least one of them above 0",
                 key=("weights",),
             )
+
+
+def rivals(config: BlendConfig) -> tuple[BlendConfig, ...]:
+    """Return the config with the usual weights, and with all in steps of a fifth or more.
+
+    The nearer to the usual ones, the earlier: others must show that they are better.
+    """
+    count = len(config.models)
+    if config.weights or count == 1:
+        return ()
+    usual = _usual(config)
+    steps = max(s for s in range(1, 6) if s == 1 or comb(s + count - 1, count - 1) <= MOST_RIVALS)
+    shares = np.array([s for s in product(range(steps + 1), repeat=count) if sum(s) == steps])
+    away = np.square(shares / steps - usual).sum(axis=1)
+    ordered = [usual, *(shares / steps)[np.argsort(away, kind="stable")]]
+    return tuple(replace(config, weights=tuple(each.round(4).tolist())) for each in ordered)
+
+
+def _usual(config: BlendConfig) -> Float64:
+    """Return the weights where nothing speaks for others; they add up to 1."""
+    count = len(config.models)
+    weights = np.array(config.usual if len(config.usual) == count else (1.0,) * count)
+    shares: Float64 = weights / weights.sum()
+    return shares
 
 
 def fit(data: Interactions, config: BlendConfig, options: FitOptions) -> Ensemble:
@@ -67,7 +99,8 @@ def fit(data: Interactions, config: BlendConfig, options: FitOptions) -> Ensembl
     _, rated_items = has_ratings(data.user_items)
     if data.item_counts is not None:
         rated_items = data.item_counts > 0
-    return Ensemble(members, config.weights, candidates=rated_items)
+    weights = config.weights or tuple(_usual(config).tolist())
+    return Ensemble(members, weights, candidates=rated_items)
 
 
 def rank(ensemble: Ensemble, users: UserRows, n: int, limits: ComputeLimits) -> TopN:
@@ -116,12 +149,13 @@ SPEC = ModelSpec(
     kind="personal",
     config=BlendConfig,
     fit=fit,
+    rivals=rivals,
     cost=cost,
     rank=rank,
     score_meaning="standard deviations above the user's average movie, mean over the models",
     description="Several models in one: the mean of their scores, put on one scale for each user",
     parts=lambda config: config.models,
-    search_space={"weights": Range(0.1, 1, each=True)},
+    search_space={"weights": Range(0.1, 1, each="models")},
     scoring="parts",
     part_scorings=PART_SCORINGS,
 )

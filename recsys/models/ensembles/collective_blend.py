@@ -1,23 +1,22 @@
 """Blend of the collective models, which learn from ratings, times and genres together.
 
-score(u, i) = (z_collective_ease(u, i) + 2 z_collective_als(u, i)) / 3, z as in `blend`
+score(u, i) = w z_collective_ease(u, i) + (1 - w) z_collective_als(u, i), z and w as in `blend`
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import ClassVar
 
 from recsys.models.ensembles import blend
-from recsys.models.params import Bounds, ModelName
+from recsys.models.params import ModelName
 
 
 @dataclass(frozen=True, slots=True)
 class CollectiveBlendConfig(blend.BlendConfig):
     models: tuple[ModelName, ...] = ("collective_ease", "collective_als")
     """Models whose scores are blended."""
-    weights: tuple[Annotated[float, Bounds(0)], ...] = (1.0, 2.0)
-    """Weight of each model; only the proportions count."""
+    usual: ClassVar[tuple[float, ...]] = (1.0, 2.0)
 
 
 SPEC = replace(

@@ -115,7 +115,7 @@ SPEC = ModelSpec(
     needs=lambda config: frozenset({"times"}),
     terms=terms,
     parts=lambda config: config.models,
-    search_space={"weights": Range(0.05, 1, log=True, each=True), "recency": Range(0.85, 0.99)},
+    search_space={"weights": Range(0.05, 1, log=True, each="models"), "recency": Range(0.85, 0.99)},
     scoring="sum",
     part_scorings=PART_SCORINGS,
     roles={"live": 60},

@@ -12,8 +12,8 @@ Y. Hu, Y. Koren, C. Volinsky: Collaborative Filtering for Implicit Feedback Data
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
@@ -28,17 +28,32 @@ from recsys.models.params import Bounds
 from recsys.numerics.least_squares import solve_rows
 from recsys.numerics.weighting import on_scale_of, on_scale_of_training, weighted
 
+PENALTY, GROWTH = 20.0, 0.35
+"""Best penalty at 100,000 ratings, and the exponent of its growth with their number."""
+
 
 @dataclass(frozen=True, slots=True)
 class AlsConfig(GradedParams):
-    factors: Annotated[int, Bounds(1, 1024)] = 32
+    factors: Annotated[int, Bounds(1, 1024)] = 64
     """Number of latent factors."""
-    regularization: Annotated[float, Bounds(0)] = 20.0
-    """Penalty of the squared length of each factor vector."""
+    regularization: Annotated[float, Bounds(0)] = 0.0
+    """Penalty of the squared length of each factor vector. 0: `20 (ratings / 100,000)^0.35`. More
+    ratings give larger singular values, and chance ones among them, which the penalty cuts off."""
     alpha: Annotated[float, Bounds(0, above=True)] = 2.0
     """Confidence of a rating that counts 1; a movie without a rating has confidence 1."""
     iterations: Annotated[int, Bounds(1)] = 15
     """Number of times the factors of users and movies are solved in turn."""
+
+
+def penalty(config: Any, ratings: int, at_100k: float) -> float:
+    """Return the configured penalty, or the one that follows from the number of ratings."""
+    found: float = config.regularization
+    return found or round(at_100k * (max(ratings, 1) / 100_000) ** GROWTH, 3)
+
+
+def settle(config: AlsConfig, data: Interactions) -> AlsConfig:
+    """Let the penalty follow from the number of ratings if it is 0."""
+    return replace(config, regularization=penalty(config, data.user_items.nnz, PENALTY))
 
 
 def fit(data: Interactions, config: AlsConfig, options: FitOptions) -> Factors:
@@ -107,6 +122,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=AlsConfig,
     fit=fit,
+    settle=settle,
     cost=cost,
     fold_in=fold_in,
     score_meaning="predicted preference, about 1 for a movie that suits; similarities are cosines",

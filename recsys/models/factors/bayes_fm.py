@@ -11,7 +11,7 @@ S. Rendle, L. Zhang, Y. Koren: On the Difficulty of Evaluating Baselines, arXiv:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -37,11 +37,12 @@ Known = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class BayesFmConfig(Params):
-    rank: Annotated[int, Bounds(1, 256)] = 10
-    """Number of factors of one draw."""
-    chains: Annotated[int, Bounds(1, 1000)] = 8
+    rank: Annotated[int, Bounds(0, 256)] = 0
+    """Number of factors of one draw. 0: `10 sqrt(ratings / 100,000)`, from 10 to 48."""
+    chains: Annotated[int, Bounds(0, 1000)] = 0
     """Gibbs samplers, each with its own seed, whose draws are averaged. A chain stays near the mode
-    it finds, so that several chains cover more modes than one long chain."""
+    it finds, so that several chains cover more modes than one long chain. 0: `88 / (rank + 1)`, at
+    least 2. More ratings leave less to average away, and the time for a rating stays the same."""
     iterations: Annotated[int, Bounds(1, 100_000)] = 60
     """Number of draws of each chain."""
     burn_in: Annotated[int, Bounds(0)] = 20
@@ -56,6 +57,16 @@ class BayesFmConfig(Params):
                 hint="burn_in must be less than iterations",
                 key=("burn_in",),
             )
+
+
+def settle(config: BayesFmConfig, data: Interactions) -> BayesFmConfig:
+    """Let rank and chains follow from the number of ratings where they are 0."""
+    return sized(config, data.user_items.nnz)
+
+
+def sized(config: BayesFmConfig, ratings: float) -> BayesFmConfig:
+    rank = config.rank or round(min(max(10 * (ratings / 100_000) ** 0.5, 10), 48))
+    return replace(config, rank=rank, chains=config.chains or max(2, round(88 / (rank + 1))))
 
 
 def fit(data: Interactions, config: BayesFmConfig, options: FitOptions) -> Factors:
@@ -174,6 +185,7 @@ def _scattered(mean: Sample, users: Known, items: Known, width: int) -> Factors:
 
 def cost(size: Size, config: BayesFmConfig) -> Cost:
     """Return the cost of its draws, each a pass over the ratings for every factor."""
+    config = sized(config, size.ratings)
     draws = config.chains * config.iterations * (config.rank + 1)
     fitting = Cost(6.5e-8 * draws * size.ratings, 300.0 * size.ratings)
     return fitting + of_factors(size, config.stored_factors)
@@ -186,6 +198,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=BayesFmConfig,
     fit=fit,
+    settle=settle,
     cost=cost,
     fold_in=fold_in,
     measure=measure,
