@@ -17,6 +17,9 @@ Int64 = NDArray[np.int64]
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
+Feedback = Literal["explicit", "implicit"]
+"""Whether people rated, or whether what they did was counted."""
+
 Progress = Callable[[int, int], None]
 """Called with the amount done so far and the total, both in the same unit."""
 
@@ -167,6 +170,11 @@ class Dataset:
     user_keys: Sequence[str] | None = None
     """The key of each user, unique; None: the ids as text."""
     movie_keys: Sequence[str] | None = None
+    feedback: Feedback = "explicit"
+    on_duplicate: str = "latest"
+    """How rows of one (user, movie) pair were merged."""
+    unrated: int = 0
+    """Rows left out because their value stands for no rating."""
 
 
 @dataclass(frozen=True, slots=True)

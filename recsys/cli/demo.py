@@ -12,6 +12,16 @@ import typer
 from recsys.cli import output
 from recsys.cli.options import database
 from recsys.cli.program import call
+from recsys.cli.reading import (
+    Columns,
+    Implicit,
+    MovieColumn,
+    RatingColumn,
+    Scale,
+    TimeColumn,
+    UserColumn,
+    read_options,
+)
 from recsys.cli.recommend import with_cards
 from recsys.config import settings
 from recsys.errors import DataError
@@ -27,24 +37,40 @@ def demo(
     data: Annotated[
         Path | None, typer.Option(help="Folder, .zip or ratings file. Default: RECSYS_MOVIELENS.")
     ] = None,
+    columns: Columns = None,
+    user_column: UserColumn = None,
+    movie_column: MovieColumn = None,
+    rating_column: RatingColumn = None,
+    time_column: TimeColumn = None,
+    implicit: Implicit = False,
+    scale: Scale = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Drop the present data set, if it is another one.")
     ] = False,
 ) -> None:
     """Load MovieLens, refresh, publish, and show recommendations."""
     from recsys.jobs.demo import run_demo
+    from recsys.jobs.ingest import is_pattern
     from recsys.service import Recommender
     from recsys.storage.server.pool import PoolOptions
 
+    named = {"user": user_column, "movie": movie_column, "rating": rating_column}
+    options = read_options(columns, named | {"time": time_column}, implicit=implicit, scale=scale)
     current = settings.load()
     given = data or current.movielens
     # Starting the embedded server takes seconds, so a wrong path is reported before.
-    if given is not None and not given.expanduser().exists():
+    if given is not None and not (given.expanduser().exists() or is_pattern(given.expanduser())):
         raise DataError(f"{given} does not exist", hint="give a folder, a .zip or a CSV file")
     with database() as opened:
         with output.reporting() as reporter:
             report = run_demo(
-                opened, current, data=given, replace=replace, reporter=reporter, say=output.message
+                opened,
+                current,
+                data=given,
+                options=options,
+                replace=replace,
+                reporter=reporter,
+                say=output.message,
             )
         run = report.refresh
         word = f"published in {run.seconds:.1f} s" if run.changed else "published and up to date"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +13,16 @@ import typer
 
 from recsys.cli import output
 from recsys.cli.options import Json, database
+from recsys.cli.reading import (
+    Columns,
+    Implicit,
+    MovieColumn,
+    RatingColumn,
+    Scale,
+    TimeColumn,
+    UserColumn,
+    read_options,
+)
 from recsys.config import settings
 from recsys.errors import DataError
 
@@ -26,6 +39,8 @@ class Format(StrEnum):
     ML_1M = "ml-1m"
     ML_10M = "ml-10m"
     ML_CSV = "ml-csv"
+    NETFLIX = "netflix-prize"
+    JESTER = "jester"
     CSV = "csv"
 
 
@@ -34,6 +49,7 @@ class OnDuplicate(StrEnum):
     MAX = "max"
     MEAN = "mean"
     ERROR = "error"
+    COUNT = "count"
 
 
 def _values(kind: type[StrEnum]) -> str:
@@ -48,7 +64,8 @@ def ingest(
         str,
         typer.Argument(
             metavar="PATH_OR_NAME",
-            help="Folder, .zip, ratings file or MovieLens edition, for example ml-latest-small.",
+            help="Folder, .zip, ratings file, 'ratings-*.csv', - for standard input, or MovieLens "
+            "edition, for example ml-latest-small.",
         ),
     ],
     format: Annotated[
@@ -58,18 +75,26 @@ def ingest(
         ),
     ] = None,
     on_duplicate: Annotated[
-        OnDuplicate,
+        OnDuplicate | None,
         typer.Option(
             metavar="WHICH",
-            help=f"Rating to keep if a user rated a movie twice: {_values(OnDuplicate)}.",
+            help=f"Rating to keep if a user rated a movie twice: {_values(OnDuplicate)}. "
+            "Default: latest, and count for interactions.",
         ),
-    ] = OnDuplicate.LATEST,
+    ] = None,
     max_rejects: Annotated[
         str, typer.Option(help="Rejected rows allowed: a share such as 1%, or a number.")
     ] = "1%",
     replace: Annotated[
         bool, typer.Option("--replace", help="Drop the present data set and all its results first.")
     ] = False,
+    columns: Columns = None,
+    user_column: UserColumn = None,
+    movie_column: MovieColumn = None,
+    rating_column: RatingColumn = None,
+    time_column: TimeColumn = None,
+    implicit: Implicit = False,
+    scale: Scale = None,
     edition: Annotated[
         str | None, typer.Option(help="Name of the data set, if the files do not contain it.")
     ] = None,
@@ -79,33 +104,44 @@ def ingest(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Load ratings, movies, links, tags and tag genome.
+    """Load ratings or interactions, movies, links, tags and tag genome.
 
+    Reads CSV, JSON lines and Parquet, also packed with gzip or zstd.
     recsys.rejected_rows keeps the first rejected rows with file, line and reason.
     Loading the same files again changes nothing.
     """
     from recsys.jobs.inbox import ingest_new
-    from recsys.jobs.ingest import find_source
+    from recsys.jobs.ingest import find_source, spooled
     from recsys.jobs.ingest import ingest as ingest_job
 
     if new and replace:
         raise typer.BadParameter("--new adds to the loaded data set, --replace drops it")
+    if new and source == "-":
+        raise typer.BadParameter("--new reads a folder, not standard input")
     limit = reject_limit(max_rejects)
+    named = {"user": user_column, "movie": movie_column, "rating": rating_column}
+    options = read_options(columns, named | {"time": time_column}, implicit=implicit, scale=scale)
     current = settings.load()
     unpacked = current.ingest.max_unpacked_mb
-    with output.reporting() as reporter:
+    with output.reporting() as reporter, ExitStack() as stack:
         # A download may take minutes: it comes before the connection to the database.
-        path = Path(source).expanduser() if new else find_source(source, current.cache, reporter)
+        if source == "-":
+            path = stack.enter_context(spooled(sys.stdin.buffer, unpacked))
+        else:
+            path = (
+                Path(source).expanduser() if new else find_source(source, current.cache, reporter)
+            )
         with database() as opened:
 
             def load(path: Path, edition: str | None) -> IngestReport:
                 return ingest_job(
                     opened,
                     path,
-                    source=str(path) if new else source,
+                    source=str(path) if new else _source_name(source),
                     format=format.value if format else None,
                     edition=edition,
-                    on_duplicate=on_duplicate.value,
+                    on_duplicate=on_duplicate.value if on_duplicate else None,
+                    options=options,
                     max_rejects=limit,
                     max_unpacked_mb=unpacked,
                     replace=replace,
@@ -120,6 +156,7 @@ def ingest(
                     edition=edition,
                     format=format.value if format else None,
                     max_unpacked_mb=unpacked,
+                    options=options,
                 )
             else:
                 report = load(path, edition)
@@ -127,6 +164,10 @@ def ingest(
         _show_inbox(path, found, json=json)
     else:
         _show_report(report, json=json)
+
+
+def _source_name(source: str) -> str:
+    return "standard input" if source == "-" else source
 
 
 def _show_inbox(folder: Path, found: InboxReport, *, json: bool) -> None:
@@ -162,15 +203,14 @@ def reject_limit(text: str) -> RejectLimit:
 
 
 def _show_report(report: IngestReport, *, json: bool) -> None:
-    counts = report.counts
     if json:
         output.write_json(_as_json(report))
     if report.replaced:
         output.message(f"{report.replaced} was dropped.")
     word = "No change" if report.no_change else "Loaded"
+    left_out = f"{report.unrated:,} without a rating left out, " if report.unrated else ""
     output.message(
-        f"{word}: {report.edition} ({report.dialect}), {counts.inserted:,} inserted, "
-        f"{counts.updated:,} updated, {counts.unchanged:,} unchanged, "
+        f"{word}: {report.edition} ({report.dialect}): {_counts(report)}; {left_out}"
         f"{report.duplicates:,} duplicates merged, {report.rejected_count:,} rejected, "
         f"{report.seconds:.1f} s"
     )
@@ -185,16 +225,35 @@ def _show_report(report: IngestReport, *, json: bool) -> None:
         )
 
 
+def _counts(report: IngestReport) -> str:
+    """Return `24 ratings, 3 movies, 8 users added; 2 ratings updated`."""
+    phrases = []
+    for field, word in (("inserted", "added"), ("updated", "updated"), ("unchanged", "unchanged")):
+        counted = {kind: getattr(counts, field) for kind, counts in report.by_kind.items()}
+        named = [f"{n:,} {_kind(kind, n, report)}" for kind, n in counted.items() if n]
+        if named:
+            phrases.append(f"{', '.join(named)} {word}")
+    return "; ".join(phrases) or "nothing"
+
+
+def _kind(kind: str, count: int, report: IngestReport) -> str:
+    name = "interactions" if kind == "ratings" and report.feedback == "implicit" else kind
+    return name.removesuffix("s") if count == 1 else name
+
+
 def _as_json(report: IngestReport) -> dict[str, object]:
     return {
         "ingest_id": report.ingest_id,
         "edition": report.edition,
         "dialect": report.dialect,
         "rows_read": report.rows_read,
+        "feedback": report.feedback,
+        "counts": {kind: asdict(counts) for kind, counts in report.by_kind.items()},
         "inserted": report.counts.inserted,
         "updated": report.counts.updated,
         "unchanged": report.counts.unchanged,
         "duplicates": report.duplicates,
+        "unrated": report.unrated,
         "rejected": report.rejected_count,
         "rejected_kept": len(report.rejected),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from recsys.ingest.movielens.dialects import MOVIELENS, DatasetLayout
 from recsys.ingest.movielens.rows import MovieColumns
 from recsys.ingest.movielens.tables import Table, read_movies, read_tag_names, read_tags, read_users
 from recsys.ingest.movielens.tables import with_links as add_links
+from recsys.ingest.options import DEFAULTS, ReadOptions
 from recsys.ingest.ratings import RatingFields, read_ratings
 from recsys.ingest.reading.blocks import NumericFile, NumericTable, read_numeric
 from recsys.ingest.reading.intake import Intake
@@ -46,7 +47,8 @@ def read_dataset(
     format: str | None = None,
     edition: str | None = None,
     known_movie_keys: Sequence[str] = (),
-    on_duplicate: OnDuplicate = "latest",
+    on_duplicate: OnDuplicate | None = None,
+    options: ReadOptions = DEFAULTS,
     max_rejects: RejectLimit | None = None,
     max_unpacked_mb: int | None = None,
     progress: Progress | None = None,
@@ -64,13 +66,14 @@ def read_dataset(
     `max_unpacked_mb`, by default 100 times its size or 1 GB.
     """
     with open_folders(path, max_unpacked_mb) as folders:
-        folder, layout = find_layout(folders, path, format)
+        folder, layout = find_layout(folders, path, format, options)
 
         def read(*, keyed: bool) -> Dataset:
             intake = Intake(progress, rejects=Rejects(max_rejects))
             name = edition or edition_of(layout, folder, path, intake)
             intake.bytes_left = layout.size
-            return _read(layout, name, known_movie_keys, on_duplicate, intake, keyed=keyed)
+            reading = _Reading(layout, options, on_duplicate, intake, keyed)
+            return _read(reading, name, known_movie_keys)
 
         try:
             return read(keyed=False)
@@ -80,31 +83,37 @@ def read_dataset(
 
 
 def source_files(
-    path: Path, format: str | None = None, max_unpacked_mb: int | None = None
+    path: Path,
+    format: str | None = None,
+    max_unpacked_mb: int | None = None,
+    options: ReadOptions = DEFAULTS,
 ) -> list[SourceFile]:
     """Return the files that `read_dataset` would read from a path, except a README.
 
     Raises DataError if there is no data set.
     """
     with open_folders(path, max_unpacked_mb) as folders:
-        _, layout = find_layout(folders, path, format)
+        _, layout = find_layout(folders, path, format, options)
         return [source_file(entry) for entry in layout.entries()]
 
 
-def _read(
-    layout: DatasetLayout,
-    edition: str,
-    known_movie_keys: Sequence[str],
-    on_duplicate: OnDuplicate,
-    intake: Intake,
-    *,
-    keyed: bool,
-) -> Dataset:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    layout: DatasetLayout
+    options: ReadOptions
+    on_duplicate: OnDuplicate | None
+    intake: Intake
+    keyed: bool
+    """Whether users and movies are read as keys."""
+
+
+def _read(reading: _Reading, edition: str, known_movie_keys: Sequence[str]) -> Dataset:
+    layout, intake = reading.layout, reading.intake
     # A day of tolerance for clocks and time zones of the systems that wrote the file.
     latest = int(time.time()) + _DAY
     strict = layout.dialect in MOVIELENS
-    user_ids = IdReader("user", keyed=keyed, strict=strict)
-    movie_ids = IdReader("movie", keyed=keyed, strict=strict)
+    user_ids = IdReader("user", keyed=reading.keyed, strict=strict)
+    movie_ids = IdReader("movie", keyed=reading.keyed, strict=strict)
     movies = _movies(layout, movie_ids, intake)
     described = np.array(sorted(movies), np.int32)
     known = movie_ids.of(known_movie_keys)
@@ -112,15 +121,18 @@ def _read(
     if layout.links is not None:
         movies = add_links(intake, layout.links, movies, known)
     users = {} if layout.users is None else read_users(intake, layout.users)
-    open_catalogue = layout.movies is None and not known_movie_keys
+    none_described = layout.movies is None and not known_movie_keys
+    open_catalogue = none_described or not layout.all_movies or layout.keys_are_titles
     if not open_catalogue:
         movie_ids.allow_only(catalogue)
-    fields = RatingFields(user_ids, movie_ids, layout.scale, latest)
-    ratings, duplicates = read_ratings(layout, fields, on_duplicate, intake)
+    scale = reading.options.scale or layout.scale
+    fields = RatingFields(user_ids, movie_ids, layout, scale, latest)
+    found = read_ratings(layout, fields, reading.on_duplicate, intake)
     if open_catalogue:
-        catalogue = np.unique(ratings.movie_ids)
+        others = np.setdiff1d(found.ratings.movie_ids, catalogue)
         # The foreign key of the ratings needs the movies, even without titles.
-        movies = {id_: _unnamed(id_, movie_ids) for id_ in catalogue.tolist()}
+        movies |= {id_: _unnamed(id_, movie_ids, layout) for id_ in others.tolist()}
+        catalogue = np.union1d(catalogue, others)
     tags = _tags(layout, catalogue, latest, intake)
     genome = _genome(layout, catalogue, intake)
     if intake.rejects.limit is not None:
@@ -128,19 +140,22 @@ def _read(
     return Dataset(
         edition=edition,
         dialect=layout.dialect,
-        scale=layout.scale,
+        scale=scale,
         movies=[movies[id_] for id_ in sorted(movies)],
         users=[users[id_] for id_ in sorted(users)],
-        ratings=ratings,
+        ratings=found.ratings,
         tags=tags,
         genome=genome,
         rejected=intake.rejects.rows,
         rejected_count=intake.rejects.count,
         rows_read=intake.rows_read,
-        duplicates=duplicates,
+        duplicates=found.merged,
         files=tuple(intake.files),
         user_keys=user_ids.texts,
         movie_keys=movie_ids.texts,
+        feedback="implicit" if layout.implicit else "explicit",
+        on_duplicate=found.policy,
+        unrated=found.unrated,
     )
 
 
@@ -153,8 +168,9 @@ def _movies(layout: DatasetLayout, movie_ids: IdReader, intake: Intake) -> dict[
     return read_movies(intake, table, movie_ids.shown)
 
 
-def _unnamed(movie_id: int, movie_ids: IdReader) -> SourceMovie:
-    title = f"Movie {movie_ids.key(movie_id)}"
+def _unnamed(movie_id: int, movie_ids: IdReader, layout: DatasetLayout) -> SourceMovie:
+    key = movie_ids.key(movie_id)
+    title = key if layout.keys_are_titles else f"Movie {key}"
     return SourceMovie(movie_id, title, title)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from recsys.domain import NO_TIME, Float64, Int32, Int64, Ratings
 from recsys.errors import DataError
 
-OnDuplicate = Literal["latest", "max", "mean", "error"]
+OnDuplicate = Literal["latest", "max", "mean", "error", "count"]
 
 
 def pair_keys(left: Int32, right: Int32) -> Int64:
@@ -66,8 +66,10 @@ def resolve(
         user = shown_user(int(ratings.user_ids[one]))
         movie = shown_movie(int(ratings.movie_ids[one]))
         raise _duplicate(f"user {user} rates movie {movie}", origins, one, other, merged)
-    if merged and policy == "mean":
-        values = np.add.reduceat(values, starts) / np.diff(starts, append=len(keys))
+    if merged and policy in ("mean", "count"):
+        values = np.add.reduceat(values, starts)
+        if policy == "mean":
+            values = values / np.diff(starts, append=len(keys))
         times, chosen = np.maximum.reduceat(times, starts), starts
     else:
         chosen = _latest(values, times, starts, highest=policy == "max") if merged else starts

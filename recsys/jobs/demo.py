@@ -10,6 +10,7 @@ from pathlib import Path
 from recsys.config.settings import Settings
 from recsys.errors import DataError
 from recsys.ingest.movielens.download import DownloadFailed
+from recsys.ingest.options import DEFAULTS, ReadOptions
 from recsys.jobs.ingest import find_source, ingest, ingest_metadata
 from recsys.jobs.plan import plan
 from recsys.jobs.progress import Reporter
@@ -38,6 +39,7 @@ def run_demo(
     replace: bool,
     reporter: Reporter,
     say: Say,
+    options: ReadOptions = DEFAULTS,
 ) -> DemoReport:
     """Load data if needed, then compute and publish if anything changed.
 
@@ -49,8 +51,15 @@ def run_demo(
         present = catalogue.loaded_edition(connection)
     if data is not None:
         # The sample is fictional: real data replaces it without being asked to.
-        unpacked = settings.ingest.max_unpacked_mb
-        _load(database, data.expanduser(), unpacked, replace or present == SAMPLE, reporter, say)
+        _load(
+            database,
+            data.expanduser(),
+            settings.ingest.max_unpacked_mb,
+            replace or present == SAMPLE,
+            reporter,
+            say,
+            options,
+        )
     elif present in (None, SAMPLE) or replace:
         _load_default(database, settings, present, replace, reporter, say)
     else:
@@ -71,10 +80,16 @@ def _load(
     replace: bool,
     reporter: Reporter,
     say: Say,
+    options: ReadOptions = DEFAULTS,
 ) -> None:
     say(f"Loading {path}")
     report = ingest(
-        database, path, max_unpacked_mb=max_unpacked_mb, replace=replace, reporter=reporter
+        database,
+        path,
+        max_unpacked_mb=max_unpacked_mb,
+        options=options,
+        replace=replace,
+        reporter=reporter,
     )
     if report.no_change:
         say(f"{report.edition} is loaded already: {report.counts.unchanged:,} rows unchanged.")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from recsys.errors import DataError
 from recsys.ingest.dataset import source_files
+from recsys.ingest.options import DEFAULTS, ReadOptions
 from recsys.jobs.ingest import IngestReport
 from recsys.storage.load import catalogue, ingests
 from recsys.storage.schema import versions
@@ -16,7 +17,10 @@ from recsys.storage.server.engine import Database
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = (".csv", ".dat", ".data", ".tsv", ".zip")
+SUFFIXES = (
+    *(".csv", ".dat", ".data", ".tsv", ".txt", ".zip"),
+    *(".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zst"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ def ingest_new(
     edition: str | None = None,
     format: str | None = None,
     max_unpacked_mb: int | None = None,
+    options: ReadOptions = DEFAULTS,
 ) -> InboxReport:
     """Load each file, archive and folder in `folder` that no ingest has read yet, by name.
 
@@ -49,7 +54,8 @@ def ingest_new(
             name = edition or catalogue.loaded_edition(connection)
         try:
             files = {
-                (file.name, file.sha256) for file in source_files(path, format, max_unpacked_mb)
+                (file.name, file.sha256)
+                for file in source_files(path, format, max_unpacked_mb, options)
             }
             # A folder may hold more than is read, and its README is read for its name.
             if any(files <= earlier for earlier in known):

@@ -11,14 +11,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recsys.domain import Dataset, MetadataSet, RejectedRow
+from recsys.domain import Dataset, Feedback, MetadataSet, RejectedRow
 from recsys.errors import DataError, InvalidArgument, NothingLoaded
 from recsys.ingest.dataset import read_dataset
 from recsys.ingest.duplicates import OnDuplicate
 from recsys.ingest.movielens.download import EDITIONS, fetch
+from recsys.ingest.options import DEFAULTS
+from recsys.ingest.options import ColumnNames as ColumnNames
+from recsys.ingest.options import ReadOptions as ReadOptions
+from recsys.ingest.options import columns_in_order as columns_in_order
+from recsys.ingest.options import parse_scale as parse_scale
 from recsys.ingest.reading.characters import escaped_name
 from recsys.ingest.reading.numbers import shown
 from recsys.ingest.reading.rejects import RejectLimit as RejectLimit
+from recsys.ingest.reading.sources import is_pattern as is_pattern
+from recsys.ingest.reading.standard_input import spooled as spooled
 from recsys.ingest.tmdb.dataset import read_metadata
 from recsys.jobs.progress import Reporter, Silent
 from recsys.storage.load import catalogue, ingests, keys, movie_metadata
@@ -40,7 +47,13 @@ class IngestReport:
     dialect: str
     rows_read: int
     counts: Counts
+    by_kind: dict[str, Counts]
+    """The counts of ratings, movies, users, tags and genome scores."""
+    feedback: Feedback | None
+    """None for metadata."""
     duplicates: int
+    unrated: int
+    """Rows left out because their value stands for no rating."""
     rejected: list[RejectedRow]
     """The first of each file."""
     rejected_count: int
@@ -67,7 +80,7 @@ def find_source(text: str, cache: Path, reporter: Reporter) -> Path:
     """
     path = Path(text).expanduser()
     try:
-        if text and path.exists():
+        if text and (path.exists() or is_pattern(path)):
             return path
     # exists() raises if the name is too long or a folder above may not be searched.
     except OSError as exc:
@@ -90,7 +103,8 @@ def ingest(
     source: str | None = None,
     format: str | None = None,
     edition: str | None = None,
-    on_duplicate: OnDuplicate = "latest",
+    on_duplicate: OnDuplicate | None = None,
+    options: ReadOptions = DEFAULTS,
     max_rejects: RejectLimit | None = None,
     max_unpacked_mb: int | None = None,
     replace: bool = False,
@@ -118,6 +132,7 @@ def ingest(
         edition=edition,
         known_movie_keys=list(known),
         on_duplicate=on_duplicate,
+        options=options,
         max_rejects=max_rejects or RejectLimit(),
         max_unpacked_mb=max_unpacked_mb,
         progress=reporter.advance,
@@ -128,9 +143,10 @@ def ingest(
         lock.keep_ingests_out(connection)
         # The edition may have changed since the first transaction: it is checked under the lock.
         replaced = _make_way(connection, dataset.edition, replace=replace)
-        counts = _write(connection, dataset, reporter)
+        by_kind = _write(connection, dataset, reporter)
+        counts = sum(by_kind.values(), Counts())
         facts = {**_facts(dataset, started_at, counts), "replaced": replaced is not None}
-        facts |= {"source": _source(source, path), "on_duplicate": on_duplicate}
+        facts |= {"source": _source(source, path), "on_duplicate": dataset.on_duplicate}
         ingest_id = ingests.record(connection, facts, dataset.files, dataset.rejected)
     report = IngestReport(
         ingest_id,
@@ -138,7 +154,10 @@ def ingest(
         dataset.dialect,
         dataset.rows_read,
         counts,
+        by_kind,
+        dataset.feedback,
         dataset.duplicates,
+        dataset.unrated,
         dataset.rejected,
         dataset.rejected_count,
         replaced,
@@ -192,7 +211,10 @@ def ingest_metadata(
         "the-movies-dataset",
         found.rows_read,
         merged.movies,
+        {"movies": merged.movies},
+        None,
         found.duplicates,
+        0,
         found.rejected,
         found.rejected_count,
         None,
@@ -230,26 +252,27 @@ def _make_way(connection: sa.Connection, edition: str, *, replace: bool) -> str 
     return None
 
 
-def _write(connection: sa.Connection, dataset: Dataset, reporter: Reporter) -> Counts:
+def _write(connection: sa.Connection, dataset: Dataset, reporter: Reporter) -> dict[str, Counts]:
     """Write all parts; movies and users precede the rows that refer to them."""
     reporter.begin("write movies, users")
     identified = keys.identify(connection, dataset)
     dataset = identified.dataset
-    counts = catalogue.merge_movies(connection, dataset.movies, identified.movie_keys)
-    counts += catalogue.merge_users(
+    movies = catalogue.merge_movies(connection, dataset.movies, identified.movie_keys)
+    users = catalogue.merge_users(
         connection, identified.user_ids, dataset.users, identified.user_keys
     )
     reporter.end(f"{len(dataset.movies):,} movies")
     reporter.begin("write ratings")
-    counts += catalogue.merge_ratings(connection, dataset.ratings, reporter.advance)
+    ratings = catalogue.merge_ratings(connection, dataset.ratings, reporter.advance)
+    counts = {"ratings": ratings, "movies": movies, "users": users}
     reporter.end(f"{len(dataset.ratings):,} ratings")
     if dataset.tags:
         reporter.begin("write tags")
-        counts += catalogue.merge_tags(connection, dataset.tags)
+        counts["tags"] = catalogue.merge_tags(connection, dataset.tags)
         reporter.end(f"{len(dataset.tags):,} tags")
     if dataset.genome:
         reporter.begin("write tag genome")
-        counts += catalogue.merge_genome(connection, dataset.genome)
+        counts["genome scores"] = catalogue.merge_genome(connection, dataset.genome)
         reporter.end(f"{len(dataset.genome.relevance):,} scores")
     # Last, because no refresh can start from here to the commit.
     catalogue.drop_unused_genres(connection)
@@ -264,7 +287,8 @@ def _facts(dataset: Dataset, started_at: datetime, counts: Counts) -> dict[str, 
         "dialect": dataset.dialect,
         "rating_min": scale.minimum if scale else None,
         "rating_max": scale.maximum if scale else None,
-        "rating_step": scale.step if scale else None,
+        "rating_step": scale.step or None if scale else None,
+        "feedback": dataset.feedback,
         "started_at": started_at,
         "rows_read": dataset.rows_read,
         "inserted": counts.inserted,

@@ -39,9 +39,15 @@ def test_each_file_is_loaded_once(new, inbox, database, write_edition):
     (inbox / "tuesday.csv.part").rename(inbox / "tuesday.csv")
     assert new("--json").json == [
         {
-            "ingest_id": 3, "edition": "ml-csv", "dialect": "csv", "rows_read": 1, "inserted": 0,
-            "updated": 1, "unchanged": 1, "duplicates": 0, "rejected": 0,
-            "rejected_kept": 0,
+            "ingest_id": 3, "edition": "ml-csv", "dialect": "csv", "rows_read": 1,
+            "feedback": "explicit",
+            "counts": {
+                "ratings": {"inserted": 0, "updated": 1, "unchanged": 0},
+                "movies": {"inserted": 0, "updated": 0, "unchanged": 0},
+                "users": {"inserted": 0, "updated": 0, "unchanged": 1},
+            },
+            "inserted": 0, "updated": 1, "unchanged": 1, "duplicates": 0, "unrated": 0,
+            "rejected": 0, "rejected_kept": 0,
         },
     ]  # fmt: skip
     assert rows_of(database, INGESTS) == [*loaded, (str(inbox / "tuesday.csv"), 0, 1)]

@@ -38,21 +38,30 @@ def test_a_load_is_reported_and_a_repetition_changes_nothing(
             "edition": "ml-mine",
             "dialect": "ml-csv",
             "rows_read": 27,
+            "feedback": "explicit",
+            "counts": {
+                "ratings": {"inserted": 24, "updated": 0, "unchanged": 0},
+                "movies": {"inserted": 3, "updated": 0, "unchanged": 0},
+                "users": {"inserted": 8, "updated": 0, "unchanged": 0},
+            },
             "inserted": 35,
             "updated": 0,
             "unchanged": 0,
             "duplicates": 0,
+            "unrated": 0,
             "rejected": 0,
             "rejected_kept": 0,
         },
     )
     assert first.errors[-1].startswith(
-        "Loaded: ml-mine (ml-csv), 35 inserted, 0 updated, 0 unchanged, 0 duplicates merged, "
+        "Loaded: ml-mine (ml-csv): 24 ratings, 3 movies, 8 users added; 0 duplicates merged, "
         "0 rejected, "
     )
     again = recsys("ingest", str(folder), **at)
     assert (again.code, again.out) == (0, "")
-    assert again.errors[-1].startswith("No change: ml-mine (ml-csv), 0 inserted, 0 updated, 3")
+    assert again.errors[-1].startswith(
+        "No change: ml-mine (ml-csv): 24 ratings, 3 movies, 8 users unchanged; "
+    )
     assert loaded(contract_rows, at["RECSYS_DATABASE_URL"]) == (24, 3)
 
 

@@ -11,6 +11,7 @@ from recsys.errors import DataError
 from recsys.ingest import read_dataset
 from recsys.ingest.reading import blocks
 from recsys.ingest.reading.blocks import NumericFile, read_numeric
+from recsys.ingest.reading.grids import TextGrid
 from recsys.ingest.reading.intake import Intake
 from recsys.ingest.reading.keys import KeyField, Keys
 from recsys.ingest.reading.numbers import BadField, TimeField, ValueField
@@ -157,7 +158,7 @@ def test_plain_keys_need_no_line_by_line_reading(
     by_line = blocks._BlockParser._read_lines
 
     def only_for_ids(self: blocks._BlockParser, lines: list[bytes]) -> blocks._ParsedBlock:
-        assert not self.with_keys
+        assert not isinstance(self.grids[0], TextGrid)
         return by_line(self, lines)
 
     monkeypatch.setattr(blocks._BlockParser, "_read_lines", only_for_ids)

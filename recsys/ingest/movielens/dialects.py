@@ -10,6 +10,7 @@ from recsys.domain import RatingScale, SourceMovie, User
 from recsys.errors import DataError
 from recsys.ingest.movielens import rows
 from recsys.ingest.movielens.tables import Link, Table, TagName
+from recsys.ingest.reading.intake import BlockReader
 from recsys.ingest.reading.records import Grammar
 from recsys.ingest.reading.sources import Entry, Folder
 
@@ -30,9 +31,11 @@ class RatingsFile:
     header: bool
     user: int = 0
     movie: int = 1
-    rating: int = 2
+    rating: int | None = 2
+    """None if each row is a rating without a value."""
     time: int | None = 3
     flexible_time: bool = False
+    reader: BlockReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,19 @@ class DatasetLayout:
     genome_tags: Table[TagName] | None = None
     genome_scores: PlainFile | None = None
     readme: Entry | None = None
+    implicit: bool = False
+    """Each row is an interaction, of a strength if there is such a column."""
+    unrated: float | None = None
+    """The value of rows without a rating."""
+    all_movies: bool = True
+    """Whether a movie that the movies file leaves out is unknown."""
+    keys_are_titles: bool = False
 
     @property
-    def size(self) -> int:
-        """Bytes of the files with rows."""
-        return sum(entry.size for entry in self.entries())
+    def size(self) -> int | None:
+        """Bytes of the files with rows, None if some are packed."""
+        entries = self.entries()
+        return None if any(e.packed for e in entries) else sum(e.size for e in entries)
 
     def entries(self) -> list[Entry]:
         """Return the files with rows."""

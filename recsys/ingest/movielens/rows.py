@@ -134,16 +134,30 @@ class MovieColumns:
     year: int | None
     read_id: Callable[[str], int] = lambda text: numeric_id(text, "movie")
     """Return the id of a movie, or its position among the keys."""
+    lenient: bool = False
+    """A missing title, and a year in no film's range, cost the row nothing but that."""
 
     def __call__(self, fields: Fields) -> SourceMovie:
         movie_id = self.read_id(fields[self.movie_id])
         genres = "" if self.genres is None else fields[self.genres]
         year = "" if self.year is None else fields[self.year].strip()
         # pandas writes whole numbers as floats if values are missing in the column.
-        given = parse_integer(year.removesuffix(".0"), "year") if year else None
-        if given is not None and not 1800 <= given <= 2200:
-            raise BadField(f"year {given} is outside 1800 to 2200")
-        return movie_from(movie_id, fields[self.title], _ANY_GENRE_SEPARATOR.split(genres), given)
+        given = self._year(year.removesuffix(".0")) if year else None
+        title = fields[self.title]
+        if self.lenient and not title.strip():
+            title = f"Movie {fields[self.movie_id].strip()}"
+        return movie_from(movie_id, title, _ANY_GENRE_SEPARATOR.split(genres), given)
+
+    def _year(self, text: str) -> int | None:
+        try:
+            year = parse_integer(text, "year")
+            if not 1800 <= year <= 2200:
+                raise BadField(f"year {year} is outside 1800 to 2200")
+        except BadField:
+            if self.lenient:
+                return None
+            raise
+        return year
 
 
 def link(fields: Fields) -> Link:

@@ -11,7 +11,7 @@ import numpy as np
 
 from recsys.domain import Int32, SourceMovie, Tags, User
 from recsys.errors import DataError
-from recsys.ingest.reading.intake import Intake
+from recsys.ingest.reading.intake import Block, BlockReader, Intake
 from recsys.ingest.reading.numbers import BadField, shown
 from recsys.ingest.reading.records import Grammar, Record, read_records
 from recsys.ingest.reading.sources import Entry
@@ -34,6 +34,7 @@ class Table(Generic[T]):
     grammar: Grammar
     header: bool
     parse: Callable[[Sequence[str]], T]
+    reader: BlockReader | None = None
 
 
 def read_movies(
@@ -125,8 +126,7 @@ def _first_of_each(
 def _rows(intake: Intake, table: Table[T]) -> Iterator[tuple[tuple[int, Record], T]]:
     """Yield each good row with its line; reject the others."""
     grammar = table.grammar
-    blocks = intake.blocks(table.entry, header=table.header, multiline=grammar.multiline)
-    for block in blocks:
+    for block in _blocks(intake, table):
         # Blocks end with a newline, so the last part is empty.
         for record in read_records(block.data.split(b"\n")[:-1], grammar):
             intake.take(1, len(record.raw) + 1)
@@ -135,6 +135,12 @@ def _rows(intake: Intake, table: Table[T]) -> Iterator[tuple[tuple[int, Record],
                 yield (line, record), _parse(record, table)
             except BadField as exc:
                 intake.reject(table.entry, line, record.raw, grammar.encoding, str(exc))
+
+
+def _blocks(intake: Intake, table: Table[T]) -> Iterator[Block]:
+    if table.reader is not None:
+        return table.reader(intake, table.entry)
+    return intake.blocks(table.entry, header=table.header, multiline=table.grammar.multiline)
 
 
 def _parse(record: Record, table: Table[T]) -> T:

@@ -8,28 +8,22 @@ which gives a reason for every rejected row.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import merge
 
 import numpy as np
-import pandas as pd
 
 from recsys.domain import Int32, Int64
-from recsys.ingest.reading.intake import Block, Intake, end_of_rows
-from recsys.ingest.reading.keys import KeyField, NotNumbers, NumberField
+from recsys.ingest.reading.grids import NumberGrid, grids_for
+from recsys.ingest.reading.intake import Block, BlockReader, Intake, end_of_rows
+from recsys.ingest.reading.keys import NotNumbers
 from recsys.ingest.reading.numbers import Array, BadField, NumericField
 from recsys.ingest.reading.records import Grammar, Record, read_record
 from recsys.ingest.reading.sources import Entry
 
 PIECE = 1 << 20
-_NUMERIC = b"0123456789-"
-_QUOTE = ord(b'"')
-_FIELD = rb"^(?:[^%b\n]*%b){%d}"
-"""Matches a line up to the field at a position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +34,13 @@ class NumericFile:
     grammar: Grammar
     header: bool
     columns: tuple[NumericField, ...]
+    reader: BlockReader | None = None
+    """For a file of another form; None: the lines as they are."""
+
+    def blocks(self, intake: Intake) -> Iterator[Block]:
+        if self.reader is not None:
+            return self.reader(intake, self.entry)
+        return intake.blocks(self.entry, header=self.header, multiline=self.grammar.multiline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,7 @@ def read_numeric(intake: Intake, file: NumericFile) -> NumericTable:
     """Read and validate the whole file; invalid rows go to `intake.rejects`."""
     parser = _BlockParser(file)
     parts: list[list[Array]] = [[] for _ in range(len(file.columns) + 1)]
-    grammar = file.grammar
-    blocks = intake.blocks(file.entry, header=file.header, multiline=grammar.multiline)
-    for block in blocks:
+    for block in file.blocks(intake):
         for columns in parser.read(block, intake):
             for part, array in zip(parts, columns, strict=True):
                 part.append(array)
@@ -87,23 +86,8 @@ def _join(parts: list[Array], kind: str) -> Array:
 class _BlockParser:
     def __init__(self, file: NumericFile) -> None:
         self.entry, self.grammar, self.columns = file.entry, file.grammar, file.columns
-        self.in_order = sorted(file.columns, key=lambda column: column.position)
-        # The C parser of pandas needs one character: `::` becomes a tab in blocks without tabs.
-        self.separator = file.grammar.separator.encode()
-        self.single = b"\t" if len(self.separator) > 1 else self.separator
-        self.good_line = self.single * (self.grammar.columns - 1) + b"\n"
+        self.grids = grids_for(file.grammar, file.columns)
         self.line, self.groups = _line_pattern(file)
-        self.with_keys = any(isinstance(column, KeyField) for column in file.columns)
-        # pandas ends a text at a NUL and a line at a CR.
-        kept = self.single + b"\n\r\0" + (b'"' if self.grammar.quoted else b"")
-        self.of_no_interest = bytes(set(range(256)) - set(kept))
-        self.leading_zeros = [
-            re.compile(
-                _FIELD % (self.single, self.single, column.position) + b"0[0-9]", re.MULTILINE
-            )
-            for column in file.columns
-            if isinstance(column, NumberField)
-        ]
 
     def read(self, block: Block, intake: Intake) -> Iterator[list[Array]]:
         """Yield the fields and the line numbers of the valid rows of a block."""
@@ -120,128 +104,60 @@ class _BlockParser:
         intake.take(len(parsed.indices) + len(parsed.odd), 0)
         pairs = list(zip(self.columns, parsed.columns, strict=True))
         good = np.logical_and.reduce([column.good(values) for column, values in pairs])
-        numbers = (parsed.indices + block.first_line).astype(np.int32)
+        numbers = block.first_line + parsed.indices // block.rows_per_line
         kept = [values.astype(column.final, copy=False) for column, values in pairs]
-        rows = [values if good.all() else values[good] for values in (*kept, numbers)]
+        rows = [
+            values if good.all() else values[good] for values in (*kept, numbers.astype(np.int32))
+        ]
         odd: Iterable[Record] = parsed.odd
         if not good.all():
             lines = block.data.split(b"\n")
             bad = np.sort(parsed.indices[~good]).tolist()
             records = (read_record(lines, index, self.grammar) for index in bad)
             odd = merge(parsed.odd, records, key=lambda record: record.index)
-        rows = self._with_odd(rows, odd, block.first_line, intake)
+        rows = self._with_odd(rows, odd, block, intake)
         intake.take(0, len(block.data))
         return rows
 
     def _parse_plain(self, data: bytes) -> _ParsedBlock | None:
         """Parse a block of plain lines in bulk; None if other lines are among them."""
-        plain = self._plain(data)
-        if plain is None or self._signature(plain) != self.good_line * plain.count(b"\n"):
-            return None
-        return self._read_grid(plain)
-
-    def _has_leading_zeros(self, plain: bytes) -> bool:
-        """Tell whether an id may be a key such as `007`, which the C parser would read as 7."""
-        if not self.leading_zeros or not (
-            plain.startswith(b"0") or b"\n0" in plain or self.single + b"0" in plain
-        ):
-            return False
-        return any(pattern.search(plain) for pattern in self.leading_zeros)
+        for grid in self.grids:
+            plain = grid.plain(data)
+            if plain is None or grid.signature(plain) != grid.good_line * plain.count(b"\n"):
+                continue
+            columns = grid.read(plain)
+            if columns is not None:
+                return _ParsedBlock(columns, np.arange(len(columns[0]), dtype=np.int64))
+        return None
 
     def _parse_piece(self, data: bytes) -> _ParsedBlock:
         """Parse the plain lines in bulk and the others one by one."""
-        plain = self._plain(data)
-        parsed = None if plain is None else self._read_plain(plain, data)
+        parsed = self._parse_plain(data)
+        if parsed is None and not self.grammar.multiline:
+            parsed = self._read_around(self.grids[-1], data)
         return parsed or self._read_lines(data.split(b"\n")[:-1])
 
-    def _read_plain(self, plain: bytes, data: bytes) -> _ParsedBlock | None:
-        signature = self._signature(plain)
-        if signature == self.good_line * plain.count(b"\n"):
-            return self._read_grid(plain)
-        if self.grammar.multiline:
-            return None
-        good = self.good_line[:-1]
-        odd = [index for index, line in enumerate(signature.split(b"\n")[:-1]) if line != good]
-        return self._read_around(plain, data.split(b"\n")[:-1], odd)
-
-    def _plain(self, data: bytes) -> bytes | None:
-        """Return the block with a one-byte separator and without quotes; None if it has neither."""
-        if len(self.separator) > 1:
-            return None if self.single in data else data.replace(self.separator, self.single)
-        if self.with_keys:
-            return data
-        return self._unquoted(data) if self.grammar.quoted and b'"' in data else data
-
-    def _unquoted(self, data: bytes) -> bytes:
-        """Return the block without quotes if each quoted field is a number and nothing else.
-
-        Every quote must touch a delimiter on its outer side. With the digits removed, the two
-        quotes of a field must touch each other or enclose a decimal point.
-        """
-        single = self.single
-        touching = (single + b'"', b'"' + single, b'\n"', b'"\n')
-        outer = sum(map(data.count, touching)) + data.startswith(b'"')
-        bare = data.translate(None, _NUMERIC).replace(b'"."', b"").replace(b'""', b"")
-        if outer != data.count(b'"') or b'"' in bare:
-            return data
-        return data.replace(b'"', b"")
-
-    def _signature(self, data: bytes) -> bytes:
-        """Return the bytes that are not part of a number; decimal points are where allowed.
-
-        With keys, return the bytes that could split lines and fields, and quotes out of place.
-        """
-        if self.with_keys:
-            text = _outside_quotes(data, self.single) if self.grammar.quoted else data
-            return text.translate(None, self.of_no_interest)
-        left = data.translate(None, _NUMERIC)
-        for column in self.columns:
-            if column.decimal and b"." in left:
-                before = self.single * column.position
-                after = self.good_line[column.position :]
-                left = left.replace(before + b"." + after, self.good_line)
-        return left
-
-    def _read_grid(self, data: bytes) -> _ParsedBlock | None:
-        """Parse lines that all have the expected signature; None if a number is malformed."""
-        if self._has_leading_zeros(data):
-            return None
-        quoted = self.grammar.quoted and b'"' in data
-        try:
-            table = pd.read_csv(
-                io.BytesIO(data),
-                sep=self.single.decode(),
-                header=None,
-                names=list(range(self.grammar.columns)),
-                usecols=[column.position for column in self.columns],
-                dtype={column.position: column.dtype for column in self.columns},
-                engine="c",
-                quoting=csv.QUOTE_MINIMAL if self.with_keys and quoted else csv.QUOTE_NONE,
-                na_filter=False,
-                low_memory=False,
-            )
-        except (ValueError, OverflowError):
-            return None
-        columns = [column.adjust(table[column.position].to_numpy()) for column in self.columns]
-        return _ParsedBlock(columns, np.arange(len(table), dtype=np.int64))
-
-    def _read_around(
-        self, plain: bytes, lines: Sequence[bytes], odd: Sequence[int]
-    ) -> _ParsedBlock | None:
+    def _read_around(self, grid: NumberGrid, data: bytes) -> _ParsedBlock | None:
         """Parse the odd lines one by one and the others as a grid."""
+        plain = grid.plain(data)
+        if plain is None:
+            return None
+        good = grid.good_line[:-1]
+        signatures = grid.signature(plain).split(b"\n")[:-1]
+        odd = [index for index, line in enumerate(signatures) if line != good]
+        lines, smooth_lines = data.split(b"\n")[:-1], plain.split(b"\n")
         smooth = np.delete(np.arange(len(lines)), odd)
-        smooth_lines = plain.split(b"\n")
-        grid = self._read_grid(b"\n".join([smooth_lines[index] for index in smooth.tolist()]))
-        if grid is None:
+        columns = grid.read(b"\n".join([smooth_lines[index] for index in smooth.tolist()]))
+        if columns is None:
             return None
         rest = self._read_lines([lines[index] for index in odd])
         places = np.array(odd, np.int64)
-        columns = [
+        joined = [
             np.concatenate([values, more])
-            for values, more in zip(grid.columns, rest.columns, strict=True)
+            for values, more in zip(columns, rest.columns, strict=True)
         ]
         indices = np.concatenate([smooth, places[rest.indices]])
-        return _ParsedBlock(columns, indices, [replace(r, index=odd[r.index]) for r in rest.odd])
+        return _ParsedBlock(joined, indices, [replace(r, index=odd[r.index]) for r in rest.odd])
 
     def _read_lines(self, lines: Sequence[bytes]) -> _ParsedBlock:
         """Parse the lines that match the pattern and collect the others as records."""
@@ -264,12 +180,12 @@ class _BlockParser:
         return _ParsedBlock(columns, np.array(indices, np.int64), odd)
 
     def _with_odd(
-        self, bulk: list[Array], odd: Iterable[Record], first_line: int, intake: Intake
+        self, bulk: list[Array], odd: Iterable[Record], block: Block, intake: Intake
     ) -> list[Array]:
         """Parse the odd rows field by field; add the valid ones and reject the others."""
         good: list[tuple[float, ...]] = []
         for record in odd:
-            line = first_line + record.index
+            line = block.line_of(record.index)
             try:
                 good.append((*self._parse(record), line))
             except BadField as exc:
@@ -301,49 +217,28 @@ class _BlockParser:
 
 def _pieces(block: Block, *, multiline: bool) -> Iterator[Block]:
     """Split a block into pieces of whole rows of about `PIECE` bytes."""
-    data, start, line = block.data, 0, block.first_line
+    # A line of several rows is short enough to stay in one piece.
+    if block.rows_per_line > 1:
+        yield block
+        return
+    data, start, line = block.data, 0, 0
     while start < len(data):
         piece = data[start : start + PIECE]
         cut = end_of_rows(piece) if multiline else piece.rfind(b"\n") + 1
         stop = start + cut if cut else data.index(b"\n", start) + 1
         if start + PIECE >= len(data):
             stop = len(data)
-        yield Block(data[start:stop], line)
+        yield Block(data[start:stop], block.line_of(line), block.rows_per_line)
         line += data.count(b"\n", start, stop)
         start = stop
-
-
-def _outside_quotes(data: bytes, separator: bytes) -> bytes:
-    """Return the block with `x` for proper quotes and for the separators between them.
-
-    A quote is proper if it touches a delimiter on its outer side.
-    """
-    if b'"' not in data:
-        return data
-    text = np.frombuffer(data, np.uint8)
-    quotes = text == _QUOTE
-    at = np.flatnonzero(quotes)
-    delimits = np.zeros(256, bool)
-    delimits[[ord(separator), ord("\n")]] = True
-    # The block ends with a newline, so position -1 stands for the start of the first line.
-    outer = np.where(np.arange(len(at)) % 2, np.minimum(at + 1, len(text) - 1), at - 1)
-    proper = delimits[text[outer]]
-    # 1 from an opening quote to before its closing one; overflow of uint8 keeps the parity.
-    inside = (np.cumsum(quotes, dtype=np.uint8) & 1).astype(bool)
-    masked = text.copy()
-    masked[at[proper]] = ord("x")
-    masked[inside & (text == ord(separator))] = ord("x")
-    # A line that ends inside quotes goes on in the next one.
-    masked[inside & (text == ord("\n"))] = _QUOTE
-    return masked.tobytes()
 
 
 def _in_order(rows: list[Array]) -> list[Array]:
     """Sort the rows by line number, the last array."""
     lines = rows[-1]
-    if bool((lines[1:] > lines[:-1]).all()):
+    if bool((lines[1:] >= lines[:-1]).all()):
         return rows
-    order = np.argsort(lines)
+    order = np.argsort(lines, kind="stable")
     return [values[order] for values in rows]
 
 

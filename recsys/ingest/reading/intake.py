@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Protocol
 
 from recsys.domain import Progress, RejectedRow, SourceFile
 from recsys.errors import DataError
@@ -33,6 +33,18 @@ class Block:
 
     data: bytes
     first_line: int
+    rows_per_line: int = 1
+    """More than 1 in a block made of lines that hold several rows each."""
+
+    def line_of(self, index: int) -> int:
+        """Return the line in the file of a line of `data`, both from their first ones."""
+        return self.first_line + index // self.rows_per_line
+
+
+class BlockReader(Protocol):
+    """Reads a file of another form as blocks of lines with separated columns."""
+
+    def __call__(self, intake: Intake, entry: Entry) -> Iterator[Block]: ...
 
 
 @dataclass(slots=True)
@@ -72,7 +84,8 @@ class Intake:
                 digest.update(chunk)
                 done += len(chunk)
                 if self.progress is not None:
-                    self.progress(done, entry.size)
+                    # The size of packed files is known at their end.
+                    self.progress(done, max(done, entry.size))
                 yield chunk
         self.files.append(SourceFile(entry.name, done, digest.hexdigest()))
 

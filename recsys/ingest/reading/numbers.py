@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from recsys.domain import NO_TIME, Int32, RatingScale
@@ -34,6 +35,8 @@ _DATE = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?) ?(Z|UTC|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
+# As in Goodreads: `Fri Aug 25 13:55:02 -0700 2017`.
+_CTIME = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9]{2} [0-9:]{8} [+-][0-9]{4} [0-9]{4}")
 # Looser than `parse_moment`, which checks each match; the lengths bound the work per line.
 _MOMENT_BYTES = rb"(?:[0-9]{1,18}(?:\.[0-9]*)?|[0-9]{4}-[0-9]{2}-[0-9]{2}[ T0-9:.Z+-]{0,40})"
 
@@ -105,11 +108,15 @@ class IdField(_ExactField):
 
 @dataclass(frozen=True, slots=True)
 class ValueField(_ExactField):
-    """Finite numbers; with a `scale`, on its steps. Step 0 allows every value in its range."""
+    """Finite numbers; with a `scale`, on its steps. Step 0 allows every value in its range.
+
+    `unrated` is allowed beside the scale.
+    """
 
     position: int
     name: str
     scale: RatingScale | None = None
+    unrated: float | None = None
     decimal: bool = True
     dtype: str = "float64"
     final: str = "float64"
@@ -137,7 +144,7 @@ class ValueField(_ExactField):
             # Values out of range may be infinite, and infinity divided by the step warns.
             steps = (np.where(good, values, scale.minimum) - scale.minimum) / scale.step
             good &= steps == np.floor(steps)
-        return good
+        return good if self.unrated is None else good | (values == self.unrated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,18 +176,27 @@ class TimeField:
         return value
 
     def convert(self, texts: Sequence[bytes]) -> Array:
-        read = _moment_or_bad if self.flexible else int
-        return np.array(list(map(read, texts)), np.int64)
+        if not self.flexible:
+            return np.array(list(map(int, texts)), np.int64)
+        return np.array([_moment_or_bad(text.decode()) for text in texts], np.int64)
 
     def adjust(self, values: Array) -> Array:
         if not self.flexible:
             return values
+        if values.dtype == object:
+            return self._moments(values)
         # The C parser reads plain integers only, so milliseconds still have to be scaled.
         return np.where(values >= MILLISECONDS_FROM, values // 1000, values)
 
+    def _moments(self, texts: Array) -> Array:
+        """Read times of any form; a file of dates has few different ones."""
+        codes, unique = pd.factorize(texts)
+        seconds = [_moment_or_bad(text) for text in unique]
+        return np.array(seconds, np.int64)[codes]
+
     def good(self, values: Array) -> Array:
         good: Array = (values >= 0) & (values <= self.latest)
-        return good
+        return good | (values == NO_TIME) if self.flexible else good
 
 
 def contains(ids: Int32, value: int) -> bool:
@@ -230,8 +246,10 @@ def parse_number(text: str, name: str) -> float:
 
 
 def parse_moment(text: str) -> int:
-    """Parse seconds, milliseconds or ISO 8601 (UTC without a zone) into unix seconds."""
+    """Parse seconds, milliseconds, ISO 8601 (UTC without a zone) or `ctime` into unix seconds."""
     moment = text.strip()
+    if _CTIME.fullmatch(moment):
+        return _ctime_seconds(moment)
     if date := _DATE.fullmatch(moment):
         return _date_seconds(date)
     if not _SECONDS.fullmatch(moment):
@@ -250,10 +268,19 @@ def _date_seconds(date: re.Match[str]) -> int:
         raise BadField(f"timestamp {shown(date[0])} is not a date of the calendar") from None
 
 
-def _moment_or_bad(text: bytes) -> int:
-    """Return the result of `parse_moment`, or -1, which `good` rejects, for an invalid text."""
+def _ctime_seconds(moment: str) -> int:
     try:
-        return max(parse_moment(text.decode()), -1)
+        return math.floor(datetime.strptime(moment, "%a %b %d %H:%M:%S %z %Y").timestamp())
+    except (ValueError, OverflowError):
+        raise BadField(f"timestamp {shown(moment)} is not a date of the calendar") from None
+
+
+def _moment_or_bad(text: str) -> int:
+    """Return the result of `parse_moment`, or -1, which `good` rejects, for an invalid text."""
+    if not text.strip():
+        return NO_TIME
+    try:
+        return max(parse_moment(text), -1)
     except BadField:
         return -1
 

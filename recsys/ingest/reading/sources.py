@@ -17,14 +17,18 @@ from typing import IO, final
 from recsys.domain import SourceFile
 from recsys.errors import DataError
 from recsys.ingest.reading.characters import as_utf8, escaped_name, wide_encoding
+from recsys.ingest.reading.unpacking import (
+    allowed_bytes,
+    may_be_packed,
+    packing_of,
+    unpacked,
+    unpacked_name,
+)
 
 _HEAD = 1 << 16
 _BLOCK = 1 << 20
 _DEEPEST = 3
-_GZIP = b"\x1f\x8b"
-_ALWAYS_ALLOWED = 1 << 30
-_LARGEST_RATIO = 100
-"""Published editions unpack to about five times their size, files of zeros to a thousand times."""
+_MAGIC_BYTES = 4
 
 
 @final
@@ -34,7 +38,9 @@ class Entry:
 
     name: str
     size: int
+    """Bytes as stored; `packed` ones hold more."""
     open: Callable[[], IO[bytes]]
+    packed: bool = False
 
     def head(self, size: int = _HEAD) -> bytes:
         """Return the start of the file, in UTF-8 if the file is in UTF-16."""
@@ -61,6 +67,8 @@ class Folder:
     name: str
     depth: int
     files: dict[str, Entry]
+    parts: bool = False
+    """All files are parts of one ratings file."""
 
 
 @contextmanager
@@ -89,8 +97,10 @@ def open_folders(path: Path, max_unpacked_mb: int | None = None) -> Iterator[lis
 
     Raises DataError for an archive that would unpack to more than `max_unpacked_mb`.
     """
-    if path.is_dir():
-        yield _walk(path, 0)
+    if is_pattern(path):
+        yield [_matching(path, max_unpacked_mb)]
+    elif path.is_dir():
+        yield _walk(path, 0, max_unpacked_mb)
     elif not path.is_file():
         problem = "is neither a file nor a folder" if path.exists() else "does not exist"
         raise DataError(
@@ -99,11 +109,9 @@ def open_folders(path: Path, max_unpacked_mb: int | None = None) -> Iterator[lis
         )
     elif zipfile.is_zipfile(path):
         with opened_zip(path, max_unpacked_mb) as archive:
-            yield _members(archive, path.stem)
+            yield _members(archive, path.stem, max_unpacked_mb)
     else:
-        entry = file_entry(path)
-        if entry.head(len(_GZIP)).startswith(_GZIP):
-            raise DataError(f"{entry.name} is packed with gzip", hint="Unpack it with gunzip.")
+        entry = _content(file_entry(path), max_unpacked_mb)
         yield [Folder(escaped_name(path.stem), 0, _by_name([entry]))]
 
 
@@ -119,9 +127,7 @@ def opened_zip(path: Path, max_unpacked_mb: int | None) -> Iterator[zipfile.ZipF
         packed = path.stat().st_size
     with archive:
         unpacked = sum(info.file_size for info in archive.infolist())
-        limit = max(_ALWAYS_ALLOWED, _LARGEST_RATIO * packed)
-        if max_unpacked_mb is not None:
-            limit = max_unpacked_mb << 20
+        limit = allowed_bytes(packed, max_unpacked_mb)
         if unpacked > limit:
             needed = -(-unpacked >> 20)
             raise DataError(
@@ -131,6 +137,25 @@ def opened_zip(path: Path, max_unpacked_mb: int | None) -> Iterator[zipfile.ZipF
                 "[ingest] in recsys.toml, or unpack it and give the folder.",
             )
         yield archive
+
+
+def is_pattern(path: Path) -> bool:
+    """Tell whether a path stands for all files with such names, as `ratings-*.csv`."""
+    try:
+        return not path.exists() and any(mark in path.name for mark in "*?[")
+    # The name may be too long for any file.
+    except OSError:
+        return False
+
+
+def _matching(path: Path, max_unpacked_mb: int | None) -> Folder:
+    place = escaped_name(str(path))
+    with readable(place):
+        found = sorted(each for each in path.parent.glob(path.name) if each.is_file())
+    if not found:
+        raise DataError(f"no file matches {place}", hint="Check the folder and the pattern.")
+    files = _by_name(_content(file_entry(each), max_unpacked_mb) for each in found)
+    return Folder(escaped_name(path.parent.name), 0, files, parts=True)
 
 
 def source_file(entry: Entry) -> SourceFile:
@@ -150,23 +175,54 @@ def file_entry(path: Path) -> Entry:
     return Entry(escaped_name(path.name), path.stat().st_size, open_file)
 
 
+def _content(entry: Entry, max_unpacked_mb: int | None) -> Entry:
+    """Return the file as it reads when it is unpacked."""
+    with readable(entry.name), entry.open() as stream:
+        packing = packing_of(stream.read(_MAGIC_BYTES))
+    if packing is None:
+        return entry
+    opened = unpacked(entry.name, packing, entry.size, max_unpacked_mb, entry.open)
+    return Entry(entry.name, entry.size, opened, packed=True)
+
+
+def _contents(entries: Iterable[Entry], max_unpacked_mb: int | None) -> dict[str, Entry]:
+    """Return the files by name; of most, only the suffix is looked at."""
+    return _by_name(
+        _content(entry, max_unpacked_mb) if may_be_packed(entry.name) else entry
+        for entry in entries
+    )
+
+
 def _by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
-    return {entry.name.lower(): entry for entry in entries}
+    """Return the files by lower-case name without the suffix of a packing.
+
+    Raises DataError if one of them is there twice, packed and unpacked.
+    """
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        other = found.setdefault(unpacked_name(entry.name).lower(), entry)
+        if other is not entry and (entry.packed or other.packed):
+            raise DataError(
+                f"{other.name} and {entry.name} are the same file, packed and unpacked",
+                hint="Leave one of them in the folder.",
+            )
+    return found
 
 
-def _walk(path: Path, depth: int) -> list[Folder]:
+def _walk(path: Path, depth: int, max_unpacked_mb: int | None) -> list[Folder]:
     with readable(escaped_name(str(path))):
         children = sorted(path.iterdir())
-        files = _by_name(file_entry(child) for child in children if child.is_file())
+        entries = [file_entry(child) for child in children if child.is_file()]
+        files = _contents(entries, max_unpacked_mb)
     found = [Folder(escaped_name(path.name), depth, files)] if files else []
     if depth < _DEEPEST:
         for child in children:
             if child.is_dir() and not child.name.startswith("."):
-                found += _walk(child, depth + 1)
+                found += _walk(child, depth + 1, max_unpacked_mb)
     return sorted(found, key=lambda folder: (folder.depth, folder.name))
 
 
-def _members(archive: zipfile.ZipFile, name: str) -> list[Folder]:
+def _members(archive: zipfile.ZipFile, name: str, max_unpacked_mb: int | None) -> list[Folder]:
     """Group the members by folder.
 
     Members are read as streams: a name such as `../x` never becomes a path on disk.
@@ -178,7 +234,11 @@ def _members(archive: zipfile.ZipFile, name: str) -> list[Folder]:
             continue
         folders.setdefault(member.parent, []).append(member_entry(archive, info))
     found = [
-        Folder(escaped_name(parent.name or name), len(parent.parts), _by_name(entries))
+        Folder(
+            escaped_name(parent.name or name),
+            len(parent.parts),
+            _contents(entries, max_unpacked_mb),
+        )
         for parent, entries in folders.items()
     ]
     return sorted(found, key=lambda folder: (folder.depth, folder.name))

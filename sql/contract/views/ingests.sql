@@ -2,7 +2,7 @@ CREATE OR REPLACE VIEW recsys.ingests AS
 SELECT
     ingest_id, kind, edition, dialect, source, files, on_duplicate, replaced,
     rating_min, rating_max, rating_step, started_at, finished_at,
-    rows_read, inserted, updated, unchanged, duplicates, rejected
+    rows_read, inserted, updated, unchanged, duplicates, rejected, feedback
 FROM recsys_store.ingests;
 
 COMMENT ON VIEW recsys.ingests IS 'Every finished ingest; a failed ingest changes nothing and is not listed';
@@ -25,3 +25,4 @@ COMMENT ON COLUMN recsys.ingests.updated IS 'Rows that changed';
 COMMENT ON COLUMN recsys.ingests.unchanged IS 'Rows that were already present and did not change';
 COMMENT ON COLUMN recsys.ingests.duplicates IS 'Ratings merged into another one of the same pair';
 COMMENT ON COLUMN recsys.ingests.rejected IS 'Rows not loaded; recsys.rejected_rows has the first 10,000 of each file';
+COMMENT ON COLUMN recsys.ingests.feedback IS 'explicit: people rated; implicit: what they did was counted; NULL for metadata';

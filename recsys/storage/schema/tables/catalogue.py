@@ -39,6 +39,11 @@ ingests = sa.Table(
     sa.Column("rating_step", DOUBLE_PRECISION, comment="Distance of two ratings, if fixed"),
     timestamp("started_at", "When reading began"),
     timestamp("finished_at", "When everything was written"),
+    text_column(
+        "feedback",
+        "explicit: people rated; implicit: what they did was counted; NULL for metadata",
+        nullable=True,
+    ),
     sa.Column("rows_read", sa.BigInteger, nullable=False, comment="Data rows of all files"),
     sa.Column("inserted", sa.BigInteger, nullable=False, comment="Rows new to the database"),
     sa.Column("updated", sa.BigInteger, nullable=False, comment="Rows that changed"),
@@ -51,6 +56,7 @@ ingests = sa.Table(
         comment="Rows not loaded; rejected_rows has the first",
     ),
     sa.CheckConstraint("kind IN ('ratings', 'metadata')", name="kind"),
+    sa.CheckConstraint("feedback IN ('explicit', 'implicit')", name="feedback"),
     comment="Every finished ingest; a failed one leaves nothing behind",
 )
 
