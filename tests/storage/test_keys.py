@@ -184,7 +184,7 @@ LOADED = {
 
 
 def write(connection, dataset):
-    return ingest_job._write(connection, dataset, Silent())
+    return sum(ingest_job._write(connection, dataset, Silent()).values(), Counts())
 
 
 def test_a_data_set_with_keys_is_stored_under_ids_and_loads_again_unchanged(connection):
