@@ -164,4 +164,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA recsys FROM PUBLIC, recsys_app, recsys_reader
 REVOKE ALL ON ALL ROUTINES IN SCHEMA recsys FROM recsys_app, recsys_reader;
 GRANT USAGE ON SCHEMA recsys TO recsys_app, recsys_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA recsys TO recsys_app, recsys_reader;
-GRANT EXECUTE ON FUNCTION recsys.rate, recsys.block TO recsys_app;
+GRANT EXECUTE ON FUNCTION
+    recsys.rate(integer, integer, double precision), recsys.rate(text, text, double precision),
+    recsys.block(integer, integer, timestamptz), recsys.block(text, text, timestamptz)
+TO recsys_app;

@@ -11,7 +11,7 @@ from recsys.storage.runs import results
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 AS_OF = sa.text("SELECT * FROM recsys.recommendations_as_of(:user_id, :at, :n)")
 STORED = sa.text(f"""
-SELECT u.rank, u.movie_id, m.title, u.score, d.name, u.run_id
+SELECT u.rank, u.movie_id, m.title, u.score, d.name, u.run_id, m.key
 FROM {entries("user_recommendations")} AS u
 JOIN recsys_store.movies AS m ON m.movie_id = u.movie_id
 JOIN recsys_store.models AS d ON d.model_id = u.model_id
@@ -82,8 +82,8 @@ def test_of_two_entries_of_one_moment_the_later_holds(two_runs):
 def test_now_is_what_the_view_shows(published):
     view = published.execute(
         sa.text(
-            "SELECT rank, movie_id, title, score, source_model, run_id FROM recsys.recommendations "
-            "WHERE user_id = 1 AND model = 'ease' ORDER BY rank"
+            "SELECT rank, movie_id, title, score, source_model, run_id, movie_key "
+            "FROM recsys.recommendations WHERE user_id = 1 AND model = 'ease' ORDER BY rank"
         )
     )
     assert as_of(published, "infinity", n=1000) == [tuple(row) for row in view]

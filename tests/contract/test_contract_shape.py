@@ -2,13 +2,16 @@ import pytest
 import sqlalchemy as sa
 
 VIEWS = {
-    "movies": "movie_id title year genres ratings_count ratings_mean imdb_id tmdb_id poster_url",
+    "movies": "movie_id title year genres ratings_count ratings_mean imdb_id tmdb_id poster_url "
+    "movie_key",
     "movie_details": "movie_id tagline overview release_date runtime original_language collection "
-    "directors actors keywords",
-    "ratings": "user_id movie_id title rating rated_at",
-    "similar_movies": "model movie_id title rank similar_movie_id similar_title score run_id",
-    "recommendations": "model user_id rank movie_id title score run_id source_model label",
-    "charts": "chart genre rank movie_id title score votes mean_rating run_id",
+    "directors actors keywords movie_key",
+    "ratings": "user_id movie_id title rating rated_at user_key movie_key",
+    "similar_movies": "model movie_id title rank similar_movie_id similar_title score run_id "
+    "movie_key similar_movie_key",
+    "recommendations": "model user_id rank movie_id title score run_id source_model label user_key "
+    "movie_key",
+    "charts": "chart genre rank movie_id title score votes mean_rating run_id movie_key",
     "models": "model kind score_meaning description prediction family display_name labels "
     "label_bounds cold_start_order popularity_order top_order",
     "runs": "run_id state published started_at finished_at seconds default_model seed parameters "
@@ -19,34 +22,78 @@ VIEWS = {
     "last_attempt_run_id last_error consecutive_failures max_age stale",
     "run_metrics": "run_id model protocol metric segment value ci_low ci_high n",
 }
+LISTED = "rank movie_id title score source model run_id movie_key"
 FUNCTIONS = {
-    "recommend(1)": "rank movie_id title score source model run_id",
-    "similar(1)": "rank movie_id title score model run_id",
-    "similar_users(1)": "rank user_id score common_ratings model run_id",
+    "recommend(1)": LISTED,
+    "recommend('1')": LISTED,
+    "recommend_for('{}')": LISTED,
+    "similar(1)": "rank movie_id title score model run_id movie_key",
+    "similar('1')": "rank movie_id title score model run_id movie_key",
+    "similar_users(1)": "rank user_id score common_ratings model run_id user_key",
+    "similar_users('1')": "rank user_id score common_ratings model run_id user_key",
     "predict_rating(1, 1)": "predict_rating",
+    "predict_rating('1', '1')": "predict_rating",
     "label('ease', 1)": "label",
     "rating_histogram(1)": "rating_from rating_to ratings",
-    "sample_users(1)": "user_id",
+    "rating_histogram('1')": "rating_from rating_to ratings",
+    "sample_users(1)": "user_id user_key",
     "user_taste(1)": "facet name ratings share mean_rating against_others",
-    "top_movies()": "rank movie_id title score votes mean_rating",
-    "search_movies('x')": "movie_id title year",
-    "recommendations_as_of(1, now())": "rank movie_id title score model run_id",
+    "user_taste('1')": "facet name ratings share mean_rating against_others",
+    "top_movies()": "rank movie_id title score votes mean_rating movie_key",
+    "search_movies('x')": "movie_id title year movie_key",
+    "recommendations_as_of(1, now())": "rank movie_id title score model run_id movie_key",
+    "recommendations_as_of('1', now())": "rank movie_id title score model run_id movie_key",
+    "user_id('1')": "user_id",
+    "movie_id('1')": "movie_id",
 }
+OPTIONS = (
+    "n integer DEFAULT 10, model text DEFAULT NULL::text, genres text[] DEFAULT NULL::text[], "
+    "year_from integer DEFAULT NULL::integer, year_to integer DEFAULT NULL::integer"
+)
 ARGUMENTS = {
-    "recommend": "user_id integer, n integer DEFAULT 10, model text DEFAULT NULL::text, "
-    "genres text[] DEFAULT NULL::text[], year_from integer DEFAULT NULL::integer, "
-    "year_to integer DEFAULT NULL::integer",
-    "similar": "movie_id integer, n integer DEFAULT 10, model text DEFAULT NULL::text",
-    "similar_users": "user_id integer, n integer DEFAULT 10, model text DEFAULT NULL::text",
-    "predict_rating": "user_id integer, movie_id integer, model text DEFAULT NULL::text",
-    "label": "model text, score double precision",
-    "rating_histogram": "movie_id integer",
-    "user_taste": "user_id integer",
-    "sample_users": "n integer, seed double precision DEFAULT 0",
-    "top_movies": "n integer DEFAULT 10, genre text DEFAULT NULL::text, "
-    "chart text DEFAULT NULL::text",
-    "search_movies": "query text, n integer DEFAULT 10",
-    "recommendations_as_of": "user_id integer, at timestamp with time zone, n integer DEFAULT 10",
+    "recommend": [f"user_id integer, {OPTIONS}", f"user_key text, {OPTIONS}"],
+    "recommend_for": [f"ratings jsonb, {OPTIONS}"],
+    "similar": [
+        "movie_id integer, n integer DEFAULT 10, model text DEFAULT NULL::text",
+        "movie_key text, n integer DEFAULT 10, model text DEFAULT NULL::text",
+    ],
+    "similar_users": [
+        "user_id integer, n integer DEFAULT 10, model text DEFAULT NULL::text",
+        "user_key text, n integer DEFAULT 10, model text DEFAULT NULL::text",
+    ],
+    "predict_rating": [
+        "user_id integer, movie_id integer, model text DEFAULT NULL::text",
+        "user_key text, movie_key text, model text DEFAULT NULL::text",
+    ],
+    "explain": [
+        "user_id integer, movie_id integer, model text DEFAULT NULL::text",
+        "user_key text, movie_key text, model text DEFAULT NULL::text",
+    ],
+    "rate": [
+        "user_id integer, movie_id integer, rating double precision",
+        "user_key text, movie_key text, rating double precision",
+    ],
+    "block": [
+        "user_id integer, movie_id integer, until timestamp with time zone DEFAULT "
+        "NULL::timestamp with time zone",
+        "user_key text, movie_key text, until timestamp with time zone DEFAULT "
+        "NULL::timestamp with time zone",
+    ],
+    "label": ["model text, score double precision"],
+    "rating_histogram": ["movie_id integer", "movie_key text"],
+    "user_status": ["user_id integer", "user_key text"],
+    "user_taste": ["user_id integer", "user_key text"],
+    "user_id": ["key text"],
+    "movie_id": ["key text"],
+    "sample_users": ["n integer, seed double precision DEFAULT 0"],
+    "top_movies": [
+        "n integer DEFAULT 10, genre text DEFAULT NULL::text, chart text DEFAULT NULL::text"
+    ],
+    "search_movies": ["query text, n integer DEFAULT 10"],
+    "recommendations_as_of": [
+        "user_id integer, at timestamp with time zone, n integer DEFAULT 10",
+        "user_key text, at timestamp with time zone, n integer DEFAULT 10",
+    ],
 }
 WITHOUT_COMMENT = {
     "relations": """
@@ -81,8 +128,11 @@ def test_functions_return_the_columns_that_were_promised(connection, call, colum
 
 @pytest.mark.parametrize(("name", "arguments"), ARGUMENTS.items())
 def test_functions_take_the_arguments_that_were_promised(connection, name, arguments):
-    query = sa.text("SELECT pg_get_function_arguments(CAST(:name AS regproc))")
-    assert connection.scalar(query, {"name": f"recsys.{name}"}) == arguments
+    query = sa.text(
+        "SELECT pg_get_function_arguments(oid) FROM pg_proc "
+        "WHERE pronamespace = 'recsys'::regnamespace AND proname = :name ORDER BY 1"
+    )
+    assert connection.scalars(query, {"name": name}).all() == arguments
 
 
 @pytest.mark.parametrize(
@@ -110,7 +160,9 @@ def test_functions_are_stable_and_run_in_parallel(connection):
         AND (provolatile = 'v' OR proparallel <> 's')
         ORDER BY proname
     """
-    assert connection.scalars(sa.text(query)).all() == ["block", "ensure_user", "rate"]
+    assert connection.scalars(sa.text(query)).all() == [
+        "block", "block", "ensure_user", "ensure_user", "new_user_id", "rate", "rate"
+    ]  # fmt: skip
 
 
 def test_functions_without_tables_are_immutable(connection):

@@ -17,8 +17,8 @@ ONE_MORE_ARGUMENT = (
 )
 ONE_COLUMN_LESS = (
     "top_movies",
-    ("votes bigint,\n    mean_rating double precision\n)", "votes bigint\n)"),
-    ("c.votes, c.mean_rating\n", "c.votes\n"),
+    ("mean_rating double precision, movie_key text\n)", "mean_rating double precision\n)"),
+    ("c.mean_rating, m.key\n", "c.mean_rating\n"),
 )
 ANOTHER_BODY = ("top_movies", ("ORDER BY c.rank\n", "ORDER BY c.rank ASC\n"))
 COLUMNS_IN_ANOTHER_ORDER = ("models", ("name AS model, kind,", "kind, name AS model,"))
@@ -28,9 +28,9 @@ TOP_MOVIES = sa.text("""
 SELECT oid, pg_get_function_identity_arguments(oid), obj_description(oid, 'pg_proc') IS NOT NULL
 FROM pg_proc WHERE proname = 'top_movies' AND pronamespace = 'recsys'::regnamespace
 """)
-FOUND_BY_SIMILAR = sa.text("""
+FOUND_BY_SEARCH = sa.text("""
 SELECT pg_get_function_result(oid) FROM pg_proc
-WHERE proname = 'similar' AND pronamespace = 'recsys'::regnamespace
+WHERE proname = 'search_movies' AND pronamespace = 'recsys'::regnamespace
 """)
 PRIVILEGES = sa.text("""
 SELECT
@@ -148,7 +148,7 @@ def test_other_result_columns_create_the_function_again(published, change):
     versions.upgrade(published)
     assert len(published.execute(TOP_MOVIES).all()) == 1
     found = published.execute(sa.text("SELECT * FROM recsys.top_movies(3)"))
-    assert list(found.keys()) == ["rank", "movie_id", "title", "score", "votes"]
+    assert list(found.keys()) == ["rank", "movie_id", "title", "score", "votes", "mean_rating"]
     assert len(found.all()) == 3
 
 
@@ -210,20 +210,20 @@ def test_grants_of_a_view_survive(connection, change, edit):
 
 @pytest.mark.usefixtures("roles")
 def test_grants_survive_a_file_that_has_to_wait_for_another(connection, change, tmp_path):
-    grant(connection, "REVOKE ALL ON FUNCTION recsys.similar FROM PUBLIC")
-    grant(connection, "GRANT EXECUTE ON FUNCTION recsys.similar TO {}")
+    grant(connection, "REVOKE ALL ON FUNCTION recsys.search_movies FROM PUBLIC")
+    grant(connection, "GRANT EXECUTE ON FUNCTION recsys.search_movies TO {}")
     change(
-        "similar",
-        ("model text, run_id integer\n)", "model text\n)"),
-        ("s.model, s.run_id\n", "s.model\n"),
-        (".model) AS s\n", ".model) AS s WHERE recsys.zero() = 0\n"),
+        "search_movies",
+        ("year integer, movie_key text)", "year integer)"),
+        ("s.year, s.movie_key\n", "s.year\n"),
+        (".n) AS s\n", ".n) AS s WHERE recsys.zero() = 0\n"),
     )
     (tmp_path / "zero.sql").write_text(
         "CREATE OR REPLACE FUNCTION recsys.zero() RETURNS integer RETURN 0;"
     )
     versions.upgrade(connection)
-    assert connection.scalar(FOUND_BY_SIMILAR).split(", ")[-1] == "model text)"
-    assert privileges(connection, "similar") == {(READER, "EXECUTE", False)}
+    assert connection.scalar(FOUND_BY_SEARCH).split(", ")[-1] == "year integer)"
+    assert privileges(connection, "search_movies") == {(READER, "EXECUTE", False)}
 
 
 def grant(connection, statement):

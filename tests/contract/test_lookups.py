@@ -39,7 +39,7 @@ def refusal(ask, *arguments, **options):
 def test_similar_is_the_stored_list_of_what_speaks_for(published, model):
     expected = rows_of(
         published,
-        "SELECT rank, similar_movie_id, similar_title, score, model, run_id "
+        "SELECT rank, similar_movie_id, similar_title, score, model, run_id, similar_movie_key "
         "FROM recsys.similar_movies WHERE movie_id = 1 AND model = :model AND score > 0 "
         "ORDER BY rank",
         model=model or "ease",
@@ -131,7 +131,7 @@ def test_every_function_fails_without_a_publication(published, call):
 def test_another_model_serves_movies_unknown_to_the_default_model(published):
     expected = rows_of(
         published,
-        "SELECT rank, similar_movie_id, similar_title, score, model, run_id "
+        "SELECT rank, similar_movie_id, similar_title, score, model, run_id, similar_movie_key "
         "FROM recsys.similar_movies WHERE movie_id = 60 AND score > 0 ORDER BY rank",
     )
     assert {row[4] for row in expected} == {"content_genres"}
@@ -160,7 +160,7 @@ def test_a_model_with_negative_weights_only_has_no_similar_movies(published):
 def test_top_movies_is_the_head_of_a_chart(published, chart, genre):
     expected = rows_of(
         published,
-        "SELECT rank, movie_id, title, score, votes, mean_rating FROM recsys.charts "
+        "SELECT rank, movie_id, title, score, votes, mean_rating, movie_key FROM recsys.charts "
         "WHERE chart = :chart AND genre IS NOT DISTINCT FROM :genre ORDER BY rank",
         chart=chart,
         genre=genre,
@@ -241,7 +241,7 @@ def test_a_movie_with_all_that_is_known_of_it(published):
     assert rows_of(published, "SELECT * FROM recsys.movies WHERE movie_id = 3") == [
         (
             3, "The Film 3", 1953, ["Action", "Film-Noir"], count, mean, "tt0001003", 2003,
-            "https://image.tmdb.org/t/p/w342/p.jpg",
+            "https://image.tmdb.org/t/p/w342/p.jpg", "3",
         )
     ]  # fmt: skip
 
@@ -254,7 +254,7 @@ def test_a_movie_of_which_little_is_known(connection):
         )
     )
     assert rows_of(connection, "SELECT * FROM recsys.movies") == [
-        (1, "A", None, [], 0, None, None, None, None)
+        (1, "A", None, [], 0, None, None, None, None, "1")
     ]
 
 

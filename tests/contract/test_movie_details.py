@@ -29,6 +29,6 @@ def test_each_movie_has_one_row_with_its_metadata(connection):
     actors = [f"Person {person}" for person in range(12, 2, -1)]
     assert tuple(first) == (
         1, "Once.", "Of one.", date(1995, 10, 30), 81.0, "en", "The Ones",
-        ["Person 13", "Person 14"], actors, ["boy", "toy"],
+        ["Person 13", "Person 14"], actors, ["boy", "toy"], "1",
     )  # fmt: skip
-    assert tuple(second) == (2, None, None, None, None, None, None, [], [], [])
+    assert tuple(second) == (2, None, None, None, None, None, None, [], [], [], "2")

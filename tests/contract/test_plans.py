@@ -83,7 +83,7 @@ CATALOGUE_BY_KEY = {
     "SELECT * FROM recsys.movie_details WHERE movie_id = 1": {
         "pk_movie_credits", "pk_movie_keywords", "pk_movie_metadata", "pk_movies"
     },
-    "SELECT * FROM recsys.ratings WHERE user_id = 1": {"pk_movies", "pk_ratings"},
+    "SELECT * FROM recsys.ratings WHERE user_id = 1": {"pk_movies", "pk_ratings", "pk_users"},
 }  # fmt: skip
 
 

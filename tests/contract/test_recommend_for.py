@@ -8,6 +8,7 @@ SELECT rank, movie_id, score, source, model
 FROM recsys.recommend_for(CAST(:ratings AS jsonb), :n, :model)
 """)
 FORM = 'Write them as {"1": 5.0, "260": 4}.'
+SEARCH = "recsys.search_movies finds movies by their titles."
 SCALE = "The scale is from 0.5 to 5."
 
 
@@ -18,31 +19,21 @@ def ask(connection, ratings, n=10, model=None):
 @pytest.mark.parametrize(
     ("ratings", "sqlstate", "message", "hint"),
     [
-        (None, "22023", "ratings must be an object of movie ids and ratings, not NULL", FORM),
-        ("null", "22023", "ratings must be an object of movie ids and ratings, not NULL", FORM),
-        ("[]", "22023", "ratings must be an object of movie ids and ratings, not array", FORM),
-        ("5", "22023", "ratings must be an object of movie ids and ratings, not number", FORM),
-        ('{"one": 5}', "22023", 'ratings has "one": 5, which is not the rating of a movie', FORM),
+        (None, "22023", "ratings must be an object of movies and ratings, not NULL", FORM),
+        ("null", "22023", "ratings must be an object of movies and ratings, not NULL", FORM),
+        ("[]", "22023", "ratings must be an object of movies and ratings, not array", FORM),
+        ("5", "22023", "ratings must be an object of movies and ratings, not number", FORM),
+        ('{"one": 5}', "P0002", "there is no movie 'one'", SEARCH),
+        ('{"1": 5, "01": 4}', "P0002", "there is no movie 01", SEARCH),
+        ('{"": 5}', "P0002", "there is no movie ''", SEARCH),
+        ('{"-1": 5}', "P0002", "there is no movie '-1'", SEARCH),
+        ('{"1.5": 5}', "P0002", "there is no movie '1.5'", SEARCH),
+        ('{"99999999999": 5}', "P0002", "there is no movie 99999999999", SEARCH),
         (
-            '{"1": 5, "01": 4}',
-            "22023",
-            'ratings has "01": 4, which is not the rating of a movie',
-            FORM,
-        ),
-        ('{"": 5}', "22023", 'ratings has "": 5, which is not the rating of a movie', FORM),
-        ('{"-1": 5}', "22023", 'ratings has "-1": 5, which is not the rating of a movie', FORM),
-        ('{"1.5": 5}', "22023", 'ratings has "1.5": 5, which is not the rating of a movie', FORM),
-        (
-            '{"99999999999": 5}',
-            "22023",
-            'ratings has "99999999999": 5, which is not the rating of a movie',
-            FORM,
-        ),
-        (
-            '{"1); DROP TABLE x; --": 5}',
-            "22023",
-            'ratings has "1); DROP TABLE x; --": 5, which is not the rating of a movie',
-            FORM,
+            '{"\'); DROP TABLE x; --": 5}',
+            "P0002",
+            "there is no movie '''); DROP TABLE x; --'",
+            SEARCH,
         ),
         ('{"1": "5"}', "22023", 'ratings has "1": "5", which is not the rating of a movie', FORM),
         ('{"1": null}', "22023", 'ratings has "1": null, which is not the rating of a movie', FORM),
@@ -55,12 +46,7 @@ def ask(connection, ratings, n=10, model=None):
             f"rating 1{'0' * 99} of movie 1 is outside the scale",
             SCALE,
         ),
-        (
-            '{"4711": 5}',
-            "P0002",
-            "there is no movie 4711",
-            "recsys.search_movies finds movies by their titles.",
-        ),
+        ('{"4711": 5}', "P0002", "there is no movie 4711", SEARCH),
     ],
 )
 def test_malformed_ratings_are_refused(published, ratings, sqlstate, message, hint):

@@ -81,7 +81,7 @@ def test_a_user_whose_ratings_lead_nowhere_is_cold(everything):
 def test_status_of_an_unknown_user(everything):
     found = status(everything, 4711)
     assert tuple(found)[:3] == ("unknown_user", 0, 0)
-    assert found.explanation == "no user has this id: recommend gives the chart"
+    assert found.explanation == "there is no such user: recommend gives the chart"
 
 
 def test_nothing_published(filled_database):

@@ -24,13 +24,14 @@ SELECT p.proname, obj_description(p.oid, 'pg_proc'), pg_get_function_arguments(p
 FROM pg_proc AS p
 WHERE p.pronamespace = CAST(:schema AS regnamespace)
   AND obj_description(p.oid, 'pg_proc') !~ '^Internal: '
-ORDER BY p.proname
+ORDER BY p.proname, 3
 """
 EXAMPLES = {
     "block": "SELECT recsys.block(1, 2, now() + interval '30 days')",
     "compare_runs": "SELECT * FROM recsys.compare_runs(1, 2)",
     "explain": "SELECT * FROM recsys.explain(1, 2)",
     "label": "SELECT recsys.label('pearson_average', 3.2)",
+    "movie_id": "SELECT recsys.movie_id('1')",
     "predict_rating": "SELECT recsys.predict_rating(1, 2)",
     "rate": "SELECT recsys.rate(1, 2, 4.5)",
     "rating_hash": "SELECT bit_xor(recsys.rating_hash(movie_id, rating)) FROM recsys.ratings",
@@ -45,6 +46,7 @@ EXAMPLES = {
     "similar": "SELECT * FROM recsys.similar(1, 5)",
     "similar_users": "SELECT * FROM recsys.similar_users(1, 5)",
     "top_movies": "SELECT * FROM recsys.top_movies(5, 'Drama')",
+    "user_id": "SELECT recsys.user_id('1')",
     "user_status": "SELECT * FROM recsys.user_status(1)",
     "user_taste": "SELECT * FROM recsys.user_taste(1)",
     "verify_lists": "SELECT * FROM recsys.verify_lists(NULL, 100)",
@@ -74,6 +76,10 @@ Each error has its own SQLSTATE:
 
 An unknown user is no error: the chart serves them. `recsys.user_status` tells who is known.
 
+A function that takes the id of a user or movie also takes the key, as text. A whole number that is
+no key is then taken as the id, except by `rate` and `block`. Of two arguments, both are ids or both
+are keys: `recsys.explain(17, 42)`, `recsys.explain('alice', 'B00X')`.
+
 Arguments are bounded, so that no call costs more than the data warrants: `n` is at most 10,000,
 `genres` at most 100 names, `ratings` at most 10,000 movies, and a search reads the first 200
 characters. Beyond a bound the error is `22023`.
@@ -85,18 +91,20 @@ def markdown(connection: sa.Connection) -> str:
     views = connection.execute(sa.text(VIEWS), {"schema": CONTRACT}).all()
     functions = connection.execute(sa.text(FUNCTIONS), {"schema": CONTRACT}).all()
     names = list(dict.fromkeys(row[0] for row in views))
+    calls = list(dict.fromkeys(row[0] for row in functions))
     parts = [
         HEADER,
         "Views: " + " · ".join(f"[`{name}`](#{name})" for name in names) + "\n",
         # Of two headings with one name, Markdown renderers append -1 to the anchor of the second.
-        "Functions: " + " · ".join(f"[`{row[0]}`](#{row[0]}-1)" if row[0] in names
-                                    else f"[`{row[0]}`](#{row[0]})" for row in functions) + "\n",
+        "Functions: " + " · ".join(f"[`{name}`](#{name}-1)" if name in names
+                                    else f"[`{name}`](#{name})" for name in calls) + "\n",
         "## Views\n",
     ]  # fmt: skip
     for name, rows in groupby(views, key=lambda row: str(row[0])):
         parts.append("\n".join(_view(name, list(rows))))
     parts.append("## Functions\n")
-    parts += ["\n".join(_function(*row)) for row in functions]
+    for name, rows in groupby(functions, key=lambda row: str(row[0])):
+        parts.append("\n".join(_function(name, list(rows))))
     return "\n".join(parts)
 
 
@@ -108,9 +116,14 @@ def _view(name: str, rows: Sequence[Any]) -> Iterator[str]:
     yield ""
 
 
-def _function(name: str, comment: str, arguments: str, result: str) -> Iterator[str]:
-    yield f"### {name}\n\n{comment}.\n"
-    yield f"```sql\nrecsys.{name}({arguments})\n    -> {result}\n\n{EXAMPLES[name]};\n```\n"
+def _function(name: str, overloads: Sequence[Any]) -> Iterator[str]:
+    yield f"### {name}\n"
+    for _, comment, _, _ in overloads:
+        yield f"{comment}.\n"
+    yield "```sql"
+    for _, _, arguments, result in overloads:
+        yield f"recsys.{name}({arguments})\n    -> {result}\n"
+    yield f"{EXAMPLES[name]};\n```\n"
 
 
 def _cell(text: str) -> str:

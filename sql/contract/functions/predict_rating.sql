@@ -157,3 +157,22 @@ $$;
 
 COMMENT ON FUNCTION recsys.predict_rating(integer, integer, text) IS
 'Predicts the rating a user would give a movie, on the scale of the ratings. Without a named model, the published run''s best predictor is used, then one that can use ratings given since. NULL if there is no prediction: for an unknown user or movie, a user or movie without ratings, no neighbour with a rating for a model without baselines, or a model that does not predict ratings. A model the run does not have: error RS002';
+
+CREATE OR REPLACE FUNCTION recsys.predict_rating(
+    user_key text, movie_key text, model text DEFAULT NULL
+)
+RETURNS double precision
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT recsys.predict_rating(
+        recsys.asked_user(predict_rating.user_key),
+        CASE
+            WHEN predict_rating.movie_key IS NOT NULL
+                THEN coalesce(recsys.movie_id(predict_rating.movie_key), -1)
+        END,
+        predict_rating.model
+    )
+$$;
+
+COMMENT ON FUNCTION recsys.predict_rating(text, text, text) IS
+'The same for a user and a movie by key';

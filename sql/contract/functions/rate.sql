@@ -31,3 +31,19 @@ $$;
 REVOKE ALL ON FUNCTION recsys.rate(integer, integer, double precision) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.rate(integer, integer, double precision) IS
 'Saves a user''s rating of a movie and replaces an earlier one; the same rating once more changes nothing. Adds an unknown user. recsys.recommend uses the rating as soon as it is committed. For the app role';
+
+CREATE OR REPLACE FUNCTION recsys.rate(user_key text, movie_key text, rating double precision)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    asked_movie_id CONSTANT integer := recsys.movie_of_key(rate.movie_key);
+BEGIN
+    PERFORM recsys.rate(recsys.ensure_user(rate.user_key), asked_movie_id, rate.rating);
+END
+$$;
+
+REVOKE ALL ON FUNCTION recsys.rate(text, text, double precision) FROM PUBLIC;
+COMMENT ON FUNCTION recsys.rate(text, text, double precision) IS
+'The same for a user and a movie by key. A number is a key here, too, and never an id';

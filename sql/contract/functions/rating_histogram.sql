@@ -59,3 +59,14 @@ $$;
 
 COMMENT ON FUNCTION recsys.rating_histogram(integer) IS
 'Counts the ratings of a movie by value, lowest value first. There is one row per value. Values of the scale without ratings count 0. If there are more than 20 values, ten bins of equal width replace them. A bin excludes its upper end, except for the last bin. The result is empty if the movie has no ratings and the scale has no fixed steps';
+
+CREATE OR REPLACE FUNCTION recsys.rating_histogram(movie_key text)
+RETURNS TABLE (rating_from double precision, rating_to double precision, ratings bigint)
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT h.rating_from, h.rating_to, h.ratings
+    FROM recsys.rating_histogram(recsys.asked_movie(rating_histogram.movie_key)) AS h
+$$;
+
+COMMENT ON FUNCTION recsys.rating_histogram(text) IS
+'The same for a movie by key';

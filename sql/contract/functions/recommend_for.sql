@@ -8,11 +8,11 @@ CREATE OR REPLACE FUNCTION recsys.recommend_for(
 )
 RETURNS TABLE (
     rank integer, movie_id integer, title text, score double precision, source text, model text,
-    run_id integer
+    run_id integer, movie_key text
 )
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-    SELECT r.rank, r.movie_id, r.title, r.score, r.source, r.model, r.run_id
+    SELECT r.rank, r.movie_id, r.title, r.score, r.source, r.model, r.run_id, r.movie_key
     FROM recsys.recommend_rows(
         NULL, coalesce(recommend_for.ratings, 'null'), recommend_for.n, recommend_for.model,
         recommend_for.genres, recommend_for.year_from, recommend_for.year_to
@@ -20,4 +20,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION recsys.recommend_for(jsonb, integer, text, text[], integer, integer) IS
-'Recommends n movies for the given ratings, such as {"1": 5.0, "260": 4} by movie id, without a user. The rows are as in recsys.recommend, except that none comes from a stored list; nothing is saved';
+'Recommends n movies for the given ratings, such as {"1": 5.0, "260": 4}, without a user. The names are keys of movies; a whole number that is no key is an id. The rows are as in recsys.recommend, except that none comes from a stored list; nothing is saved';

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION recsys.sample_users(n integer, seed double precision DEFAULT 0)
-RETURNS TABLE (user_id integer)
+RETURNS TABLE (user_id integer, user_key text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -14,7 +14,7 @@ DECLARE
 BEGIN
     PERFORM recsys.require_n(sample_users.n);
     RETURN QUERY
-    SELECT u.user_id
+    SELECT u.user_id, u.key
     FROM recsys_store.users AS u
         TABLESAMPLE SYSTEM (least(100, 100 * blocks / total)) REPEATABLE (seed)
     WHERE EXISTS (SELECT FROM recsys_store.ratings AS r WHERE r.user_id = u.user_id)

@@ -1,8 +1,8 @@
 CREATE OR REPLACE FUNCTION recsys.search_movies(query text, n integer DEFAULT 10)
-RETURNS TABLE (movie_id integer, title text, year integer)
+RETURNS TABLE (movie_id integer, title text, year integer, movie_key text)
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-    SELECT s.movie_id, s.title, s.year
+    SELECT s.movie_id, s.title, s.year, s.movie_key
     FROM recsys.search_movies_rows(search_movies.query, search_movies.n) AS s
 $$;
 

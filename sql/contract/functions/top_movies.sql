@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION recsys.top_movies(
 )
 RETURNS TABLE (
     rank integer, movie_id integer, title text, score double precision, votes bigint,
-    mean_rating double precision
+    mean_rating double precision, movie_key text
 )
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
@@ -26,7 +26,7 @@ BEGIN
     -- Two branches, so that each reads the index in its order.
     IF top_movies.genre IS NULL THEN
         RETURN QUERY
-        SELECT c.rank, c.movie_id, m.title, c.score, c.votes, c.mean_rating
+        SELECT c.rank, c.movie_id, m.title, c.score, c.votes, c.mean_rating, m.key
         FROM recsys_store.movie_charts AS c
         JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id
         WHERE c.run_id = asked_run_id AND c.model_id = asked_chart_id AND c.genre_id IS NULL
@@ -42,7 +42,7 @@ BEGIN
             LIMIT 1
         );
         RETURN QUERY
-        SELECT c.rank, c.movie_id, m.title, c.score, c.votes, c.mean_rating
+        SELECT c.rank, c.movie_id, m.title, c.score, c.votes, c.mean_rating, m.key
         FROM recsys_store.movie_charts AS c
         JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id
         WHERE c.run_id = asked_run_id AND c.model_id = asked_chart_id

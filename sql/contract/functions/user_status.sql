@@ -21,7 +21,7 @@ BEGIN
         SELECT FROM recsys_store.users AS u WHERE u.user_id = user_status.user_id
     ) THEN
         status := 'unknown_user';
-        explanation := 'no user has this id: recommend gives the chart';
+        explanation := 'there is no such user: recommend gives the chart';
     END IF;
     SELECT r.run_id, r.shared_run_id, r.snapshot_at, now() - r.snapshot_at AS age INTO run
     FROM recsys_store.published AS p
@@ -83,3 +83,17 @@ $$;
 
 COMMENT ON FUNCTION recsys.user_status(integer) IS
 'Shows in one row how the default model serves a user. status: personalised, from the stored list; live, from the current ratings; cold_start, by content or from the chart; unknown_user. ratings_since_run: lower bound of the number of ratings that differ from the snapshot of the published run. run_age: time since the snapshot. explanation: the same in words';
+
+CREATE OR REPLACE FUNCTION recsys.user_status(user_key text)
+RETURNS TABLE (
+    status text, ratings bigint, ratings_since_run bigint, run_age interval, run_id integer,
+    explanation text
+)
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT s.status, s.ratings, s.ratings_since_run, s.run_age, s.run_id, s.explanation
+    FROM recsys.user_status(recsys.asked_user(user_status.user_key)) AS s
+$$;
+
+COMMENT ON FUNCTION recsys.user_status(text) IS
+'The same for a user by key';

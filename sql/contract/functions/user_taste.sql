@@ -50,3 +50,17 @@ $$;
 
 COMMENT ON FUNCTION recsys.user_taste(integer) IS
 'What a user rates and how high, from the current ratings: one row for all of them (facet all), one for each genre (genre, the most rated first) and one for each decade of release (decade, ascending). share: fraction of the user''s ratings; a movie counts in each of its genres. against_others: mean difference between the rating and the movie''s mean rating in the published run; NULL without a published chart by number of ratings. No rows: the user has no ratings';
+
+CREATE OR REPLACE FUNCTION recsys.user_taste(user_key text)
+RETURNS TABLE (
+    facet text, name text, ratings bigint, share double precision, mean_rating double precision,
+    against_others double precision
+)
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT t.facet, t.name, t.ratings, t.share, t.mean_rating, t.against_others
+    FROM recsys.user_taste(recsys.asked_user(user_taste.user_key)) AS t
+$$;
+
+COMMENT ON FUNCTION recsys.user_taste(text) IS
+'The same for a user by key';

@@ -3,11 +3,14 @@ CREATE OR REPLACE FUNCTION recsys.chart_rows(
     user_id integer, genre_ids smallint[], year_from integer, year_to integer, shown integer[],
     wanted integer
 )
-RETURNS TABLE (place bigint, movie_id integer, title text, score double precision)
+RETURNS TABLE (
+    place bigint, movie_id integer, title text, score double precision, movie_key text
+)
 -- Inlined where it is called: neither SECURITY DEFINER nor SET.
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-    SELECT row_number() OVER (ORDER BY c.genre_id, c.rank), c.movie_id, m.title, c.score
+    SELECT
+        row_number() OVER (ORDER BY c.genre_id, c.rank), c.movie_id, m.title, c.score, m.movie_key
     FROM recsys_store.movie_charts AS c
     JOIN recsys.eligible_movies(
         chart_rows.user_id, chart_rows.genre_ids, chart_rows.year_from, chart_rows.year_to,

@@ -1,11 +1,11 @@
 CREATE OR REPLACE FUNCTION recsys.eligible_movies(
     user_id integer, genre_ids smallint[], year_from integer, year_to integer, shown integer[]
 )
-RETURNS TABLE (movie_id integer, title text)
+RETURNS TABLE (movie_id integer, title text, movie_key text)
 -- Inlined where it is joined: neither SECURITY DEFINER nor SET.
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-    SELECT m.movie_id, m.title
+    SELECT m.movie_id, m.title, m.key
     FROM recsys_store.movies AS m
     WHERE NOT EXISTS (
             SELECT FROM recsys_store.ratings AS r

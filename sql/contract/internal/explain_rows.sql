@@ -5,7 +5,7 @@ RETURNS TABLE (
     because_movie_id integer, because_title text, rating double precision,
     weight double precision, similarity double precision, contribution double precision, share double precision,
     score double precision, source text, model text, exact boolean, shared_genres text[],
-    shared_tags text[], run_id integer
+    shared_tags text[], run_id integer, because_movie_key text
 )
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp
@@ -175,7 +175,7 @@ BEGIN
             WHERE t.tag = ANY (its_tags)
             ORDER BY t.tag
         ) END,
-        asked.run_id
+        asked.run_id, m.key
     FROM unnest(because, counts, similarities, parts) AS b (movie_id, weight, similarity, part)
     LEFT JOIN recsys_store.movies AS m ON m.movie_id = b.movie_id
     ORDER BY b.part DESC, b.movie_id;

@@ -5,16 +5,17 @@ AS $$
 DECLARE
     wrong record;
     scale record;
+    unknown text;
+    twice boolean;
 BEGIN
     IF jsonb_typeof(given_ratings.ratings) <> 'object' THEN
-        RAISE EXCEPTION 'ratings must be an object of movie ids and ratings, not %',
+        RAISE EXCEPTION 'ratings must be an object of movies and ratings, not %',
             replace(jsonb_typeof(given_ratings.ratings), 'null', 'NULL')
             USING ERRCODE = '22023', HINT = 'Write them as {"1": 5.0, "260": 4}.';
     END IF;
     SELECT e.key, e.value, e.place INTO wrong
     FROM jsonb_each(given_ratings.ratings) WITH ORDINALITY AS e (key, value, place)
-    WHERE e.key !~ '^(0|[1-9][0-9]{0,8})$' OR jsonb_typeof(e.value) <> 'number'
-       OR e.place > 10000
+    WHERE jsonb_typeof(e.value) <> 'number' OR e.place > 10000
     ORDER BY e.place > 10000 DESC, e.key
     LIMIT 1;
     IF wrong.place > 10000 THEN
@@ -38,23 +39,32 @@ BEGIN
     ORDER BY e.key
     LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'rating % of movie % is outside the scale', left(wrong.value::text, 100), wrong.key
+        RAISE EXCEPTION 'rating % of movie % is outside the scale',
+            left(wrong.value::text, 100), left(wrong.key, 100)
             USING ERRCODE = '22003',
                 HINT = format('The scale is from %s to %s.', scale.rating_min, scale.rating_max);
     END IF;
-    SELECT array_agg(e.movie_id ORDER BY e.movie_id), array_agg(e.rating ORDER BY e.movie_id)
-    INTO given_ratings.movie_ids, given_ratings.given
+    SELECT
+        array_agg(n.movie_id ORDER BY n.movie_id), array_agg(n.rating ORDER BY n.movie_id),
+        (array_agg(n.key ORDER BY length(n.key), n.key) FILTER (WHERE n.movie_id IS NULL))[1],
+        count(DISTINCT n.movie_id) < count(n.movie_id)
+    INTO given_ratings.movie_ids, given_ratings.given, unknown, twice
     FROM (
-        SELECT o.key::integer AS movie_id, o.value::double precision AS rating
+        -- As in recsys.movie_id: the key, then the id.
+        SELECT
+            o.key, o.value::double precision AS rating, coalesce(k.movie_id, i.movie_id) AS movie_id
         FROM jsonb_each(given_ratings.ratings) AS o
-    ) AS e;
-    SELECT a.movie_id INTO wrong
-    FROM unnest(given_ratings.movie_ids) AS a (movie_id)
-    WHERE NOT EXISTS (SELECT FROM recsys_store.movies AS m WHERE m.movie_id = a.movie_id)
-    ORDER BY a.movie_id
-    LIMIT 1;
-    IF FOUND THEN
-        PERFORM recsys.require_movie(wrong.movie_id);
+        LEFT JOIN recsys_store.movies AS k ON k.key = o.key COLLATE "C"
+        LEFT JOIN recsys_store.movies AS i ON i.movie_id = CASE
+            WHEN k.movie_id IS NULL AND o.key COLLATE "C" ~ '^(0|[1-9][0-9]{0,9})$'
+                THEN o.key::bigint
+        END
+    ) AS n;
+    IF unknown IS NOT NULL THEN
+        PERFORM recsys.asked_movie(unknown);
+    ELSIF twice THEN
+        RAISE EXCEPTION 'ratings has a movie twice, by its key and by its id'
+            USING ERRCODE = '22023';
     END IF;
     RETURN NEXT;
 END
@@ -62,4 +72,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.given_ratings(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.given_ratings(jsonb) IS
-'Internal: movies and ratings of an object such as {"1": 5.0, "260": 4}, by movie; raises an error if it is invalid';
+'Internal: movies and ratings of an object such as {"1": 5.0, "260": 4}, by movie; names are keys or ids; raises an error if it is invalid';

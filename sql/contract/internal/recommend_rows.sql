@@ -5,11 +5,12 @@ CREATE OR REPLACE FUNCTION recsys.recommend_rows(
     asked_model text,
     asked_genres text[],
     asked_year_from integer,
-    asked_year_to integer
+    asked_year_to integer,
+    asked_user_key text DEFAULT NULL
 )
 RETURNS TABLE (
     rank integer, movie_id integer, title text, score double precision, source text, model text,
-    run_id integer
+    run_id integer, movie_key text
 )
 -- Each statement is planned once a session, for any n. Nested loops along the keys stop at the nth
 -- row and add scores up in the order of the run. The settings hold for the steps too: these are SQL
@@ -44,6 +45,14 @@ DECLARE
     served integer := 0;
     entry integer := 0;
 BEGIN
+    -- Looked up here, because calling another function would cost a tenth of most calls.
+    IF asked_user_key IS NOT NULL THEN
+        asked_user_id := coalesce(
+            (SELECT u.user_id FROM recsys_store.users AS u WHERE u.key = asked_user_key COLLATE "C"),
+            recsys.asked_user(asked_user_key)
+        );
+    END IF;
+
     -- Most calls: the stored default list of a user with the ratings of the run and no blocks.
     IF asked_n > 0 AND num_nonnulls(
         asked_ratings, asked_model, asked_genres, asked_year_from, asked_year_to
@@ -56,7 +65,8 @@ BEGIN
             FROM recsys.run_of_user(asked.run_id, asked.shared_run_id, asked_user_id) AS h;
         END IF;
         RETURN QUERY
-        SELECT s.rank::integer, s.movie_id, m.title, s.score, 'stored', s.model_name, asked.run_id
+        SELECT s.rank::integer, s.movie_id, m.title, s.score, 'stored', s.model_name, asked.run_id,
+            m.key
         FROM recsys.stored_rows(user_run_id, asked.model_id, asked.name, asked_user_id) AS s
         JOIN recsys_store.movies AS m ON m.movie_id = s.movie_id
         WHERE NOT EXISTS (
@@ -100,7 +110,8 @@ BEGIN
         RETURN QUERY
         SELECT
             (row_number() OVER (ORDER BY s.rank))::integer, s.movie_id, m.title, s.score,
-            'stored', s.model_name, asked.run_id
+            'stored', s.model_name, asked.run_id,
+            m.key
         FROM recsys.stored_rows(user_run_id, asked.model_id, asked.name, asked_user_id) AS s
         JOIN recsys_store.movies AS m ON m.movie_id = s.movie_id
         WHERE s.movie_id <> ALL (blocked)
@@ -113,7 +124,8 @@ BEGIN
         RETURN QUERY
         SELECT
             (row_number() OVER (ORDER BY s.rank))::integer, s.movie_id, m.title, s.score,
-            'stored', s.model_name, asked.run_id
+            'stored', s.model_name, asked.run_id,
+            m.movie_key
         FROM recsys.stored_rows(user_run_id, asked.model_id, asked.name, asked_user_id) AS s
         JOIN recsys.eligible_movies(
             asked_user_id, genre_ids, asked_year_from, asked_year_to, shown
@@ -149,8 +161,8 @@ BEGIN
         END IF;
         SELECT w.* INTO weighed
         FROM recsys.rating_weights(asked.movies_run_id, model, rated, given, rated_at) AS w;
-        FOR movie_id, title, score IN
-            SELECT s.movie_id, s.title, s.score
+        FOR movie_id, title, score, movie_key IN
+            SELECT s.movie_id, s.title, s.score, s.movie_key
             FROM recsys.scored_rows(
                 asked.movies_run_id, CASE source WHEN 'content' THEN 'profile' ELSE asked.scoring END,
                 weighed.model_ids, weighed.movie_ids, weighed.weights,
@@ -178,7 +190,7 @@ BEGIN
         SELECT
             served + c.place::integer, c.movie_id, c.title, c.score,
             CASE WHEN asked.model_id = asked.chart_id THEN 'stored' ELSE 'chart' END,
-            asked.chart, asked.run_id
+            asked.chart, asked.run_id, c.movie_key
         FROM recsys.chart_rows(
             asked.movies_run_id, asked.chart_id, CASE half WHEN 1 THEN entry ELSE 0 END,
             CASE half WHEN 1 THEN 2147483647 ELSE entry END,
@@ -194,7 +206,7 @@ BEGIN
     RETURN QUERY
     SELECT
         served + m.place::integer, m.movie_id, m.title, 0.0::double precision, 'chart',
-        asked.chart, asked.run_id
+        asked.chart, asked.run_id, m.movie_key
     FROM recsys.unlisted_rows(
         asked.movies_run_id, asked.chart_id,
         asked_user_id, genre_ids, asked_year_from, asked_year_to, shown, asked_n - served
@@ -202,5 +214,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION recsys.recommend_rows(integer, jsonb, integer, text, text[], integer, integer) IS
+COMMENT ON FUNCTION recsys.recommend_rows(integer, jsonb, integer, text, text[], integer, integer, text) IS
 'Internal: the rows of recsys.recommend and recsys.recommend_for, which callers use instead';

@@ -2,7 +2,8 @@ CREATE OR REPLACE FUNCTION recsys.recommendations_as_of_rows(
     asked_user_id integer, asked_at timestamptz, asked_n integer
 )
 RETURNS TABLE (
-    rank integer, movie_id integer, title text, score double precision, model text, run_id integer
+    rank integer, movie_id integer, title text, score double precision, model text, run_id integer,
+    movie_key text
 )
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
@@ -38,7 +39,7 @@ BEGIN
     END IF;
 
     RETURN QUERY
-    SELECT s.rank, s.movie_id, m.title, s.score, s.model_name, then_run.run_id
+    SELECT s.rank, s.movie_id, m.title, s.score, s.model_name, then_run.run_id, m.key
     FROM recsys.run_of_user(then_run.run_id, then_run.shared_run_id, asked_user_id) AS h
     CROSS JOIN LATERAL recsys.stored_rows(
         h.held_run_id, then_run.default_model_id, then_run.default_model, asked_user_id

@@ -4,11 +4,11 @@ CREATE OR REPLACE FUNCTION recsys.scored_rows(
     user_id integer, genre_ids smallint[], year_from integer, year_to integer, shown integer[],
     wanted integer
 )
-RETURNS TABLE (movie_id integer, title text, score double precision)
+RETURNS TABLE (movie_id integer, title text, score double precision, movie_key text)
 -- Inlined where it is called: neither SECURITY DEFINER nor SET.
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-    SELECT s.movie_id, m.title, s.score
+    SELECT s.movie_id, m.title, s.score, m.movie_key
     FROM (
         -- One of the two looks up NULL and has no scores.
         SELECT l.movie_id, l.score

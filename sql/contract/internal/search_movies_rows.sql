@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION recsys.search_movies_rows(asked_query text, asked_n integer)
-RETURNS TABLE (movie_id integer, title text, year integer)
+RETURNS TABLE (movie_id integer, title text, year integer, movie_key text)
 -- Planned once per session, because it is called on each keystroke.
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
@@ -68,7 +68,7 @@ BEGIN
             found := CASE WHEN cardinality(best) < asked_n - given THEN found ELSE best END;
         END IF;
         RETURN QUERY
-        SELECT m.movie_id, m.title, m.year::integer
+        SELECT m.movie_id, m.title, m.year::integer, m.key
         FROM unnest(found) AS f (movie_id)
         JOIN recsys_store.movies AS m ON m.movie_id = f.movie_id
         LEFT JOIN recsys_store.movie_charts AS c

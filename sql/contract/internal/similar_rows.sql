@@ -2,7 +2,8 @@ CREATE OR REPLACE FUNCTION recsys.similar_rows(
     asked_movie_id integer, asked_n integer, asked_model text
 )
 RETURNS TABLE (
-    rank integer, movie_id integer, title text, score double precision, model text, run_id integer
+    rank integer, movie_id integer, title text, score double precision, model text, run_id integer,
+    movie_key text
 )
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
@@ -47,7 +48,7 @@ BEGIN
     SELECT
         s.rank, s.similar_movie_id, m.title, s.score,
         (SELECT d.name FROM recsys_store.models AS d WHERE d.model_id = asked_model_id),
-        asked_run_id
+        asked_run_id, m.key
     FROM (
         SELECT
             generate_subscripts(l.similar_movie_ids, 1) AS rank,

@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION recsys.similar_users_rows(
 )
 RETURNS TABLE (
     rank integer, user_id integer, score double precision, common_ratings integer, model text,
-    run_id integer
+    run_id integer, user_key text
 )
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
@@ -42,10 +42,11 @@ BEGIN
     SELECT
         l.rank::integer, l.user_id, l.score, l.common_ratings,
         (SELECT d.name FROM recsys_store.models AS d WHERE d.model_id = asked_model_id),
-        asked_run_id
+        asked_run_id, u.key
     FROM recsys_store.user_similarities AS s
     CROSS JOIN LATERAL unnest(s.similar_user_ids, s.scores, s.common_ratings)
         WITH ORDINALITY AS l (user_id, score, common_ratings, rank)
+    LEFT JOIN recsys_store.users AS u ON u.user_id = l.user_id
     WHERE s.run_id = user_run_id AND s.model_id = asked_model_id AND s.user_id = asked_user_id
     ORDER BY l.rank
     LIMIT asked_n;

@@ -3,11 +3,11 @@ CREATE OR REPLACE FUNCTION recsys.unlisted_rows(
     user_id integer, genre_ids smallint[], year_from integer, year_to integer, shown integer[],
     wanted integer
 )
-RETURNS TABLE (place bigint, movie_id integer, title text)
+RETURNS TABLE (place bigint, movie_id integer, title text, movie_key text)
 -- Inlined where it is called: neither SECURITY DEFINER nor SET.
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-    SELECT row_number() OVER (ORDER BY m.movie_id), m.movie_id, m.title
+    SELECT row_number() OVER (ORDER BY m.movie_id), m.movie_id, m.title, m.movie_key
     FROM recsys.eligible_movies(
         unlisted_rows.user_id, unlisted_rows.genre_ids, unlisted_rows.year_from,
         unlisted_rows.year_to, unlisted_rows.shown

@@ -8,7 +8,8 @@ SELECT
     c.score,
     c.votes,
     c.mean_rating,
-    (SELECT p.run_id FROM recsys_store.published AS p) AS run_id
+    (SELECT p.run_id FROM recsys_store.published AS p) AS run_id,
+    m.key AS movie_key
 FROM recsys_store.movie_charts AS c
 JOIN recsys_store.models AS d ON d.model_id = c.model_id
 JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id
@@ -29,3 +30,4 @@ COMMENT ON COLUMN recsys.charts.score IS 'Higher is better; see score_meaning in
 COMMENT ON COLUMN recsys.charts.votes IS 'Number of ratings counted';
 COMMENT ON COLUMN recsys.charts.mean_rating IS 'Mean of those ratings; NULL without any';
 COMMENT ON COLUMN recsys.charts.run_id IS 'The run that wrote it';
+COMMENT ON COLUMN recsys.charts.movie_key IS 'Key of the movie';

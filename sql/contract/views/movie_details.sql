@@ -29,7 +29,8 @@ SELECT
         JOIN recsys_store.keywords AS k ON k.keyword_id = mk.keyword_id
         WHERE mk.movie_id = m.movie_id
         ORDER BY k.name, k.keyword_id
-    ) AS keywords
+    ) AS keywords,
+    m.key AS movie_key
 FROM recsys_store.movies AS m
 LEFT JOIN recsys_store.movie_metadata AS d ON d.movie_id = m.movie_id;
 
@@ -44,3 +45,4 @@ COMMENT ON COLUMN recsys.movie_details.collection IS 'Series of films it belongs
 COMMENT ON COLUMN recsys.movie_details.directors IS 'Names, in order of billing';
 COMMENT ON COLUMN recsys.movie_details.actors IS 'Names of the first ten, in order of billing';
 COMMENT ON COLUMN recsys.movie_details.keywords IS 'Ascending';
+COMMENT ON COLUMN recsys.movie_details.movie_key IS 'Key of the movie';

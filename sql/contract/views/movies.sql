@@ -20,11 +20,12 @@ SELECT
         SELECT 'https://image.tmdb.org/t/p/w342' || d.poster_path
         FROM recsys_store.movie_metadata AS d
         WHERE d.movie_id = m.movie_id
-    ) AS poster_url
+    ) AS poster_url,
+    m.key AS movie_key
 FROM recsys_store.movies AS m;
 
 COMMENT ON VIEW recsys.movies IS 'The movies of the catalogue, with counts and means of their current ratings';
-COMMENT ON COLUMN recsys.movies.movie_id IS 'Id in the ingested edition';
+COMMENT ON COLUMN recsys.movies.movie_id IS 'Number of the movie in this database; its key, if that is a free whole number';
 COMMENT ON COLUMN recsys.movies.title IS 'Title without the year, its article in front';
 COMMENT ON COLUMN recsys.movies.year IS 'Year of release; NULL if unknown';
 COMMENT ON COLUMN recsys.movies.genres IS 'Names of its genres, ascending; empty if none is known';
@@ -33,3 +34,4 @@ COMMENT ON COLUMN recsys.movies.ratings_mean IS 'Mean of those ratings; NULL wit
 COMMENT ON COLUMN recsys.movies.imdb_id IS 'Id at IMDb, as tt0114709';
 COMMENT ON COLUMN recsys.movies.tmdb_id IS 'Id at The Movie Database';
 COMMENT ON COLUMN recsys.movies.poster_url IS 'Poster at TMDB''s image server; NULL without metadata';
+COMMENT ON COLUMN recsys.movies.movie_key IS 'What the source calls the movie; for MovieLens the id as text';

@@ -7,7 +7,9 @@ SELECT
     s.similar_movie_id,
     o.title AS similar_title,
     s.score,
-    (SELECT p.run_id FROM recsys_store.published AS p) AS run_id
+    (SELECT p.run_id FROM recsys_store.published AS p) AS run_id,
+    m.key AS movie_key,
+    o.key AS similar_movie_key
 FROM recsys_store.movie_similarities AS l
 -- In FROM, so that a join with the view reads lists by their key. In the list of columns unnest
 -- would be faster, but every join would unnest all lists.
@@ -32,3 +34,5 @@ COMMENT ON COLUMN recsys.similar_movies.similar_movie_id IS 'The neighbour';
 COMMENT ON COLUMN recsys.similar_movies.similar_title IS 'Its title';
 COMMENT ON COLUMN recsys.similar_movies.score IS 'Higher is nearer; see score_meaning in recsys.models. Negative weights count against the neighbour';
 COMMENT ON COLUMN recsys.similar_movies.run_id IS 'The run that wrote it';
+COMMENT ON COLUMN recsys.similar_movies.movie_key IS 'Key of the movie whose neighbours these are';
+COMMENT ON COLUMN recsys.similar_movies.similar_movie_key IS 'Key of the neighbour';

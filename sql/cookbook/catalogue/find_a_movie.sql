@@ -12,6 +12,6 @@ WITH wanted AS (
 SELECT w.text AS searched, s.movie_id, s.title, s.year, m.genres, m.ratings_count
 FROM wanted AS w
 CROSS JOIN LATERAL recsys.search_movies(w.text, 10)
-    WITH ORDINALITY AS s (movie_id, title, year, place)
+    WITH ORDINALITY AS s (movie_id, title, year, movie_key, place)
 JOIN recsys.movies AS m ON m.movie_id = s.movie_id
 ORDER BY s.place;
