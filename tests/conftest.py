@@ -425,6 +425,31 @@ def everything_database(server_url: str, everything_template: str) -> Database:
     return Database(with_database(server_url, everything_template))
 
 
+RENAMED = (
+    "UPDATE recsys_store.users SET key = 'user ' || user_id",
+    "UPDATE recsys_store.movies SET key = 'B0' || movie_id",
+)
+
+
+@pytest.fixture(scope="session")
+def keyed_template(
+    server_url: str, everything_template: str, run_on_server: Callable[[sql.Composable], None]
+) -> Iterator[str]:
+    """A template like `everything_template`, with keys `user 1` and `B01` instead of the ids."""
+    name = f"{TEMPLATE}_keyed"
+    with _template(server_url, run_on_server, name, everything_template) as database:
+        with database.transaction() as connection:
+            for statement in RENAMED:
+                connection.execute(sa.text(statement))
+        yield name
+
+
+@pytest.fixture(scope="session")
+def keyed_database(server_url: str, keyed_template: str) -> Database:
+    """The edition with keys; tests must not write to it."""
+    return Database(with_database(server_url, keyed_template))
+
+
 @pytest.fixture
 def everything(everything_database: Database) -> Iterator[sa.Connection]:
     """A connection to the edition with every model, whose transaction is rolled back."""

@@ -22,6 +22,7 @@ from recsys.service.types import (
     Movie,
     MovieCard,
     MovieDetails,
+    MovieRef,
     PublicationEntry,
     PublishedModel,
     PublishedRun,
@@ -38,6 +39,7 @@ from recsys.service.types import (
     SimilarUser,
     Status,
     Taste,
+    UserRef,
     UserStatus,
     VerifiedLists,
 )
@@ -49,14 +51,15 @@ class AsyncRecommender(AsyncSession):
 
     Every method runs a query of the SQL contract and returns its rows. Every method raises
     StorageError if the database fails; a read whose connection is lost is repeated once, a write
-    never. Methods that need published results raise NotPublished if there are none.
+    never. Methods that need published results raise NotPublished if there are none. Of a user or a
+    movie, an `int` is the id and a `str` the key.
     """
 
     # --- users ---
 
     async def recommend(
         self,
-        user_id: int,
+        user_id: UserRef,
         n: int = 10,
         *,
         model: str | None = None,
@@ -75,7 +78,7 @@ class AsyncRecommender(AsyncSession):
 
     async def recommend_for(
         self,
-        ratings: Mapping[int, float],
+        ratings: Mapping[int, float] | Mapping[str, float],
         n: int = 10,
         *,
         model: str | None = None,
@@ -83,16 +86,17 @@ class AsyncRecommender(AsyncSession):
         year_from: int | None = None,
         year_to: int | None = None,
     ) -> Rows[Recommendation]:
-        """Return the top n movies for a visitor with these ratings by movie id, and store nothing.
+        """Return the top n movies for a visitor with these ratings by movie, and store nothing.
 
-        Raises UnknownMovie, and InvalidArgument for a rating outside the scale, for an unknown
-        genre and for a model that is not published.
+        All movies are named by id (`int`) or all by key (`str`). Raises UnknownMovie, and
+        InvalidArgument for a rating outside the scale, for an unknown genre and for a model that
+        is not published.
         """
         filters = Filters(n, model, genres, year_from, year_to)
         return await self._run(users.recommend_for(ratings, filters))
 
     async def explain(
-        self, user_id: int, movie_id: int, *, model: str | None = None
+        self, user_id: UserRef, movie_id: MovieRef, *, model: str | None = None
     ) -> Rows[Contribution]:
         """Return the contribution of each rated movie to the score of a movie, largest first.
 
@@ -101,7 +105,7 @@ class AsyncRecommender(AsyncSession):
         return await self._run(users.explain(user_id, movie_id, model))
 
     async def reasons(
-        self, user_id: int, movie_ids: Sequence[int], n: int = 1, *, model: str | None = None
+        self, user_id: UserRef, movie_ids: Sequence[int], n: int = 1, *, model: str | None = None
     ) -> Rows[Reason]:
         """Return the n rated movies that contribute most to each of several movies.
 
@@ -111,7 +115,7 @@ class AsyncRecommender(AsyncSession):
         return await self._run(users.reasons(user_id, movie_ids, n, model))
 
     async def predict_rating(
-        self, user_id: int, movie_id: int, *, model: str | None = None
+        self, user_id: UserRef, movie_id: MovieRef, *, model: str | None = None
     ) -> float | None:
         """Return the rating that a user would give a movie, on the scale of the ratings.
 
@@ -121,7 +125,7 @@ class AsyncRecommender(AsyncSession):
         return await self._run(users.predict_rating(user_id, movie_id, model))
 
     async def similar_users(
-        self, user_id: int, n: int = 10, *, model: str | None = None
+        self, user_id: UserRef, n: int = 10, *, model: str | None = None
     ) -> Rows[SimilarUser]:
         """Return the n users with the most similar taste, nearest first.
 
@@ -131,7 +135,7 @@ class AsyncRecommender(AsyncSession):
         return await self._run(users.similar_users(user_id, n, model))
 
     async def ratings(
-        self, user_id: int, n: int = 10, *, latest: bool = False, offset: int = 0
+        self, user_id: UserRef, n: int = 10, *, latest: bool = False, offset: int = 0
     ) -> Rows[Rating]:
         """Return n ratings of a user, after the first `offset`.
 
@@ -140,7 +144,7 @@ class AsyncRecommender(AsyncSession):
         """
         return await self._run(users.ratings(user_id, n, latest, offset))
 
-    async def user_taste(self, user_id: int) -> Rows[Taste]:
+    async def user_taste(self, user_id: UserRef) -> Rows[Taste]:
         """Return what a user rates and how high: over all ratings, by genre and by decade.
 
         Empty for a user without ratings.
@@ -154,11 +158,11 @@ class AsyncRecommender(AsyncSession):
         """
         return await self._run(users.example_users(n))
 
-    async def rating(self, user_id: int, movie_id: int) -> float | None:
+    async def rating(self, user_id: UserRef, movie_id: MovieRef) -> float | None:
         """Return the rating that a user has given a movie, None if there is none."""
         return await self._run(users.rating(user_id, movie_id))
 
-    async def user_status(self, user_id: int) -> UserStatus:
+    async def user_status(self, user_id: UserRef) -> UserStatus:
         """Return how a user gets recommendations at the moment, and why."""
         return await self._run(users.user_status(user_id))
 
@@ -173,7 +177,7 @@ class AsyncRecommender(AsyncSession):
         """Return the lowest and the highest rating of the scale."""
         return await self._run(users.rating_scale())
 
-    async def rate(self, user_id: int, movie_id: int, rating: float) -> None:
+    async def rate(self, user_id: UserRef, movie_id: MovieRef, rating: float) -> None:
         """Store a rating; the next call of `recommend` takes it into account.
 
         Adds the user if necessary and replaces an earlier rating. Raises UnknownMovie, and
@@ -181,7 +185,9 @@ class AsyncRecommender(AsyncSession):
         """
         await self._run(users.rate(user_id, movie_id, rating))
 
-    async def block(self, user_id: int, movie_id: int, until: datetime | None = None) -> None:
+    async def block(
+        self, user_id: UserRef, movie_id: MovieRef, until: datetime | None = None
+    ) -> None:
         """Exclude a movie from the recommendations of a user, for good or until a given time.
 
         A time in the past lifts the block. Raises UnknownMovie.
@@ -194,15 +200,15 @@ class AsyncRecommender(AsyncSession):
         """Return the n movies whose titles match best; misspelt words match as well."""
         return await self._run(catalogue.search(query, n))
 
-    async def movie(self, movie_id: int) -> Movie:
+    async def movie(self, movie_id: MovieRef) -> Movie:
         """Return a movie with its current ratings; raises UnknownMovie."""
         return await self._run(catalogue.movie(movie_id))
 
-    async def movie_details(self, movie_id: int) -> MovieDetails:
+    async def movie_details(self, movie_id: MovieRef) -> MovieDetails:
         """Return the metadata of a movie; raises UnknownMovie."""
         return await self._run(catalogue.movie_details(movie_id))
 
-    async def rating_histogram(self, movie_id: int) -> Rows[RatingBin]:
+    async def rating_histogram(self, movie_id: MovieRef) -> Rows[RatingBin]:
         """Return the number of ratings of a movie by value, lowest first; raises UnknownMovie.
 
         Values of the scale without ratings count 0. More than 20 values are grouped into ten bins.
@@ -214,7 +220,7 @@ class AsyncRecommender(AsyncSession):
         return await self._run(catalogue.movie_cards(movie_ids))
 
     async def similar(
-        self, movie_id: int, n: int = 10, *, model: str | None = None
+        self, movie_id: MovieRef, n: int = 10, *, model: str | None = None
     ) -> Rows[SimilarMovie]:
         """Return the n movies most similar to a movie, nearest first.
 
@@ -223,7 +229,7 @@ class AsyncRecommender(AsyncSession):
         """
         return await self._run(catalogue.similar(movie_id, n, model))
 
-    async def similar_by_model(self, movie_id: int, n: int = 10) -> Rows[SimilarMovie]:
+    async def similar_by_model(self, movie_id: MovieRef, n: int = 10) -> Rows[SimilarMovie]:
         """Return the n most similar movies by each published model, the default model first.
 
         Empty if nothing is published. Raises UnknownMovie.

@@ -9,6 +9,11 @@ from typing import Any
 
 # Rows are built by position: fields stand in the order of the selected columns.
 
+UserRef = int | str
+"""A user: an `int` is the id, a `str` the key; a whole number that is no key is an id too."""
+MovieRef = int | str
+"""A movie, named in the same way."""
+
 
 @dataclass(frozen=True)  # without slots, because vars() needs the dictionary of the instance
 class Filters:
@@ -47,8 +52,9 @@ class Recommendation:
     model: str
     """The model that scored the row; for a hybrid, the part that contributed it."""
     run_id: int
-    label: str | None = None
+    label: str | None
     """The score in words, such as "strongly recommended", if the model defines labels."""
+    movie_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,7 @@ class Contribution:
     shared_genres: list[str]
     shared_tags: list[str]
     run_id: int
+    because_movie_key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,7 @@ class Reason:
     because_title: str
     rating: float
     share: float | None
+    because_movie_key: str
 
 
 # --- users ----------------------------------------------------------------------------------------
@@ -99,6 +107,7 @@ class SimilarUser:
     """Movies that both users have rated."""
     model: str
     run_id: int
+    user_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +117,8 @@ class Rating:
     title: str
     rating: float
     rated_at: datetime | None
+    user_key: str
+    movie_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +136,7 @@ class Taste:
     mean_rating: float
     against_others: float | None
     """Mean difference to the mean ratings of the movies in the published run."""
+    user_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +176,8 @@ class Movie:
     imdb_id: str | None
     tmdb_id: int | None
     poster_url: str | None
+    movie_key: str
+    """What the source calls the movie; for MovieLens the id as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +197,7 @@ class MovieDetails:
     actors: list[str]
     """The first ten in billing order."""
     keywords: list[str]
+    movie_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +219,7 @@ class MovieCard:
     year: int | None
     genres: list[str]
     poster_url: str | None
+    movie_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +227,7 @@ class FoundMovie:
     movie_id: int
     title: str
     year: int | None
+    movie_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +238,7 @@ class SimilarMovie:
     score: float
     model: str
     run_id: int
+    movie_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +252,7 @@ class ChartEntry:
     votes: int
     mean_rating: float | None
     """None if the movie has no ratings."""
+    movie_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +266,7 @@ class ChartPlace:
     movie_id: int
     votes: int
     mean_rating: float | None
+    movie_key: str
 
 
 # --- published state ------------------------------------------------------------------------------

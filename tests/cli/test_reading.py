@@ -549,5 +549,5 @@ def test_titles_may_look_like_markup(recsys, database, write_edition, tmp_path, 
     found = recsys("search", "amélie", **settings)
     assert cells_of(found.out)[1] == [["1", "[bold]Amélie[/bold]", "2001"]]
     done = recsys("search", "七人", "--json", **settings)
-    assert done.json == [{"movie_id": 2, "title": "七人の侍", "year": 1954}]
+    assert done.json == [{"movie_id": 2, "title": "七人の侍", "year": 1954, "movie_key": "2"}]
     assert "七人の侍" in done.out

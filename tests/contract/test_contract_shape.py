@@ -52,7 +52,7 @@ OPTIONS = (
 )
 ARGUMENTS = {
     "recommend": [f"user_id integer, {OPTIONS}", f"user_key text, {OPTIONS}"],
-    "recommend_for": [f"ratings jsonb, {OPTIONS}"],
+    "recommend_for": [f"ratings jsonb, {OPTIONS}, by_id boolean DEFAULT false"],
     "similar": [
         "movie_id integer, n integer DEFAULT 10, model text DEFAULT NULL::text",
         "movie_key text, n integer DEFAULT 10, model text DEFAULT NULL::text",

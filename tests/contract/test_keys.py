@@ -6,28 +6,6 @@ import threading
 import psycopg
 import pytest
 import sqlalchemy as sa
-from psycopg import sql
-from store import change
-
-from recsys.storage.server.engine import Database, sqlalchemy_url
-
-RENAMED = (
-    "UPDATE recsys_store.users SET key = 'user ' || user_id",
-    "UPDATE recsys_store.movies SET key = 'B0' || movie_id",
-)
-
-
-@pytest.fixture(scope="module")
-def keyed_database(server_url, everything_template, run_on_server):
-    """The edition with every model, with keys other than the ids; tests must not change it."""
-    name = f"{everything_template}_keyed"
-    clone, gone = "CREATE DATABASE {} TEMPLATE {}", "DROP DATABASE {} WITH (FORCE)"
-    run_on_server(sql.SQL(clone).format(sql.Identifier(name), sql.Identifier(everything_template)))
-    url = sqlalchemy_url(server_url).set(drivername="postgresql", database=name)
-    database = Database(url.render_as_string(hide_password=False))
-    change(database, *RENAMED)
-    yield database
-    run_on_server(sql.SQL(gone).format(sql.Identifier(name)))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ def recommended(source: str, *, label: bool = True) -> str:
     return f"""
         SELECT
             rank, movie_id, r.title, m.year, m.genres, m.poster_url, score, source, model, run_id
-            {labels}
+            {labels}, r.movie_key
         FROM {source} AS r JOIN recsys.movies AS m USING (movie_id)
         ORDER BY rank
     """

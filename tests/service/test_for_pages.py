@@ -40,7 +40,7 @@ def test_similar_movies_by_each_model(service, contract):
 
 
 def test_charts_with_and_without_genres(service, contract):
-    columns = "chart, genre, rank, movie_id, votes, mean_rating"
+    columns = "chart, genre, rank, movie_id, votes, mean_rating, movie_key"
     order = "ORDER BY chart, genre NULLS FIRST, rank"
     rows = contract(
         f"SELECT {columns} FROM recsys.charts WHERE genre IS NULL AND rank <= 3 {order}"
@@ -56,7 +56,7 @@ def test_charts_with_and_without_genres(service, contract):
 
 
 def test_details_of_a_movie_without_metadata(service):
-    nothing = MovieDetails(5, None, None, None, None, None, None, [], [], [])
+    nothing = MovieDetails(5, None, None, None, None, None, None, [], [], [], "5")
     assert service.movie_details(5) == nothing
     with pytest.raises(UnknownMovie, match="there is no movie 999"):
         service.movie_details(999)
@@ -67,7 +67,8 @@ def test_reasons_are_the_strongest_of_each_explanation(service, contract):
     rows = []
     for movie in movies:
         rows += contract(
-            f"SELECT {movie} AS movie_id, because_movie_id, because_title, rating, share "
+            f"SELECT {movie} AS movie_id, because_movie_id, because_title, rating, share, "
+            "because_movie_key "
             f"FROM recsys.explain(1, {movie}, 'als') WHERE contribution > 0 "
             "AND rating >= (SELECT avg(rating) FROM recsys.ratings WHERE user_id = 1) "
             "ORDER BY contribution DESC, because_movie_id LIMIT 2"
@@ -115,7 +116,7 @@ def test_the_latest_ratings_page_by_page(service, contract):
 
 
 def test_taste_and_histogram(service, contract):
-    rows = contract("SELECT 1 AS user_id, * FROM recsys.user_taste(1)")
+    rows = contract("SELECT 1 AS user_id, *, '1' AS user_key FROM recsys.user_taste(1)")
     assert dicts(service.user_taste(1)) == rows
     assert dicts(service.rating_histogram(1)) == contract(
         "SELECT * FROM recsys.rating_histogram(1)"

@@ -247,16 +247,17 @@ def test_rows_as_a_data_frame(edition_database):
 def test_no_rows_as_a_data_frame(edition_database):
     rows = Recommender(edition_database).search("nothing is called so")
     frame = rows.to_pandas()
-    assert (rows, list(frame.columns), len(frame)) == ([], ["movie_id", "title", "year"], 0)
-    pd.testing.assert_frame_equal(
-        frame, pd.DataFrame({"movie_id": [], "title": [], "year": []}, dtype=object)
-    )
+    names = ["movie_id", "title", "year", "movie_key"]
+    assert (rows, list(frame.columns), len(frame)) == ([], names, 0)
+    pd.testing.assert_frame_equal(frame, pd.DataFrame({name: [] for name in names}, dtype=object))
 
 
 def test_rows_are_a_list_that_knows_its_type():
-    rows = Rows(FoundMovie, [FoundMovie(1, "a", None)])
-    assert rows == [FoundMovie(1, "a", None)]
-    assert rows.to_pandas().to_dict("records") == [{"movie_id": 1, "title": "a", "year": None}]
+    rows = Rows(FoundMovie, [FoundMovie(1, "a", None, "1")])
+    assert rows == [FoundMovie(1, "a", None, "1")]
+    assert rows.to_pandas().to_dict("records") == [
+        {"movie_id": 1, "title": "a", "year": None, "movie_key": "1"}
+    ]
     assert Rows(Freshness).to_pandas().columns.tolist() == [f.name for f in fields(Freshness)]
 
 

@@ -59,7 +59,13 @@ def test_an_upgrade_gives_new_objects_to_the_roles(given_database):
         run = driver(connection).execute
         for view in ("similar_movies", "publications"):
             run(f"DROP VIEW recsys.{view}")
-        for function in ("rate", "similar", "similar_rows", "require_movie"):
+        for function in (
+            "rate(integer, integer, double precision)",
+            "rate(text, text, double precision)",
+            "similar(text, integer, text)",
+            "similar_rows",
+            "require_movie",
+        ):
             run(f"DROP FUNCTION recsys.{function}")
         run("ALTER TABLE recsys_store.tags OWNER TO CURRENT_USER")
         run("GRANT SELECT ON recsys_store.tags TO recsys_reader")

@@ -164,4 +164,4 @@ def test_a_function_of_another_result_is_created_again(connection):
     )
     versions.apply_contract(connection)
     found = connection.execute(sa.text("SELECT * FROM recsys.search_movies('x')"))
-    assert list(found.keys()) == ["movie_id", "title", "year"]
+    assert list(found.keys()) == ["movie_id", "title", "year", "movie_key"]

@@ -19,6 +19,7 @@ from recsys.errors import (
     UnknownMovie,
     UnknownRun,
 )
+from recsys.service.types import MovieRef, UserRef
 from recsys.storage.server.pool import Statement
 
 if TYPE_CHECKING:
@@ -44,6 +45,27 @@ REFUSED: Mapping[str | None, type[RecsysError]] = {
 }
 """The error that each SQLSTATE of the contract stands for."""
 HINTS = {NotPublished: FIRST_STEPS, UnknownMovie: "search for its title to find its id"}
+
+
+# How an argument of SQL reads that names a user or a movie.
+PLACES = {
+    ("user", int): "CAST(%(user_id)s AS integer)",
+    ("user", str): "recsys.asked_user(CAST(%(user_id)s AS text))",
+    ("movie", int): "CAST(%(movie_id)s AS integer)",
+    ("movie", str): "recsys.asked_movie(CAST(%(movie_id)s AS text))",
+}
+
+
+def by(query: str, **named: UserRef | MovieRef) -> str:
+    """Fill in `{user}` and `{movie}` of a query: an `int` is an id, a `str` a key."""
+    return query.format(
+        **{place: PLACES[place, str if isinstance(of, str) else int] for place, of in named.items()}
+    )
+
+
+def shown(of: UserRef | MovieRef) -> str:
+    """Return an id as it is and a key in quotes, as the messages of the contract have them."""
+    return str(of) if not isinstance(of, str) or of.isdecimal() else repr(of[:100])
 
 
 class Rows(list[Row]):

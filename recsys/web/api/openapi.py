@@ -107,6 +107,7 @@ RECOMMENDED: list[Mapping[str, Any]] = [
         "model": "ease",
         "run_id": 1,
         "label": None,
+        "movie_key": "589",
     }
 ]
 SIMILAR: list[Mapping[str, Any]] = [
@@ -117,6 +118,7 @@ SIMILAR: list[Mapping[str, Any]] = [
         "score": 0.02525472268462181,
         "model": "ease",
         "run_id": 1,
+        "movie_key": "3114",
     }
 ]
 CHART: list[Mapping[str, Any]] = [
@@ -127,9 +129,12 @@ CHART: list[Mapping[str, Any]] = [
         "score": 4.337459602964814,
         "votes": 317,
         "mean_rating": 4.429022082018927,
+        "movie_key": "318",
     }
 ]
-FOUND: list[Mapping[str, Any]] = [{"movie_id": 2571, "title": "The Matrix", "year": 1999}]
+FOUND: list[Mapping[str, Any]] = [
+    {"movie_id": 2571, "title": "The Matrix", "year": 1999, "movie_key": "2571"}
+]
 MOVIE: Mapping[str, Any] = {
     "movie_id": 1,
     "title": "Toy Story",
@@ -140,6 +145,7 @@ MOVIE: Mapping[str, Any] = {
     "imdb_id": "tt0114709",
     "tmdb_id": 862,
     "poster_url": None,
+    "movie_key": "1",
 }
 EXPLANATION: list[Mapping[str, Any]] = [
     {
@@ -157,6 +163,7 @@ EXPLANATION: list[Mapping[str, Any]] = [
         "shared_genres": [],
         "shared_tags": [],
         "run_id": 1,
+        "because_movie_key": "500",
     }
 ]
 USER: Mapping[str, Any] = {

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION recsys.given_ratings(ratings jsonb)
+CREATE OR REPLACE FUNCTION recsys.given_ratings(ratings jsonb, by_id boolean)
 RETURNS TABLE (movie_ids integer[], given double precision[])
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 AS $$
@@ -54,7 +54,8 @@ BEGIN
         SELECT
             o.key, o.value::double precision AS rating, coalesce(k.movie_id, i.movie_id) AS movie_id
         FROM jsonb_each(given_ratings.ratings) AS o
-        LEFT JOIN recsys_store.movies AS k ON k.key = o.key COLLATE "C"
+        LEFT JOIN recsys_store.movies AS k
+            ON k.key = o.key COLLATE "C" AND given_ratings.by_id IS NOT TRUE
         LEFT JOIN recsys_store.movies AS i ON i.movie_id = CASE
             WHEN k.movie_id IS NULL AND o.key COLLATE "C" ~ '^(0|[1-9][0-9]{0,9})$'
                 THEN o.key::bigint
@@ -70,6 +71,6 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION recsys.given_ratings(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION recsys.given_ratings(jsonb) IS
+REVOKE ALL ON FUNCTION recsys.given_ratings(jsonb, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION recsys.given_ratings(jsonb, boolean) IS
 'Internal: movies and ratings of an object such as {"1": 5.0, "260": 4}, by movie; names are keys or ids; raises an error if it is invalid';

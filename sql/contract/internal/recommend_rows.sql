@@ -6,7 +6,8 @@ CREATE OR REPLACE FUNCTION recsys.recommend_rows(
     asked_genres text[],
     asked_year_from integer,
     asked_year_to integer,
-    asked_user_key text DEFAULT NULL
+    asked_user_key text DEFAULT NULL,
+    given_by_id boolean DEFAULT false
 )
 RETURNS TABLE (
     rank integer, movie_id integer, title text, score double precision, source text, model text,
@@ -94,7 +95,8 @@ BEGIN
         FROM recsys.run_of_user(asked.run_id, asked.shared_run_id, asked_user_id) AS h
         CROSS JOIN LATERAL recsys.ratings_changed(h.held_run_id, asked_user_id) AS c;
     ELSE
-        SELECT g.movie_ids, g.given INTO rated, given FROM recsys.given_ratings(asked_ratings) AS g;
+        SELECT g.movie_ids, g.given INTO rated, given
+        FROM recsys.given_ratings(asked_ratings, given_by_id) AS g;
         shown := coalesce(rated, '{}');
     END IF;
 
@@ -214,5 +216,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION recsys.recommend_rows(integer, jsonb, integer, text, text[], integer, integer, text) IS
+COMMENT ON FUNCTION recsys.recommend_rows(integer, jsonb, integer, text, text[], integer, integer, text, boolean) IS
 'Internal: the rows of recsys.recommend and recsys.recommend_for, which callers use instead';

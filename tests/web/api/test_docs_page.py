@@ -48,6 +48,7 @@ def test_a_parameter_is_described_in_words(document):
     fields = operations["GET", "/movies"].answers[0].fields
     assert [(each.name, each.kind) for each in fields] == [
         ("movie_id", "integer"), ("title", "text"), ("year", "integer or null"),
+        ("movie_key", "text"),
     ]  # fmt: skip
 
 

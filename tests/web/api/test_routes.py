@@ -127,5 +127,5 @@ def test_titles_in_any_script_are_utf_8(writable, refreshed_database):
         )
     assert '"title":"七人の侍"'.encode() in writable.get("/movies/17").content
     assert writable.get("/movies", params={"query": "七人の侍"}).json() == [
-        {"movie_id": 17, "title": "七人の侍", "year": 1967}
+        {"movie_id": 17, "title": "七人の侍", "year": 1967, "movie_key": "17"}
     ]

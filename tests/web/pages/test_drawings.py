@@ -36,7 +36,7 @@ def test_without_ratings_there_is_no_histogram():
 
 
 def taste(facet, name, ratings, mean, user=1):
-    return Taste(user, facet, name, ratings, ratings / 20, mean, None)
+    return Taste(user, facet, name, ratings, ratings / 20, mean, None, str(user))
 
 
 def test_a_genre_is_liked_if_it_is_rated_higher_often_enough():
