@@ -220,6 +220,21 @@ SELECT quote_ident(pg_get_userbyid(relowner)) FROM pg_class WHERE oid = CAST(:ta
 """
 
 
+VIEW_COLUMNS = """
+SELECT
+    quote_ident(a.attname),
+    format('CAST(NULL AS %s)', format_type(a.atttypid, a.atttypmod))
+    || coalesce(
+        ' COLLATE ' || CAST(CAST(nullif(a.attcollation, t.typcollation) AS regcollation) AS text),
+        ''
+    )
+FROM pg_attribute AS a
+JOIN pg_type AS t ON t.oid = a.atttypid
+WHERE a.attrelid = CAST(:name AS regclass) AND a.attnum > 0
+ORDER BY a.attnum
+"""
+
+
 def upgrade() -> None:
     for table, lists in TABLES.items():
         _exchange(table, lists.comment, lists.packed, lists.pack, packed=True)
@@ -313,4 +328,14 @@ def _redirect_views(table: str, new: str, *, packed: bool) -> None:
         (view, query) for view, query in VIEWS_OF_ROWS.items() if f"{{{table}}}" in query
     ]
     if op.get_bind().scalar(sa.text("SELECT to_regclass(:name)"), {"name": f"recsys.{view}"}):
-        op.execute(f"CREATE OR REPLACE VIEW recsys.{view} AS {query.format(**{table: source})}")
+        columns = _later_columns(view, query.format(**{table: source}))
+        op.execute(f"CREATE OR REPLACE VIEW recsys.{view} AS {columns}")
+
+
+def _later_columns(view: str, query: str) -> str:
+    """Add the later columns of a view as NULL, because a view keeps its columns."""
+    connection = op.get_bind()
+    known = connection.execute(sa.text(f"SELECT * FROM ({query}) AS q LIMIT 0")).keys()
+    found = connection.execute(sa.text(VIEW_COLUMNS), {"name": f"recsys.{view}"}).all()
+    later = [f"{null} AS {name}" for name, null in found if name not in known]
+    return f"SELECT {', '.join(['q.*', *later])} FROM ({query}) AS q"

@@ -25,7 +25,7 @@ DEPENDENT_VIEWS = r"""
 SELECT c.relname, pg_get_viewdef(c.oid)
 FROM pg_class AS c
 WHERE c.relnamespace = to_regnamespace('recsys') AND c.relkind = 'v'
-  AND pg_get_viewdef(c.oid) ~ '[.]key\y'
+  AND pg_get_viewdef(c.oid) ~ '\ykey AS '
 ORDER BY c.relname
 """
 
@@ -50,7 +50,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     # The views of the contract are there until it is applied again, and others build on them.
     for view, query in op.get_bind().execute(sa.text(DEPENDENT_VIEWS)).all():
-        without = re.sub(r"\b\w+\.key\b", 'NULL::text COLLATE "C"', query)
+        without = re.sub(r"(\w+\.)?\bkey AS ", 'NULL::text COLLATE "C" AS ', query)
         op.execute(f"CREATE OR REPLACE VIEW recsys.{view} AS {without}")
     for table in COMMENTS:
         op.drop_column(table, "key", schema=STORE)

@@ -269,9 +269,9 @@ def test_a_run_of_the_first_revision_stays_served(old_database):
         (1, 1, 5.0, "chart", "most_rated", 1),
         (2, 2, 4.0, "chart", "most_rated", 1),
     ]
-    assert ask("SELECT * FROM recsys.similar(1)") == [(1, 3, "Film 3", 0.25, "ease", 1)]
+    assert ask("SELECT * FROM recsys.similar(1)") == [(1, 3, "Film 3", 0.25, "ease", 1, "3")]
     assert ask("SELECT * FROM recsys.top_movies(1, NULL, 'most_rated')") == [
-        (1, 1, "Film 1", 5.0, 5, 4.0)
+        (1, 1, "Film 1", 5.0, 5, 4.0, "1")
     ]
     assert ask("SELECT source_model, label FROM recsys.recommendations") == [("ease", None)] * 2
     assert ask("SELECT recsys.predict_rating(1, 2)") == [(None,)]

@@ -62,7 +62,7 @@ def test_an_upgrade_gives_new_objects_to_the_roles(given_database):
         for function in (
             "rate(integer, integer, double precision)",
             "rate(text, text, double precision)",
-            "similar(text, integer, text)",
+            "top_movies",
             "similar_rows",
             "require_movie",
         ):

@@ -140,8 +140,9 @@ class Seen:
     slowest: tuple[float, str] = (0.0, "")
     states: Counter[str] = field(default_factory=Counter)
     by_function: Counter[str] = field(default_factory=Counter)
-    rated: dict[tuple[int, int], float] = field(default_factory=dict)
-    blocked: set[tuple[int, int]] = field(default_factory=set)
+    rated: dict[tuple[str, str], float] = field(default_factory=dict)
+    """By the keys of user and movie."""
+    blocked: set[tuple[str, str]] = field(default_factory=set)
 
 
 class Arguments:
@@ -151,6 +152,7 @@ class Arguments:
         self.draw, self.known = draw, known
         self.kinds: dict[str, Callable[[], Any]] = {
             "integer": self.integer,
+            "boolean": lambda: self.draw.random() < 0.5,
             "smallint": lambda: self.draw.randint(-(2**15), 2**15 - 1),
             "bigint": self.integer,
             "double precision": lambda: self.draw.choice(FLOATS),
@@ -167,6 +169,10 @@ class Arguments:
             return None
         if kind == "integer" and self.draw.random() < 0.5:
             return self.plausible(name)
+        if name.endswith("user_key") and self.draw.random() < 0.5:
+            return str(self.draw.choice(self.known.users))
+        if name.endswith("movie_key") and self.draw.random() < 0.7:
+            return str(self.draw.choice(self.known.movies))
         return self.kinds.get(kind, lambda: None)()
 
     def plausible(self, name: str) -> int:
@@ -319,10 +325,14 @@ class Caller:
         return "00000"
 
     def _remember(self, name: str, given: dict[str, Any]) -> None:
+        if name not in ("rate", "block"):
+            return
+        # The key of a user or movie of MovieLens is the id as text.
+        keys = [str(given.get(f"{one}_id", given.get(f"{one}_key"))) for one in ("user", "movie")]
         if name == "rate":
-            self.seen.rated[given["user_id"], given["movie_id"]] = given["rating"]
-        elif name == "block":
-            self.seen.blocked.add((given["user_id"], given["movie_id"]))
+            self.seen.rated[keys[0], keys[1]] = given["rating"]
+        else:
+            self.seen.blocked.add((keys[0], keys[1]))
 
 
 @dataclass(frozen=True)
@@ -331,9 +341,9 @@ class State:
 
     rights: str
     tables: dict[str, str]
-    ratings: dict[tuple[int, int], float]
-    blocks: set[tuple[int, int]]
-    users: set[int]
+    ratings: dict[tuple[str, str], float]
+    blocks: set[tuple[str, str]]
+    users: set[str]
 
 
 def state_of(database: Database) -> State:
@@ -354,11 +364,19 @@ def state_of(database: Database) -> State:
             {
                 (user, movie): rating
                 for user, movie, rating in owner.execute(
-                    "SELECT user_id, movie_id, rating FROM recsys_store.ratings"
+                    "SELECT u.key, m.key, r.rating FROM recsys_store.ratings AS r "
+                    "JOIN recsys_store.users AS u USING (user_id) "
+                    "JOIN recsys_store.movies AS m USING (movie_id)"
                 )
             },
-            set(owner.execute("SELECT user_id, movie_id FROM recsys_store.blocks").fetchall()),
-            {user for (user,) in owner.execute("SELECT user_id FROM recsys_store.users")},
+            set(
+                owner.execute(
+                    "SELECT u.key, m.key FROM recsys_store.blocks AS b "
+                    "JOIN recsys_store.users AS u USING (user_id) "
+                    "JOIN recsys_store.movies AS m USING (movie_id)"
+                ).fetchall()
+            ),
+            {user for (user,) in owner.execute("SELECT key FROM recsys_store.users")},
         )
 
 
