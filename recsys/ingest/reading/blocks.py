@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from heapq import merge
 
@@ -20,10 +21,11 @@ from recsys.ingest.reading.grids import NumberGrid, grids_for
 from recsys.ingest.reading.intake import Block, BlockReader, Intake, end_of_rows
 from recsys.ingest.reading.keys import NotNumbers
 from recsys.ingest.reading.numbers import Array, BadField, NumericField
-from recsys.ingest.reading.records import Grammar, Record, read_record
+from recsys.ingest.reading.records import Grammar, Record, read_record, read_records
 from recsys.ingest.reading.sources import Entry
 
 PIECE = 1 << 20
+_LOOKED_AT = 1 << 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,9 @@ def read_numeric(intake: Intake, file: NumericFile) -> NumericTable:
     """Read and validate the whole file; invalid rows go to `intake.rejects`."""
     parser = _BlockParser(file)
     parts: list[list[Array]] = [[] for _ in range(len(file.columns) + 1)]
-    for block in file.blocks(intake):
+    for number, block in enumerate(file.blocks(intake)):
+        if number == 0:
+            parser.look_at(block)
         for columns in parser.read(block, intake):
             for part, array in zip(parts, columns, strict=True):
                 part.append(array)
@@ -88,6 +92,13 @@ class _BlockParser:
         self.entry, self.grammar, self.columns = file.entry, file.grammar, file.columns
         self.grids = grids_for(file.grammar, file.columns)
         self.line, self.groups = _line_pattern(file)
+
+    def look_at(self, block: Block) -> None:
+        """Raise NotNumbers if the first rows have keys, before a whole block is tried."""
+        first = block.data[:_LOOKED_AT].split(b"\n")[:-1]
+        for record in read_records(first, self.grammar):
+            with suppress(BadField):
+                self._parse(record)
 
     def read(self, block: Block, intake: Intake) -> Iterator[list[Array]]:
         """Yield the fields and the line numbers of the valid rows of a block."""
@@ -147,7 +158,10 @@ class _BlockParser:
         odd = [index for index, line in enumerate(signatures) if line != good]
         lines, smooth_lines = data.split(b"\n")[:-1], plain.split(b"\n")
         smooth = np.delete(np.arange(len(lines)), odd)
-        columns = grid.read(b"\n".join([smooth_lines[index] for index in smooth.tolist()]))
+        if not len(smooth):
+            return None
+        # The block of the other lines ends with a newline, too.
+        columns = grid.read(b"".join([smooth_lines[index] + b"\n" for index in smooth.tolist()]))
         if columns is None:
             return None
         rest = self._read_lines([lines[index] for index in odd])

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from recsys.domain import Int64
 from recsys.ingest.reading.keys import KeyField, NumberField
 from recsys.ingest.reading.numbers import Array, NumericField, TimeField
 from recsys.ingest.reading.records import Grammar
@@ -23,10 +24,7 @@ _NUMERIC = b"0123456789-"
 _QUOTE = ord(b'"')
 _SINGLE = b"\x1f"
 """Stands for a separator of several characters, as the C parser takes one."""
-_FIELD = rb'^(?:(?:"[^"\n]*"|[^"%b\n]*)%b){%d}"?+'
-"""Matches a line up to the field at a position."""
-_NO_PLAIN_ID = rb'(?!(?:0|[1-9][0-9]{0,17})"?(?:%b|$))'
-"""What the C parser may read as a number although it is not how the number is written."""
+_ZERO, _NINE, _MINUS, _NEWLINE = b"09-\n"
 
 
 class NumberGrid:
@@ -37,12 +35,7 @@ class NumberGrid:
         self.separator = grammar.separator.encode()
         self.single = _SINGLE if len(self.separator) > 1 else self.separator
         self.good_line = self.single * (grammar.columns - 1) + b"\n"
-        mark = re.escape(self.single)
-        self.unclear_ids = [
-            re.compile(_FIELD % (mark, mark, column.position) + _NO_PLAIN_ID % mark, re.MULTILINE)
-            for column in columns
-            if isinstance(column, NumberField)
-        ]
+        self.id_columns = [column.position for column in columns if isinstance(column, NumberField)]
 
     def plain(self, data: bytes) -> bytes | None:
         """Return the block with a one-byte separator and without quotes; None if it has neither."""
@@ -62,7 +55,7 @@ class NumberGrid:
 
     def read(self, plain: bytes) -> list[Array] | None:
         """Parse lines with the signature of good ones; None if a number is malformed."""
-        if self._may_have_unclear_ids(plain) and self.has_unclear_ids(plain):
+        if self._may_have_unclear_ids(plain) and self._has_unclear_ids(plain):
             return None
         return self.parsed(plain, {column.position: column.dtype for column in self.columns})
 
@@ -85,14 +78,29 @@ class NumberGrid:
             return None
         return [column.adjust(table[column.position].to_numpy()) for column in self.columns]
 
-    def has_unclear_ids(self, plain: bytes) -> bool:
-        """Tell whether an id may be a key such as `007`, which the C parser would read as 7."""
-        return any(pattern.search(plain) for pattern in self.unclear_ids)
-
     def _may_have_unclear_ids(self, plain: bytes) -> bool:
-        return plain.startswith((b"0", b"-0")) or any(
-            start + zero in plain for start in (b"\n", self.single) for zero in (b"0", b"-0")
+        return bool(self.id_columns) and (
+            plain.startswith((b"0", b"-0"))
+            or any(
+                start + zero in plain for start in (b"\n", self.single) for zero in (b"0", b"-0")
+            )
         )
+
+    def _has_unclear_ids(self, plain: bytes) -> bool:
+        """Tell whether an id may be a key such as `007`, which the C parser would read as 7."""
+        text = np.frombuffer(plain, np.uint8)
+        return any(
+            bool(((text[start] == _MINUS) | ((text[start] == _ZERO) & (stop > start + 1))).any())
+            for start, stop in self.id_fields(text)
+        )
+
+    def id_fields(self, text: NDArray[np.uint8]) -> Iterator[tuple[Int64, Int64]]:
+        """Yield where the ids of all lines start and stop, one column after the other."""
+        delimits = (text == ord(self.single)) | (text == _NEWLINE)
+        ends = np.flatnonzero(delimits).reshape(-1, self.grammar.columns)
+        starts = np.concatenate([[0], ends[:-1, -1] + 1])
+        for column in self.id_columns:
+            yield starts if column == 0 else ends[:, column - 1] + 1, ends[:, column]
 
     def _unquoted(self, data: bytes) -> bytes:
         """Return the block without quotes if each quoted field is a number and nothing else.
@@ -124,11 +132,10 @@ class TextGrid(NumberGrid):
 
     def signature(self, plain: bytes) -> bytes:
         """Return the bytes that could split lines and fields, and quotes out of place."""
-        text = _outside_quotes(plain, self.single) if self.grammar.quoted else plain
-        return text.translate(None, self.of_no_interest)
+        return self._outside_quotes(plain).translate(None, self.of_no_interest)
 
     def read(self, plain: bytes) -> list[Array] | None:
-        if self.has_unclear_ids(plain):
+        if self.id_columns and self._has_unclear_ids(plain):
             return None
         found = self.parsed(plain, self.types)
         if found is None:
@@ -141,6 +148,24 @@ class TextGrid(NumberGrid):
             found = self.parsed(plain, self.types | texts)
             self.types |= texts if found is not None else {}
         return found
+
+    def _outside_quotes(self, plain: bytes) -> bytes:
+        return _outside_quotes(plain, self.single) if self.grammar.quoted else plain
+
+    def _has_unclear_ids(self, plain: bytes) -> bool:
+        """Tell whether an id is not written in digits alone, or with leading zeros."""
+        text = np.frombuffer(plain, np.uint8)
+        others = np.zeros(len(text) + 1, np.int32)
+        np.cumsum((text < _ZERO) | (text > _NINE), out=others[1:])
+        masked = np.frombuffer(self._outside_quotes(plain), np.uint8)
+        for start, stop in self.id_fields(masked):
+            quoted = text[start] == _QUOTE
+            first, after = start + quoted, stop - quoted
+            unclear = (first >= after) | (others[np.maximum(first, after)] != others[first])
+            unclear |= (text[first] == _ZERO) & (after > first + 1)
+            if bool(unclear.any()):
+                return True
+        return False
 
 
 def grids_for(grammar: Grammar, columns: Sequence[NumericField]) -> list[NumberGrid]:
