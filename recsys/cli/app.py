@@ -28,6 +28,7 @@ from recsys.cli import (
     serve,
     similar_text,
     status,
+    sync,
     tune,
     users,
 )
@@ -44,7 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 PANELS: dict[str, tuple[typer.Typer, ...]] = {
-    "Data": (demo.app, ingest.app),
+    "Data": (demo.app, ingest.app, sync.app),
     "Models and runs": (models.app, refresh.app, evaluate.app, tune.app, runs.verify_app),
     "Recommendations": (recommend.app, similar_text.app),
     "Users": (users.app,),

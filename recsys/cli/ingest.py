@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from enum import StrEnum
@@ -29,6 +30,7 @@ from recsys.errors import DataError
 if TYPE_CHECKING:
     from recsys.jobs.inbox import InboxReport
     from recsys.jobs.ingest import IngestReport, RejectLimit
+    from recsys.storage.load.catalogue import Counts
 
 app = typer.Typer()
 
@@ -208,9 +210,10 @@ def _show_report(report: IngestReport, *, json: bool) -> None:
     if report.replaced:
         output.message(f"{report.replaced} was dropped.")
     word = "No change" if report.no_change else "Loaded"
+    counted = counts_in_words(report.by_kind, implicit=report.feedback == "implicit")
     left_out = f"{report.unrated:,} without a rating left out, " if report.unrated else ""
     output.message(
-        f"{word}: {report.edition} ({report.dialect}): {_counts(report)}; {left_out}"
+        f"{word}: {report.edition} ({report.dialect}): {counted}; {left_out}"
         f"{report.duplicates:,} duplicates merged, {report.rejected_count:,} rejected, "
         f"{report.seconds:.1f} s"
     )
@@ -225,19 +228,20 @@ def _show_report(report: IngestReport, *, json: bool) -> None:
         )
 
 
-def _counts(report: IngestReport) -> str:
+def counts_in_words(by_kind: Mapping[str, Counts], *, implicit: bool) -> str:
     """Return `24 ratings, 3 movies, 8 users added; 2 ratings updated`."""
     phrases = []
-    for field, word in (("inserted", "added"), ("updated", "updated"), ("unchanged", "unchanged")):
-        counted = {kind: getattr(counts, field) for kind, counts in report.by_kind.items()}
-        named = [f"{n:,} {_kind(kind, n, report)}" for kind, n in counted.items() if n]
+    words = {"inserted": "added", "updated": "updated", "removed": "removed"}
+    for field, word in (*words.items(), ("unchanged", "unchanged")):
+        numbers = {kind: getattr(counts, field) for kind, counts in by_kind.items()}
+        named = [f"{n:,} {_kind(kind, n, implicit)}" for kind, n in numbers.items() if n]
         if named:
             phrases.append(f"{', '.join(named)} {word}")
     return "; ".join(phrases) or "nothing"
 
 
-def _kind(kind: str, count: int, report: IngestReport) -> str:
-    name = "interactions" if kind == "ratings" and report.feedback == "implicit" else kind
+def _kind(kind: str, count: int, implicit: bool) -> str:
+    name = "interactions" if kind == "ratings" and implicit else kind
     return name.removesuffix("s") if count == 1 else name
 
 

@@ -17,6 +17,7 @@ from recsys.config.settings import (
     IngestSettings,
     RefreshSettings,
     ScheduleSettings,
+    SourceSettings,
 )
 from recsys.models.params import Parameter, parameters
 from recsys.models.registry import MODELS
@@ -71,6 +72,7 @@ def _parts() -> Iterator[str]:
     yield FILE
     for name, kind in (
         ("ingest", IngestSettings),
+        ("source", SourceSettings),
         ("refresh", RefreshSettings),
         ("gate", GateSettings),
         ("schedule", ScheduleSettings),

@@ -18,13 +18,15 @@ from recsys.models.params import NOT_A_KEY, Bounds, Called, ModelName, Params
 from recsys.owners import foreign_owner, home_of_another
 
 CONFIG_NAME = "recsys.toml"
-TABLES = ("ingest", "refresh", "models", "gate", "schedule")
+TABLES = ("ingest", "source", "refresh", "models", "gate", "schedule")
 SHORTEST_TOKEN = 16
 ENVIRONMENT: Mapping[str, str] = {
     "RECSYS_HOME": "Folder of the embedded database and of downloads.",
     "RECSYS_DATABASE_URL": "URL of a PostgreSQL server, version 15 or newer. Without it an "
     "embedded server runs under `RECSYS_HOME`.",
     "RECSYS_CONFIG": "Path of a `recsys.toml`.",
+    "RECSYS_SOURCE_URL": "URL of the server that `recsys sync` reads, in place of `url` in "
+    "`[source]`.",
     "RECSYS_MOVIELENS": "Folder, archive or CSV file that `recsys demo` loads.",
     "RECSYS_JOB_PASSWORD": "Password that `recsys db roles` gives to the role `recsys_job`.",
     "RECSYS_APP_PASSWORD": "Password that `recsys db roles` gives to the role `recsys_app`.",
@@ -122,6 +124,10 @@ class ScheduleSettings(_Sourced):
     """Times at which everything is computed if anything has changed. Empty: never."""
     ingest_from: Annotated[str, Called("folder")] = ""
     """Folder whose new files are loaded before everything is computed. Empty: none."""
+    sync: Annotated[str, Called("cron expression, or empty")] = ""
+    """Times at which `recsys sync` reads the tables of `[source]`. Empty: never."""
+    full_sync_hours: Annotated[int, Bounds(1, 100_000)] = 24
+    """Age of the last full comparison from which a sync with `changed_since` makes another one."""
     users_only: Annotated[str, Called("cron expression, or empty")] = ""
     """Times at which the lists of users with new ratings are recomputed. Empty: never."""
     timezone: Annotated[str, Called("time zone")] = "UTC"
@@ -149,6 +155,48 @@ class IngestSettings(Params):
     archive, and 1024 in any case."""
 
 
+@dataclass(frozen=True, slots=True)
+class SourceSettings(_Sourced):
+    """The `[source]` table: tables of your own that `recsys sync` reads."""
+
+    ratings: Annotated[str, Called("SELECT statement")] = ""
+    """Query with the columns `user_id` and `movie_id`, of any type, and `rating` and `rated_at` if
+    there are any. Without `rating` each row is an interaction, and those of a pair are counted."""
+    movies: Annotated[str, Called("SELECT statement, or empty")] = ""
+    """Query with `movie_id` and `title`, and with any of `year`, `genres` (an array, or text with
+    bars), `imdb_id` and `tmdb_id`. Empty: movies are those that occur in the ratings."""
+    users: Annotated[str, Called("SELECT statement, or empty")] = ""
+    """Query with `user_id`, and with any of `age`, `gender`, `occupation` and `zip_code`."""
+    tags: Annotated[str, Called("SELECT statement, or empty")] = ""
+    """Query with `user_id`, `movie_id` and `tag`, and with `tagged_at` if there is one."""
+    url: Annotated[str, Called("URL of a PostgreSQL server, or empty")] = ""
+    """Where the queries run; `RECSYS_SOURCE_URL` keeps a password out of the file. Empty: in the
+    database of recsys itself."""
+    role: Annotated[str, Called("name of a role, or empty")] = ""
+    """Role that the queries run as, which may be limited to the tables they read."""
+    name: Annotated[str, Called("name")] = "source"
+    """Name of the data set, its edition."""
+    scale: tuple[float, ...] = ()
+    """Lowest and highest rating; others are rejected. Empty: any number."""
+    changed_since: Annotated[str, Called("name of a column, or empty")] = ""
+    """Column of `ratings` with the time of the last change. With it only newer rows are read, but
+    for a full comparison every `full_sync_hours` of `[schedule]`. Empty: everything is compared."""
+
+    def check(self) -> None:
+        if self.scale and (len(self.scale) != 2 or self.scale[0] >= self.scale[1]):
+            raise ConfigError(
+                f"scale = {list(self.scale)!r} is not a scale",
+                hint="scale must hold the lowest and the highest rating, as [1, 5]",
+                key=("scale",),
+            )
+        if self.changed_since and not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", self.changed_since):
+            raise ConfigError(
+                f"changed_since = {self.changed_since!r} is not a name of a column",
+                hint="small letters, digits and _; rename the column in the query with AS",
+                key=("changed_since",),
+            )
+
+
 @dataclass(frozen=True)  # Without slots: cached properties need the instance's dictionary.
 class Settings:
     """The settings of this process. `recsys.toml` is parsed once, when first needed."""
@@ -160,6 +208,8 @@ class Settings:
     config_file: Path | None
     role_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Passwords for roles, by role."""
+    source_url: str | None = field(default=None, repr=False)
+    """Server that a sync reads; None: that of `[source]`."""
     api_token: str | None = field(default=None, repr=False)
     """Token that `recsys serve` requires of requests that write; None: it refuses them all."""
 
@@ -180,6 +230,14 @@ class Settings:
             return IngestSettings()
         self._file.refuse_unknown_tables(TABLES)
         return self._file.params(IngestSettings, "ingest")
+
+    @cached_property
+    def source(self) -> SourceSettings:
+        """The tables to synchronize with. Raises ConfigError for anything wrong in the file."""
+        if not self._file:
+            return SourceSettings()
+        self._file.refuse_unknown_tables(TABLES)
+        return self._file.params(SourceSettings, "source", source=self._file)
 
     @cached_property
     def schedule(self) -> ScheduleSettings:
@@ -213,6 +271,7 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
         movielens=Path(movielens).expanduser() if movielens else None,
         config_file=config_file,
         role_passwords=_role_passwords(env),
+        source_url=env.get("RECSYS_SOURCE_URL") or None,
         api_token=_api_token(env.get("RECSYS_API_TOKEN")),
     )
 

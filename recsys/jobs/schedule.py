@@ -47,6 +47,7 @@ class Due:
 
 
 JOBS = {
+    "sync": ("sync",),
     "refresh": ("refresh", "--if-changed"),
     "users_only": ("refresh", "--users-only"),
 }
@@ -54,7 +55,8 @@ JOBS = {
 
 
 def upcoming(settings: ScheduleSettings, after: datetime) -> Iterator[Due]:
-    """Yield the jobs due after a time, in order; of two at one time the whole refresh first.
+    """Yield the jobs due after a time, in order; of two at one time a sync first, then
+    the whole refresh.
 
     Raises ConfigError for an expression that is invalid or never matches.
     """

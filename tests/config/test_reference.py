@@ -21,6 +21,7 @@ def test_the_reference_documents_each_table_key_and_variable() -> None:
     sections = dict(re.findall(r"(?ms)^### \[(.+?)\]\n(.*?)(?=^##|\Z)", reference()))
     kinds = {
         "ingest": settings.IngestSettings,
+        "source": settings.SourceSettings,
         "refresh": settings.RefreshSettings,
         "gate": settings.GateSettings,
         "schedule": settings.ScheduleSettings,

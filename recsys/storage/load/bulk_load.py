@@ -31,6 +31,13 @@ def fill(
 
     The rows are frozen, so index-only scans need no vacuum. Triggers do not fire.
     """
+    with filling(connection, table):
+        return copy_arrays(connection, table, columns, freeze=True, progress=progress)
+
+
+@contextmanager
+def filling(connection: sa.Connection, table: str) -> Iterator[None]:
+    """Fill an empty table in the block, without its keys, indexes and triggers; analyze it then."""
     constraints = introspection.constraints(connection, table)
     name, run = identifier(table), driver(connection).execute
     # Triggers would run for each row; the caller records the changes in one statement.
@@ -40,7 +47,7 @@ def fill(
             run(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(name, _quoted(constraint)))
         # COPY FREEZE requires a table truncated in this transaction, even if it is empty.
         run(sql.SQL("TRUNCATE {}").format(name))
-        rows = copy_arrays(connection, table, columns, freeze=True, progress=progress)
+        yield
         for constraint in constraints:
             run(
                 sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
@@ -55,7 +62,6 @@ def fill(
     run(sql.SQL("ALTER TABLE {} ENABLE TRIGGER USER").format(name))
     # Autovacuum comes too late: the next statements would be planned for an empty table.
     run(sql.SQL("ANALYZE {}").format(name))
-    return rows
 
 
 @contextmanager

@@ -175,12 +175,14 @@ class Counts:
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
+    removed: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
             self.inserted + other.inserted,
             self.updated + other.updated,
             self.unchanged + other.unchanged,
+            self.removed + other.removed,
         )
 
 

@@ -27,7 +27,10 @@ ingests = sa.Table(
     ),
     text_column("kind", "ratings: movies, users, ratings, tags; metadata: what describes movies"),
     text_column("edition", "The data set, as ml-latest-small; only one edition lives here"),
-    text_column("dialect", "File format: ml-100k, ml-1m, ml-10m, ml-csv, csv, the-movies-dataset"),
+    text_column(
+        "dialect",
+        "File format: ml-100k, ml-1m, ml-10m, ml-csv, csv, the-movies-dataset; sql: queries",
+    ),
     text_column("source", "Folder, archive or name that was ingested"),
     sa.Column("files", JSONB, nullable=False, comment="Name, bytes and sha256 of each file read"),
     text_column(
@@ -48,6 +51,13 @@ ingests = sa.Table(
     sa.Column("inserted", sa.BigInteger, nullable=False, comment="Rows new to the database"),
     sa.Column("updated", sa.BigInteger, nullable=False, comment="Rows that changed"),
     sa.Column("unchanged", sa.BigInteger, nullable=False, comment="Rows already here as they are"),
+    sa.Column(
+        "removed",
+        sa.BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="Rows that a sync deleted because the source has them no more",
+    ),
     sa.Column("duplicates", sa.BigInteger, nullable=False, comment="Rows merged into another one"),
     sa.Column(
         "rejected",
