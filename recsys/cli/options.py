@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from recsys.service import Recommender
     from recsys.storage.server.engine import Database
 
-# Ids have the type integer in PostgreSQL.
+# Numbers of runs have the type integer in PostgreSQL.
 LARGEST_ID = 2**31 - 1
 LEAST_MEMORY = 1 << 29
-User = Annotated[int, typer.Argument(min=0, max=LARGEST_ID, metavar="USER", help="User id.")]
-Movie = Annotated[str, typer.Argument(metavar="MOVIE", help="Id or title of the movie.")]
+User = Annotated[str, typer.Argument(metavar="USER", help="Key or id of the user.")]
+Movie = Annotated[str, typer.Argument(metavar="MOVIE", help="Key, id or title of the movie.")]
 Count = Annotated[int, typer.Option("-n", min=0, max=100_000, help="Number of rows.")]
 Model = Annotated[
     str | None,

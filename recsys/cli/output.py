@@ -37,7 +37,9 @@ stderr = Console(stderr=True, highlight=False)
 WIDTHS = {"title": 20, "genres": 12, "because_title": 20, "parameters": 24, "description": 24}
 HEADINGS = {
     "movie_id": "movie",
+    "movie_key": "movie",
     "user_id": "user",
+    "user_key": "user",
     "run_id": "run",
     "mean_rating": "mean",
     "because_title": "because of",

@@ -53,7 +53,8 @@ def recommend(
     nothing = "no movie fits" if n else None
     named = next((f", labels of {row.model}" for row in found if row.label), "")
     caption = f"run {found[0].run_id}, {_models(found)}{named}" if found else nothing
-    output.table(found, columns, title=f"Recommended to user {user}", caption=caption)
+    title = f"Recommended to user {user}"
+    output.table(found, with_keys(columns, found), title=title, caption=caption)
     if origin := _origin(found, model):
         output.message(origin)
 
@@ -109,8 +110,21 @@ def similar(
     caption = (
         f"model {found[0].model}, run {found[0].run_id}" if found else "no similar movie is known"
     )
-    title = f"Similar to {titled(known)}, movie {known.movie_id}"
-    output.table(lines, columns, title=title, caption=caption)
+    title = f"Similar to {titled(known)}, movie {known.movie_key}"
+    output.table(lines, with_keys(columns, lines), title=title, caption=caption)
+
+
+def with_keys(columns: Sequence[str], rows: Sequence[Any]) -> list[str]:
+    """Show keys in place of ids, if some key is not the id."""
+
+    def name(column: str) -> str:
+        key = column.replace("_id", "_key")
+        keyed = key != column and any(
+            getattr(row, key) != str(getattr(row, column)) for row in rows
+        )
+        return key if keyed else column
+
+    return [name(column) for column in columns]
 
 
 def titled(movie: KnownMovie | FoundMovie) -> str:
@@ -142,7 +156,8 @@ def similar_users(user: User, n: Count = 10, model: Model = None, json: Json = F
         f"model {found[0].model}, run {found[0].run_id}" if found else "no similar user is known"
     )
     columns = ("rank", "user_id", "score", "common_ratings")
-    output.table(found, columns, title=f"Similar to user {user}", caption=caption)
+    title = f"Similar to user {user}"
+    output.table(found, with_keys(columns, found), title=title, caption=caption)
 
 
 @app.command()
@@ -212,9 +227,12 @@ def predict(
         known = find_movie(service, movie)
         rating = service.predict_rating(user, known.movie_id, model=model)
         given = service.rating(user, known.movie_id)
+        rated = service.ratings(user, 1)
     if json:
-        facts = {"user_id": user, "movie_id": known.movie_id, "rating": rating}
-        output.write_json({**facts, "given_rating": given})
+        user_id = rated[0].user_id if rated else int(user) if user.isdecimal() else None
+        facts = {"user_id": user_id, "movie_id": known.movie_id, "rating": rating}
+        keys = {"user_key": rated[0].user_key if rated else user, "movie_key": known.movie_key}
+        output.write_json({**facts, "given_rating": given, **keys})
         return
     unknown = "unknown: too few ratings of the user or of the movie"
     shown = {titled(known): unknown if rating is None else f"{rating:.2f}"}
@@ -224,15 +242,14 @@ def predict(
 
 
 def find_movie(service: Recommender, text: str) -> KnownMovie | FoundMovie:
-    """Return the movie with this id, else the one whose title matches best."""
-    if text.isdecimal() and int(text) <= LARGEST_ID:
-        try:
-            return service.movie(int(text))
-        except UnknownMovie:
-            # The title of a movie can be a number, for example 1917.
-            if not service.search(text, 1):
-                raise
-    found = service.search(text, 1)
+    """Return the movie with this key or id, else the one whose title matches best."""
+    try:
+        return service.movie(text)
+    except UnknownMovie:
+        # The title of a movie can be a number, for example 1917.
+        found = service.search(text, 1)
+        if not found and text.isdecimal() and int(text) <= LARGEST_ID:
+            raise
     if not found:
         raise UnknownMovie(f"no title matches {text!r}", hint="try fewer words")
     return found[0]
@@ -261,7 +278,7 @@ def top(
     of = f" of {genre}" if genre else ""
     caption = None if found else "no movie is in it"
     title = f"Chart {chart}{of}" if chart else f"Top movies{of}"
-    output.table(lines, columns, title=title, caption=caption)
+    output.table(lines, with_keys(columns, lines), title=title, caption=caption)
 
 
 @app.command()
@@ -279,6 +296,5 @@ def search(
         output.json_rows(found)
         return
     caption = None if found else "no title matches"
-    output.table(
-        found, ("movie_id", "title", "year"), title=f"Movies for {text!r}", caption=caption
-    )
+    columns = with_keys(("movie_id", "title", "year"), found)
+    output.table(found, columns, title=f"Movies for {text!r}", caption=caption)

@@ -11,7 +11,7 @@ import typer
 from recsys.cli import output
 from recsys.cli.options import Json, Movie, User, database, recommender
 from recsys.cli.recommend import find_movie, titled
-from recsys.errors import RecsysError
+from recsys.errors import RecsysError, UnknownUser
 
 app = typer.Typer()
 
@@ -27,7 +27,7 @@ def rate(
     """Store a user's rating of a movie; the next recommendations take it into account."""
     with recommender() as service:
         known = find_movie(service, movie)
-        service.rate(user, known.movie_id, rating)
+        service.rate(user, known.movie_key, rating)
     output.message(f"User {user} gives {rating:g} to {titled(known)}.")
 
 
@@ -44,7 +44,7 @@ def block(
     with recommender() as service:
         known = find_movie(service, movie)
         # A time without an offset is local time, as the user typed it.
-        service.block(user, known.movie_id, until and until.astimezone())
+        service.block(user, known.movie_key, until and until.astimezone())
     end = f"until {until:%Y-%m-%d %H:%M}" if until else "for good"
     output.message(f"{titled(known)} is blocked for user {user} {end}.")
 
@@ -68,11 +68,15 @@ def forget(
     from recsys.jobs import forget as job
 
     with database() as opened:
-        removed = {} if check else job.forget(opened, user)
+        user_id = job.find(opened, user)
+        if user_id is None and not check:
+            raise UnknownUser(f"no row is about user {user}")
+        removed = {} if check or user_id is None else job.forget(opened, user_id)
         # Counted after the removal: other sessions may have written in between.
-        left = job.remembered(opened, user)
+        left = {} if user_id is None else job.remembered(opened, user_id)
     if json:
-        output.write_json({"user_id": user, "removed": removed, "left": left})
+        facts = {"user_id": user_id, "removed": removed, "left": left}
+        output.write_json({**facts, "user_key": user})
     else:
         lines = [_Line(name, removed.get(name, 0), count) for name, count in left.items()]
         total = f"{sum(removed.values()):,} rows removed, {sum(left.values()):,} left"

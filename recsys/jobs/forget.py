@@ -13,6 +13,22 @@ from recsys.storage.server.engine import Database
 logger = logging.getLogger(__name__)
 
 
+def find(database: Database, key: str) -> int | None:
+    """Return the id of a user by key, None if no row can be about the user.
+
+    Raises UnknownUser for a number that is no key but the id of a user with another key.
+    """
+    with database.transaction() as connection:
+        versions.ensure(connection)
+        user_id, other_key = erasure.user_of(connection, key)
+    if other_key is not None:
+        raise UnknownUser(
+            f"no user has the key {key}",
+            hint=f"the user with this id has the key {other_key}, which names them here",
+        )
+    return user_id
+
+
 def forget(database: Database, user_id: int) -> dict[str, int]:
     """Remove a user from every table and every kept run; return the rows per column.
 

@@ -251,7 +251,8 @@ def test_predict(reading_all, contract_rows, everything_database, arguments, mov
     assert (rating is None) == (arguments[0] != "1" or movie == 59)
     done = reading_all("predict", *arguments, "--json")
     wanted = {"user_id": int(arguments[0]), "movie_id": movie, "rating": rating}
-    assert (done.code, done.err, done.json) == (0, "", wanted | {"given_rating": None})
+    wanted |= {"given_rating": None, "user_key": arguments[0], "movie_key": str(movie)}
+    assert (done.code, done.err, done.json) == (0, "", wanted)
     shown = reading_all("predict", *arguments)
     unknown = "unknown: too few ratings of the user or of the movie"
     assert (shown.code, shown.err) == (0, "")
@@ -421,7 +422,6 @@ def test_verbose_adds_the_traceback(reading):
 WRONG_USAGE = [
     "nosuch",
     "recommend",
-    "recommend x",
     "recommend -1",
     "recommend 1 -n -1",
     "recommend 1 -n many",
@@ -429,11 +429,9 @@ WRONG_USAGE = [
     "recommend 1 2",
     "similar",
     "similar-users",
-    "similar-users x",
     "similar-users 1 -n -1",
     "predict",
     "predict 1",
-    "predict x 1",
     "predict 1 2 -n 3",
     "search",
     "top --year-from 1990",
@@ -453,7 +451,7 @@ def test_wrong_usage_exits_with_2(reading, line):
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize("line", ["recommend 99999999999", "recommend 1 --year-from 99999999999"])
+@pytest.mark.parametrize("line", ["runs show 99999999999", "recommend 1 --year-from 99999999999"])
 def test_a_number_too_large_is_refused(reading, line):
     done = reading(*line.split())
     assert done.code in (1, 2)

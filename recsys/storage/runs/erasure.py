@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from psycopg import sql
 
+from recsys.domain import number_of_key
 from recsys.storage.load.copy import driver
 from recsys.storage.schema.tables import STORE
 from recsys.storage.schema.tables import runs as tables
@@ -28,6 +29,7 @@ JOIN pg_type AS t ON t.oid = a.atttypid
 WHERE a.attrelid = CAST(:table AS regclass) AND NOT a.attisdropped AND t.typcategory = 'A'
 ORDER BY a.attnum
 """
+USER = "SELECT key, user_id FROM recsys_store.users WHERE key = :key OR user_id = :number"
 COUNT = "SELECT count(*) FROM {table} WHERE {column} = {user}"
 COUNT_LISTS = "SELECT count(*) FROM {table} WHERE {user} = ANY ({column})"
 DELETE = """
@@ -48,6 +50,18 @@ WITHOUT = """
 {array} = {array}[:array_position({column}, {user}) - 1]
     || {array}[array_position({column}, {user}) + 1:]
 """
+
+
+def user_of(connection: sa.Connection, key: str) -> tuple[int | None, str | None]:
+    """Return the id of a user by key, or that of a number which is no key.
+
+    If the number is the id of a user with another key, return that key instead.
+    """
+    rows = connection.execute(sa.text(USER), {"key": key, "number": number_of_key(key)})
+    found = {row.key: row.user_id for row in rows}
+    if key in found or not found:
+        return found.get(key, number_of_key(key)), None
+    return None, next(iter(found))
 
 
 def keyed_columns(connection: sa.Connection) -> list[tuple[str, str]]:

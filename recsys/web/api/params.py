@@ -17,14 +17,32 @@ MAX_ROWS = 1000
 MAX_RATINGS = 10_000
 # A PostgreSQL text cannot contain NUL.
 TEXT = r"^[^\x00]*$"
+# What the tables accept as a key; see `recsys.domain.fault_of_key`.
+KEY = r"^[^\x00-\x1f\x7f-\x9f]+$"
+LONGEST_KEY = 512
 
 # Last in its annotation, or the document would lose the bounds.
 Decimal = BeforeValidator(decimal)
 Id = Annotated[int, Field(ge=0, le=MAX_ID), Decimal]
-UserId = Annotated[int, Path(ge=0, le=MAX_ID, description="Id of the user.", examples=[1]), Decimal]
-MovieId = Annotated[
-    int, Path(ge=0, le=MAX_ID, description="Id of the movie.", examples=[1]), Decimal
+UserKey = Annotated[
+    str,
+    Path(
+        pattern=KEY,
+        max_length=LONGEST_KEY,
+        description="Key of the user, percent-encoded; a number that is no key is an id.",
+        examples=["1"],
+    ),
 ]
+MovieKey = Annotated[
+    str,
+    Path(
+        pattern=KEY,
+        max_length=LONGEST_KEY,
+        description="Key of the movie, percent-encoded; a number that is no key is an id.",
+        examples=["1"],
+    ),
+]
+MovieId = Annotated[int, Path(ge=0, le=MAX_ID, description="Id of the movie."), Decimal]
 RunId = Annotated[
     int, Path(ge=0, le=MAX_ID, description="Number of the run.", examples=[1]), Decimal
 ]
@@ -46,6 +64,7 @@ Model = Annotated[
     ),
 ]
 Text = Annotated[str, Field(pattern=TEXT, max_length=100)]
+Key = Annotated[str, Field(pattern=KEY, max_length=LONGEST_KEY)]
 Genres = Annotated[
     list[Text] | None,
     Query(
@@ -86,14 +105,17 @@ FiltersDep = Annotated[Filters, Depends(filters)]
 
 
 class RatingsBody(BaseModel):
-    """Ratings by movie id, and filters for the recommendations."""
+    """Ratings by movie, and filters for the recommendations."""
 
     model_config = ConfigDict(extra="forbid")
 
     # Strict, because pydantic would read "4" and true as numbers.
     ratings: Annotated[
-        dict[Id, Annotated[float, Field(allow_inf_nan=False, strict=True)]],
-        Field(max_length=MAX_RATINGS, description="Ratings by movie id."),
+        dict[Key, Annotated[float, Field(allow_inf_nan=False, strict=True)]],
+        Field(
+            max_length=MAX_RATINGS,
+            description="Ratings by key of the movie; a number that is no key is an id.",
+        ),
     ]
     n: Annotated[
         int, Field(ge=0, le=MAX_ROWS, strict=True, description="Maximum number of rows.")

@@ -25,14 +25,14 @@ from recsys.web.api.params import (
     FiltersDep,
     Genre,
     Model,
-    MovieId,
+    MovieKey,
     N,
     RatingBody,
     RatingsBody,
     RecommenderDep,
     RunId,
     Title,
-    UserId,
+    UserKey,
 )
 from recsys.web.api.responses import tagged, uncached
 from recsys.web.api.strict import StrictRoute
@@ -64,7 +64,7 @@ async def search(recommender: RecommenderDep, query: Title, n: N = 10) -> Respon
     response_model=Movie,
     responses=responses(openapi.MOVIE, 404, 422, 503),
 )
-async def movie(recommender: RecommenderDep, movie_id: MovieId) -> Response:
+async def movie(recommender: RecommenderDep, movie_id: MovieKey) -> Response:
     """Return a movie of the catalogue with its current ratings."""
     return uncached(await recommender.movie(movie_id))
 
@@ -78,7 +78,7 @@ async def movie(recommender: RecommenderDep, movie_id: MovieId) -> Response:
 async def similar(
     request: Request,
     recommender: RecommenderDep,
-    movie_id: MovieId,
+    movie_id: MovieKey,
     n: N = 10,
     model: Model = None,
 ) -> Response:
@@ -121,7 +121,7 @@ async def chart(
     response_model=openapi.UserStatusResponse,
     responses=responses(openapi.USER, 422, 503),
 )
-async def user_status(recommender: RecommenderDep, user_id: UserId) -> Response:
+async def user_status(recommender: RecommenderDep, user_id: UserKey) -> Response:
     """Return how the user gets recommendations and why: stored list, live list or chart.
 
     An unknown user has a status too.
@@ -136,7 +136,7 @@ async def user_status(recommender: RecommenderDep, user_id: UserId) -> Response:
     responses=responses(openapi.RECOMMENDED, 414, 422, 503),
 )
 async def recommendations(
-    recommender: RecommenderDep, user_id: UserId, filters: FiltersDep
+    recommender: RecommenderDep, user_id: UserKey, filters: FiltersDep
 ) -> Response:
     """Return movies that the user has neither rated nor blocked, best first.
 
@@ -153,7 +153,7 @@ async def recommendations(
     responses=responses(openapi.EXPLANATION, 404, 422, 503),
 )
 async def explanation(
-    recommender: RecommenderDep, user_id: UserId, movie_id: MovieId, model: Model = None
+    recommender: RecommenderDep, user_id: UserKey, movie_id: MovieKey, model: Model = None
 ) -> Response:
     """Return the contribution of each rated movie to the score of a movie, largest first."""
     rows = await recommender.explain(user_id, movie_id, model=model)
@@ -183,7 +183,7 @@ async def recommend_for(recommender: RecommenderDep, body: RatingsBody) -> Respo
     responses=WRITE_ERRORS,
 )
 async def rate(
-    recommender: RecommenderDep, user_id: UserId, movie_id: MovieId, body: RatingBody
+    recommender: RecommenderDep, user_id: UserKey, movie_id: MovieKey, body: RatingBody
 ) -> Response:
     """Store a rating, replacing an earlier one. Adds the user if necessary."""
     await recommender.rate(user_id, movie_id, body.rating)
@@ -199,8 +199,8 @@ async def rate(
 )
 async def block(
     recommender: RecommenderDep,
-    user_id: UserId,
-    movie_id: MovieId,
+    user_id: UserKey,
+    movie_id: MovieKey,
     body: BlockBody | None = None,
 ) -> Response:
     """Exclude a movie from the recommendations of a user, for good or until a given time."""
@@ -215,7 +215,7 @@ async def block(
     dependencies=WRITES,
     responses=error_responses(401, 403, 404, 422, 503),
 )
-async def unblock(recommender: RecommenderDep, user_id: UserId, movie_id: MovieId) -> Response:
+async def unblock(recommender: RecommenderDep, user_id: UserKey, movie_id: MovieKey) -> Response:
     """Recommend a movie again. Succeeds if it was not blocked, too."""
     # The contract would add an unknown user, as it does for a block.
     if (await recommender.user_status(user_id)).status == "unknown_user":

@@ -123,6 +123,8 @@ def kind_of(schema: Schema, resolve: Any) -> str:
             return f"list of {kind_of(items, resolve)}"
         case {"type": "object", "additionalProperties": {} as values}:
             return f"object of {kind_of(values, resolve)}"
+        case {"type": "object", "patternProperties": {} as named}:
+            return f"object of {' or '.join(kind_of(each, resolve) for each in named.values())}"
         case {"type": "integer" | "number" as kind, "minimum": low, "maximum": high}:
             return f"{kind}, {int(low)} to {int(high)}"
         case {"type": "string", "maxLength": length}:

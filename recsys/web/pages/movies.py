@@ -20,7 +20,7 @@ from recsys.service.types import (
     RatingRange,
     SimilarMovie,
 )
-from recsys.web.api.params import TEXT, Genre, MovieId, RecommenderDep
+from recsys.web.api.params import TEXT, Genre, MovieKey, RecommenderDep
 from recsys.web.pages.histogram import histogram
 from recsys.web.pages.templating import page
 
@@ -142,7 +142,7 @@ async def search(recommender: RecommenderDep, q: SearchText = "") -> Response:
 
 
 @router.get("/movie/{movie_id}")
-async def movie(recommender: RecommenderDep, movie_id: MovieId) -> Response:
+async def movie(recommender: RecommenderDep, movie_id: MovieKey) -> Response:
     (facts, details, bins, scale), (similar, compared, models) = await gather(
         gather(
             recommender.movie(movie_id),
@@ -171,7 +171,7 @@ def is_graded(scale: RatingRange) -> bool:
     return scale.rating_min is None or scale.rating_min != scale.rating_max
 
 
-async def _similar(recommender: AsyncRecommender, movie_id: int) -> Sequence[SimilarMovie]:
+async def _similar(recommender: AsyncRecommender, movie_id: str) -> Sequence[SimilarMovie]:
     """Return the movies most like one, an empty list if nothing is published."""
     try:
         return await recommender.similar(movie_id, SHELF_LENGTH)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from asyncio import gather
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
@@ -15,15 +16,26 @@ from recsys.service.async_recommender import AsyncRecommender
 from recsys.service.types import (
     Contribution,
     PublishedModel,
+    Rating,
     Reason,
     Recommendation,
+    Taste,
     UserStatus,
 )
-from recsys.web.api.params import MAX_ID, Id, Model, MovieId, RecommenderDep, UserId
+from recsys.web.api.params import (
+    KEY,
+    LONGEST_KEY,
+    MAX_ID,
+    Id,
+    Model,
+    MovieKey,
+    RecommenderDep,
+    UserKey,
+)
 from recsys.web.pages.movies import cards_of, charts_of, is_graded, names_of
 from recsys.web.pages.sparkline import bars
 from recsys.web.pages.taste import profile, profiles
-from recsys.web.pages.templating import ago, page, plural
+from recsys.web.pages.templating import ago, page, plural, segment
 
 RECOMMENDED, LATEST = 12, 12
 EXAMPLES, FAVOURITES = 6, 4
@@ -37,10 +49,11 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/person")
 async def people(
-    recommender: RecommenderDep, id: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None
+    recommender: RecommenderDep,
+    id: Annotated[str | None, Query(pattern=KEY, max_length=LONGEST_KEY)] = None,
 ) -> Response:
     if id is not None:
-        return RedirectResponse(f"/person/{id}", SEE_OTHER)
+        return RedirectResponse(f"/person/{quote(id, safe='')}", SEE_OTHER)
     tastes, scale = await gather(recommender.example_users(EXAMPLES), recommender.rating_scale())
     examples = profiles(tastes)
     best = await gather(
@@ -48,7 +61,8 @@ async def people(
     )
     cards = await cards_of(recommender, (rating.movie_id for each in best for rating in each))
     people = list(zip(examples, best, strict=True))
-    return page("people.html", {"people": people, "cards": cards, "graded": is_graded(scale)})
+    values = {"people": people, "cards": cards, "keyed": _has_keys(tastes)}
+    return page("people.html", values | {"graded": is_graded(scale)})
 
 
 # Before /person/{user_id}, which would read "random" as an invalid number.
@@ -61,7 +75,7 @@ async def random_person(recommender: RecommenderDep) -> Response:
 
 @router.get("/person/{user_id}")
 async def person(
-    recommender: RecommenderDep, user_id: UserId, model: Model = None, reasons: bool = False
+    recommender: RecommenderDep, user_id: UserKey, model: Model = None, reasons: bool = False
 ) -> Response:
     """Show a person; scripts load the reasons later, because they take longest."""
     status, models, tastes, scale, latest, recommended = await gather(
@@ -78,7 +92,7 @@ async def person(
         _because(recommender, user_id, ids if reasons else [], model),
     )
     chosen = model or next(each.model for each in models if each.is_default)
-    facts = {"user_id": user_id, "status": status, "models": models, "chosen": chosen}
+    facts = _person(user_id, tastes) | {"status": status, "models": models, "chosen": chosen}
     facts |= {"taste": profile(tastes), "graded": is_graded(scale)}
     rows = {"recommended": recommended, "because": because, "latest": latest, "cards": cards}
     rows |= {"origins": _origins(recommended, status, models, chosen)}
@@ -112,10 +126,22 @@ def _origins(
     return list(sentences.values())
 
 
+def _person(asked: str, rows: Sequence[Taste | Rating]) -> dict[str, Any]:
+    """Return how a person is named: by the key, if there are rows of theirs, else as asked for."""
+    name = rows[0].user_key if rows else asked
+    path = segment(name, rows[0].user_id) if rows else segment(asked, 0)
+    return {"user": name, "user_path": path, "keyed": _has_keys(rows) or not name.isdecimal()}
+
+
+def _has_keys(rows: Sequence[Taste | Rating]) -> bool:
+    """Return whether users have keys other than their ids."""
+    return any(row.user_key != str(row.user_id) for row in rows)
+
+
 @router.get("/person/{user_id}/ratings")
 async def ratings(
     recommender: RecommenderDep,
-    user_id: UserId,
+    user_id: UserKey,
     page_number: Annotated[int, Query(alias="page", ge=1, le=MAX_ID // ON_A_PAGE)] = 1,
 ) -> Response:
     """Show all ratings of a person, the latest first."""
@@ -127,13 +153,14 @@ async def ratings(
     if status.status == "unknown_user":
         raise UnknownUser(f"there is no person {user_id}", hint="try a random person")
     cards = await cards_of(recommender, (rating.movie_id for rating in rows))
-    values = {"user_id": user_id, "count": status.ratings, "ratings": rows, "cards": cards}
+    values = _person(user_id, rows)
+    values |= {"count": status.ratings, "ratings": rows, "cards": cards}
     values |= {"number": page_number, "pages": -(-status.ratings // ON_A_PAGE)}
     return page("ratings.html", values | {"graded": is_graded(scale)})
 
 
 async def _because(
-    recommender: AsyncRecommender, user_id: int, movie_ids: Sequence[int], model: str | None
+    recommender: AsyncRecommender, user_id: str, movie_ids: Sequence[int], model: str | None
 ) -> Mapping[int, list[Reason]]:
     """Return the liked movies that contribute most to each of the movies."""
     because: defaultdict[int, list[Reason]] = defaultdict(list)
@@ -147,7 +174,7 @@ async def _because(
 @router.get("/person/{user_id}/because")
 async def reasons_fragment(
     recommender: RecommenderDep,
-    user_id: UserId,
+    user_id: UserKey,
     movie: Annotated[list[Id], Query(max_length=RECOMMENDED)],
     model: Model = None,
 ) -> Response:
@@ -158,13 +185,13 @@ async def reasons_fragment(
         recommender.rating_scale(),
     )
     shown = [row for row in rows if row.movie_id in movie]
-    values = {"user_id": user_id, "rows": shown, "because": because, "chosen": model}
+    values = _person(user_id, ()) | {"rows": shown, "because": because, "chosen": model}
     return page("_reasons.html", values | {"graded": is_graded(scale)})
 
 
 @router.get("/person/{user_id}/why/{movie_id}")
 async def why(
-    recommender: RecommenderDep, user_id: UserId, movie_id: MovieId, model: Model = None
+    recommender: RecommenderDep, user_id: UserKey, movie_id: MovieKey, model: Model = None
 ) -> Response:
     movie, models, scale, tastes, rows = await gather(
         recommender.movie(movie_id),
@@ -178,7 +205,7 @@ async def why(
     middle = ((scale.rating_min or 0.0) + (scale.rating_max or 0.0)) / 2
     # A mean of equal ratings may be rounded up.
     reasons, others = _split(found, max(mean - 1e-9, middle))
-    values = {"user_id": user_id, "movie": movie, "model": model, "rows": rows}
+    values = _person(user_id, tastes) | {"movie": movie, "model": model, "rows": rows}
     rest = [*reasons[SHOWN:], *others]
     values |= {"reasons": reasons[:SHOWN], "rest": rest[:REST_SHOWN], "count": len(rest)}
     values |= {"lengths": bars([max(0.0, row.share or 0.0) for row in reasons[:SHOWN]])}

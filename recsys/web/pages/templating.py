@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Response
 from fastapi.responses import HTMLResponse
@@ -129,6 +130,12 @@ def code(text: str | None) -> Markup:
     return Markup("").join(shown)
 
 
+def segment(key: str, id_: int) -> str:
+    """Return what names a user or movie in a path: the key, or the id where no path can hold it."""
+    # A slash would separate, and clients resolve dots.
+    return str(id_) if "/" in key or key in (".", "..") else quote(key, safe="")
+
+
 def sentence(text: str) -> str:
     """Start with a capital letter and end with a full stop."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
@@ -143,7 +150,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         auto_reload=False,  # installed templates do not change: no file check per request
     )
-    templates.globals |= {"asset": asset_url, "poster_of": poster_of}
+    templates.globals |= {"asset": asset_url, "poster_of": poster_of, "segment": segment}
     filters = (
         ago,
         code,

@@ -58,6 +58,7 @@ class Combobox {
     item.id = `${this.list.id}-${place}`;
     item.ariaSelected = "false";
     item.dataset.movie = movie.movie_id;
+    item.dataset.key = movie.movie_key;
     item.append(movie.title);
     if (movie.year) {
       const year = document.createElement("small");
@@ -107,16 +108,20 @@ class Combobox {
   pick(item) {
     if (!item) return;
     this.close();
-    this.choose(Number(item.dataset.movie), this.input);
+    this.choose(item.dataset, this.input);
   }
 }
 
 for (const form of document.querySelectorAll("form[data-search]")) {
-  new Combobox(form.querySelector("input"), (id) => location.assign(`/movie/${id}`));
+  new Combobox(form.querySelector("input"), ({ key, movie }) => {
+    // No path can hold a key with a slash; the id is another name of the movie.
+    location.assign(`/movie/${/^\.{1,2}$|\//.test(key) ? movie : encodeURIComponent(key)}`);
+  });
 }
 for (const input of document.querySelectorAll("input[data-find-to-rate]")) {
-  new Combobox(input, (id) => {
+  new Combobox(input, ({ movie }) => {
     input.value = "";
-    input.dispatchEvent(new CustomEvent("movie-chosen", { bubbles: true, detail: id }));
+    const detail = Number(movie);
+    input.dispatchEvent(new CustomEvent("movie-chosen", { bubbles: true, detail }));
   });
 }

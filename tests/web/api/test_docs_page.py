@@ -31,9 +31,15 @@ def test_every_operation_is_described(http, document):
 def test_a_parameter_is_described_in_words(document):
     operations = {(each.method, each.path): each for each in read_operations(document)}
     values = operations["GET", "/users/{user_id}/recommendations"].values
-    number = "integer, 0 to 2147483647"
     assert values[:2] == [
-        Value("user_id", "path", number, True, None, "Id of the user."),
+        Value(
+            "user_id",
+            "path",
+            "text, at most 512 characters",
+            True,
+            None,
+            "Key of the user, percent-encoded; a number that is no key is an id.",
+        ),
         Value("n", "query", "integer, 0 to 1000", False, "10", "Maximum number of rows."),
     ]
     assert [value.kind for value in values[2:5]] == [
@@ -43,7 +49,12 @@ def test_a_parameter_is_described_in_words(document):
     ]
     [ratings, *_] = operations["POST", "/recommendations"].values
     assert ratings == Value(
-        "ratings", "body", "object of number", True, None, "Ratings by movie id."
+        "ratings",
+        "body",
+        "object of number",
+        True,
+        None,
+        "Ratings by key of the movie; a number that is no key is an id.",
     )
     fields = operations["GET", "/movies"].answers[0].fields
     assert [(each.name, each.kind) for each in fields] == [

@@ -84,25 +84,23 @@ def test_invalid_arguments_return_422(http, path, detail, hint):
 
 
 NO_INTEGER = "Input should be a valid integer, unable to parse string as an integer"
+NO_KEY = r"String should match pattern '^[^\x00-\x1f\x7f-\x9f]+$'"
 OUT_OF_BOUNDS = [
     ("/users/1/recommendations?n=-1", "n", TOO_SMALL),
     ("/users/1/recommendations?n=1001", "n", TOO_GREAT.format(1000)),
     ("/users/1/recommendations?year_to=10000", "year_to", TOO_GREAT.format(9999)),
-    ("/users/-1/recommendations", "user_id", TOO_SMALL),
-    ("/users/2147483648", "user_id", TOO_GREAT.format(2147483647)),
-    ("/movies/2147483648", "movie_id", TOO_GREAT.format(2147483647)),
+    ("/users/%00/recommendations", "user_id", NO_KEY),
+    ("/users/a%0Ab", "user_id", NO_KEY),
+    (f"/movies/{'x' * 513}", "movie_id", "String should have at most 512 characters"),
+    ("/movies/%7F", "movie_id", NO_KEY),
     ("/runs/99999999999999999999999", "run_id", TOO_GREAT.format(2147483647)),
-    (
-        "/movies/toy",
-        "movie_id",
-        NO_INTEGER,
-    ),
-    ("/movies/1_0", "movie_id", NO_INTEGER),
-    ("/movies/+1", "movie_id", NO_INTEGER),
-    ("/movies/%201", "movie_id", NO_INTEGER),
-    ("/movies/01", "movie_id", NO_INTEGER),
-    ("/movies/1.0", "movie_id", NO_INTEGER),
-    ("/movies/%D9%A1", "movie_id", NO_INTEGER),  # a one in Arabic
+    ("/runs/one", "run_id", NO_INTEGER),
+    ("/runs/1_0", "run_id", NO_INTEGER),
+    ("/runs/+1", "run_id", NO_INTEGER),
+    ("/runs/%201", "run_id", NO_INTEGER),
+    ("/runs/01", "run_id", NO_INTEGER),
+    ("/runs/1.0", "run_id", NO_INTEGER),
+    ("/runs/%D9%A1", "run_id", NO_INTEGER),  # a one in Arabic
     ("/users/1/recommendations?n=%2B5", "n", NO_INTEGER),
     ("/users/1/recommendations?n=+5+", "n", NO_INTEGER),
     ("/users/1/recommendations?n=1_0", "n", NO_INTEGER),
@@ -131,6 +129,7 @@ def test_values_out_of_bounds_name_the_field(http, path, field, message):
 
 
 FINITE = "Input should be a finite number"
+NO_TEXT = "Input should be a valid string, unable to parse raw data as a unicode string"
 INVALID_JSON = "invalid JSON at character 0: "
 BODIES = [
     ("", "body", "Field required"),
@@ -138,12 +137,9 @@ BODIES = [
     ('{"ratings": {}, "ratings": {}}', "body", INVALID_JSON + "the key 'ratings' occurs {}"),
     ('{"ratings": {"1": 4, "1": 5}}', "body", INVALID_JSON + "the key '1' occurs {}"),
     (b'{"ratings": {}, "model": "\xff"}', "body", "invalid JSON at character 26: not UTF-8"),
-    ('{"ratings": {"\\ud800": 1}}', "ratings.\ufffd\ufffd\ufffd.[key]", NO_INTEGER),
-    ('{"ratings": {"1_0": 4}}', "ratings.1_0.[key]", NO_INTEGER),
-    ('{"ratings": {"+1": 4}}', "ratings.+1.[key]", NO_INTEGER),
-    ('{"ratings": {" 1 ": 4}}', "ratings. 1 .[key]", NO_INTEGER),
-    ('{"ratings": {"01": 4, "1": 4}}', "ratings.01.[key]", NO_INTEGER),
-    ('{"ratings": {"1.0": 4}}', "ratings.1.0.[key]", NO_INTEGER),
+    ('{"ratings": {"\\ud800": 1}}', "ratings.\ufffd\ufffd\ufffd.[key]", NO_TEXT),
+    ('{"ratings": {"": 4}}', "ratings..[key]", NO_KEY),
+    ('{"ratings": {"\\u0000": 4}}', "ratings.\0.[key]", NO_KEY),
     ('{"ratings": {}, "n": "5"}', "n", "Input should be a valid integer"),
     ('{"ratings": {}, "n": 5.0}', "n", "Input should be a valid integer"),
     ('{"ratings": {}, "n": true}', "n", "Input should be a valid integer"),
@@ -155,7 +151,6 @@ BODIES = [
     ('{"ratings": {"1": 1e999}}', "ratings.1", FINITE),
     ('{"ratings": {"1": "5"}}', "ratings.1", "Input should be a valid number"),
     ('{"ratings": {"1": true}}', "ratings.1", "Input should be a valid number"),
-    ('{"ratings": {"2147483648": 1}}', "ratings.2147483648.[key]", TOO_GREAT.format(2147483647)),
     ('{"ratings": {}, "n": 1001}', "n", TOO_GREAT.format(1000)),
     ('{"ratings": {}, "user": 1}', "user", "Extra inputs are not permitted"),
     (

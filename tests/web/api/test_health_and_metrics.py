@@ -68,7 +68,15 @@ def test_stale_results_are_served(writable, refreshed_database):
 
 def test_requests_are_counted_by_their_route(serving, edition_database):
     with serving(edition_database) as http:
-        for path in ("/movies/1", "/movies/2", "/movies/4711", "/movies/x", "/a", "/b", "/health"):
+        for path in (
+            "/movies/1",
+            "/movies/2",
+            "/movies/4711",
+            "/movies/%00",
+            "/a",
+            "/b",
+            "/health",
+        ):
             http.get(path)
         http.delete("/movies/1")
         http.request("PURGE", "/movies/1")

@@ -70,10 +70,16 @@ def test_only_writing_needs_a_token(operations):
 
 def test_parameters_have_their_bounds(operations):
     [of_path, of_query, *_] = operations["get", "/users/{user_id}/recommendations"]["parameters"]
-    bounds = [
-        (each["schema"]["minimum"], each["schema"]["maximum"]) for each in (of_path, of_query)
-    ]
-    assert bounds == [(0, 2**31 - 1), (0, 1000)]
+    assert of_path["schema"] == {
+        "type": "string",
+        "maxLength": 512,
+        "pattern": r"^[^\x00-\x1f\x7f-\x9f]+$",
+        "description": of_path["description"],
+        "examples": ["1"],
+        "title": "User Id",
+    }
+    assert "percent-encoded" in of_path["description"]
+    assert (of_query["schema"]["minimum"], of_query["schema"]["maximum"]) == (0, 1000)
 
 
 def test_examples_match_their_schema(document, operations):

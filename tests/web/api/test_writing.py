@@ -86,7 +86,7 @@ REFUSED = [
     (RATING, {"rating": 4, "note": 1}, 422, "note: Extra inputs are not permitted"),
     ("/users/1/ratings/4711", {"rating": 4}, 404, "there is no movie 4711"),
     ("/users/1/blocks/4711", {}, 404, "there is no movie 4711"),
-    ("/users/-1/ratings/1", {"rating": 4}, 422, None),
+    ("/users/%0A/ratings/1", {"rating": 4}, 422, None),
     (BLOCK, {"until": "2100-01-02T03:04:05"}, 422, NO_TIME),
     (BLOCK, {"until": "soon"}, 422, NO_TIME),
     (BLOCK, {"until": "1"}, 422, NO_TIME),

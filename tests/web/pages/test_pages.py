@@ -5,6 +5,7 @@ from html import unescape
 
 import pytest
 import sqlalchemy as sa
+from store import change
 
 from recsys.web.pages.assets import ASSETS, FOREVER, asset_url
 from recsys.web.pages.posters import poster_of
@@ -471,6 +472,44 @@ def test_an_unknown_person_gets_the_list_of_the_api(request_page, pages_database
     assert at == sorted(at)
 
 
+# --- keys ---
+
+
+def test_pages_name_people_and_movies_by_their_keys(request_page, make_database, keyed_template):
+    database = make_database(keyed_template)
+    odd = "a/b c?#"
+    change(
+        database,
+        f"UPDATE recsys_store.movies SET key = '{odd}' WHERE movie_id = 2",
+        "UPDATE recsys_store.movies SET key = 'ü%' WHERE movie_id = 4",
+        "UPDATE recsys_store.users SET key = 'o''neil & <b>' WHERE user_id = 1",
+    )
+    person, name = "/person/o%27neil%20%26%20%3Cb%3E", "o&#39;neil &amp; &lt;b&gt;"
+    shown = {}
+    for path in (
+        person, f"{person}?reasons=1", f"{person}/ratings", f"{person}/why/B03", "/person/1",
+        "/person", "/", "/top", "/search?q=film", "/movie/%C3%BC%25", "/movie/2", "/try?m2=5",
+    ):  # fmt: skip
+        response = request_page(database, path)
+        assert response.status_code == 200, path
+        shown[path] = response.text
+    for path in (person, f"{person}/ratings", f"{person}/why/B03", "/person/1"):
+        assert f"Person {name}" in shown[path], path
+    assert (
+        f'type="text" maxlength="512" autocomplete="off" required value="{name}"' in shown[person]
+    )
+    links = {link for text in shown.values() for link in re.findall(r'href="(/[^"#]*)', text)}
+    # No path can hold a slash: that movie is linked by its id.
+    assert {"/movie/2", "/movie/%C3%BC%25", "/movie/B03"} <= links
+    assert any(link.startswith("/person/user%20") for link in links)
+    for link in links:
+        assert not re.match(r"/movie/(?!2$)\d", link), link
+    followed = sorted(link for link in links if re.match(r"/(person|movie)/[^/?]+$", link))
+    assert {request_page(database, link).status_code for link in followed[:15]} <= {200, 303}
+    redirect = request_page(database, "/person?id=o%27neil+%26+%3Cb%3E")
+    assert (redirect.status_code, redirect.headers["location"]) == (303, person)
+
+
 # --- errors ------------------------------------------------------------------------
 
 PROBLEMS = {
@@ -481,7 +520,7 @@ PROBLEMS = {
     "/person/999/ratings": (404, "There is no person 999. What to do: Try a random person."),
     "/person/1/ratings?page=0": (422, "Page: Input should be greater than or equal to 1."),
     "/person/1?model=best": (422, "Run 1 has no model 'best'."),
-    "/movie/one": (422, "Movie_id: Input should be a valid integer"),
+    "/movie/one": (404, "There is no movie 'one'. What to do: Search for its title."),
     "/try/movie/999": (404, "There is no movie 999."),
 }
 
