@@ -26,6 +26,34 @@ def upgrade() -> None:
     )
     op.add_column("ingests", column, schema=STORE)
     op.alter_column("ingests", "dialect", comment=f"{DIALECTS}; sql: queries", schema=STORE)
+    op.create_table(
+        "source_users",
+        sa.Column(
+            "user_id",
+            sa.Integer,
+            sa.ForeignKey(
+                f"{STORE}.users.user_id",
+                name=op.f("fk_source_users_user_id_users"),
+                ondelete="CASCADE",
+            ),
+            primary_key=True,
+            autoincrement=False,
+            comment="The user",
+        ),
+        sa.Column(
+            "rows_count", sa.BigInteger, nullable=False, comment="Rows of the user in the source"
+        ),
+        sa.Column(
+            "rows_hash", sa.Numeric, nullable=False, comment="Sum of the hashes of these rows"
+        ),
+        sa.Column(
+            "ratings_count", sa.BigInteger, nullable=False, comment="Ratings here after the sync"
+        ),
+        sa.Column("ratings_hash", sa.BigInteger, nullable=False, comment="Their hash"),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_source_users")),
+        comment="What the last sync read of each user: who has other rows now is compared again",
+        schema=STORE,
+    )
 
 
 def downgrade() -> None:
@@ -36,3 +64,4 @@ def downgrade() -> None:
         op.execute(f"CREATE OR REPLACE VIEW recsys.ingests AS {without}")
     op.drop_column("ingests", "removed", schema=STORE)
     op.alter_column("ingests", "dialect", comment=DIALECTS, schema=STORE)
+    op.drop_table("source_users", schema=STORE)

@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 OVERLAP = timedelta(minutes=10)
 """Changes from shortly before the watermark are read again: some of their transactions may have
 been committed after the last sync."""
+Stored = Literal["all", "touched", "none"]
+"""Users whose stored ratings are compared."""
 NO_ROWS: tuple[Row, ...] = ()
 
 
@@ -71,6 +73,9 @@ class Read:
     users: Sequence[Row] = NO_ROWS
     watermark: datetime | None = None
     duplicates: int = 0
+    hashed: Stored = "none"
+    """Users whose rows were hashed and compared."""
+    rules: str = ""
 
 
 def sync(
@@ -203,19 +208,19 @@ def _compare(
     staged = bool(settings.role) or not own
     sources.make_tables(session, settings.role if own else "")
 
-    def compare(since: Since | None, *, partial: bool) -> None:
-        found.duplicates = sources.find_differences(
-            session,
-            found.queries["ratings"],
-            since,
-            (settings.scale[0], settings.scale[1]) if settings.scale else None,
-            partial=partial,
-            empty=replace_data,
+    def compare(query: Query, since: Since | None, stored: Stored) -> int:
+        scale = (settings.scale[0], settings.scale[1]) if settings.scale else None
+        return sources.find_differences(
+            session, query, since, scale, stored=stored, partial=partial
         )
+
+    partial = since is not None
+    stored: Stored = "none" if replace_data else "all"
 
     with clock.stage("read source") as done:
         with sources.reading(source, settings.role):
             found = Read(_checked(source, settings, last))
+            found.rules = _rules(settings, found.queries["ratings"])
             for kind in ("movies", "users"):
                 if query := found.queries.get(kind):
                     setattr(found, kind, sources.rows_of(source, query))
@@ -229,11 +234,20 @@ def _compare(
                 found.queries["ratings"] = sources.stage(
                     session, source, found.queries["ratings"], since
                 )
+            elif partial:
+                found.duplicates = compare(found.queries["ratings"], since, stored)
             else:
-                compare(since, partial=since is not None)
+                query = found.queries["ratings"]
+                same = last is not None and last.rules == found.rules
+                few = sources.touched_alone(session, query, compare=same)
+                found.hashed = "all" if few is None else "touched"
+                if few is None:
+                    found.duplicates = compare(query, None, stored)
+                else:
+                    found.duplicates = compare(few, None, "touched")
         if staged:
             with sources.reading(driver(session), ""):
-                compare(None, partial=since is not None)
+                found.duplicates = compare(found.queries["ratings"], None, stored)
         done(1, "snapshot")
     return found
 
@@ -276,6 +290,8 @@ def _write(
     for kind in kinds:
         counts[kind] = counts.get(kind, Counts()) + Counts(sources.add_new(session, kind))
     counts["ratings"] = sources.merge_ratings(session)
+    if found.hashed != "none":
+        sources.remember(session, touched=found.hashed == "touched")
     if "tags" in found.queries:
         counts["tags"] = sources.merge_tags(session)
     first, count = sources.rejected(session, KEPT)
@@ -390,5 +406,12 @@ def _described(query: Query, found: Read, compared_at: datetime | None) -> Sourc
     """Return what is recorded of a query; times only of the ratings, which may be read in part."""
     digest = hashlib.sha256(query.text.encode()).hexdigest()
     times = (found.watermark, compared_at) if query.kind == "ratings" else (None, None)
-    texts = [None if at is None else at.isoformat() for at in times]
-    return SourceQuery(query.kind, len(query.text), digest, query.columns, *texts)
+    watermark, compared = (None if at is None else at.isoformat() for at in times)
+    return SourceQuery(
+        query.kind, len(query.text), digest, query.columns, watermark, compared, found.rules
+    )
+
+
+def _rules(settings: SourceSettings, query: Query) -> str:
+    rules = (query.text, settings.scale, bool(settings.movies.strip()))
+    return hashlib.sha256(repr(rules).encode()).hexdigest()

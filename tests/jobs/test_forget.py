@@ -17,6 +17,9 @@ def two_runs(make_database, everything_template, plan_everything):
     refresh(database, plan_everything)
     with database.transaction() as connection:
         connection.execute(sa.text("SELECT recsys.block(1, 5), recsys.block(2, 5)"))
+        columns = "(user_id, rows_count, rows_hash, ratings_count, ratings_hash)"
+        rows = "VALUES (1, 2, 3, 4, 5), (2, 2, 3, 4, 5)"
+        connection.execute(sa.text(f"INSERT INTO recsys_store.source_users {columns} {rows}"))
     return database
 
 
@@ -45,6 +48,7 @@ def test_every_table_with_a_persons_key_is_found(two_runs):
         ("blocks", "user_id"),
         ("ratings", "user_id"),
         ("run_users", "user_id"),
+        ("source_users", "user_id"),
         ("tags", "user_id"),
         ("user_factors", "user_id"),
         ("user_recommendations", "user_id"),

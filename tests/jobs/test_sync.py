@@ -123,6 +123,41 @@ def test_later_syncs_insert_update_and_delete(synced):
     assert sync(synced, SOURCE).no_change
 
 
+def test_users_with_the_same_rows_are_not_compared_again(synced):
+    run(
+        synced,
+        "INSERT INTO shop.reviews (customer, sku, stars, created_at) "
+        "SELECT 'u' || i, 'B', 3, '2024-01-01Z' FROM generate_series(1, 8) AS i",
+    )
+    sync(synced, SOURCE)
+    # A comparison would find this: only the hashes keep it from being looked at.
+    run(
+        synced,
+        "ALTER TABLE recsys_store.ratings DISABLE TRIGGER USER",
+        "UPDATE recsys_store.ratings SET rating = 1.5 WHERE user_id = 1",
+        "ALTER TABLE recsys_store.ratings ENABLE TRIGGER USER",
+    )
+    assert sync(synced, SOURCE).no_change
+    # With other rows of a user, or with a recorded change here, that user is compared.
+    run(synced, "SELECT recsys.rate('bob', 'C', 5)")
+    assert sync(synced, SOURCE).counts["ratings"].updated == 1
+    run(synced, "UPDATE shop.reviews SET stars = 3 WHERE id = 1")
+    assert sync(synced, SOURCE).counts["ratings"].updated == 2
+    wanted = [("ann", KNIFE, 3, "01-01"), *FIRST[1:]]
+    assert rows(synced, RATINGS)[:4] == wanted
+
+
+def test_other_rules_compare_everyone_again(synced):
+    run(synced, "INSERT INTO shop.reviews (customer, sku, stars) VALUES ('ann', 'D', 3)")
+    some = RejectLimit(rows=2)
+    assert sync(synced, SOURCE, max_rejects=some).rejected_count == 1
+    narrow = sync(synced, replace(SOURCE, scale=(1.0, 4.0)), max_rejects=some)
+    assert [row.reason for row in narrow.rejected] == ["movie D is unknown"]
+    # The row is the same, the movie is new: a user with a rejected row is compared each time.
+    run(synced, "INSERT INTO shop.products VALUES ('D', 'Saw')")
+    assert sync(synced, SOURCE).counts["ratings"].inserted == 1
+
+
 def test_a_dry_run_counts_and_writes_nothing(synced):
     run(synced, "DELETE FROM shop.reviews", "INSERT INTO shop.products VALUES ('D', 'Saw')")
     report = sync(synced, SOURCE, dry_run=True)

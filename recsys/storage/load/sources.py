@@ -40,8 +40,12 @@ COLUMNS: dict[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """Columns that a query must have, and those it may have."""
 TYPES = {"rating": "double precision", "rated_at": "timestamptz", "tagged_at": "timestamptz"}
-PAIRS: tuple[Kind, ...] = ("ratings", "tags")
-"""Kinds whose rows stay in the database; the others have few rows."""
+TYPE_NAMES = """
+SELECT format_type(o.oid, NULL) FROM unnest(%s::oid[]) WITH ORDINALITY AS o (oid, place)
+ORDER BY o.place
+"""
+HASHED = {"smallint", "integer", "bigint", "text", "uuid", "character varying"}
+"""Types of keys that PostgreSQL hashes as they are; others are hashed as text."""
 DIALECT = "sql"
 
 TABLES = """
@@ -61,7 +65,65 @@ CREATE TEMPORARY TABLE source_again (
     user_key text COLLATE "C", movie_key text COLLATE "C", rating double precision,
     rated_at timestamptz
 );
-CREATE TEMPORARY TABLE source_rejects (file text, content text, reason text)
+CREATE TEMPORARY TABLE source_rejects (file text, user_key text, content text, reason text);
+CREATE TEMPORARY TABLE source_hashes (
+    user_key text COLLATE "C", rows_count bigint, rows_hash numeric
+);
+CREATE TEMPORARY TABLE source_touched (user_key text COLLATE "C")
+"""
+# A sum, because equal rows would cancel each other in bit_xor.
+HASHES = """
+INSERT INTO source_hashes
+SELECT CAST(g.user_id AS text), g.rows_count, g.rows_hash
+FROM (
+    SELECT q.user_id, count(*) AS rows_count,
+        sum(hash_record_extended(ROW({columns}), 0)) AS rows_hash
+    FROM ({text}
+) AS q
+    GROUP BY q.user_id
+) AS g
+"""
+# Those with other rows than at the last sync, and those whose ratings changed here since.
+TOUCHED = """
+INSERT INTO source_touched
+SELECT coalesce(h.user_key, s.key)
+FROM source_hashes AS h
+FULL JOIN (
+    SELECT u.key, k.rows_count, k.rows_hash,
+        (k.ratings_count, k.ratings_hash) IS DISTINCT FROM (c.ratings_count, c.ratings_hash)
+            AS changed
+    FROM recsys_store.users AS u
+    LEFT JOIN recsys_store.source_users AS k ON k.user_id = u.user_id
+    LEFT JOIN ({recorded}) AS c ON c.user_id = u.user_id
+    WHERE k.user_id IS NOT NULL OR c.ratings_count > 0
+) AS s ON s.key = h.user_key
+WHERE s.changed IS NOT FALSE
+   OR (h.rows_count, h.rows_hash) IS DISTINCT FROM (s.rows_count, s.rows_hash)
+"""
+STORED_OF_TOUCHED = """(
+    SELECT o.* FROM recsys_store.ratings AS o
+    JOIN recsys_store.users AS w ON w.user_id = o.user_id
+    WHERE w.key IN (SELECT t.user_key FROM source_touched AS t)
+)"""
+MANY = "SELECT 3 * (SELECT count(*) FROM source_touched) > (SELECT count(*) FROM source_hashes)"
+RECORDED = """
+SELECT r.user_id, sum(r.ratings_count) AS ratings_count, bit_xor(r.ratings_hash) AS ratings_hash
+FROM recsys_store.rating_changes AS r GROUP BY r.user_id
+"""
+FORGET_TOUCHED = """
+DELETE FROM recsys_store.source_users AS k USING recsys_store.users AS u, source_touched AS t
+WHERE u.user_id = k.user_id AND u.key = t.user_key
+"""
+# Not of users with a rejected row: it may become a good one, without a change of its own.
+REMEMBER = """
+INSERT INTO recsys_store.source_users
+    (user_id, rows_count, rows_hash, ratings_count, ratings_hash)
+SELECT u.user_id, h.rows_count, h.rows_hash, c.ratings_count, c.ratings_hash
+FROM source_hashes AS h
+JOIN recsys_store.users AS u ON u.key = h.user_key
+JOIN ({recorded}) AS c ON c.user_id = u.user_id
+WHERE NOT EXISTS (SELECT FROM source_rejects AS x WHERE x.user_key = h.user_key)
+ON CONFLICT (user_id) DO NOTHING
 """
 # The rows of a pair are one interaction; its strength is their number.
 COUNTED_PAIRS = """
@@ -103,6 +165,7 @@ SELECT EXISTS (
     WHERE c.present AND c.stored_rating IS NOT NULL AND (c.rated_at > c.stored_at) IS NOT TRUE
 )
 """
+DROP_OLDER = "DELETE FROM source_changes AS c WHERE c.present AND c.rated_at < c.stored_at"
 TAKE_AGAIN = """
 UPDATE source_changes AS c SET rating = a.rating, rated_at = a.rated_at
 FROM source_again AS a
@@ -161,11 +224,12 @@ WITH wrong AS (
     DELETE FROM {table} AS c
     USING (SELECT c.ctid AS row, CASE {faults} END AS reason FROM {table} AS c {when}) AS f
     WHERE c.ctid = f.row AND f.reason IS NOT NULL
-    RETURNING f.reason,
+    RETURNING f.reason, c.user_key,
         concat_ws(',', coalesce(c.user_key, 'NULL'), coalesce(c.movie_key, 'NULL'), {rest}) AS row
 )
 INSERT INTO source_rejects
-SELECT '{kind}', regexp_replace(left(w.row, 500), '[\u0001-\u001f\u007f-\u009f]', '?', 'g'),
+SELECT '{kind}', w.user_key,
+    regexp_replace(left(w.row, 500), '[\u0001-\u001f\u007f-\u009f]', '?', 'g'),
     left(w.reason, 500)
 FROM wrong AS w
 """
@@ -284,6 +348,8 @@ class Query:
     kind: Kind
     text: str
     columns: tuple[str, ...]
+    types: tuple[str, ...] = ()
+    """Names of the types of the columns."""
 
     @property
     def implicit(self) -> bool:
@@ -326,6 +392,8 @@ class SourceQuery(SourceFile):
     """Newest time of change that was read, if that was asked for; ISO 8601."""
     compared_at: str | None
     """When all rows were last compared."""
+    rules: str
+    """Hash of what decides about a row: the query, the scale, whether movies must be known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +404,8 @@ class LastSync:
     """Newest time of change that was read, if that was asked for."""
     compared_at: datetime | None
     """When the whole of the source was last compared."""
+    rules: str
+    """See `SourceQuery`."""
 
 
 def last_sync(connection: sa.Connection) -> LastSync | None:
@@ -344,11 +414,12 @@ def last_sync(connection: sa.Connection) -> LastSync | None:
     if found is None:
         return None
     [ratings] = [file for file in found.files if file["name"] == "ratings"]
-    times = (
+    watermark, compared_at = (
         datetime.fromisoformat(ratings[name]) if ratings.get(name) else None
         for name in ("watermark", "compared_at")
     )
-    return LastSync({file["name"]: file["columns"] for file in found.files}, *times)
+    columns = {file["name"]: file["columns"] for file in found.files}
+    return LastSync(columns, watermark, compared_at, ratings["rules"])
 
 
 def checked(
@@ -370,6 +441,8 @@ def checked(
             hint="it must be one SELECT that the role of the source may run",
         ) from exc
     columns = tuple(column.name for column in found.description or ())
+    oids = [column.type_code for column in found.description or ()]
+    types = tuple(name for (name,) in source.execute(TYPE_NAMES, (oids,)))
     required, optional = COLUMNS[kind]
     needed = (*required, *((changed_since,) if changed_since else ()))
     missing = [name for name in needed if name not in columns]
@@ -386,7 +459,7 @@ def checked(
             f"{where} {wrong}; its columns: {', '.join(columns)}",
             hint=f"needed: {', '.join(needed)}; possible: {', '.join(optional)}; use AS",
         )
-    return Query(kind, text, columns)
+    return Query(kind, text, columns, types)
 
 
 @contextmanager
@@ -447,25 +520,57 @@ def newest(source: psycopg.Connection[Any], query: Query, column: str) -> dateti
     return found
 
 
+def touched_alone(session: sa.Connection, query: Query, *, compare: bool) -> Query | None:
+    """Hash the rows of each user, and name the users whose hashes are not those of the last sync.
+
+    Returns the query of their rows; None if they are many, or without `compare`.
+    """
+    type_of = dict(zip(query.columns, query.types, strict=True))
+    movie = "q.movie_id" if type_of["movie_id"] in HASHED else "CAST(q.movie_id AS text)"
+    names = [name for name in ("rating", "rated_at") if name in query.columns]
+    columns = [movie, *(f"CAST(q.{name} AS {TYPES[name]})" for name in names)]
+    _run(session, HASHES.format(columns=", ".join(columns), text=query.text))
+    _run(session, "ANALYZE source_hashes")
+    if not compare:
+        return None
+    _run(session, TOUCHED.format(recorded=RECORDED))
+    _run(session, "ANALYZE source_touched")
+    if session.scalar(sa.text(MANY)):
+        return None
+    # In the type of the column, so that an index on it can serve.
+    keys = f"SELECT CAST(t.user_key AS {type_of['user_id']}) FROM source_touched AS t"
+    text = f"SELECT i.* FROM ({query.text}\n) AS i WHERE i.user_id IN ({keys}) OR i.user_id IS NULL"
+    return Query(query.kind, text, query.columns, query.types)
+
+
+def remember(session: sa.Connection, *, touched: bool) -> None:
+    """Record the hashes of all users, or those of the touched ones, for the next sync."""
+    _run(session, FORGET_TOUCHED if touched else "DELETE FROM recsys_store.source_users")
+    _run(session, REMEMBER.format(recorded=RECORDED))
+    _run(session, "ANALYZE recsys_store.source_users")
+
+
 def find_differences(
     session: sa.Connection,
     query: Query,
     since: Since | None,
     scale: Scale | None,
     *,
+    stored: Literal["all", "touched", "none"] = "all",
     partial: bool,
-    empty: bool,
 ) -> int:
     """Collect in `source_changes` what differs; return the number of duplicates merged.
 
-    Nothing counts as removed if only a part of the source is compared. With `empty` the stored
-    ratings count as none: they will be dropped.
+    `stored` names the users whose stored ratings are compared. Nothing counts as removed if a part
+    of the source is compared.
     """
+    relation = {
+        "all": "recsys_store.ratings",
+        "touched": STORED_OF_TOUCHED,
+        "none": "(SELECT * FROM recsys_store.ratings WHERE false)",
+    }[stored]
     side = "LEFT" if partial else "FULL"
-    stored = "recsys_store.ratings"
-    if empty:
-        stored = f"(SELECT * FROM {stored} WHERE false)"
-    _run(session, DIFFERENCES.format(rows=query.rows(since), side=side, stored=stored))
+    _run(session, DIFFERENCES.format(rows=query.rows(since), side=side, stored=relation))
     _run(session, "ANALYZE source_changes")
     low, high = scale or (-1e300, 1e300)
     faults = FAULTS + FAULTS_OF_RATING.format(low=low, high=high)
@@ -473,7 +578,10 @@ def find_differences(
     _run(session, REJECT.format(**OF_RATINGS, faults=faults))
     if query.implicit:
         return 0
-    if session.scalar(sa.text(UNSURE)):
+    if partial:
+        # The others of a pair are not here. An older row waits for the next full comparison.
+        _run(session, DROP_OLDER)
+    elif session.scalar(sa.text(UNSURE)):
         _run(session, AGAIN.format(rows=query.rows(), faults=faults))
         _run(session, TAKE_AGAIN)
         _run(session, DROP_EQUAL)
@@ -522,7 +630,7 @@ def merge_ratings(session: sa.Connection) -> Counts:
         return Counts(inserted=added)
     removed = _run(session, REMOVE_RATINGS)
     added, updated = session.execute(sa.text(MERGE_RATINGS.format(fill=FILL_RATINGS))).one()
-    if added or updated or removed:
+    if 20 * (added + updated + removed) > stored:
         _run(session, "ANALYZE recsys_store.ratings")
     return Counts(added, updated, stored - updated - removed, removed)
 

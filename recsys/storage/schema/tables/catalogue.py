@@ -265,6 +265,27 @@ ratings = sa.Table(
     comment="What people gave; one rating for a user and movie",
 )
 
+source_users = sa.Table(
+    "source_users",
+    metadata,
+    sa.Column(
+        "user_id",
+        sa.ForeignKey("recsys_store.users.user_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+        comment="The user",
+    ),
+    sa.Column(
+        "rows_count", sa.BigInteger, nullable=False, comment="Rows of the user in the source"
+    ),
+    sa.Column("rows_hash", sa.Numeric, nullable=False, comment="Sum of the hashes of these rows"),
+    sa.Column(
+        "ratings_count", sa.BigInteger, nullable=False, comment="Ratings here after the sync"
+    ),
+    sa.Column("ratings_hash", sa.BigInteger, nullable=False, comment="Their hash"),
+    comment="What the last sync read of each user: who has other rows now is compared again",
+)
+
 rating_changes = sa.Table(
     "rating_changes",
     metadata,
