@@ -27,6 +27,7 @@ from recsys.cli import (
     runs,
     serve,
     similar_text,
+    source,
     status,
     sync,
     tune,
@@ -56,6 +57,7 @@ for panel, groups in PANELS.items():
         for command in group.registered_commands:
             command.rich_help_panel = panel
             app.registered_commands.append(command)
+app.add_typer(source.app, name="source", rich_help_panel="Data")
 app.add_typer(runs.app, name="runs", rich_help_panel="Models and runs")
 app.add_typer(db.app, name="db", rich_help_panel="Operation")
 
