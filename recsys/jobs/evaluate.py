@@ -20,7 +20,7 @@ from recsys.evaluation.rating import user_mean_fallback
 from recsys.evaluation.results import Evaluated, EvaluationReport
 from recsys.evaluation.splits import Split, rows_of
 from recsys.ingest.csv.pairs import read_pairs
-from recsys.jobs.plan import DERIVED, Plan
+from recsys.jobs.plan import DERIVED, Plan, for_loaded
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb, reset_peak_memory
 from recsys.jobs.training import (
@@ -61,6 +61,7 @@ def evaluate(
     clock = StageClock(reporter or Silent())
     with database.transaction() as connection:
         versions.ensure(connection)
+    chosen = for_loaded(database, chosen)
     snapshot = read_for_evaluation(database, chosen, protocol, clock)
     data = snapshot.interactions
     pairs = positions(split_file, snapshot) if split_file else None
@@ -182,7 +183,9 @@ def _fit_and_measure(
         lists = model.rank(UserRows.all(train.user_items, train.rated_at), n, options)
         recommend_seconds = time.monotonic() - started
         metrics += measure_ranking(protocol, lists, split, train.item_genres, seed, scale)
-    if protocol.kind in ("rating", "both") and step.spec.prediction is not None:
+    # Interactions are all alike: there is nothing to predict.
+    predicts = step.spec.prediction is not None and not (scale and scale[0] == scale[1])
+    if protocol.kind in ("rating", "both") and predicts:
         users, items = rows_of(split.test), split.test.indices
         predicted = predict_ratings(train, model.fitted, users, items)
         fallback = user_mean_fallback(split.train, users)

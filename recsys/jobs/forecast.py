@@ -16,7 +16,7 @@ from recsys.config.settings import RefreshSettings
 from recsys.domain import Int64
 from recsys.errors import NotEnoughDisk
 from recsys.jobs import gate
-from recsys.jobs.plan import Plan, configured
+from recsys.jobs.plan import Plan, configured, for_loaded
 from recsys.jobs.training import VALIDATED_USERS, with_parts
 from recsys.models.base import ModelSpec
 from recsys.models.cost import PASS, Cost, Size, run_users, user_lists
@@ -86,6 +86,7 @@ def forecast(database: Database, chosen: Plan) -> Forecast:
     """
     with database.transaction() as connection:
         versions.ensure(connection)
+    chosen = for_loaded(database, chosen)
     with database.snapshot() as connection:
         users, movies, every = count_ratings(connection)
         before = measured.last_full_run(connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -14,6 +15,10 @@ from recsys.errors import ConfigError
 from recsys.models.base import Role
 from recsys.models.grades import rating_weights
 from recsys.models.registry import DEFAULT_SET, MODELS, ModelSpec, candidates, make_config
+from recsys.storage.server.engine import Database
+from recsys.storage.snapshot import feedback
+
+logger = logging.getLogger(__name__)
 
 DERIVED = "derived"
 """Key of the recorded parameters of models that followed from the data of a run."""
@@ -34,6 +39,8 @@ class Plan:
     publish: bool
     whole: bool = True
     """False for a selection of the models, which is never published."""
+    implicit: bool = False
+    """Whether the models learn from interactions, so that none of them predicts ratings."""
 
     @property
     def descriptions(self) -> list[dict[str, Any]]:
@@ -42,7 +49,7 @@ class Plan:
             {
                 "name": spec.name,
                 "kind": spec.kind,
-                "prediction": spec.prediction,
+                "prediction": None if self.implicit else spec.prediction,
                 "scoring": spec.scoring,
                 "score_meaning": spec.score_meaning,
                 "description": spec.description,
@@ -77,6 +84,8 @@ class Plan:
     @property
     def rating_model(self) -> str | None:
         """Return the model that predicts ratings when none is named."""
+        if self.implicit:
+            return None
         return self.settings.rating_model or self._first("rating")
 
     @property
@@ -140,6 +149,38 @@ def as_derived(chosen: Plan, parameters: Mapping[str, Any]) -> Plan:
         for name, config in chosen.configs.items()
     }
     return replace(chosen, configs=configs)
+
+
+def for_interactions(chosen: Plan) -> Plan:
+    """Return the plan for a catalogue of interactions, without the models that need ratings.
+
+    Raises ConfigError if models that the settings name for a role are among them.
+    """
+    kept: list[ModelSpec] = []
+    for spec in chosen.specs:
+        parts = spec.parts(chosen.configs[spec.name])
+        if not spec.needs_ratings and set(parts) <= {each.name for each in kept}:
+            kept.append(spec)
+    left_out = [spec.name for spec in chosen.specs if spec not in kept]
+    if left_out:
+        logger.info("left out, as there are no ratings: %s", ", ".join(left_out))
+    configs = {spec.name: chosen.configs[spec.name] for spec in kept}
+    settings = replace(chosen.settings, rating_model=None)
+    found = replace(chosen, specs=tuple(kept), configs=configs, settings=settings, implicit=True)
+    if chosen.whole:
+        _check_roles(found)
+    elif not kept:
+        raise ConfigError(
+            f"{', '.join(left_out)} need ratings, and the database holds interactions"
+        )
+    return found
+
+
+def for_loaded(database: Database, chosen: Plan) -> Plan:
+    """Return the plan for what the database holds: ratings, or interactions."""
+    with database.transaction() as connection:
+        implicit = feedback.is_implicit(connection)
+    return for_interactions(chosen) if implicit else chosen
 
 
 def plan(

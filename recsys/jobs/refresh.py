@@ -21,7 +21,7 @@ from recsys.jobs.columns import user_columns
 from recsys.jobs.forecast import forecast_of, require_disk
 from recsys.jobs.gate import Verdict, Written, check_scores, judge
 from recsys.jobs.orphans import fail_orphans
-from recsys.jobs.plan import DERIVED, Plan, configured
+from recsys.jobs.plan import DERIVED, Plan, configured, for_loaded
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.publish import drop_pruned, prune
 from recsys.jobs.results import ResultWriter
@@ -88,6 +88,7 @@ def refresh(
     # Started here, so that the seconds of a run include waiting for the snapshot.
     clock = StageClock(reporter or Silent())
     with single_flight(database) as session:
+        chosen = for_loaded(database, chosen)
         snapshot = _read(database, chosen, clock)
         if if_changed and (current := _unchanged(database, chosen, snapshot)) is not None:
             # A pruning that was interrupted is finished here too.
@@ -275,6 +276,8 @@ def _compute(chosen: Plan, snapshot: Snapshot, stream: ResultStream, clock: Stag
             if followed := derived(chosen.configs[name], step.config):
                 computed.derived[name] = followed
             learned = step.learned(model)
+            if chosen.implicit:
+                learned = learned.without_means()
             check_scores(name, learned)
             stream.write(name, learned)
             of_model.rows += learned.rows

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from recsys.domain import TopN
 from recsys.errors import NotPublished, RunError
 from recsys.jobs.background import heartbeat
-from recsys.jobs.plan import Plan, as_derived, configured
+from recsys.jobs.plan import Plan, as_derived, configured, for_loaded
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.refresh import (
     RefreshReport,
@@ -62,6 +62,7 @@ def refresh_users(
     """
     clock = StageClock(reporter or Silent())
     with single_flight(database) as session:
+        chosen = for_loaded(database, chosen)
         base = _base(database, chosen)
         with ExitStack() as running:
             computed = _compute(database, chosen, base, running, clock)

@@ -213,6 +213,15 @@ class ModelResults:
     """Lists of all users; None for charts, which are the same for every user."""
     metrics: tuple[Metric, ...] = ()
 
+    def without_means(self) -> ModelResults:
+        """Return the results without mean ratings, which interactions have not."""
+        if not isinstance(self.fitted, Charts):
+            return self
+        charts = (
+            replace(chart, means=np.full(len(chart.items), np.nan)) for chart in self.fitted.charts
+        )
+        return replace(self, fitted=Charts(tuple(charts)))
+
     @property
     def factors(self) -> Factors | None:
         return self.fitted if isinstance(self.fitted, Factors) else None

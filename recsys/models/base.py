@@ -189,6 +189,9 @@ class ModelSpec:
     """Search space of `recsys tune`: parameters and the values worth trying."""
     default_set: bool = False
     """Whether it is refreshed unless `[refresh] models` says otherwise."""
+    needs_ratings: bool = False
+    """Whether it learns from how ratings differ, so that it is left out where there are only
+    interactions, and with it every model composed of it."""
     personal_start: bool = False
     """Whether each user enters the chart at a place of their own, instead of the top."""
     roles: Mapping[Role, int] = field(default_factory=dict, hash=False)

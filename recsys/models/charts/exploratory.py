@@ -96,5 +96,6 @@ SPEC = ModelSpec(
     cost=chart(3.5),
     score_meaning="log(votes) times entropy of the ratings, over its place in genre and decade",
     description="Well known and disputed movies across genres and decades: to learn a taste",
+    needs_ratings=True,
     roles={"cold_start": 50},
 )

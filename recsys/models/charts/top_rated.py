@@ -58,5 +58,6 @@ SPEC = ModelSpec(
     needs=_needs,
     search_space={"q": Range(0.5, 0.99)},
     default_set=True,
+    needs_ratings=True,
     roles={"cold_start": 30, "top": 10},
 )

@@ -209,5 +209,6 @@ SPEC = ModelSpec(
     requires=("myfm", "bayes"),
     search_space={"rank": Range(4, 24, whole=True)},
     scoring="factors",
+    needs_ratings=True,
     roles={"rating": 10},
 )

@@ -326,5 +326,6 @@ SPEC = ModelSpec(
     },
     scoring="factors",
     default_set=True,
+    needs_ratings=True,
     roles={"rating": 20},
 )

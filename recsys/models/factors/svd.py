@@ -139,5 +139,6 @@ SPEC = ModelSpec(
     prediction="factors",
     search_space={"rank": Range(4, 200, log=True, whole=True)},
     scoring="factors",
+    needs_ratings=True,
     roles={"rating": 50},
 )

@@ -77,5 +77,6 @@ SPEC = ModelSpec(
     description="Movies rated like those you rated highly: average of Pearson correlations",
     labels=LABELS,
     scoring="mean_product",
+    needs_ratings=True,
     search_space={"min_support": Range(2, 50, log=True, whole=True), "shrinkage": Range(0, 200)},
 )

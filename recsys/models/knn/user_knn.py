@@ -148,5 +148,6 @@ SPEC = ModelSpec(
         "damping": Range(0, 2),
     },
     scoring="neighbour_ratings",
+    needs_ratings=True,
     roles={"rating": 40, "similar_users": 10},
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from scipy.sparse import csr_matrix
 from recsys.domain import Float64, IdMap, Int32, Int64, Interactions, Progress
 from recsys.errors import NothingLoaded
 from recsys.storage.load.copy import HEADER, TRAILER, copy_ids, driver
-from recsys.storage.snapshot import item_features
+from recsys.storage.snapshot import feedback, item_features
 
 # This must precede the first query, which takes the snapshot. Rows frozen by an ingest are visible
 # to every snapshot, the other rows of that ingest only to later ones: without the lock a snapshot
@@ -120,6 +120,8 @@ def read_snapshot(
         else None,
         rating_range=_rating_range(connection, matrix),
     )
+    if feedback.is_implicit(connection):
+        interactions = alike(interactions)
     taken_at = connection.scalar(sa.text("SELECT now()"))
     assert isinstance(taken_at, datetime)
     checksum = _checksum(users, movies, interactions)
@@ -144,7 +146,15 @@ def read_users(
     )
     genres, item_genres = _read_genres(connection, movies)
     texts = _texts(connection, movies, needs)
-    return movies, Interactions(matrix, item_genres, genres, rated_at, item_texts=texts)
+    read = Interactions(matrix, item_genres, genres, rated_at, item_texts=texts)
+    return movies, alike(read) if feedback.is_implicit(connection) else read
+
+
+def alike(interactions: Interactions) -> Interactions:
+    """Return interactions that count the same, however strong they are."""
+    given = interactions.user_items
+    ones = csr_matrix((np.ones(given.nnz), given.indices, given.indptr), shape=given.shape)
+    return replace(interactions, user_items=ones, rating_range=(1.0, 1.0))
 
 
 def read_lists(

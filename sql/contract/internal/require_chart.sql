@@ -13,7 +13,13 @@ BEGIN
         AND r.parameters -> 'models' ? m.name
         AND m.name = coalesce(require_chart.chart, m.name)
     WHERE r.run_id = require_chart.run_id
-    ORDER BY m.top_order, m.model_id = r.cold_start_model_id DESC NULLS LAST, m.model_id
+    -- Without times, trending has no movies.
+    ORDER BY
+        NOT EXISTS (
+            SELECT FROM recsys_store.movie_charts AS c
+            WHERE c.run_id = coalesce(r.shared_run_id, r.run_id) AND c.model_id = m.model_id
+        ),
+        m.top_order, m.model_id = r.cold_start_model_id DESC NULLS LAST, m.model_id
     LIMIT 1;
     IF NOT FOUND THEN
         SELECT string_agg(m.name, ', ' ORDER BY m.name) INTO names
