@@ -92,8 +92,11 @@ def _by_popularity(service: Recommender) -> str | None:
 def _show_results(service: Recommender) -> None:
     top = with_cards(service, service.top_movies(10))
     columns = ("rank", "title", "year", "genres")
-    chart_columns = (*columns, "votes", "mean_rating")
-    output.table(top, chart_columns, title="The top chart, by weighted rating")
+    scale = service.rating_scale()
+    graded = scale.rating_min is None or scale.rating_min != scale.rating_max
+    chart_columns = (*columns, "votes", "mean_rating") if graded else (*columns, "votes")
+    title = "The top chart" + (", by weighted rating" if graded else "")
+    output.table(top, chart_columns, title=title)
     # The most rated movie is the one that most readers know.
     known = service.top_movies(1, chart=_by_popularity(service))[0]
     similar = service.similar(known.movie_id, 8)
@@ -102,8 +105,8 @@ def _show_results(service: Recommender) -> None:
     user = service.a_user()
     liked = output.make_table(
         with_cards(service, service.ratings(user, 10)),
-        ("rating", "title", "year"),
-        title=f"What user {user} liked",
+        ("rating", "title", "year") if graded else ("title", "year"),
+        title=f"What user {user} {'liked' if graded else 'watched'}",
     )
     recommended = output.make_table(
         service.recommend(user, 10), columns, title=f"Recommended to user {user}"

@@ -23,6 +23,7 @@ from recsys.domain import NO_TIME, Int32, RatingScale
 Array = NDArray[Any]
 
 MAX_ID = 2**31 - 1
+_OFF_STEP = 1e-9
 MILLISECONDS_FROM = 10**11
 """Larger timestamps are milliseconds: as seconds this is the year 5138, as milliseconds 1973."""
 
@@ -143,7 +144,8 @@ class ValueField(_ExactField):
         if scale.step:
             # Values out of range may be infinite, and infinity divided by the step warns.
             steps = (np.where(good, values, scale.minimum) - scale.minimum) / scale.step
-            good &= steps == np.floor(steps)
+            # Steps such as 0.1 are no sums of powers of 2.
+            good &= np.abs(steps - np.rint(steps)) < _OFF_STEP
         return good if self.unrated is None else good | (values == self.unrated)
 
 

@@ -36,5 +36,5 @@ SPEC = ModelSpec(
     score_meaning="number of ratings",
     description="Movies with the most ratings, overall and by genre",
     default_set=True,
-    roles={"cold_start": 20, "popularity": 10, "top": 30},
+    roles={"cold_start": 20, "popularity": 10},
 )

@@ -127,7 +127,11 @@ CROSS JOIN (
     SELECT
         -- At least the middle of the scale, too: a low mean does not make a low rating a liked
         -- one. The mean of equal ratings may be rounded up.
-        greatest(avg(r.rating) - 1e-9, (min(s.rating_min) + min(s.rating_max)) / 2) AS least
+        CASE
+            -- Interactions are all alike.
+            WHEN min(s.rating_min) = min(s.rating_max) THEN '-Infinity'
+            ELSE greatest(avg(r.rating) - 1e-9, (min(s.rating_min) + min(s.rating_max)) / 2)
+        END AS least
     FROM recsys.ratings AS r
     CROSS JOIN recsys.rating_scale() AS s
     WHERE r.user_id = {user}

@@ -95,10 +95,14 @@ def _shelves(places: Sequence[ChartPlace], wanted: Sequence[str]) -> list[Shelf]
         Shelf(chart, genre, list(members))
         for (chart, genre), members in groupby(places, key=lambda place: (place.chart, place.genre))
     ]
-    overall = [shelf for shelf in found if shelf.genre is None and shelf.chart in wanted]
+    filled = [shelf for shelf in found if shelf.genre is None]
+    # Without times trending has no movies, and without ratings there is no top_rated.
+    overall = [shelf for shelf in filled if shelf.chart in wanted] or filled[:1]
     genres = [shelf for shelf in found if shelf.genre is not None]
     genres.sort(key=lambda shelf: -sum(place.votes for place in shelf.places))
-    return sorted(overall, key=lambda shelf: wanted.index(shelf.chart)) + genres[:GENRE_SHELVES]
+    if len(overall) > 1:
+        overall.sort(key=lambda shelf: wanted.index(shelf.chart))
+    return overall + genres[:GENRE_SHELVES]
 
 
 async def cards_of(
@@ -117,7 +121,7 @@ async def top(
     charts = charts_of(models)
     if not charts:
         raise NotPublished("no chart is published", hint="the next refresh may add one")
-    shown = chart or charts[0].model
+    shown = chart or await _filled(recommender, charts)
     # The form sends an empty genre for all genres.
     entries, places, scale = await gather(
         recommender.top_movies(CHART_LENGTH, genre=genre or None, chart=shown),
@@ -169,6 +173,12 @@ async def movie(recommender: RecommenderDep, movie_id: MovieKey) -> Response:
 def is_graded(scale: RatingRange) -> bool:
     """Return whether ratings differ; data of views or purchases have a single value."""
     return scale.rating_min is None or scale.rating_min != scale.rating_max
+
+
+async def _filled(recommender: AsyncRecommender, charts: Sequence[PublishedModel]) -> str:
+    """Return the first chart with movies: without times, trending has none."""
+    filled = {place.chart for place in await recommender.charts(1)}
+    return next((each.model for each in charts if each.model in filled), charts[0].model)
 
 
 async def _similar(recommender: AsyncRecommender, movie_id: str) -> Sequence[SimilarMovie]:

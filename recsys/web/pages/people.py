@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from asyncio import gather
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -95,7 +96,7 @@ async def person(
     facts = _person(user_id, tastes) | {"status": status, "models": models, "chosen": chosen}
     facts |= {"taste": profile(tastes), "graded": is_graded(scale)}
     rows = {"recommended": recommended, "because": because, "latest": latest, "cards": cards}
-    rows |= {"origins": _origins(recommended, status, models, chosen)}
+    rows |= {"origins": _origins(recommended, status, models, chosen, graded=is_graded(scale))}
     return page("person.html", facts | rows)
 
 
@@ -104,11 +105,16 @@ def _origins(
     status: UserStatus,
     models: Sequence[PublishedModel],
     chosen: str,
+    *,
+    graded: bool,
 ) -> list[str]:
     """Say how a list was made, one sentence for each origin of its rows."""
+    noun, rated, ratings = ("rating", "rated", "ratings")
+    if not graded:
+        noun, rated, ratings = ("movie", "watched", "movies")
     names, charts = names_of(models), {chart.model for chart in charts_of(models)}
     age = ago(status.run_age.total_seconds()) if status.run_age is not None else ""
-    newer = f"{plural(status.ratings_since_run or 0, 'rating')} newer than the last run"
+    newer = f"{plural(status.ratings_since_run or 0, noun)} newer than the last run"
     sentences = {}
     for row in recommended:
         name = names.get(row.model, row.model)
@@ -117,11 +123,11 @@ def _origins(
             origin = "same"
         sentences[origin] = {
             "same": f"{name} is a chart, which is the same for everybody",
-            "stored": f"{name} computed the list from the ratings of {age} ago",
-            "live": f"{name} follows their ratings at once, with {newer}",
+            "stored": f"{name} computed the list from the {ratings} of {age} ago",
+            "live": f"{name} follows their {ratings} at once, with {newer}",
             "substitute": f"{names.get(chosen, chosen)} cannot follow {newer}: {name} does",
-            "content": f"{name} found movies similar in content to those they rated",
-            "chart": f"the chart {name} fills the list, because their ratings say too little",
+            "content": f"{name} found movies similar in content to those they {rated}",
+            "chart": f"the chart {name} fills the list, because their {ratings} say too little",
         }.get(origin, name)
     return list(sentences.values())
 
@@ -204,12 +210,13 @@ async def why(
     mean = tastes[0].mean_rating if tastes else 0.0
     middle = ((scale.rating_min or 0.0) + (scale.rating_max or 0.0)) / 2
     # A mean of equal ratings may be rounded up.
-    reasons, others = _split(found, max(mean - 1e-9, middle))
+    least = max(mean - 1e-9, middle) if is_graded(scale) else -math.inf
+    reasons, others = _split(found, least)
     values = _person(user_id, tastes) | {"movie": movie, "model": model, "rows": rows}
     rest = [*reasons[SHOWN:], *others]
     values |= {"reasons": reasons[:SHOWN], "rest": rest[:REST_SHOWN], "count": len(rest)}
     values |= {"lengths": bars([max(0.0, row.share or 0.0) for row in reasons[:SHOWN]])}
-    return page("why.html", values | {"names": names_of(models)})
+    return page("why.html", values | {"names": names_of(models), "graded": is_graded(scale)})
 
 
 def _split(

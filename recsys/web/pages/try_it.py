@@ -14,7 +14,7 @@ from recsys.errors import UnknownMovie
 from recsys.service.async_recommender import AsyncRecommender
 from recsys.service.types import ChartPlace, MovieCard, PublishedModel, RatingRange, Recommendation
 from recsys.web.api.params import MAX_ID, MovieId, RecommenderDep
-from recsys.web.pages.movies import SearchText, cards_of, charts_of
+from recsys.web.pages.movies import SearchText, cards_of, charts_of, is_graded
 from recsys.web.pages.templating import page
 
 ENOUGH = 5
@@ -52,19 +52,20 @@ async def try_it(request: Request, recommender: RecommenderDep, q: SearchText = 
     to_rate = [each for each in known if each not in found][:TO_RATE]
     cards = await cards_of(recommender, [*listed.ratings, *found, *to_rate])
     groups = {
-        "Your ratings": _cards(cards, listed.ratings),
+        "Your ratings" if is_graded(scale) else "Your choices": _cards(cards, listed.ratings),
         f"Titles matching “{words}”": _cards(cards, found),
         "Movies many people know": _cards(cards, to_rate),
     }
     values = {"listed": listed, "groups": groups, "enough": ENOUGH, "query": words}
-    return page("try.html", values | {"stars": star_values(scale)})
+    return page("try.html", values | {"stars": star_values(scale), "graded": is_graded(scale)})
 
 
 @router.get("/try/list")
 async def try_list(request: Request, recommender: RecommenderDep) -> Response:
     """Return only the list, for a script of an open page."""
-    listed = await _listed(recommender, request)
-    return page("_try_list.html", {"listed": listed, "enough": ENOUGH})
+    listed, scale = await gather(_listed(recommender, request), recommender.rating_scale())
+    values = {"listed": listed, "enough": ENOUGH, "graded": is_graded(scale)}
+    return page("_try_list.html", values)
 
 
 @router.get("/try/movie/{movie_id}")

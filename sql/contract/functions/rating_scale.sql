@@ -4,7 +4,10 @@ LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
     -- The scale of the edition, since an ingest last replaced another edition.
-    SELECT coalesce(i.rating_min, r.rating_min), coalesce(i.rating_max, r.rating_max)
+    -- Interactions are all alike, however often they were counted.
+    SELECT
+        CASE WHEN recsys.is_implicit() THEN 1 ELSE coalesce(i.rating_min, r.rating_min) END,
+        CASE WHEN recsys.is_implicit() THEN 1 ELSE coalesce(i.rating_max, r.rating_max) END
     FROM (
         SELECT min(g.rating_min) AS rating_min, max(g.rating_max) AS rating_max
         FROM recsys_store.ingests AS g
@@ -20,4 +23,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION recsys.rating_scale() IS
-'Lowest and highest valid rating: of the edition''s scale or, if it has none, in the snapshot of the published run; NULL if neither is known';
+'Lowest and highest valid rating: of the edition''s scale or, if it has none, in the snapshot of the published run; NULL if neither is known. Both are 1 if the database holds interactions, whose ratings are counts';

@@ -5,6 +5,8 @@ AS $$
 DECLARE
     wrong record;
     scale record;
+    -- The ratings of interactions are counts.
+    implicit CONSTANT boolean := recsys.is_implicit();
     unknown text;
     twice boolean;
 BEGIN
@@ -32,8 +34,9 @@ BEGIN
         SELECT o.key, o.value, o.value::numeric AS rating
         FROM jsonb_each(given_ratings.ratings) AS o
     ) AS e
-    WHERE e.rating < scale.rating_min::numeric
-       OR e.rating > scale.rating_max::numeric
+    WHERE NOT implicit AND e.rating < scale.rating_min::numeric
+       OR NOT implicit AND e.rating > scale.rating_max::numeric
+       OR implicit AND e.rating <= 0
        OR abs(e.rating) > 1e300
        OR abs(e.rating) < 1e-300 AND e.rating <> 0
     ORDER BY e.key
@@ -42,7 +45,10 @@ BEGIN
         RAISE EXCEPTION 'rating % of movie % is outside the scale',
             left(wrong.value::text, 100), left(wrong.key, 100)
             USING ERRCODE = '22003',
-                HINT = format('The scale is from %s to %s.', scale.rating_min, scale.rating_max);
+                HINT = CASE
+                    WHEN implicit THEN 'The database holds interactions, whose ratings are counts above 0.'
+                    ELSE format('The scale is from %s to %s.', scale.rating_min, scale.rating_max)
+                END;
     END IF;
     SELECT
         array_agg(n.movie_id ORDER BY n.movie_id), array_agg(n.rating ORDER BY n.movie_id),

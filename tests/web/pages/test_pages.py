@@ -437,7 +437,7 @@ def test_ratings_of_one_value_are_not_shown_as_stars(request_page, refreshed_dat
         page = request_page(refreshed_database, path)
         assert (page.status_code, "★" in page.text) == (200, False)
     assert re.search(
-        r"(19|20)\d\d \d+ ratings", words(request_page(refreshed_database, "/top").text)
+        r"(19|20)\d\d watched by \d+", words(request_page(refreshed_database, "/top").text)
     )
     assert "histogram" not in request_page(refreshed_database, "/movie/2").text
     assert "Mostly " in words(request_page(refreshed_database, "/person").text)
