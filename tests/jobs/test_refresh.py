@@ -291,11 +291,11 @@ def test_similar_users_come_with_the_number_of_movies_both_have_rated(
     query = "SELECT * FROM recsys.similar_users({}, 10, 'near')"
     run_id = report.run_id
     assert rows_of(refreshed_database, query.format(1)) == [
-        (1, 5, 0.5, 7, "near", run_id),
-        (2, 3, -0.25, 5, "near", run_id),
+        (1, 5, 0.5, 7, "near", run_id, "5"),
+        (2, 3, -0.25, 5, "near", run_id, "3"),
     ]
     assert rows_of(refreshed_database, query.format(2)) == []
-    assert rows_of(refreshed_database, query.format(3)) == [(1, 1, 1.0, 1, "near", run_id)]
+    assert rows_of(refreshed_database, query.format(3)) == [(1, 1, 1.0, 1, "near", run_id, "1")]
 
 
 def test_metrics_of_a_fit_are_kept_and_reported(refreshed_database, with_model):
