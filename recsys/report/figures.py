@@ -63,7 +63,8 @@ def draw(findings: Findings) -> dict[str, Plot]:
         plots["time"] = _time(findings)
     if any(genre.ratings for genre in findings.genres):
         plots["genres"] = _genres(findings)
-        plots["genre_means"] = _genre_means(findings)
+        if not findings.state.implicit:
+            plots["genre_means"] = _genre_means(findings)
     if findings.decades:
         plots["decades"] = _decades(findings)
     for protocol, metric in leading_metrics(findings.measured):
@@ -115,14 +116,20 @@ def _ratings(findings: Findings) -> Plot:
             step = float(np.diff(values).min()) if len(values) > 1 else 1.0
             axes.bar(values, counts, width=0.8 * step, color=BAR)
             axes.set_xticks(values, [f"{value:g}" for value in values])
-        _count_upwards(axes, "ratings")
-        axes.set_xlabel("rating")
+        _count_upwards(axes, _rows(findings))
+        axes.set_xlabel("times" if findings.state.implicit else "rating")
 
+    what = "number of times" if findings.state.implicit else "rating"
     alt = (
-        f"Bar chart of how often each rating was given, from {values[0]:g} to {values[-1]:g}; "
+        f"Bar chart of how often each {what} was given, from {values[0]:g} to {values[-1]:g}; "
         f"most often {values[counts.argmax()]:g}, {counts.max():,} times."
     )
-    return _drawn("How high people rate", alt, draw_on)
+    title = "How often people come back" if findings.state.implicit else "How high people rate"
+    return _drawn(title, alt, draw_on)
+
+
+def _rows(findings: Findings) -> str:
+    return "interactions" if findings.state.implicit else "ratings"
 
 
 def _time(findings: Findings) -> Plot:
@@ -132,13 +139,13 @@ def _time(findings: Findings) -> Plot:
         figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained")
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
         above.bar(range(len(periods)), [p.ratings for p in periods], width=0.8, color=BAR)
-        above.set_title(f"Ratings and their mean by {unit}")
-        _count_upwards(above, "ratings")
+        above.set_title(f"{_rows(findings).capitalize()} and their mean by {unit}")
+        _count_upwards(above, _rows(findings))
         # NaN interrupts the line at periods without ratings.
         means = [np.nan if p.mean is None else p.mean for p in periods]
         below.plot(range(len(periods)), means, color=ACCENT, marker="o", markersize=3)
         below.grid(axis="y")
-        below.set_ylabel("mean")
+        below.set_ylabel("mean times" if findings.state.implicit else "mean")
         # The step is rounded up, so that at most TIME_LABELS dates are shown.
         shown = range(0, len(periods), -(-len(periods) // TIME_LABELS))
         below.set_xticks(shown, [labels[place] for place in shown])
@@ -147,7 +154,7 @@ def _time(findings: Findings) -> Plot:
         figure.align_ylabels()
     most = max(range(len(periods)), key=lambda place: periods[place].ratings)
     alt = (
-        f"Ratings and their mean by {unit}, {labels[0]} to {labels[-1]}; "
+        f"{_rows(findings).capitalize()} and their mean by {unit}, {labels[0]} to {labels[-1]}; "
         f"most in {labels[most]}, {periods[most].ratings:,}."
     )
     return Plot(figure, alt)
@@ -167,14 +174,16 @@ def _genres(findings: Findings) -> Plot:
         bars(axes, [short(g.genre) for g in shown], counts, labels)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS, integer=True))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.set_xlabel("ratings")
+        axes.set_xlabel(_rows(findings))
 
     first = shown[0]
     alt = (
-        f"Bar chart of the ratings of {len(shown)} genres; "
+        f"Bar chart of the {_rows(findings)} of {len(shown)} genres; "
         f"most for {short(first.genre)}: {first.ratings:,}."
     )
-    return _drawn("Genres by ratings", alt, draw_on, REST_IN + 0.25 + BAR_IN * len(shown))
+    return _drawn(
+        f"Genres by {_rows(findings)}", alt, draw_on, REST_IN + 0.25 + BAR_IN * len(shown)
+    )
 
 
 def _genre_means(findings: Findings) -> Plot:
@@ -231,7 +240,7 @@ def _long_tail(findings: Findings) -> Plot:
         axes.text(0.97, 0.06, words, ha="right", va="bottom", fontsize=9)
         _percent_axes(axes)
         axes.set_xlabel("movies, the most rated first")
-        axes.set_ylabel("ratings")
+        axes.set_ylabel(_rows(findings))
 
     alt = (
         f"Share of the ratings that the most rated movies have: 20 % of the movies have "
@@ -257,7 +266,7 @@ def _people(findings: Findings) -> Plot:
         labels = [str(low) for low in edges[:-1]]
         axes.set_xticks(range(len(counts)), labels, rotation=30 if len(counts) > 10 else 0)
         _count_upwards(axes, "people")
-        axes.set_xlabel("ratings per person, in bins that double")
+        axes.set_xlabel(f"{_rows(findings)} per person, in bins that double")
 
     most = int(np.argmax(counts))
     alt = (

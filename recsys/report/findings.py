@@ -60,6 +60,8 @@ class Decade:
 @dataclass(frozen=True, slots=True)
 class DatabaseState:
     edition: str | None
+    implicit: bool
+    """Whether it holds interactions; their ratings are counts."""
     as_of: datetime | None
     """End of the latest ingest, run or publication."""
 

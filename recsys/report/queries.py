@@ -30,6 +30,8 @@ STATE = """
 SELECT
     (SELECT i.edition FROM recsys.ingests AS i WHERE i.kind = 'ratings'
      ORDER BY i.ingest_id DESC LIMIT 1) AS edition,
+    coalesce((SELECT i.feedback = 'implicit' FROM recsys.ingests AS i WHERE i.kind = 'ratings'
+     ORDER BY i.ingest_id DESC LIMIT 1), false) AS implicit,
     greatest(
         (SELECT max(i.finished_at) FROM recsys.ingests AS i),
         (SELECT max(r.finished_at) FROM recsys.runs AS r),

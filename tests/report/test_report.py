@@ -358,6 +358,17 @@ def test_missing_times_and_ratings(refreshed_database, tmp_path):
     assert found.tables["coverage"][0][1][-1] == "–"
 
 
+def test_interactions_have_counts_and_no_stars(refreshed_database):
+    with refreshed_database.transaction() as connection:
+        connection.execute(sa.text("UPDATE recsys_store.ratings SET rating = ceil(rating)"))
+        connection.execute(sa.text("UPDATE recsys_store.ingests SET feedback = 'implicit'"))
+    found = queries.read(refreshed_database)
+    assert found.state.implicit
+    plots = draw(found)
+    assert "genre_means" not in plots
+    assert plots["ratings"].alt.startswith("Bar chart of how often each number of times was given")
+
+
 def test_a_pruned_previous_run(two_runs, make_database, tmp_path):
     copy = make_database(sa.make_url(two_runs.url).database)
     change(copy, "UPDATE recsys_store.runs SET pruned_at = now() WHERE run_id = 1")

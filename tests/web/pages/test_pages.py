@@ -443,6 +443,29 @@ def test_ratings_of_one_value_are_not_shown_as_stars(request_page, refreshed_dat
     assert "Mostly " in words(request_page(refreshed_database, "/person").text)
 
 
+def test_interactions_are_shown_as_what_was_watched(request_page, refreshed_database):
+    with refreshed_database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE recsys_store.ratings SET rating = 3")
+        connection.exec_driver_sql(
+            "UPDATE recsys_store.ingests SET feedback = 'implicit', rating_min = NULL, "
+            "rating_max = NULL, rating_step = NULL"
+        )
+    texts = {
+        path: words(request_page(refreshed_database, path).text)
+        for path in ("/", "/movie/2", "/person", "/person/1", "/person/1/ratings", "/try")
+    }
+    assert not [path for path, text in texts.items() if "★" in text]
+    for path, expected in (
+        ("/", r"60 movies, watched [\d,]+ times by \d+ people"),
+        ("/movie/2", r"Watched by \d+"),
+        ("/person", r"\d+ movies watched"),
+        ("/person/1", r"What they watched, newest first .* 3 times"),
+        ("/person/1/ratings", r"Watched by person 1 \d+ movies, newest first\. .* 3 times"),
+        ("/try", r"Choose at least 5 movies you know.*✓ ?Watched"),
+    ):
+        assert re.search(expected, texts[path]), path
+
+
 HOSTILE = "</title><script>alert(1)</script>'\"&amp;{{ 7 * 7 }}"
 
 
