@@ -18,6 +18,7 @@ from recsys.cli import (
     db,
     demo,
     evaluate,
+    export,
     ingest,
     models,
     output,
@@ -46,7 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 PANELS: dict[str, tuple[typer.Typer, ...]] = {
-    "Data": (demo.app, ingest.app, sync.app),
+    "Data": (demo.app, ingest.app, sync.app, export.app),
     "Models and runs": (models.app, refresh.app, evaluate.app, tune.app, runs.verify_app),
     "Recommendations": (recommend.app, similar_text.app),
     "Users": (users.app,),
