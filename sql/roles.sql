@@ -3,7 +3,8 @@
 --   recsys_owner   owns both schemas and their objects, so that functions act for their callers
 --                  with its privileges only; it cannot log in
 --   recsys_job     loads, refreshes, evaluates, publishes, prunes, upgrades: a member of the owner
---   recsys_app     reads the contract and calls recsys.rate and recsys.block
+--   recsys_app     reads the contract and calls recsys.rate, recsys.block and
+--                  recsys.set_available
 --   recsys_reader  reads the contract
 --
 -- Run it as a superuser, or as the owner of the database with CREATEROLE: `recsys db roles`, or
@@ -166,5 +167,6 @@ GRANT USAGE ON SCHEMA recsys TO recsys_app, recsys_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA recsys TO recsys_app, recsys_reader;
 GRANT EXECUTE ON FUNCTION
     recsys.rate(integer, integer, double precision), recsys.rate(text, text, double precision),
-    recsys.block(integer, integer, timestamptz), recsys.block(text, text, timestamptz)
+    recsys.block(integer, integer, timestamptz), recsys.block(text, text, timestamptz),
+    recsys.set_available(integer, boolean), recsys.set_available(text, boolean)
 TO recsys_app;

@@ -3,7 +3,7 @@ import sqlalchemy as sa
 
 VIEWS = {
     "movies": "movie_id title year genres ratings_count ratings_mean imdb_id tmdb_id poster_url "
-    "movie_key",
+    "movie_key available",
     "movie_details": "movie_id tagline overview release_date runtime original_language collection "
     "directors actors keywords movie_key",
     "ratings": "user_id movie_id title rating rated_at user_key movie_key",
@@ -78,6 +78,10 @@ ARGUMENTS = {
         "NULL::timestamp with time zone",
         "user_key text, movie_key text, until timestamp with time zone DEFAULT "
         "NULL::timestamp with time zone",
+    ],
+    "set_available": [
+        "movie_id integer, available boolean",
+        "movie_key text, available boolean",
     ],
     "label": ["model text, score double precision"],
     "rating_histogram": ["movie_id integer", "movie_key text"],
@@ -161,7 +165,8 @@ def test_functions_are_stable_and_run_in_parallel(connection):
         ORDER BY proname
     """
     assert connection.scalars(sa.text(query)).all() == [
-        "block", "block", "ensure_user", "ensure_user", "new_user_id", "rate", "rate"
+        "block", "block", "ensure_user", "ensure_user", "new_user_id", "rate", "rate",
+        "set_available", "set_available",
     ]  # fmt: skip
 
 

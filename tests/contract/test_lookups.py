@@ -241,7 +241,7 @@ def test_a_movie_with_all_that_is_known_of_it(published):
     assert rows_of(published, "SELECT * FROM recsys.movies WHERE movie_id = 3") == [
         (
             3, "The Film 3", 1953, ["Action", "Film-Noir"], count, mean, "tt0001003", 2003,
-            "https://image.tmdb.org/t/p/w342/p.jpg", "3",
+            "https://image.tmdb.org/t/p/w342/p.jpg", "3", True,
         )
     ]  # fmt: skip
 
@@ -254,7 +254,7 @@ def test_a_movie_of_which_little_is_known(connection):
         )
     )
     assert rows_of(connection, "SELECT * FROM recsys.movies") == [
-        (1, "A", None, [], 0, None, None, None, None, "1")
+        (1, "A", None, [], 0, None, None, None, None, "1", True)
     ]
 
 

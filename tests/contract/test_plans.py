@@ -65,9 +65,11 @@ READ_BY_KEY = {
 # index serves as well as the primary key, planners differ: EITHER may be read beside these.
 EITHER = {"ix_ratings_movie_id_user_id", "ix_movie_genres_genre_id_movie_id"}
 CATALOGUE_BY_KEY = {
-    "SELECT * FROM recsys.recommend(1, 10)": {"pk_blocks", "pk_movies", "pk_rating_changes"},
+    "SELECT * FROM recsys.recommend(1, 10)": {
+        "ix_movies_withdrawn", "pk_blocks", "pk_movies", "pk_rating_changes"
+    },
     "SELECT * FROM recsys.recommend(81, 10)": {
-        "pk_blocks", "pk_movies", "pk_rating_changes", "pk_ratings"
+        "ix_movies_withdrawn", "pk_blocks", "pk_movies", "pk_rating_changes", "pk_ratings"
     },
     "SELECT * FROM recsys.explain(1, 3)": {
         "pk_movie_genres", "pk_movie_keywords", "pk_movies", "pk_rating_changes", "pk_ratings",

@@ -43,6 +43,7 @@ EXAMPLES = {
     "run_size": "SELECT run_id, pg_size_pretty(recsys.run_size(run_id)) FROM recsys.runs",
     "sample_users": "SELECT user_id FROM recsys.sample_users(100, random())",
     "search_movies": "SELECT * FROM recsys.search_movies('god fath', 5)",
+    "set_available": "SELECT recsys.set_available(2, true)",
     "similar": "SELECT * FROM recsys.similar(1, 5)",
     "similar_users": "SELECT * FROM recsys.similar_users(1, 5)",
     "top_movies": "SELECT * FROM recsys.top_movies(5, 'Drama')",
@@ -77,8 +78,8 @@ Each error has its own SQLSTATE:
 An unknown user is no error: the chart serves them. `recsys.user_status` tells who is known.
 
 A function that takes the id of a user or movie also takes the key, as text. A whole number that is
-no key is then taken as the id, except by `rate` and `block`. Of two arguments, both are ids or both
-are keys: `recsys.explain(17, 42)`, `recsys.explain('alice', 'B00X')`.
+no key is then taken as the id, except by `rate`, `block` and `set_available`. Of two arguments,
+both are ids or both are keys: `recsys.explain(17, 42)`, `recsys.explain('alice', 'B00X')`.
 
 Arguments are bounded, so that no call costs more than the data warrants: `n` is at most 10,000,
 `genres` at most 100 names, `ratings` at most 10,000 movies, and a search reads the first 200

@@ -26,9 +26,11 @@ BEGIN
     -- Two branches, so that each reads the index in its order.
     IF top_movies.genre IS NULL THEN
         RETURN QUERY
-        SELECT c.rank, c.movie_id, m.title, c.score, c.votes, c.mean_rating, m.key
+        SELECT
+            (row_number() OVER (ORDER BY c.genre_id, c.rank))::integer, c.movie_id, m.title,
+            c.score, c.votes, c.mean_rating, m.key
         FROM recsys_store.movie_charts AS c
-        JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id
+        JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id AND m.available
         WHERE c.run_id = asked_run_id AND c.model_id = asked_chart_id AND c.genre_id IS NULL
         -- The planner does not take genre_id IS NULL for a constant.
         ORDER BY c.genre_id, c.rank
@@ -42,9 +44,11 @@ BEGIN
             LIMIT 1
         );
         RETURN QUERY
-        SELECT c.rank, c.movie_id, m.title, c.score, c.votes, c.mean_rating, m.key
+        SELECT
+            (row_number() OVER (ORDER BY c.rank))::integer, c.movie_id, m.title, c.score, c.votes,
+            c.mean_rating, m.key
         FROM recsys_store.movie_charts AS c
-        JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id
+        JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id AND m.available
         WHERE c.run_id = asked_run_id AND c.model_id = asked_chart_id
           AND c.genre_id = asked_genre_id
         ORDER BY c.rank

@@ -7,7 +7,8 @@ LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT m.movie_id, m.title, m.key
     FROM recsys_store.movies AS m
-    WHERE NOT EXISTS (
+    WHERE m.available
+      AND NOT EXISTS (
             SELECT FROM recsys_store.ratings AS r
             WHERE r.user_id = eligible_movies.user_id AND r.movie_id = m.movie_id
         )
@@ -32,4 +33,4 @@ $$;
 
 REVOKE ALL ON FUNCTION recsys.eligible_movies(integer, smallint[], integer, integer, integer[]) FROM PUBLIC;
 COMMENT ON FUNCTION recsys.eligible_movies(integer, smallint[], integer, integer, integer[]) IS
-'Internal: the movies that may be recommended to a user: neither rated nor blocked, of any of the genres, within the years, inclusive, and not shown yet';
+'Internal: the movies that may be recommended to a user: available, neither rated nor blocked, of any of the genres, within the years, inclusive, and not shown yet';

@@ -54,7 +54,8 @@ BEGIN
         );
     END IF;
 
-    -- Most calls: the stored default list of a user with the ratings of the run and no blocks.
+    -- Most calls: the stored default list of a user with the ratings of the run and no blocks,
+    -- while no movie is withdrawn.
     IF asked_n > 0 AND num_nonnulls(
         asked_ratings, asked_model, asked_genres, asked_year_from, asked_year_to
     ) = 0 THEN
@@ -73,6 +74,8 @@ BEGIN
         WHERE NOT EXISTS (
                 SELECT FROM recsys_store.blocks AS b WHERE b.user_id = asked_user_id
             )
+          -- Places are counted anew below: here that would cost half of the call.
+          AND NOT EXISTS (SELECT FROM recsys_store.movies AS w WHERE NOT w.available)
           AND NOT (SELECT c.changed FROM recsys.ratings_changed(user_run_id, asked_user_id) AS c)
         ORDER BY s.rank
         LIMIT asked_n;
@@ -115,7 +118,7 @@ BEGIN
             'stored', s.model_name, asked.run_id,
             m.key
         FROM recsys.stored_rows(user_run_id, asked.model_id, asked.name, asked_user_id) AS s
-        JOIN recsys_store.movies AS m ON m.movie_id = s.movie_id
+        JOIN recsys_store.movies AS m ON m.movie_id = s.movie_id AND m.available
         WHERE s.movie_id <> ALL (blocked)
         ORDER BY s.rank
         LIMIT asked_n;

@@ -52,7 +52,7 @@ BEGIN
         wanted := CASE pass WHEN 1 THEN wanted ELSE wanted && !!passes[pass - 1] END;
         found := ARRAY(
             SELECT m.movie_id FROM recsys_store.movies AS m
-            WHERE recsys_store.search_terms(m.title, m.year) @@ wanted
+            WHERE recsys_store.search_terms(m.title, m.year) @@ wanted AND m.available
         );
         -- The chart leads to the most rated of many matches early; + 0 rules out its index by movie.
         IF cardinality(found) > 20::bigint * (asked_n - given) THEN

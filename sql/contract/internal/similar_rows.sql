@@ -46,7 +46,7 @@ BEGIN
 
     RETURN QUERY
     SELECT
-        s.rank, s.similar_movie_id, m.title, s.score,
+        (row_number() OVER (ORDER BY s.rank))::integer, s.similar_movie_id, m.title, s.score,
         (SELECT d.name FROM recsys_store.models AS d WHERE d.model_id = asked_model_id),
         asked_run_id, m.key
     FROM (
@@ -60,7 +60,7 @@ BEGIN
           AND l.movie_id = asked_movie_id
         ORDER BY rank
     ) AS s
-    JOIN recsys_store.movies AS m ON m.movie_id = s.similar_movie_id
+    JOIN recsys_store.movies AS m ON m.movie_id = s.similar_movie_id AND m.available
     WHERE s.score > 0
     ORDER BY s.rank
     LIMIT asked_n;

@@ -12,7 +12,7 @@ SELECT
     m.key AS movie_key
 FROM recsys_store.movie_charts AS c
 JOIN recsys_store.models AS d ON d.model_id = c.model_id
-JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id
+JOIN recsys_store.movies AS m ON m.movie_id = c.movie_id AND m.available
 LEFT JOIN recsys_store.genres AS g ON g.genre_id = c.genre_id
 -- A run of changed users shares the charts of a full run.
 WHERE c.run_id = (
@@ -20,7 +20,7 @@ WHERE c.run_id = (
     WHERE r.run_id = (SELECT p.run_id FROM recsys_store.published AS p)
 );
 
-COMMENT ON VIEW recsys.charts IS 'Ranked movies of the published run, the same for all users';
+COMMENT ON VIEW recsys.charts IS 'Ranked movies of the published run, the same for all users, without withdrawn movies';
 COMMENT ON COLUMN recsys.charts.chart IS 'Name of the chart''s model, such as top_rated or most_rated';
 COMMENT ON COLUMN recsys.charts.genre IS 'Genre of the chart; NULL: all movies';
 COMMENT ON COLUMN recsys.charts.rank IS 'Place in the chart, from 1';

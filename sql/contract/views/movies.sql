@@ -21,7 +21,8 @@ SELECT
         FROM recsys_store.movie_metadata AS d
         WHERE d.movie_id = m.movie_id
     ) AS poster_url,
-    m.key AS movie_key
+    m.key AS movie_key,
+    m.available
 FROM recsys_store.movies AS m;
 
 COMMENT ON VIEW recsys.movies IS 'The movies of the catalogue, with counts and means of their current ratings';
@@ -35,3 +36,4 @@ COMMENT ON COLUMN recsys.movies.imdb_id IS 'Id at IMDb, as tt0114709';
 COMMENT ON COLUMN recsys.movies.tmdb_id IS 'Id at The Movie Database';
 COMMENT ON COLUMN recsys.movies.poster_url IS 'Poster at TMDB''s image server; NULL without metadata';
 COMMENT ON COLUMN recsys.movies.movie_key IS 'What the source calls the movie; for MovieLens the id as text';
+COMMENT ON COLUMN recsys.movies.available IS 'Whether it may be recommended; false after recsys.set_available(movie_id, false)';

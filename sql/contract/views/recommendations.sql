@@ -14,7 +14,7 @@ FROM recsys_store.user_recommendations AS l
 CROSS JOIN LATERAL unnest(l.movie_ids, l.scores, l.source_model_ids) WITH ORDINALITY
     AS r (movie_id, score, source_model_id, rank)
 JOIN recsys_store.models AS d ON d.model_id = l.model_id
-JOIN recsys_store.movies AS m ON m.movie_id = r.movie_id
+JOIN recsys_store.movies AS m ON m.movie_id = r.movie_id AND m.available
 LEFT JOIN recsys_store.models AS s ON s.model_id = r.source_model_id
 -- An outer join, which costs nothing where its column is not selected.
 LEFT JOIN recsys_store.users AS u ON u.user_id = l.user_id
@@ -31,7 +31,7 @@ OR (
     )
 );
 
-COMMENT ON VIEW recsys.recommendations IS 'Stored recommendations of the published run, as it wrote them; recsys.recommend() leaves out movies rated or blocked since';
+COMMENT ON VIEW recsys.recommendations IS 'Stored recommendations of the published run, as it wrote them, without withdrawn movies; recsys.recommend() also leaves out movies rated or blocked since';
 COMMENT ON COLUMN recsys.recommendations.model IS 'Model that recommends';
 COMMENT ON COLUMN recsys.recommendations.user_id IS 'The user whose list this is';
 COMMENT ON COLUMN recsys.recommendations.rank IS 'Place in the list, from 1';

@@ -18,14 +18,14 @@ CROSS JOIN LATERAL unnest(
 ) WITH ORDINALITY AS s (similar_movie_id, score, rank)
 JOIN recsys_store.models AS d ON d.model_id = l.model_id
 JOIN recsys_store.movies AS m ON m.movie_id = l.movie_id
-JOIN recsys_store.movies AS o ON o.movie_id = s.similar_movie_id
+JOIN recsys_store.movies AS o ON o.movie_id = s.similar_movie_id AND o.available
 -- A run of changed users shares the similarities of a full run.
 WHERE l.run_id = (
     SELECT coalesce(r.shared_run_id, r.run_id) FROM recsys_store.runs AS r
     WHERE r.run_id = (SELECT p.run_id FROM recsys_store.published AS p)
 );
 
-COMMENT ON VIEW recsys.similar_movies IS 'Nearest movies of each movie, by model, in the published run';
+COMMENT ON VIEW recsys.similar_movies IS 'Nearest movies of each movie, by model, in the published run, without withdrawn neighbours';
 COMMENT ON COLUMN recsys.similar_movies.model IS 'Model that found them similar';
 COMMENT ON COLUMN recsys.similar_movies.movie_id IS 'The movie whose neighbours these are';
 COMMENT ON COLUMN recsys.similar_movies.title IS 'Its title';
