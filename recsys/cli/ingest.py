@@ -29,8 +29,7 @@ from recsys.errors import DataError
 
 if TYPE_CHECKING:
     from recsys.jobs.inbox import InboxReport
-    from recsys.jobs.ingest import IngestReport, RejectLimit
-    from recsys.storage.load.catalogue import Counts
+    from recsys.jobs.ingest import Counts, IngestReport, RejectLimit
 
 app = typer.Typer()
 

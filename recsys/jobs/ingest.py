@@ -29,7 +29,7 @@ from recsys.ingest.reading.standard_input import spooled as spooled
 from recsys.ingest.tmdb.dataset import read_metadata
 from recsys.jobs.progress import Reporter, Silent
 from recsys.storage.load import catalogue, ingests, keys, movie_metadata
-from recsys.storage.load.catalogue import Counts
+from recsys.storage.load.catalogue import Counts as Counts
 from recsys.storage.runs import lock
 from recsys.storage.schema import versions
 from recsys.storage.server import blockers

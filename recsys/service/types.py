@@ -178,6 +178,8 @@ class Movie:
     poster_url: str | None
     movie_key: str
     """What the source calls the movie; for MovieLens the id as text."""
+    available: bool
+    """Whether it may be recommended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ FROM recsys.search_movies(CAST(%(query)s AS text), CAST(%(n)s AS integer))
 MOVIE = """
 SELECT
     movie_id, title, year, genres, ratings_count, ratings_mean, imdb_id, tmdb_id, poster_url,
-    movie_key
+    movie_key, available
 FROM recsys.movies
 WHERE movie_id = {movie}
 """

@@ -146,6 +146,7 @@ MOVIE: Mapping[str, Any] = {
     "tmdb_id": 862,
     "poster_url": None,
     "movie_key": "1",
+    "available": True,
 }
 EXPLANATION: list[Mapping[str, Any]] = [
     {

@@ -533,6 +533,13 @@ def test_pages_name_people_and_movies_by_their_keys(request_page, make_database,
     assert (redirect.status_code, redirect.headers["location"]) == (303, person)
 
 
+def test_the_page_of_a_withdrawn_movie_says_so(request_page, refreshed_database):
+    told = "It is withdrawn: no list shows it."
+    assert told not in request_page(refreshed_database, "/movie/1").text
+    change(refreshed_database, "SELECT recsys.set_available(1, false)")
+    assert told in request_page(refreshed_database, "/movie/1").text
+
+
 # --- errors ------------------------------------------------------------------------
 
 PROBLEMS = {
