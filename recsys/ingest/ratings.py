@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,8 @@ from recsys.ingest.reading.keys import IdReader
 from recsys.ingest.reading.numbers import NumericField, TimeField, ValueField
 from recsys.ingest.scale import check_outliers
 
-_STRENGTHS = RatingScale(0.0, sys.float_info.max, 0.0)
+_STRENGTHS = RatingScale(0.0, 1e15, 0.0)
+"""Sums of these are exact as far as they are whole numbers."""
 
 
 @dataclass(frozen=True, slots=True)

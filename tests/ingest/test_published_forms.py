@@ -376,7 +376,7 @@ def test_parquet_is_read_by_its_columns(tmp_path: Path) -> None:
     ]
     assert (dataset.dialect, dataset.edition) == ("parquet", "parquet:r")
     (tmp_path / "r.parquet").write_bytes(b"PAR1" + b"x" * 40)
-    with pytest.raises(DataError, match=r"r\.parquet is not a whole Parquet file"):
+    with pytest.raises(DataError, match=r"r\.parquet cannot be read as Parquet"):
         read_dataset(tmp_path / "r.parquet")
 
 
@@ -529,3 +529,34 @@ def test_rows_are_counted_only_where_they_are_interactions(tmp_path: Path) -> No
     assert ratings_of(read_dataset(path, on_duplicate="latest", options=implicit)) == [
         ("1", "2", 1.0, NO_TIME)
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("a.csv.gz", gzip.compress(b""), "a.csv.gz is empty"),
+        ("a.jsonl", b"", "a.jsonl is empty"),
+        ("a.parquet.gz", gzip.compress(b"PAR1"), "a Parquet file in another packing"),
+    ],
+)
+def test_files_without_rows_are_refused(
+    tmp_path: Path, name: str, data: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DataError, match=message):
+        read_dataset(tmp_path / name)
+
+
+def test_strengths_are_bounded_and_nothing_happened_no_times(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text("user,item,quantity\na,1,2.5\na,1,1\nb,1,0\nc,1,-1\nc,1,1e308\nc,1,inf\n")
+    dataset = read_dataset(path)
+    assert ratings_of(dataset) == [("a", "1", 3.5, NO_TIME)]
+    assert (dataset.unrated, len(dataset.rejected)) == (1, 3)
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    table = pyarrow.table([["a"], ["b"], [1]], names=["user_id", "user_id", "item_id"])
+    parquet.write_table(table, tmp_path / "r.parquet")
+    with pytest.raises(DataError, match=r"r\.parquet has two columns user_id"):
+        read_dataset(tmp_path / "r.parquet")

@@ -101,10 +101,17 @@ def _layout(
         tuple(_ratings(table, implicit=options.implicit) for table in parts),
         movies=movies,
         implicit=implicit,
-        unrated=known.unrated if isinstance(known, KnownHeader) and not implicit else None,
+        unrated=_unrated(known, implicit=implicit),
         all_movies=not (isinstance(known, KnownHeader) and known.some_movies),
         keys_are_titles=isinstance(known, KnownFile) and known.keys_are_titles,
     )
+
+
+def _unrated(known: KnownFile | KnownHeader | None, *, implicit: bool) -> float | None:
+    # An interaction of strength 0 has not taken place.
+    if implicit:
+        return 0.0
+    return known.unrated if isinstance(known, KnownHeader) else None
 
 
 def _has_ratings(table: TableFile, options: ReadOptions) -> bool:
@@ -118,7 +125,7 @@ def _has_ratings(table: TableFile, options: ReadOptions) -> bool:
 
 def _refuse_empty(folder: Folder) -> None:
     for name, entry in folder.files.items():
-        if entry.size == 0 and (len(folder.files) == 1 or stem(name) == "ratings"):
+        if (len(folder.files) == 1 or stem(name) == "ratings") and not entry.head():
             raise DataError(f"{entry.name} is empty", hint="Check how the file was made.")
 
 

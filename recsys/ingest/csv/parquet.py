@@ -65,9 +65,13 @@ def names_in(entry: Entry) -> tuple[str, ...]:
 
     with readable(entry.name), entry.open() as stream:
         try:
-            return tuple(parquet.ParquetFile(stream).schema_arrow.names)
+            names = tuple(parquet.ParquetFile(stream).schema_arrow.names)
         except arrow.ArrowException as exc:
             raise _damaged(entry, exc) from exc
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{entry.name} has two columns {twice}", hint="Give each its own name.")
+    return names
 
 
 def _plain(arrow: ModuleType, column: Any) -> Any:
@@ -98,4 +102,7 @@ def _arrow(name: str) -> ModuleType:
 
 
 def _damaged(entry: Entry, exc: Exception) -> DataError:
-    return DataError(f"{entry.name} is not a whole Parquet file: {exc}", hint="Get it again.")
+    return DataError(
+        f"{entry.name} cannot be read as Parquet: {exc}",
+        hint="Get it again if it is damaged. Keys are texts in UTF-8, or numbers.",
+    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
+from recsys.errors import DataError
 from recsys.ingest.csv import json_lines, parquet
 from recsys.ingest.csv.known import KnownFile, KnownHeader, headerless, with_header
 from recsys.ingest.csv.names import GENRES, MOVIE, RATING, STRENGTH, TIME, USER
@@ -18,6 +19,8 @@ from recsys.ingest.reading.records import Grammar
 from recsys.ingest.reading.sources import Entry
 
 SEPARATORS = (",", ";", "\t")
+_LONG_HEAD = 1 << 22
+"""Bytes that are looked at for the end of a first line of JSON."""
 
 Kind = Literal["csv", "json", "parquet"]
 
@@ -100,11 +103,16 @@ def look_at(entry: Entry, columns: ColumnNames) -> TableFile | None:
     head = entry.head()
     start = head.lstrip()[:4]
     if start.startswith(parquet.MAGIC):
+        if entry.packed:
+            raise DataError(
+                f"{entry.name} is a Parquet file in another packing",
+                hint="Unpack it: Parquet packs its columns itself.",
+            )
         return _with_names(TableFile(entry, "parquet", parquet.names_in(entry), by_role=columns))
     if not start or b"\0" in head:
         return None
     if start.startswith(b"{"):
-        names = json_lines.names_in(head)
+        names = json_lines.names_in(head if b"\n" in head else entry.head(_LONG_HEAD))
         return _with_names(TableFile(entry, "json", names, by_role=columns)) if names else None
     return _delimited(entry, head, columns)
 
