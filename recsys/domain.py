@@ -214,6 +214,7 @@ class MovieMetadata:
     revenue: int | None = None
     poster_path: str | None = None
     collection: str | None = None
+    genres: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

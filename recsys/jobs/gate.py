@@ -82,6 +82,8 @@ def judge(
     `published` holds the figures of the published run.
     """
     rules = chosen.settings.gate
+    if not data.user_items.nnz:
+        return _judge_charts(written, published, rules)
     reasons = [*_short(chosen, data, written, rules)]
     if published is not None:
         rows = {name: found.rows for name, found in written.items()}
@@ -90,6 +92,16 @@ def judge(
         figures, worse = _measured(chosen, data, published)
         done(len(figures), "figures")
     return Verdict((*reasons, *worse), figures)
+
+
+def _judge_charts(
+    written: Mapping[str, Written], published: PublishedFigures | None, rules: GateSettings
+) -> Verdict:
+    """Judge a run without ratings, and so without lists, by its charts."""
+    rows = {name: found.rows for name, found in written.items()}
+    if not any(rows.values()):
+        return Verdict(("no chart has a movie",))
+    return Verdict(tuple(_fewer_rows(rows, published.rows, rules)) if published else ())
 
 
 def _short(

@@ -11,8 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recsys.domain import Dataset, Feedback, MetadataSet, RejectedRow
-from recsys.errors import DataError, InvalidArgument, NothingLoaded
+from recsys.domain import Dataset, Feedback, MetadataSet, RejectedRow, SourceMovie
+from recsys.errors import DataError, InvalidArgument
 from recsys.ingest.dataset import read_dataset
 from recsys.ingest.duplicates import OnDuplicate
 from recsys.ingest.movielens.download import EDITIONS, fetch
@@ -38,6 +38,8 @@ from recsys.storage.server.engine import Database
 logger = logging.getLogger(__name__)
 
 LONGEST_EDITION = 200
+METADATA_EDITION = "the-movies-dataset"
+""""Name of a catalogue without ratings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,22 +179,24 @@ def ingest_metadata(
 ) -> MetadataReport:
     """Load The Movies Dataset for the loaded movies; on any error nothing changes.
 
-    Raises DataError for files that cannot be loaded or that share no film with the database.
+    Without ratings the films of the files become the catalogue. Raises DataError for files that
+    cannot be loaded or that share no film with the database.
     """
     reporter = reporter or Silent()
     begun = time.monotonic()
     with database.transaction() as connection:
         versions.ensure(connection)
         started_at = ingests.now(connection)
-        edition = catalogue.loaded_edition(connection)
-    if edition is None:
-        raise NothingLoaded("there are no movies to describe", hint="load ratings first")
+        loaded = catalogue.loaded_edition(connection)
+    edition = loaded or METADATA_EDITION
     reporter.begin("read metadata")
     found = read_metadata(path, max_unpacked_mb=max_unpacked_mb, progress=reporter.advance)
     reporter.end(f"{found.rows_read:,} rows")
     with database.transaction() as connection:
         blockers.limit_waits(connection)
         lock.keep_ingests_out(connection)
+        if loaded is None:
+            _write_catalogue(connection, found, reporter)
         reporter.begin("write metadata")
         merged = movie_metadata.merge_metadata(connection, found)
         if not merged.matched:
@@ -221,6 +225,26 @@ def ingest_metadata(
         time.monotonic() - begun,
     )
     return MetadataReport(report, merged.matched, merged.unmatched)
+
+
+def _write_catalogue(connection: sa.Connection, found: MetadataSet, reporter: Reporter) -> Counts:
+    """Make the catalogue of the films themselves, under their TMDB ids: there are no ratings."""
+    reporter.begin("write movies")
+    movies = [
+        SourceMovie(
+            film.tmdb_id,
+            film.title,
+            film.title,
+            int(film.release_date[:4]) if film.release_date else None,
+            film.genres,
+            film.imdb_id,
+            film.tmdb_id,
+        )
+        for film in found.movies
+    ]
+    counts = catalogue.merge_movies(connection, movies)
+    reporter.end(f"{len(movies):,} movies")
+    return counts
 
 
 def _check_edition(edition: str) -> None:

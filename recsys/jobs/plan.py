@@ -79,7 +79,12 @@ class Plan:
     def default_model(self) -> str:
         """Return the model that gives lists when none is named."""
         # The last resort is not refreshed, which is refused with the line that leaves it out.
-        return self.settings.default_model or self._first("default") or candidates("default")[0]
+        return (
+            self.settings.default_model
+            or self._first("default")
+            or self._only_content()
+            or candidates("default")[0]
+        )
 
     @property
     def rating_model(self) -> str | None:
@@ -99,6 +104,12 @@ class Plan:
         if self.default_model in candidates("live"):
             return self.default_model
         return self._first("live")
+
+    def _only_content(self) -> str | None:
+        """Return the preferred content model if there are no other personal models."""
+        personal = [spec.name for spec in self.specs if spec.kind == "personal"]
+        only = set(personal) <= set(candidates("content"))
+        return self._first("content") if only else None
 
     def _first(self, role: Role) -> str | None:
         """Return the preferred model for a role among those refreshed."""

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from recsys.domain import IdMap, Metric
 from recsys.engine.local import LocalEngine
-from recsys.errors import GateRefused, RecsysError, StorageError
+from recsys.errors import GateRefused, NothingLoaded, RecsysError, StorageError
 from recsys.jobs.background import heartbeat, interruptibly
 from recsys.jobs.columns import user_columns
 from recsys.jobs.forecast import forecast_of, require_disk
@@ -37,6 +37,8 @@ from recsys.storage.snapshot.matrices import Snapshot
 
 logger = logging.getLogger(__name__)
 
+WITHOUT_RATINGS = ("charts", "content")
+"""Families of models that a catalogue without ratings can have."""
 Measured = Sequence[tuple[str, Metric]]
 """Figures, each beside the name of its model."""
 
@@ -170,6 +172,7 @@ def _read(database: Database, chosen: Plan, clock: StageClock) -> Snapshot:
     needs = needs_of(chosen.specs, chosen.configs)
     with clock.stage("read") as done, database.snapshot() as connection:
         snapshot = matrices.read_snapshot(connection, needs, progress=clock.advance)
+        _require_ratings(chosen, snapshot)
         done(snapshot.interactions.user_items.nnz, "ratings")
         counts = np.diff(snapshot.interactions.user_items.indptr).astype(np.int64)
         unrecorded = rating_changes.find_missing(
@@ -181,6 +184,17 @@ def _read(database: Database, chosen: Plan, clock: StageClock) -> Snapshot:
         rating_changes.record(connection, unrecorded)
         rating_changes.compact(connection)
     return snapshot
+
+
+def _require_ratings(chosen: Plan, snapshot: Snapshot) -> None:
+    """Raise NothingLoaded without ratings, unless all models can do without."""
+    learning = [spec.name for spec in chosen.specs if spec.family not in WITHOUT_RATINGS]
+    if learning and not snapshot.interactions.user_items.nnz:
+        raise NothingLoaded(
+            "there are no ratings in the database",
+            hint=f"load some, or leave {learning[0]} and others that learn from them out of "
+            "[refresh] models; charts and content models need none",
+        )
 
 
 def _unchanged(database: Database, chosen: Plan, snapshot: Snapshot) -> int | None:
@@ -328,6 +342,7 @@ def _finish(
 ) -> None:
     """Attach the results, then complete and publish the run in one short transaction."""
     low, high = snapshot.interactions.rating_range or (None, None)
+    values = snapshot.interactions.user_items.data
     facts = {
         "cold_start_model_id": writer.model_ids.get(ending.cold_start or ""),
         "live_model_id": writer.model_ids.get(chosen.live_model or ""),
@@ -336,8 +351,8 @@ def _finish(
         "rating_min": low,
         "rating_max": high,
         # Users whose ratings change later are folded in on this scale.
-        "ratings_mean": float(snapshot.interactions.user_items.data.mean()),
-        "ratings_deviation": float(snapshot.interactions.user_items.data.std()),
+        "ratings_mean": float(values.mean()) if len(values) else None,
+        "ratings_deviation": float(values.std()) if len(values) else None,
         "snapshot_at": snapshot.taken_at,
         "ratings_count": snapshot.interactions.user_items.nnz,
         "users_count": len(snapshot.users),

@@ -113,6 +113,7 @@ def test_movie_row_becomes_typed_values(tmp_path: Path) -> None:
             revenue=373554033,
             poster_path="/rhIR.jpg",
             collection="Andy's \xa0Toys",
+            genres=("Animation",),
         )
     ]
     assert (found.rejected, found.rows_read, found.duplicates) == ([], 1, 0)
@@ -633,7 +634,7 @@ def test_progress_ends_with_the_whole_of_each_file(tmp_path: Path) -> None:
         ("keywords.csv", b"id;keywords\n1;[]\n", "line 1: without the columns id, keywords"),
         ("keywords.csv", b"id\r1\r", "line 1: without the columns keywords"),
         ("credits.csv", b"cast,id\n", "line 1: without the columns crew"),
-        ("movies_metadata.csv", b"id,title\n", "without the columns belongs_to_collection, budget"),
+        ("movies_metadata.csv", b"id,overview\n", "line 1: without the columns title"),
     ],
 )
 def test_files_that_cannot_be_loaded_are_named(

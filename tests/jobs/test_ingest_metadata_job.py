@@ -3,8 +3,11 @@ from pathlib import Path
 import pytest
 from store import rows_of
 
-from recsys.errors import DataError
+from recsys.config.settings import RefreshSettings
+from recsys.errors import DataError, NothingLoaded
 from recsys.jobs.ingest import ingest, ingest_metadata
+from recsys.jobs.plan import plan
+from recsys.jobs.refresh import refresh
 from recsys.storage.load.catalogue import Counts
 
 HEADER = (
@@ -89,10 +92,67 @@ def test_files_without_a_known_film_are_an_error(filled_database, tmp_path, cont
     assert contents(filled_database) == before
 
 
-def test_without_movies_there_is_nothing_to_describe(database, tmp_path):
-    with pytest.raises(DataError, match="there are no movies to describe") as caught:
-        ingest_metadata(database, tmp_path)
-    assert caught.value.hint == "load ratings first"
+GENRES = "\"[{'id': 1, 'name': 'Action'}, {'id': 2, 'name': 'War'}]\""
+
+
+@pytest.fixture
+def films(database, tmp_path):
+    """A database whose catalogue comes from a file with few of the columns."""
+    rows = [
+        f"{id_},Film {id_},{year}-01-02,{genres},A {word} {word} tale,8.{id_},{100 * id_}"
+        for id_, year, genres, word in (
+            (1, 1990, GENRES, "pirate"), (2, 1991, GENRES, "pirate"), (3, 1992, "[]", "robot"),
+            (4, 1993, "broken", "robot"),
+        )
+    ]  # fmt: skip
+    header = "id,title,release_date,genres,overview,vote_average,vote_count"
+    (tmp_path / "movies_metadata.csv").write_text("\n".join([header, *rows, ""]))
+    ingest_metadata(database, tmp_path)
+    return database
+
+
+def test_films_alone_are_a_catalogue(films):
+    assert rows_of(films, "SELECT movie_id, movie_key, title, year, genres FROM recsys.movies") == [
+        (1, "1", "Film 1", 1990, ["Action", "War"]), (2, "2", "Film 2", 1991, ["Action", "War"]),
+        (3, "3", "Film 3", 1992, []), (4, "4", "Film 4", 1993, []),
+    ]  # fmt: skip
+    assert rows_of(films, "SELECT kind, edition FROM recsys.ingests") == [
+        ("metadata", "the-movies-dataset")
+    ]
+
+
+def test_charts_and_content_models_need_no_ratings(films):
+    settings = RefreshSettings(
+        models=("top_rated", "content_genres", "content_text"),
+        parameters={"top_rated": {"votes": "metadata", "q": 0.0}},
+    )
+    assert refresh(films, plan(settings)).published
+    chart = "SELECT title, source FROM recsys.recommend(9, 2)"
+    assert rows_of(films, chart) == [("Film 4", "chart"), ("Film 3", "chart")]
+    similar = "SELECT movie_id FROM recsys.similar({}, 1, '{}')"
+    assert rows_of(films, similar.format(1, "content_genres")) == [(2,)]
+    assert rows_of(films, similar.format(3, "content_text")) == [(4,)]
+    given = "SELECT movie_id, source FROM recsys.recommend_for('{\"1\": 5}', 1)"
+    assert rows_of(films, given) == [(2, "content")]
+    # The next one is judged by the charts of this one.
+    assert not refresh(films, plan(settings), if_changed=True).changed
+    assert refresh(films, plan(settings)).published
+
+
+def test_models_that_learn_from_ratings_are_told_that_there_are_none(films):
+    with pytest.raises(NothingLoaded, match="there are no ratings") as caught:
+        refresh(films, plan(RefreshSettings()))
+    assert "leave item_knn and others" in caught.value.hint
+    assert rows_of(films, "SELECT count(*) FROM recsys.runs") == [(0,)]
+
+
+def test_ratings_of_these_films_can_follow(films, tmp_path):
+    file = tmp_path / "ratings.csv"
+    file.write_text("user_id,movie_id,rating\n7,1,4\n7,3,2\n8,1,5\n")
+    ingest(films, file)
+    wanted = [(7, "Film 1", 4.0), (7, "Film 3", 2.0), (8, "Film 1", 5.0)]
+    query = "SELECT user_id, title, rating FROM recsys.ratings ORDER BY 1, 2"
+    assert rows_of(films, query) == wanted
 
 
 def test_the_real_files_describe_the_real_edition(database, ml_latest_small, the_movies_dataset):

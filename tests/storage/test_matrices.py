@@ -157,10 +157,12 @@ def test_an_empty_database_is_a_data_error(connection):
     assert caught.value.hint == "load some first"
 
 
-def test_movies_alone_are_a_data_error_too(connection):
+def test_movies_alone_are_a_catalogue_without_ratings(connection):
     fill(connection, [1], [10], [])
-    with pytest.raises(DataError, match="there are no ratings"):
-        read_snapshot(connection)
+    found = read_snapshot(connection)
+    assert found.interactions.user_items.shape == (1, 1)
+    assert found.interactions.user_items.nnz == 0
+    assert found.interactions.rating_range is None
 
 
 def test_the_checksum_is_of_the_data_alone(make_database, filled_template):

@@ -60,12 +60,14 @@ class _Collected:
         self._duplicates = 0
 
     def read(self, file: MetadataFile) -> None:
-        columns, take = {
-            "movies_metadata.csv": (fields.MOVIE_COLUMNS, self._take_movie),
-            "keywords.csv": (fields.KEYWORD_COLUMNS, self._take_keywords),
-            "credits.csv": (fields.CREDIT_COLUMNS, self._take_credits),
-        }[file.entry.name]
-        with row_reader(file, columns, self._intake) as rows:
+        columns, optional, take = {
+            "movies_metadata.csv": (
+                fields.MOVIE_COLUMNS, fields.MORE_MOVIE_COLUMNS, self._take_movie,
+            ),
+            "keywords.csv": (fields.KEYWORD_COLUMNS, (), self._take_keywords),
+            "credits.csv": (fields.CREDIT_COLUMNS, (), self._take_credits),
+        }[file.entry.name]  # fmt: skip
+        with row_reader(file, columns, self._intake, optional) as rows:
             rows.read(take)
 
     def result(self) -> MetadataSet:

@@ -13,10 +13,12 @@ from recsys.ingest.reading.characters import without_controls
 from recsys.ingest.tmdb.files import BadRow
 from recsys.ingest.tmdb.python_literals import parse_literal
 
-MOVIE_COLUMNS = (
+MOVIE_COLUMNS = ("id", "title")
+"""Columns that a file must have."""
+MORE_MOVIE_COLUMNS = (
     "belongs_to_collection",
     "budget",
-    "id",
+    "genres",
     "imdb_id",
     "original_language",
     "original_title",
@@ -27,10 +29,10 @@ MOVIE_COLUMNS = (
     "revenue",
     "runtime",
     "tagline",
-    "title",
     "vote_average",
     "vote_count",
 )
+"""Columns that a file may lack: the features that need them are then empty."""
 KEYWORD_COLUMNS = ("id", "keywords")
 CREDIT_COLUMNS = ("cast", "crew", "id")
 
@@ -78,6 +80,7 @@ def movie(row: Mapping[str, str]) -> MovieMetadata:
         revenue=whole(row["revenue"]) or None,
         poster_path=poster_path(row["poster_path"]),
         collection=collection(row["belongs_to_collection"]),
+        genres=genres(row["genres"]),
     )
 
 
@@ -203,6 +206,16 @@ def overview(cell: str) -> str | None:
 
 def poster_path(cell: str) -> str | None:
     return cell if cell.startswith("/") and cell.isprintable() else None
+
+
+def genres(cell: str) -> tuple[str, ...]:
+    """Parse the names of the genres; a cell that is not a list costs the movie its genres only."""
+    try:
+        found = entries({"genres": cell or "[]"}, "genres")
+        names = (entry_text(entry, "genres", "name") for entry in found)
+        return tuple(dict.fromkeys(name for name in names if name))
+    except BadRow:
+        return ()
 
 
 def collection(cell: str) -> str | None:

@@ -85,14 +85,22 @@ class RowReader:
     DataError if the file cannot be read or lacks one of the columns.
     """
 
-    def __init__(self, file: MetadataFile, columns: tuple[str, ...], intake: Intake) -> None:
+    def __init__(
+        self,
+        file: MetadataFile,
+        columns: tuple[str, ...],
+        intake: Intake,
+        optional: tuple[str, ...] = (),
+    ) -> None:
         self._file = file
         self._intake = intake
         self._line = 0
         self._record: list[str] = []
         self._rows = csv.reader(self._lines())
         self._header = self._read_header(columns)
-        self._columns = [(name, self._header.index(name)) for name in columns]
+        present = [name for name in (*columns, *optional) if name in self._header]
+        self._columns = [(name, self._header.index(name)) for name in present]
+        self._missing = dict.fromkeys((name for name in optional if name not in self._header), "")
 
     def read(self, take: Callable[[dict[str, str]], None]) -> None:
         """Pass every row to `take`; reject the row if it raises `BadRow`."""
@@ -123,7 +131,7 @@ class RowReader:
         if missing < 0 or (missing > 0 and len(self._record) > 1):
             raise BadRow(f"{len(record)} fields where the header has {len(self._header)}")
         record += [""] * missing
-        return {name: record[index] for name, index in self._columns}
+        return {**self._missing, **{name: record[index] for name, index in self._columns}}
 
     def _reject(self, reason: str) -> None:
         start = self._line - len(self._record) + 1
@@ -157,10 +165,15 @@ class RowReader:
 
 
 @contextmanager
-def row_reader(file: MetadataFile, columns: tuple[str, ...], intake: Intake) -> Iterator[RowReader]:
-    """Check the header of a file. Raises DataError if it lacks one of the columns."""
+def row_reader(
+    file: MetadataFile, columns: tuple[str, ...], intake: Intake, optional: tuple[str, ...] = ()
+) -> Iterator[RowReader]:
+    """Check the header of a file. Raises DataError if it lacks one of the columns.
+
+    Columns that are optional are empty where the file lacks them.
+    """
     with _long_fields():
-        yield RowReader(file, columns, intake)
+        yield RowReader(file, columns, intake, optional)
 
 
 @contextmanager

@@ -165,5 +165,6 @@ def _stage(
     kind: type[MovieMetadata] | type[Person] | type[Credit],
     rows: list[MovieMetadata] | list[Person] | list[Credit],
 ) -> None:
-    columns = [field.name for field in fields(kind)]
+    # Genres belong to the catalogue.
+    columns = [field.name for field in fields(kind) if field.name != "genres"]
     copy_rows(connection, table, columns, ([getattr(row, c) for c in columns] for row in rows))

@@ -15,13 +15,13 @@ OF_MOVIES = "SELECT count(*) FROM recsys_store.ratings GROUP BY movie_id"
 def count_ratings(connection: sa.Connection) -> tuple[Int64, Int64, int]:
     """Return how many ratings each user and each movie has, of those that have any, and all movies.
 
-    Raises NothingLoaded if there are no ratings.
+    Raises NothingLoaded if there are no movies.
     """
     users, movies = (
         np.array(list(connection.scalars(sa.text(query))), np.int64)
         for query in (OF_USERS, OF_MOVIES)
     )
-    if not len(users):
-        raise NothingLoaded("there are no ratings in the database", hint="load some first")
     every = connection.scalar(sa.text("SELECT count(*) FROM recsys_store.movies"))
+    if not every:
+        raise NothingLoaded("there are no ratings in the database", hint="load some first")
     return users, movies, int(every or 0)

@@ -97,12 +97,12 @@ def read_snapshot(
     """Read the training data; the transaction of the connection must be a snapshot.
 
     Ratings, genres and years are always read; `needs` selects times, texts (untagged_texts: without
-    users' tags), votes and attributes. Raises NothingLoaded if there are no ratings.
+    users' tags), votes and attributes. Raises NothingLoaded if there are no movies.
     """
     connection.execute(sa.text(WAIT_FOR_INGEST))
     users, movies = IdMap(copy_ids(connection, USER_IDS)), IdMap(copy_ids(connection, MOVIE_IDS))
     total = connection.scalar(sa.text("SELECT count(*) FROM recsys_store.ratings")) or 0
-    if not total:
+    if not len(movies):
         raise NothingLoaded("there are no ratings in the database", hint="load some first")
     times = "times" in needs
     matrix, rated_at, hashes = _read_ratings(connection, users, movies, total, times, progress)
@@ -288,8 +288,10 @@ def _texts(
     return None
 
 
-def _rating_range(connection: sa.Connection, ratings: csr_matrix) -> tuple[float, float]:
-    """Return the rating scale of the edition, widened to the stored ratings."""
+def _rating_range(connection: sa.Connection, ratings: csr_matrix) -> tuple[float, float] | None:
+    """Return the rating scale of the edition, widened to the stored ratings; None without any."""
+    if not ratings.nnz:
+        return None
     promised = connection.execute(sa.text(SCALE)).one()
     lows = [float(ratings.data.min()), *(low for low in promised[:1] if low is not None)]
     highs = [float(ratings.data.max()), *(high for high in promised[1:] if high is not None)]
