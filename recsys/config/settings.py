@@ -164,7 +164,8 @@ class SourceSettings(_Sourced):
     there are any. Without `rating` each row is an interaction, and those of a pair are counted."""
     movies: Annotated[str, Called("SELECT statement, or empty")] = ""
     """Query with `movie_id` and `title`, and with any of `year`, `genres` (an array, or text with
-    bars), `imdb_id` and `tmdb_id`. Empty: movies are those that occur in the ratings."""
+    bars), `imdb_id`, `tmdb_id`, `overview`, `poster_path` and `available`. Movies it no longer has
+    are withdrawn. Empty: movies are those that occur in the ratings."""
     users: Annotated[str, Called("SELECT statement, or empty")] = ""
     """Query with `user_id`, and with any of `age`, `gender`, `occupation` and `zip_code`."""
     tags: Annotated[str, Called("SELECT statement, or empty")] = ""

@@ -305,13 +305,16 @@ def _write(
 def _write_movies(session: sa.Connection, rows: Sequence[Row], rejects: Rejects) -> Counts:
     movies: dict[str, SourceMovie] = {}
     described: dict[str, tuple[str | None, str | None]] = {}
-    for place, (key, title, year, genres, imdb_id, tmdb_id, overview, poster) in enumerate(rows, 1):
+    available: dict[str, bool] = {}
+    for place, row in enumerate(rows, 1):
+        key, title, year, genres, imdb_id, tmdb_id, overview, poster, offered = row
         try:
             _check_key(key, "movie_id", movies)
             names = genres if isinstance(genres, list) else str(genres or "").split("|")
             movie = movie_from(0, str(title or ""), [str(n) for n in names if n], _whole(year))
             movies[key] = replace(movie, imdb_id=_whole(imdb_id), tmdb_id=_whole(tmdb_id))
             described[key] = (_text(overview), _text(poster))
+            available[key] = offered is not False
         except BadField as exc:
             _reject(rejects, "movies", place, (key, title), exc)
     ids = keys.ids_of(session, "movies", list(movies))
@@ -319,7 +322,8 @@ def _write_movies(session: sa.Connection, rows: Sequence[Row], rejects: Rejects)
     counts = catalogue.merge_movies(session, found, list(movies))
     texts = zip(ids.tolist(), described.values(), strict=True)
     sources.describe_movies(session, [(i, *both) for i, both in texts if any(both)])
-    return counts
+    offers = list(zip(ids.tolist(), available.values(), strict=True))
+    return counts + sources.set_available(session, offers)
 
 
 def _write_users(session: sa.Connection, rows: Sequence[Row], rejects: Rejects) -> Counts:

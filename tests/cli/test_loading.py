@@ -40,9 +40,9 @@ def test_a_load_is_reported_and_a_repetition_changes_nothing(
             "rows_read": 27,
             "feedback": "explicit",
             "counts": {
-                "ratings": {"inserted": 24, "updated": 0, "unchanged": 0},
-                "movies": {"inserted": 3, "updated": 0, "unchanged": 0},
-                "users": {"inserted": 8, "updated": 0, "unchanged": 0},
+                "ratings": {"inserted": 24, "updated": 0, "unchanged": 0, "removed": 0},
+                "movies": {"inserted": 3, "updated": 0, "unchanged": 0, "removed": 0},
+                "users": {"inserted": 8, "updated": 0, "unchanged": 0, "removed": 0},
             },
             "inserted": 35,
             "updated": 0,
@@ -249,8 +249,9 @@ def test_metadata(recsys, at, tmp_path, contract_rows):
     assert (early.code, early.errors[-2:]) == (
         1,
         [
-            "error: there are no movies to describe",
-            "hint: load ratings first; `recsys ingest ml-latest-small`",
+            f"error: {tmp_path} holds no file of The Movies Dataset",
+            "hint: give a folder or a zip with movies_metadata.csv, keywords.csv, credits.csv, "
+            "or one of these files",
         ],
     )
     sample = str(write_sample(tmp_path / "made-up"))

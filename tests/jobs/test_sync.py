@@ -361,6 +361,27 @@ def test_other_data_is_replaced_only_if_asked_for(filled_database):
     assert rows(filled_database, RATINGS) == FIRST
 
 
+def test_movies_that_are_gone_are_withdrawn(synced):
+    shown = "SELECT key FROM recsys_store.movies WHERE available ORDER BY key"
+    run(
+        synced,
+        "DELETE FROM shop.products WHERE sku = 'B'",
+        "DELETE FROM shop.reviews WHERE sku = 'B'",
+    )
+    assert sync(synced, SOURCE).counts["movies"] == Counts(unchanged=2, removed=1)
+    assert rows(synced, shown) == [(KNIFE,), ("C",)]
+    run(synced, "INSERT INTO shop.products VALUES ('B', 'Rope', 2001)")
+    assert sync(synced, SOURCE).counts["movies"] == Counts(updated=1, unchanged=2)
+    assert rows(synced, shown) == [(KNIFE,), ("B",), ("C",)]
+    sold_out = replace(
+        SOURCE,
+        movies="SELECT sku AS movie_id, name AS title, released AS year, tags AS genres, "
+        "about AS overview, sku <> 'C' AS available FROM shop.products",
+    )
+    assert sync(synced, sold_out).counts["movies"].removed == 1
+    assert rows(synced, shown) == [(KNIFE,), ("B",)]
+
+
 def test_users_and_tags_follow_too(synced):
     more = replace(
         SOURCE,

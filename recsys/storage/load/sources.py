@@ -33,7 +33,7 @@ COLUMNS: dict[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ratings": (("user_id", "movie_id"), ("rating", "rated_at")),
     "movies": (
         ("movie_id", "title"),
-        ("year", "genres", "imdb_id", "tmdb_id", "overview", "poster_path"),
+        ("year", "genres", "imdb_id", "tmdb_id", "overview", "poster_path", "available"),
     ),
     "users": (("user_id",), ("age", "gender", "occupation", "zip_code")),
     "tags": (("user_id", "movie_id", "tag"), ("tagged_at",)),
@@ -321,6 +321,24 @@ SELECT s.movie_id, s.overview, s.poster_path FROM staged_texts AS s
 ON CONFLICT (movie_id) DO UPDATE
 SET overview = excluded.overview, poster_path = excluded.poster_path
 WHERE (d.overview, d.poster_path) IS DISTINCT FROM (excluded.overview, excluded.poster_path)
+"""
+STAGED_AVAILABLE = """
+CREATE TEMPORARY TABLE staged_available (movie_id integer, available boolean) ON COMMIT DROP
+"""
+# Movies that the source no longer has are withdrawn; their ratings may still tell about taste.
+SET_AVAILABLE = """
+WITH wanted AS (
+    SELECT m.movie_id, coalesce(s.available, false) AS available
+    FROM recsys_store.movies AS m
+    LEFT JOIN staged_available AS s ON s.movie_id = m.movie_id
+),
+changed AS (
+    UPDATE recsys_store.movies AS m SET available = w.available FROM wanted AS w
+    WHERE w.movie_id = m.movie_id AND w.available <> m.available
+    RETURNING m.available
+)
+SELECT count(*) FILTER (WHERE c.available), count(*) FILTER (WHERE NOT c.available)
+FROM changed AS c
 """
 STORED_RATINGS = "SELECT coalesce(sum(c.ratings_count), 0) FROM recsys_store.rating_changes AS c"
 LAST_SYNC = """
@@ -647,6 +665,16 @@ def describe_movies(session: sa.Connection, texts: Sequence[Row]) -> None:
     copy_rows(session, "staged_texts", ("movie_id", "overview", "poster_path"), texts)
     _run(session, MERGE_TEXTS)
     _run(session, "DROP TABLE staged_texts")
+
+
+def set_available(session: sa.Connection, movies: Sequence[tuple[int, bool]]) -> Counts:
+    """Withdraw all other movies; return how many came back (updated) and went (removed)."""
+    _run(session, STAGED_AVAILABLE)
+    copy_rows(session, "staged_available", ("movie_id", "available"), movies)
+    back, gone = session.execute(sa.text(SET_AVAILABLE)).one()
+    _run(session, "DROP TABLE staged_available")
+    # A movie that came back was counted by the merge as well.
+    return Counts(updated=back, unchanged=-back, removed=gone)
 
 
 def _run(session: sa.Connection, statement: str) -> int:
