@@ -68,7 +68,7 @@ ORDER BY u.rank LIMIT 10;
 """
 CALLED = """\
 \\set user random({low}, {high})
-SELECT * FROM recsys.recommend(:user, 10);
+SELECT * FROM recsys.recommend(:user::integer, 10);
 """
 EQUAL = """
 SELECT count(*) FROM recsys.recommend(%(user)s, 10) AS s
@@ -142,6 +142,8 @@ class Bench:
         users = self.some(self.users, self.calls)
         movies = self.movies()
         yield self.line("recommend, stored", "* FROM recsys.recommend(argument, 10)", users, 1, 5)
+        by_key = "* FROM recsys.recommend(argument::text, 10)"
+        yield self.line("recommend, stored, by key", by_key, users, 1, 5)
         live = self.with_ratings(LIVE_RATINGS)
         as_json = (
             "* FROM recsys.recommend_for((SELECT jsonb_object_agg(movie_id, rating) "
