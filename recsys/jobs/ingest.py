@@ -34,6 +34,7 @@ from recsys.storage.runs import lock
 from recsys.storage.schema import versions
 from recsys.storage.server import blockers
 from recsys.storage.server.engine import Database
+from recsys.storage.snapshot import feedback
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ def ingest(
         blockers.limit_waits(connection)
         lock.keep_ingests_out(connection)
         # The edition may have changed since the first transaction: it is checked under the lock.
-        replaced = _make_way(connection, dataset.edition, replace=replace)
+        replaced = _make_way(connection, dataset, replace=replace)
         by_kind = _write(connection, dataset, reporter)
         counts = sum(by_kind.values(), Counts())
         facts = {**_facts(dataset, started_at, counts), "replaced": replaced is not None}
@@ -260,7 +261,7 @@ def _source(source: str | None, path: Path) -> str:
     return escaped_name(source or str(path))
 
 
-def _make_way(connection: sa.Connection, edition: str, *, replace: bool) -> str | None:
+def _make_way(connection: sa.Connection, dataset: Dataset, *, replace: bool) -> str | None:
     """Clear the loaded edition if `replace`; return its name, None if nothing was cleared."""
     present = catalogue.loaded_edition(connection)
     if present is None:
@@ -268,10 +269,20 @@ def _make_way(connection: sa.Connection, edition: str, *, replace: bool) -> str 
     if replace:
         ingests.clear(connection)
         return present
-    if present != edition:
+    if present != dataset.edition:
         raise DataError(
-            f"the database holds {present}; loading {edition} over it would mix two data sets",
+            f"the database holds {present}; loading {dataset.edition} over it would mix two "
+            "data sets",
             hint="--replace drops the loaded data, --edition NAME declares both to be the same",
+        )
+    implicit = feedback.is_implicit(connection)
+    if implicit != (dataset.feedback == "implicit"):
+        held, found = ("interactions", "ratings") if implicit else ("ratings", "interactions")
+        raise DataError(
+            f"the database holds {held} of {present}, and these files hold {found}",
+            hint="--implicit makes interactions of ratings"
+            if implicit
+            else "--rating-column names the column of the ratings; --replace drops the loaded data",
         )
     return None
 

@@ -1,6 +1,7 @@
 """Files of one's own: through standard input, with names of columns, with counts that say what."""
 
 import io
+import re
 import sys
 
 import pytest
@@ -68,6 +69,21 @@ def test_a_nightly_file_of_interactions_needs_no_edition(ingest, database, tmp_p
     assert rows_of(database, facts) == [("csv:orders", "implicit", "count", None)]
 
 
+def test_ratings_and_interactions_are_not_mixed(ingest, database, tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text("user,movie,rating\n1,2,3\n")
+    assert ingest(str(path)).code == 0
+    path.write_text("user,movie\n1,2\n")
+    mixed = ingest(str(path))
+    assert mixed.code == 1
+    assert "the database holds ratings of csv:r, and these files hold interactions" in mixed.err
+    assert ingest(str(path), "--replace").code == 0
+    path.write_text("user,movie,rating\n1,2,3\n1,3,3\n")
+    assert "and these files hold ratings" in ingest(str(path)).err
+    assert ingest(str(path), "--implicit").code == 0
+    assert rows_of(database, RATINGS) == [("1", "2", 1.0), ("1", "3", 1.0)]
+
+
 def test_options_that_contradict_each_other_are_refused(ingest, tmp_path):
     path = tmp_path / "r.csv"
     path.write_text("user,movie,rating\n1,2,3\n")
@@ -90,3 +106,19 @@ def test_scale_of_an_ingest_is_recorded(ingest, database, tmp_path):
     assert done.code == 0
     scale = "SELECT rating_min, rating_max, rating_step FROM recsys.ingests"
     assert rows_of(database, scale) == [(0.5, 5.0, 0.5)]
+
+
+def test_the_demo_of_interactions_shows_no_stars(recsys, database, tmp_path):
+    rows = [f"c{c},sku-{(c + 7 * k) % 40}" for c in range(40) for k in range(12 + c % 3)]
+    for night in (1, 2):
+        name = tmp_path / f"orders-2026-11-0{night}.csv"
+        name.write_text("customer_id,sku\n" + "\n".join(rows[night - 1 :: 2]) + "\n")
+    done = recsys(
+        "demo", "--data", str(tmp_path / "orders-*.csv"), RECSYS_DATABASE_URL=database.url
+    )
+    assert done.code == 0, done.err
+    shown = done.out + done.err
+    assert "csv:orders: run 1 is published" in shown
+    assert "The top chart\n" in shown
+    assert re.search(r"What user \S+ watched", shown)
+    assert not re.search("weighted rating|liked|mean|rating ", shown)
