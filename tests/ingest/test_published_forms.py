@@ -243,6 +243,24 @@ def test_movies_of_published_data_sets_are_described_where_they_can_be(tmp_path:
     assert described["0155061224"].year is None
 
 
+def test_ratings_go_before_interactions_in_one_folder(tmp_path: Path) -> None:
+    """As in Yelp, where tips are no ratings, and as in HetRec, where tags are no interactions."""
+    (tmp_path / "review.json").write_text(json.dumps(YELP) + "\n")
+    (tmp_path / "tip.json").write_text('{"user_id": "u-2", "business_id": "b_1", "text": "so"}\n')
+    business = {"business_id": "b_1", "name": "A Bar", "stars": 4.5, "categories": "x, y"}
+    (tmp_path / "business.json").write_text(json.dumps(business) + "\n")
+    dataset = read_dataset(tmp_path)
+    assert (ratings_of(dataset), dataset.movies[0].title) == (EXPLICIT["yelp"][3], "A Bar")
+    hetrec = tmp_path / "hetrec"
+    hetrec.mkdir()
+    (hetrec / "user_artists.dat").write_text(IMPLICIT["hetrec"][1])
+    (hetrec / "user_taggedartists.dat").write_text("userID\tartistID\ttagID\tday\n2\t52\t13\t1\n")
+    (hetrec / "artists.dat").write_text('id\tname\turl\tpictureURL\n51\tDuran "D" Duran\tx\ty\n')
+    dataset = read_dataset(hetrec)
+    assert ratings_of(dataset) == [("2", "51", 13883.0, NO_TIME)]
+    assert [movie.title for movie in dataset.movies] == ['Duran "D" Duran']
+
+
 def test_netflix_parts_and_titles_are_one_data_set(tmp_path: Path) -> None:
     (tmp_path / "mv_0000001.txt").write_text("1:\n7,3,2005-09-06\n")
     (tmp_path / "mv_0000002.txt").write_text("2:\n7,9,2005-09-06\n8,4,2005-09-06\n")

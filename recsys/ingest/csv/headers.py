@@ -50,6 +50,9 @@ def detect_csv(folder: Folder, options: ReadOptions = DEFAULTS) -> DatasetLayout
     if not rated:
         _refuse_empty(folder)
         return None
+    explicit = {name: table for name, table in rated.items() if table.role("rating") is not None}
+    # Beside ratings, a list of what people want to watch is not what they watched.
+    rated = explicit if explicit and not options.implicit else rated
     stems = ("ratings", "rating", *_INTERACTIONS)
     chosen = list(rated) if folder.parts else _preferred(rated, stems, folder.name, "ratings")
     movies = {
