@@ -42,9 +42,9 @@ def test_each_file_is_loaded_once(new, inbox, database, write_edition):
             "ingest_id": 3, "edition": "ml-csv", "dialect": "csv", "rows_read": 1,
             "feedback": "explicit",
             "counts": {
-                "ratings": {"inserted": 0, "updated": 1, "unchanged": 0},
-                "movies": {"inserted": 0, "updated": 0, "unchanged": 0},
-                "users": {"inserted": 0, "updated": 0, "unchanged": 1},
+                "ratings": {"inserted": 0, "updated": 1, "unchanged": 0, "removed": 0},
+                "movies": {"inserted": 0, "updated": 0, "unchanged": 0, "removed": 0},
+                "users": {"inserted": 0, "updated": 0, "unchanged": 1, "removed": 0},
             },
             "inserted": 0, "updated": 1, "unchanged": 1, "duplicates": 0, "unrated": 0,
             "rejected": 0, "rejected_kept": 0,
