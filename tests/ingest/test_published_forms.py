@@ -312,6 +312,22 @@ def test_bad_lines_of_json_are_rejected_with_a_reason(tmp_path: Path) -> None:
     assert dataset.rejected[0].content == '{"user": "b", "item": 7'
 
 
+def test_json_is_read_in_slices_and_a_huge_line_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recsys.ingest.csv.json_lines._LINES_AT_ONCE", 3)
+    lines = [f'{{"user": "u{n}", "item": {n % 3}, "rating": 4}}' for n in range(20)]
+    lines[7] = '{"user": "u7", "item": 1, "rating": 4, "x": "' + "y" * (1 << 20) + '"}'
+    lines[13] = "{"
+    (tmp_path / "r.jsonl").write_text("\n".join(lines))
+    dataset = read_dataset(tmp_path / "r.jsonl")
+    assert len(dataset.ratings) == 18
+    assert [(row.line, row.reason) for row in dataset.rejected] == [
+        (8, "longer than 1 MB"),
+        (14, "not a JSON object"),
+    ]
+
+
 def test_movies_may_be_json_lines_too(tmp_path: Path) -> None:
     (tmp_path / "Books.jsonl").write_text(json.dumps(AMAZON_2023) + "\n")
     meta = {"parent_asin": "B02", "title": "A Book", "genres": ["x", "y"], "price": None}

@@ -6,15 +6,18 @@ import ast
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from recsys.ingest.csv.names import GENRES
-from recsys.ingest.reading.intake import Block, Intake
+from recsys.ingest.reading.intake import LONGEST_RECORD, Block, Intake
 from recsys.ingest.reading.sources import Entry
 
 Row = dict[str, Any]
 
 _LINES_LOOKED_AT = 20
+_LINES_AT_ONCE = 4096
+"""Objects take many times the memory of their text."""
 _PYTHON = (b"{'", b"{u'")
 """Data sets of UCSD have lines that Python, but not JSON, can read."""
 # Tabs and line breaks would split columns and lines. As vertical tabs they stay in a key, which is
@@ -34,7 +37,10 @@ class JsonLines:
         for block in intake.blocks(entry, header=False):
             lines = block.data.split(b"\n")[:-1]
             converted: list[str] = []
-            for index, row in enumerate(_rows(lines)):
+            slices = (
+                lines[at : at + _LINES_AT_ONCE] for at in range(0, len(lines), _LINES_AT_ONCE)
+            )
+            for index, row in enumerate(chain.from_iterable(map(_rows, slices))):
                 if isinstance(row, dict):
                     converted.append("\t".join([self._text(row, name) for name in self.names]))
                     continue
@@ -83,6 +89,8 @@ def _is_plain(value: Any) -> bool:
 
 def _rows(lines: Sequence[bytes]) -> Sequence[Row | str | None]:
     """Return the object of each line, None for a blank one, a text that says what is wrong."""
+    if any(len(line) > LONGEST_RECORD for line in lines):
+        return [_row(line) for line in lines]
     try:
         # One call for all lines takes half the time of one call each.
         rows = json.loads(b"[" + b",".join(lines) + b"]")
@@ -98,6 +106,8 @@ def _row(line: bytes) -> Row | str | None:
     text = line.strip()
     if not text:
         return None
+    if len(text) > LONGEST_RECORD:
+        return f"longer than {LONGEST_RECORD >> 20} MB"
     try:
         row = ast.literal_eval(text.decode()) if text.startswith(_PYTHON) else json.loads(text)
     except UnicodeDecodeError:

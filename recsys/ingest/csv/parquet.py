@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 MAGIC = b"PAR1"
-_ROWS = 1 << 18
+_ROWS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
