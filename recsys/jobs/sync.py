@@ -75,7 +75,6 @@ class Read:
     duplicates: int = 0
     hashed: Stored = "none"
     """Users whose rows were hashed and compared."""
-    rules: str = ""
 
 
 def sync(
@@ -220,7 +219,6 @@ def _compare(
     with clock.stage("read source") as done:
         with sources.reading(source, settings.role):
             found = Read(_checked(source, settings, last))
-            found.rules = _rules(settings, found.queries["ratings"])
             for kind in ("movies", "users"):
                 if query := found.queries.get(kind):
                     setattr(found, kind, sources.rows_of(source, query))
@@ -238,8 +236,7 @@ def _compare(
                 found.duplicates = compare(found.queries["ratings"], since, stored)
             else:
                 query = found.queries["ratings"]
-                same = last is not None and last.rules == found.rules
-                few = sources.touched_alone(session, query, compare=same)
+                few = sources.touched_alone(session, query, compare=last is not None)
                 found.hashed = "all" if few is None else "touched"
                 if few is None:
                     found.duplicates = compare(query, None, stored)
@@ -411,11 +408,4 @@ def _described(query: Query, found: Read, compared_at: datetime | None) -> Sourc
     digest = hashlib.sha256(query.text.encode()).hexdigest()
     times = (found.watermark, compared_at) if query.kind == "ratings" else (None, None)
     watermark, compared = (None if at is None else at.isoformat() for at in times)
-    return SourceQuery(
-        query.kind, len(query.text), digest, query.columns, watermark, compared, found.rules
-    )
-
-
-def _rules(settings: SourceSettings, query: Query) -> str:
-    rules = (query.text, settings.scale, bool(settings.movies.strip()))
-    return hashlib.sha256(repr(rules).encode()).hexdigest()
+    return SourceQuery(query.kind, len(query.text), digest, query.columns, watermark, compared)

@@ -8,10 +8,11 @@ import sqlalchemy as sa
 
 from recsys.config.settings import SourceSettings
 from recsys.domain import RejectedRow
-from recsys.errors import ConfigError, DataError
+from recsys.errors import ConfigError, DataError, StorageError
 from recsys.ingest.reading.rejects import RejectLimit
 from recsys.jobs.sync import sync
 from recsys.storage.load.catalogue import Counts
+from recsys.storage.runs import lock
 
 SHOP = """
 CREATE SCHEMA shop;
@@ -75,6 +76,18 @@ def synced(shop):
     return shop
 
 
+@pytest.fixture
+def crowded(shop):
+    """Synchronized with so many users that the changed ones alone are compared."""
+    run(
+        shop,
+        "INSERT INTO shop.reviews (customer, sku, stars, created_at) "
+        "SELECT 'u' || i, 'B', 3, '2024-01-01Z' FROM generate_series(1, 12) AS i",
+    )
+    sync(shop, SOURCE)
+    return shop
+
+
 def test_the_first_sync_loads_everything(shop):
     report = sync(shop, SOURCE)
     assert report.counts == {
@@ -123,13 +136,8 @@ def test_later_syncs_insert_update_and_delete(synced):
     assert sync(synced, SOURCE).no_change
 
 
-def test_users_with_the_same_rows_are_not_compared_again(synced):
-    run(
-        synced,
-        "INSERT INTO shop.reviews (customer, sku, stars, created_at) "
-        "SELECT 'u' || i, 'B', 3, '2024-01-01Z' FROM generate_series(1, 8) AS i",
-    )
-    sync(synced, SOURCE)
+def test_users_with_the_same_rows_are_not_compared_again(crowded):
+    synced = crowded
     # A comparison would find this: only the hashes keep it from being looked at.
     run(
         synced,
@@ -147,15 +155,55 @@ def test_users_with_the_same_rows_are_not_compared_again(synced):
     assert rows(synced, RATINGS)[:4] == wanted
 
 
-def test_other_rules_compare_everyone_again(synced):
+def test_a_user_with_a_rejected_row_is_compared_each_time(crowded):
+    synced = crowded
     run(synced, "INSERT INTO shop.reviews (customer, sku, stars) VALUES ('ann', 'D', 3)")
     some = RejectLimit(rows=2)
     assert sync(synced, SOURCE, max_rejects=some).rejected_count == 1
-    narrow = sync(synced, replace(SOURCE, scale=(1.0, 4.0)), max_rejects=some)
-    assert [row.reason for row in narrow.rejected] == ["movie D is unknown"]
-    # The row is the same, the movie is new: a user with a rejected row is compared each time.
+    # The row is the same, and the movie is new.
     run(synced, "INSERT INTO shop.products VALUES ('D', 'Saw')")
     assert sync(synced, SOURCE).counts["ratings"].inserted == 1
+
+
+def test_rows_without_a_user_are_rejected_each_time(crowded):
+    run(crowded, "INSERT INTO shop.reviews (customer, sku, stars) VALUES (NULL, 'B', 3)")
+    for _ in range(2):
+        report = sync(crowded, SOURCE, max_rejects=RejectLimit(rows=1))
+        assert [row.reason for row in report.rejected] == ["user_id is missing"]
+
+
+def test_times_follow_too(synced):
+    run(synced, "UPDATE shop.reviews SET created_at = '2024-04-04Z' WHERE id = 1")
+    assert sync(synced, SOURCE).counts["ratings"].updated == 1
+    assert rows(synced, RATINGS)[0] == ("ann", KNIFE, 5, "04-04")
+    run(
+        synced,
+        "INSERT INTO shop.reviews (customer, sku, stars) VALUES ('cid', 'B', 3)",
+    )
+    sync(synced, SOURCE)
+    assert rows(synced, RATINGS)[-1] == ("cid", "B", 3, None)
+    run(synced, "UPDATE shop.reviews SET created_at = '2024-05-05Z' WHERE customer = 'cid'")
+    sync(synced, SOURCE)
+    assert rows(synced, RATINGS)[-1] == ("cid", "B", 3, "05-05")
+
+
+def test_a_bad_row_does_not_stand_for_its_pair_when_it_is_read_again(synced):
+    # The older row sends the pair to be read again; the newest of all is bad.
+    run(
+        synced,
+        "INSERT INTO shop.reviews (customer, sku, stars, created_at) VALUES "
+        "('ann', 'B', 4, '2023-01-01Z'), ('ann', 'B', 99, '2025-01-01Z')",
+    )
+    report = sync(synced, SOURCE, max_rejects=RejectLimit(rows=1))
+    assert report.counts["ratings"] == Counts(unchanged=4)
+    assert rows(synced, RATINGS) == FIRST
+
+
+def test_two_syncs_do_not_run_at_once(synced):
+    with synced.transaction() as connection:
+        lock.keep_ingests_out(connection)
+        with pytest.raises(StorageError, match="another ingest is running"):
+            sync(synced, SOURCE)
 
 
 def test_a_dry_run_counts_and_writes_nothing(synced):
@@ -344,11 +392,19 @@ def test_changed_rows_alone_are_read_until_a_full_comparison(shop):
     report = sync(shop, CHANGED)
     assert report.partial
     assert report.counts["ratings"] == Counts(updated=1, unchanged=3)
+    # An older row of a pair is no news.
+    run(
+        shop,
+        "INSERT INTO shop.reviews (customer, sku, stars, created_at, changed) "
+        "VALUES ('ann', 'B', 5, '2020-01-01Z', '2024-06-01Z')",
+    )
+    assert sync(shop, CHANGED).counts["ratings"].updated == 0
     # A transaction that was committed late has a time before the watermark.
     run(shop, "UPDATE shop.reviews SET stars = 2, changed = '2024-05-31 23:55Z' WHERE id = 4")
     assert sync(shop, CHANGED).counts["ratings"].updated == 1
     report = sync(shop, CHANGED, full=True)
     assert report.counts["ratings"] == Counts(updated=1, unchanged=2, removed=1)
+    assert rows(shop, RATINGS)[1] == ("ann", "B", 1, "01-02")
     assert not sync(shop, CHANGED, full_hours=0).partial
 
 

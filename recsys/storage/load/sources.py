@@ -410,8 +410,6 @@ class SourceQuery(SourceFile):
     """Newest time of change that was read, if that was asked for; ISO 8601."""
     compared_at: str | None
     """When all rows were last compared."""
-    rules: str
-    """Hash of what decides about a row: the query, the scale, whether movies must be known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,8 +420,6 @@ class LastSync:
     """Newest time of change that was read, if that was asked for."""
     compared_at: datetime | None
     """When the whole of the source was last compared."""
-    rules: str
-    """See `SourceQuery`."""
 
 
 def last_sync(connection: sa.Connection) -> LastSync | None:
@@ -437,7 +433,7 @@ def last_sync(connection: sa.Connection) -> LastSync | None:
         for name in ("watermark", "compared_at")
     )
     columns = {file["name"]: file["columns"] for file in found.files}
-    return LastSync(columns, watermark, compared_at, ratings["rules"])
+    return LastSync(columns, watermark, compared_at)
 
 
 def checked(
