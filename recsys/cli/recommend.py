@@ -229,7 +229,7 @@ def predict(
         given = service.rating(user, known.movie_id)
         rated = service.ratings(user, 1)
     if json:
-        user_id = rated[0].user_id if rated else int(user) if user.isdecimal() else None
+        user_id = rated[0].user_id if rated else _as_id(user)
         facts = {"user_id": user_id, "movie_id": known.movie_id, "rating": rating}
         keys = {"user_key": rated[0].user_key if rated else user, "movie_key": known.movie_key}
         output.write_json({**facts, "given_rating": given, **keys})
@@ -248,11 +248,18 @@ def find_movie(service: Recommender, text: str) -> KnownMovie | FoundMovie:
     except UnknownMovie:
         # The title of a movie can be a number, for example 1917.
         found = service.search(text, 1)
-        if not found and text.isdecimal() and int(text) <= LARGEST_ID:
+        if not found and _as_id(text) is not None:
             raise
     if not found:
         raise UnknownMovie(f"no title matches {text!r}", hint="try fewer words")
     return found[0]
+
+
+def _as_id(text: str) -> int | None:
+    """Return the id that a text may be, None if it is no whole number in the range of ids."""
+    # Python refuses to read numbers of thousands of digits.
+    number = int(text) if text.isdecimal() and len(text) <= len(str(LARGEST_ID)) else None
+    return None if number is None or number > LARGEST_ID else number
 
 
 @app.command()

@@ -9,13 +9,14 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from recsys.config import settings
-from recsys.errors import StorageError
+from recsys.errors import InvalidArgument, StorageError
 from recsys.service.queries.query import NO_CONTRACT, Query, Result, is_empty
 from recsys.storage.server.address import Address, open_address
 from recsys.storage.server.pool import AsyncPool, Pool, PoolOptions
 
 POOL_SIZE = 8
 TIMEOUT_S = 30.0
+NO_TEXT = "a text holds half of a surrogate pair, which is no character"
 
 Opened = TypeVar("Opened", bound="AsyncSession")
 
@@ -82,6 +83,8 @@ class Session:
             # A relation is missing from an empty database, but also from an outdated schema.
             empty = exc.sqlstate in NO_CONTRACT and self._run(is_empty())
             raise query.error(exc, empty=empty) from exc
+        except UnicodeEncodeError as exc:
+            raise InvalidArgument(NO_TEXT) from exc
         result = query.parse(found)
         # Checked only now, so that a query with rows costs one round trip.
         if query.check_if_empty is not None and (result is None or result == []):
@@ -154,6 +157,8 @@ class AsyncSession:
         except StorageError as exc:
             empty = exc.sqlstate in NO_CONTRACT and await self._run(is_empty())
             raise query.error(exc, empty=empty) from exc
+        except UnicodeEncodeError as exc:
+            raise InvalidArgument(NO_TEXT) from exc
         result = query.parse(found)
         if query.check_if_empty is not None and (result is None or result == []):
             await self._run(query.check_if_empty)

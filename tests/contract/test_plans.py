@@ -68,6 +68,10 @@ CATALOGUE_BY_KEY = {
     "SELECT * FROM recsys.recommend(1, 10)": {
         "ix_movies_withdrawn", "pk_blocks", "pk_movies", "pk_rating_changes"
     },
+    "SELECT * FROM recsys.recommend('1', 10)": {
+        "ix_movies_withdrawn", "pk_blocks", "pk_movies", "pk_rating_changes", "uq_users_key"
+    },
+    "SELECT * FROM recsys.similar('1')": {"pk_movies", "uq_movies_key"},
     "SELECT * FROM recsys.recommend(81, 10)": {
         "ix_movies_withdrawn", "pk_blocks", "pk_movies", "pk_rating_changes", "pk_ratings"
     },

@@ -79,6 +79,13 @@ def test_unknown_keys(service):
         service.predict_rating("user 1", "x")
 
 
+@pytest.mark.parametrize("key", ["\ud800", "a\0b"])
+def test_texts_that_no_database_can_hold(service, key):
+    for method in ("recommend", "ratings", "movie", "search"):
+        with pytest.raises(InvalidArgument):
+            getattr(service, method)(key)
+
+
 def test_writes_take_ids_and_keys(make_database, keyed_template):
     with Recommender(make_database(keyed_template)) as service:
         for user, movie in product([1, "2", "alice"], [3, "B03"]):
