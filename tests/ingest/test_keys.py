@@ -1,6 +1,7 @@
 """Users and movies with keys of any form, read as positions."""
 
 import uuid
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,9 @@ def test_keys_join_ratings_and_movies(tmp_path: Path) -> None:
 def test_one_key_that_is_no_id_makes_keys_of_all(
     tmp_path: Path, odd: str, column: int, quote: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recsys.ingest.reading.intake.BLOCK", 64)
+    # The odd row comes after several blocks, and after the rows that are looked at before.
+    monkeypatch.setattr("recsys.ingest.dataset.Intake", partial(Intake, block_size=128))
+    monkeypatch.setattr(blocks, "_LOOKED_AT", 40)
     rows = [[str(n), str(n % 3), "0.5"] for n in range(1, 40)]
     rows[33][column] = odd
     text = "".join(",".join(quote + field + quote for field in row) + "\n" for row in rows)
