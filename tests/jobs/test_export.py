@@ -79,6 +79,14 @@ def test_an_ingest_reads_them_again(refreshed_database, exported, database, tmp_
         assert rows(database, query) == rows(refreshed_database, query)
 
 
+def test_counts_are_named_so(database, tmp_path):
+    (tmp_path / "views.csv").write_text("user,movie\nann,A\nann,A\nbob,B\n")
+    ingest(database, tmp_path / "views.csv")
+    export(database, tmp_path / "out")
+    written = (tmp_path / "out" / "ratings.csv").read_text()
+    assert written == "user_id,movie_id,count,timestamp\nann,A,2,\nbob,B,1,\n"
+
+
 def test_a_folder_that_cannot_be_written_is_told(refreshed_database, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InvalidArgument, match="file cannot be written: File exists"):

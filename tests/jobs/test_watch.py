@@ -90,6 +90,7 @@ def test_every_statement_is_followed(watched):
         "another movie": [("1", "A", 5), ("2", "C", 3)],
         "out of the query": [("2", "B", 3)],
         "all deleted": [],
+        "rows that break a rule": [("1", "A", 5), ("2", "B", 3)],
     }
     first = rows(watched, 'SELECT * FROM "Shop".reviews')
     for name, statement in STATEMENTS.items():
