@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from recsys.domain import LONGEST_KEY, SourceFile
-from recsys.errors import DataError
+from recsys.errors import DataError, StorageError
 from recsys.storage.load import bulk_load
 from recsys.storage.load.catalogue import Counts
 from recsys.storage.load.copy import copy_rows, driver
@@ -627,7 +627,12 @@ def add_new(session: sa.Connection, kind: Literal["users", "movies"]) -> int:
         if _run(session, NEW_KEYS.format(column=column, table=table, kind=kind, when=when)):
             _run(session, "ANALYZE staged_keys")
             new = WITH_IDS.format(ids=IDS.format(kind=kind, id=id_))
-            added += _run(session, ADD[kind].format(new=new))
+            try:
+                added += _run(session, ADD[kind].format(new=new))
+            except psycopg.errors.UniqueViolation as exc:
+                raise StorageError(
+                    f"another session added {kind} with these keys meanwhile", hint="run it again"
+                ) from exc
         _run(session, "DROP TABLE staged_keys")
     if added:
         _run(session, f"ANALYZE recsys_store.{kind}")
