@@ -220,11 +220,9 @@ def _merge(rows: str, valid: str, set_: str, when: str) -> str:
 def unwatch(connection: sa.Connection) -> list[str]:
     """Drop the triggers and their functions; return the tables that had them."""
     tables = [name for (name,) in driver(connection).execute(WATCHED)]
-    for name in tables:
-        for trigger, *_ in EVENTS:
-            _run(connection, f"DROP TRIGGER IF EXISTS {trigger} ON {name}")
+    # With the triggers on them, which only the owner of the table could drop by themselves.
     for function in ("source_came", "source_changed"):
-        _run(connection, f"DROP FUNCTION IF EXISTS recsys_store.{function}()")
+        _run(connection, f"DROP FUNCTION IF EXISTS recsys_store.{function}() CASCADE")
     return tables
 
 
