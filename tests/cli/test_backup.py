@@ -39,6 +39,7 @@ def restored(recsys, make_database, tmp_path):
     return restore
 
 
+@pytest.mark.slow
 def test_a_restored_database_gives_the_same_answers(restored, refreshed_database, tmp_path):
     target, done = restored(refreshed_database)
     assert done.errors == [f"Restored: {tmp_path / 'all.dump'} into {target.label}"]

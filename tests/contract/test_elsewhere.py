@@ -83,6 +83,7 @@ def restored(make_database, everything_template, empty_database, server_program,
     return original, empty_database
 
 
+@pytest.mark.slow
 def test_a_restored_database_answers_as_before(restored):
     original, copy = restored
     with original.snapshot() as before, copy.snapshot() as after:
@@ -126,6 +127,7 @@ def test_nothing_is_kept_in_a_session(make_database, everything_template):
         assert answers(connection, [SETTINGS, LEFT_BEHIND]) == before
 
 
+@pytest.mark.slow
 def test_any_session_gives_the_same(make_database, everything_template):
     database = make_database(everything_template)
     with database.session() as one, database.session() as other:

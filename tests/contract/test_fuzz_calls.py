@@ -20,6 +20,7 @@ def given(make_database, everything_template, as_role):
     return database, lambda role: psycopg.connect(as_role(database, role).url, autocommit=True)
 
 
+@pytest.mark.slow
 def test_hostile_arguments_are_errors_and_nothing_else(given):
     found = fuzzing.fuzz(*given, seed=7, seconds=3)
     assert found.keys() == {"recsys_reader", "recsys_app"}

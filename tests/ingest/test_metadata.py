@@ -615,6 +615,7 @@ def test_each_file_is_recorded_with_size_and_checksum(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_progress_ends_with_the_whole_of_each_file(tmp_path: Path) -> None:
     rows = [line(str(movie_id), "[]") for movie_id in range(1, 250_000)]
     path = write(tmp_path, "keywords.csv", *rows)

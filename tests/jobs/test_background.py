@@ -59,6 +59,7 @@ app.main()
 """
 
 
+@pytest.mark.slow
 def test_a_signal_is_handled_during_a_kernel():
     process = subprocess.Popen(
         [sys.executable, "-c", LONG_KERNEL], stdout=subprocess.PIPE, text=True

@@ -207,6 +207,7 @@ def test_mf_blocks_do_not_matter() -> None:
     assert np.array_equal(whole.items, parts.items)
 
 
+@pytest.mark.slow
 def test_mf_axes_do_not_depend_on_the_start() -> None:
     truth, known = planted(40, 25, 8)
     matrix = csr_matrix(truth * known)

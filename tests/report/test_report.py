@@ -287,6 +287,7 @@ def test_the_page_loads_nothing_and_pictures_have_alternative_texts(page):
     assert "<h1>Report on ml-small-made-up</h1>" in text
 
 
+@pytest.mark.slow
 def test_the_same_data_give_the_same_files(page, two_runs, tmp_path):
     first, second = tmp_path / "a", tmp_path / "b"
     write_report(two_runs, None, first)

@@ -19,6 +19,7 @@ def fuzzer(monkeypatch):
     return module
 
 
+@pytest.mark.slow
 def test_random_requests_do_no_harm(fuzzer, refreshed_database):
     found = fuzzer.fuzz(refreshed_database, seed=5, seconds=1.5)
     assert found.violations == []

@@ -156,6 +156,7 @@ def test_an_upgrade_is_answered_as_a_request(connect):
 # --- time -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_slow_clients_are_cut_off(serving, connect, edition_database):
     with serving(edition_database, limits=SHORT) as client:
         began = {

@@ -79,11 +79,12 @@ def listed(page):
 
 
 # The dark scheme differs from the light one in its colours only.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scheme", "rules"),
     [
         ("light", {}),
-        pytest.param("dark", {"runOnly": ["cat.color"]}, marks=pytest.mark.slow),
+        ("dark", {"runOnly": ["cat.color"]}),
     ],
 )
 def test_every_page_is_accessible_and_silent(open_page, scheme, rules):
