@@ -134,6 +134,7 @@ def test_keys_are_those_of_the_models(empty_database):
         ] == [tuple(key) for key in found]
 
 
+@pytest.mark.slow
 def test_down_to_nothing_and_up_again_gives_the_same(database):
     with database.transaction() as connection:
         before = structure(connection)

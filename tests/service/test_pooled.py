@@ -62,6 +62,7 @@ def wait_for(condition):
 # --- many at once ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_sixteen_threads_get_the_same_results_as_one(url, edition_database):
     one = Recommender(edition_database)
     expected = {user: one.recommend(user, 5) for user in USERS}
@@ -76,6 +77,7 @@ def test_sixteen_threads_get_the_same_results_as_one(url, edition_database):
     assert stats["requests_num"] == len(USERS)
 
 
+@pytest.mark.slow
 def test_a_hundred_tasks_get_the_same_results_as_one(url, edition_database):
     one = Recommender(edition_database)
     expected = [one.recommend(user, 5) for user in USERS]

@@ -100,9 +100,8 @@ def test_every_page_is_accessible_and_silent(open_page, scheme, rules):
     assert [text for _, text in page.messages if "404" not in text] == []
 
 
-@pytest.mark.parametrize(
-    "width", [320, *(pytest.param(width, marks=pytest.mark.slow) for width in (390, 1280))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [320, 390, 1280])
 def test_no_page_is_wider_than_the_window(open_page, width):
     page = open_page("/", viewport={"width": width, "height": 700})
     wide = {}
@@ -272,6 +271,7 @@ BROKEN = """posters => posters.flatMap(poster => {
 })"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [90, 342])
 def test_no_word_of_a_drawn_title_is_broken(open_page, width):
     page = open_page("/")
