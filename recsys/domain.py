@@ -80,6 +80,8 @@ class SourceMovie:
     imdb_id: int | None = None
     """The number behind `tt`."""
     tmdb_id: int | None = None
+    available: bool | None = None
+    """Whether it may be recommended; None: the source does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,22 @@ def test_an_ingest_reads_them_again(refreshed_database, exported, database, tmp_
         assert rows(database, query) == rows(refreshed_database, query)
 
 
+def test_a_file_withdraws_movies(database, tmp_path):
+    (tmp_path / "ratings.csv").write_text("user_id,movie_id,rating\nann,A,4\nann,B,3\n")
+    movies = tmp_path / "movies.csv"
+    shown = "SELECT key FROM recsys_store.movies WHERE available ORDER BY key"
+    movies.write_text("movie_id,title,available\nA,Alien,no\nB,Brazil,\n")
+    ingest(database, tmp_path, edition="mine")
+    assert rows(database, shown) == [("B",)]
+    # Without the column nothing changes; with it the movie returns.
+    movies.write_text("movie_id,title\nA,Alien\nB,Brazil\n")
+    ingest(database, tmp_path, edition="mine")
+    assert rows(database, shown) == [("B",)]
+    movies.write_text("movie_id,title,available\nA,Alien,True\nB,Brazil,1\n")
+    assert ingest(database, tmp_path, edition="mine").counts.updated == 1
+    assert rows(database, shown) == [("A",), ("B",)]
+
+
 def test_counts_are_named_so(database, tmp_path):
     (tmp_path / "views.csv").write_text("user,movie\nann,A\nann,A\nbob,B\n")
     ingest(database, tmp_path / "views.csv")

@@ -9,7 +9,16 @@ from pathlib import PurePath
 from recsys.domain import SourceMovie
 from recsys.errors import DataError
 from recsys.ingest.csv.known import KnownFile, KnownHeader
-from recsys.ingest.csv.names import GENRES, MOVIE, RATING, TITLE, USER, YEAR, YEAR_OF_BOOK
+from recsys.ingest.csv.names import (
+    AVAILABLE,
+    GENRES,
+    MOVIE,
+    RATING,
+    TITLE,
+    USER,
+    YEAR,
+    YEAR_OF_BOOK,
+)
 from recsys.ingest.csv.tables import SEPARATORS as SEPARATORS
 from recsys.ingest.csv.tables import TableFile, look_at, missing_roles, stem
 from recsys.ingest.movielens.dialects import DatasetLayout, RatingsFile
@@ -185,7 +194,9 @@ def _movies(table: TableFile) -> Table[SourceMovie] | None:
     if not catalogue and table.kind == "csv" and table.find(RATING) is not None:
         return None
     year = table.find(YEAR)
-    names = (movie, title, table.find(GENRES), year or table.find(YEAR_OF_BOOK))
+    names = (
+        movie, title, table.find(GENRES), year or table.find(YEAR_OF_BOOK), table.find(AVAILABLE),
+    )  # fmt: skip
     given = tuple(dict.fromkeys(filter(None, names)))
     grammar, places, reader = table.select(given)
     position = dict(zip(given, places, strict=True))
@@ -194,6 +205,7 @@ def _movies(table: TableFile) -> Table[SourceMovie] | None:
         position[title],
         position.get(names[2] or ""),
         position.get(names[3] or ""),
+        position.get(names[4] or ""),
         lenient=table.kind != "csv" or year is None,
     )
     if reader is None:

@@ -130,6 +130,7 @@ TITLE = (
     "productname",
 )
 GENRES = ("genres", "genre")
+AVAILABLE = ("available", "isavailable", "instock")
 YEAR = ("year", "releaseyear", "movieyear")
 YEAR_OF_BOOK = ("yearofpublication", "originalpublicationyear", "publicationyear")
 """Books are older than films, and these columns hold zeros and misprints."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recsys.domain import SourceMovie, User
 from recsys.ingest.movielens.tables import Link, Tag, TagName
@@ -77,6 +77,7 @@ OCCUPATIONS_1M = (
 _NO_GENRE = frozenset({"", "unknown", "(no genres listed)"})
 _ANY_GENRE_SEPARATOR = re.compile(r"[|,;]")
 _OLDEST = 150
+_YES, _NO = frozenset({"true", "t", "yes", "1"}), frozenset({"false", "f", "no", "0"})
 
 
 def movie_from(
@@ -132,6 +133,7 @@ class MovieColumns:
     title: int
     genres: int | None
     year: int | None
+    available: int | None = None
     read_id: Callable[[str], int] = lambda text: numeric_id(text, "movie")
     """Return the id of a movie, or its position among the keys."""
     lenient: bool = False
@@ -146,7 +148,10 @@ class MovieColumns:
         title = fields[self.title]
         if self.lenient and not title.strip():
             title = f"Movie {fields[self.movie_id].strip()}"
-        return movie_from(movie_id, title, _ANY_GENRE_SEPARATOR.split(genres), given)
+        movie = movie_from(movie_id, title, _ANY_GENRE_SEPARATOR.split(genres), given)
+        if self.available is None:
+            return movie
+        return replace(movie, available=_flag(fields[self.available], "available"))
 
     def _year(self, text: str) -> int | None:
         try:
@@ -158,6 +163,14 @@ class MovieColumns:
                 return None
             raise
         return year
+
+
+def _flag(text: str, what: str) -> bool | None:
+    """Parse yes or no in the ways that programs write them; an empty field tells nothing."""
+    word = text.strip().lower()
+    if word and word not in _YES | _NO:
+        raise BadField(f"{what} {shown(text)} is neither true nor false")
+    return word in _YES if word else None
 
 
 def link(fields: Fields) -> Link:

@@ -46,16 +46,21 @@ SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM don
 """
 MERGE_MOVIES = """
 INSERT INTO recsys_store.movies AS m
-    (movie_id, key, title, original_title, year, imdb_id, tmdb_id)
+    (movie_id, key, title, original_title, year, imdb_id, tmdb_id, available)
 SELECT
-    movie_id, coalesce(key, CAST(movie_id AS text)), title, original_title, year, imdb_id, tmdb_id
-FROM staged_movies
+    s.movie_id, coalesce(s.key, CAST(s.movie_id AS text)), s.title, s.original_title, s.year,
+    s.imdb_id, s.tmdb_id,
+    -- Where the source does not tell, what was set before stays.
+    coalesce(s.available, o.available, true)
+FROM staged_movies AS s
+LEFT JOIN recsys_store.movies AS o ON o.movie_id = s.movie_id
 ON CONFLICT (movie_id) DO UPDATE SET
     title = excluded.title, original_title = excluded.original_title, year = excluded.year,
-    imdb_id = excluded.imdb_id, tmdb_id = excluded.tmdb_id
-WHERE (m.title, m.original_title, m.year, m.imdb_id, m.tmdb_id)
-    IS DISTINCT FROM
-    (excluded.title, excluded.original_title, excluded.year, excluded.imdb_id, excluded.tmdb_id)
+    imdb_id = excluded.imdb_id, tmdb_id = excluded.tmdb_id, available = excluded.available
+WHERE (m.title, m.original_title, m.year, m.imdb_id, m.tmdb_id, m.available) IS DISTINCT FROM (
+    excluded.title, excluded.original_title, excluded.year, excluded.imdb_id, excluded.tmdb_id,
+    excluded.available
+)
 """
 # The lowest free numbers, in the order of the names, so that equal files give equal ids. A sequence
 # would lose a number in every transaction that is rolled back, and they are smallint.
@@ -212,7 +217,9 @@ def merge_movies(
     `keys` has the key of each; without them the ids are the keys.
     """
     with _staged(connection, "staged_movies", MOVIES):
-        columns = ("movie_id", "title", "original_title", "year", "imdb_id", "tmdb_id")
+        columns = (
+            "movie_id", "title", "original_title", "year", "imdb_id", "tmdb_id", "available",
+        )  # fmt: skip
         rows = (
             (key, *(getattr(movie, column) for column in columns))
             for key, movie in zip(repeat(None) if keys is None else keys, movies, strict=False)
