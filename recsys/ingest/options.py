@@ -34,7 +34,7 @@ class ColumnNames:
 class ReadOptions:
     columns: ColumnNames = field(default_factory=ColumnNames)
     implicit: bool = False
-    """Each row counts as one interaction, whatever its rating."""
+    """Count each row as one interaction and ignore its rating."""
     scale: RatingScale | None = None
     """The scale of the ratings; None: that of the format, if it has one."""
 

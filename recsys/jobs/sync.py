@@ -222,29 +222,22 @@ def _compare(
             for kind in ("movies", "users"):
                 if query := found.queries.get(kind):
                     setattr(found, kind, sources.rows_of(source, query))
+            ratings = found.queries["ratings"]
             if settings.changed_since:
-                found.watermark = sources.newest(
-                    source, found.queries["ratings"], settings.changed_since
-                )
+                found.watermark = sources.newest(source, ratings, settings.changed_since)
             if "tags" in found.queries:
                 sources.stage(session, source, found.queries["tags"], None)
             if staged:
-                found.queries["ratings"] = sources.stage(
-                    session, source, found.queries["ratings"], since
-                )
+                ratings = sources.stage(session, source, ratings, since)
             elif partial:
-                found.duplicates = compare(found.queries["ratings"], since, stored)
+                found.duplicates = compare(ratings, since, stored)
             else:
-                query = found.queries["ratings"]
-                few = sources.touched_alone(session, query, compare=last is not None)
+                few = sources.touched_alone(session, ratings, compare=last is not None)
                 found.hashed = "all" if few is None else "touched"
-                if few is None:
-                    found.duplicates = compare(query, None, stored)
-                else:
-                    found.duplicates = compare(few, None, "touched")
+                found.duplicates = compare(few or ratings, None, "touched" if few else stored)
         if staged:
             with sources.reading(driver(session), ""):
-                found.duplicates = compare(found.queries["ratings"], None, stored)
+                found.duplicates = compare(ratings, None, stored)
         done(1, "snapshot")
     return found
 

@@ -151,7 +151,7 @@ class NumberField(IdField):
 
 
 def numeric_id(text: str, name: str) -> int:
-    """Return an id. Raises NotNumbers for another key, BadField for what cannot be a key."""
+    """Return the id that a text names. Raises NotNumbers for any other key, BadField for no key."""
     number = number_of_key(checked_key(text, f"{name} id"))
     if number is None:
         raise NotNumbers
