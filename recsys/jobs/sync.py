@@ -49,7 +49,7 @@ class SyncReport:
     """None for a dry run."""
     edition: str
     counts: dict[str, Counts]
-    """By kind of rows: movies, users, ratings, tags."""
+    """By kind of rows: ratings, movies, users, tags."""
     duplicates: int
     rejected: list[RejectedRow]
     """The first of them."""
@@ -134,7 +134,7 @@ def sync(
     report = SyncReport(
         None if dry_run else ingest_id,
         settings.name,
-        dict(counts),
+        {kind: counts[kind] for kind in ("ratings", "movies", "users", "tags") if kind in counts},
         found.duplicates,
         rejects.rows,
         rejects.count,

@@ -29,6 +29,14 @@ def test_the_default_is_every_night():
     ]
 
 
+def test_a_sync_comes_before_the_refresh_of_the_same_time():
+    settings = ScheduleSettings(sync="0 2 * * *", refresh="0 2 * * *")
+    assert [job for _, job in times(settings, NEW_YEAR, 2)] == ["sync", "refresh"]
+    assert [due.commands for due in islice(upcoming(settings, NEW_YEAR), 1)] == [
+        (("sync", ("sync",)),)
+    ]
+
+
 def test_jobs_come_in_order_and_the_whole_refresh_first():
     settings = ScheduleSettings(refresh="0 2 * * *", users_only="*/30 1-2 * * *")
     assert [(at[11:16], job) for at, job in times(settings, NEW_YEAR, 5)] == [
