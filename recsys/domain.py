@@ -23,6 +23,9 @@ Feedback = Literal["explicit", "implicit"]
 Progress = Callable[[int, int], None]
 """Called with the amount done so far and the total, both in the same unit."""
 
+Told = Callable[[int, int, str], None]
+"""Called with the epochs done so far, those at most, and a note on the last one."""
+
 # 0 is a valid time, and integers have no NaN.
 NO_TIME = np.iinfo(np.int64).min
 """Stands for an unknown time in `Ratings.rated_at`; written to the database as NULL."""
@@ -356,6 +359,8 @@ class Interactions:
     """Number of ratings of each item, if `user_items` holds some users only; otherwise None."""
     parts: Mapping[str, FittedModel] = field(default_factory=dict)
     """The models that a model is composed of, fitted on the same ratings, by name."""
+    previous: Mapping[str, StoredNetwork] = field(default_factory=dict)
+    """The networks of the published run, by model, for those that start from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -509,6 +514,39 @@ def _known(factors: Float32, bias: Float64 | None) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass of a network over its training data."""
+
+    loss: float
+    """Mean of what it minimizes."""
+    validation: float | None
+    """Figure of the held-out part; None without one."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFactors(Factors):
+    """Factors that a neural network learned, and the network itself."""
+
+    network: bytes = b""
+    """Architecture and weights; arrays over items or users have a row for each position."""
+    metric: str = ""
+    """The validation figure: `rmse` or `ndcg@10`."""
+    epochs: tuple[Epoch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNetwork:
+    """A network that a run stored, beside the positions of today."""
+
+    network: bytes
+    items: Int64
+    """For each item its row in the arrays of the network; -1 if it has none."""
+    users: Int64
+    """The same for each user."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrainedItems:
     """The item side of trained factors, and figures of the ratings they were trained on."""
 
@@ -526,6 +564,8 @@ class TrainedItems:
     """Number of ratings of each item; None if it is not known."""
     rmse: float | None = None
     """Error on the training ratings, if the model measures it."""
+    network: StoredNetwork | None = None
+    """The network whose output the factors are, if it is one."""
 
 
 @dataclass(frozen=True, slots=True)

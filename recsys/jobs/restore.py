@@ -257,7 +257,7 @@ class _Restoring:
         if spec.fit_users is not None:
             return spec.fit_users(self.data, self.rows.positions, trained, config, options)
         assert spec.fold_in is not None
-        found = spec.fold_in(trained, self.rows.ratings, config, options)
+        found = spec.fold_in(trained, self.rows, config, options)
         if len(found.users) == self.users:
             return found
         users = np.zeros((self.users, found.users.shape[1]), np.float32)

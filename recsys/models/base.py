@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Annotated, Any, Literal, get_args
 
-from scipy.sparse import csr_matrix
-
 from recsys.domain import (
     Charts,
     ComputeLimits,
@@ -23,6 +21,7 @@ from recsys.domain import (
     Neighbours,
     RatingWeights,
     Term,
+    Told,
     TopN,
     TrainedItems,
     UserNeighbours,
@@ -31,7 +30,7 @@ from recsys.domain import (
 from recsys.errors import ConfigError
 from recsys.models import params
 from recsys.models.cost import CostOf
-from recsys.models.params import Bounds, Params
+from recsys.models.params import NOT_A_KEY, Bounds, Params
 from recsys.numerics import scoring
 
 Kind = Literal["chart", "similarity", "personal"]
@@ -44,6 +43,9 @@ Role = Literal[
 ]  # fmt: skip
 LIVE_SCORINGS: tuple[Scoring, ...] = ("sum", "mean_product")
 """Scorings that SQL repeats for ratings a run never saw, from the stored similarities alone."""
+
+
+def _tell_nobody(done: int, total: int, note: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,8 @@ class FitOptions(ComputeLimits, Params):
     """Number of threads. 0: one per processor."""
     block_rows: Annotated[int, Bounds(1)] = 1024
     """Rows of a block at most."""
+    told: Told = field(default=_tell_nobody, metadata=NOT_A_KEY, compare=False)
+    """Hears of each epoch of a training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +136,8 @@ class ModelSpec:
     display_name: str
     """Name that pages and reports show."""
     family: str
-    """Group of models it is listed with: charts, knn, content, factors, linear, sequential or
-    ensembles."""
+    """Group of models it is listed with: charts, knn, content, factors, linear, sequential,
+    neural or ensembles."""
     kind: Kind
     config: type[Any]
     """A frozen dataclass whose defaults are the model's, checked on construction."""
@@ -143,8 +147,8 @@ class ModelSpec:
     description: str
     rank: Ranker = rank
     """Make lists for any block of users from what `fit` returned."""
-    fold_in: Callable[[TrainedItems, csr_matrix, Any, FitOptions], Factors] | None = None
-    """Find the factors of users from their ratings, users x items, and trained items."""
+    fold_in: Callable[[TrainedItems, UserRows, Any, FitOptions], Factors] | None = None
+    """Find the factors of users from their ratings and from trained items or a network."""
     fit_users: Callable[[Interactions, Int64, TrainedItems, Any, FitOptions], Fitted] | None = None
     """Learn about some users, given by position, what `fit` learns about all; the biases of items
     are those it learned."""

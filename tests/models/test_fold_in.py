@@ -32,7 +32,7 @@ WITHOUT_BIAS = TrainedItems(ITEMS, np.zeros(4), 3.0, 1.5, SCALE, np.array([4, 3,
 def fold_in(name: str, trained: TrainedItems = TRAINED, ratings=RATINGS, **settings) -> Factors:
     spec = MODELS[name]
     assert spec.fold_in is not None
-    return spec.fold_in(trained, ratings, make_config(spec, settings), OPTIONS)
+    return spec.fold_in(trained, UserRows.all(ratings), make_config(spec, settings), OPTIONS)
 
 
 def by_row(ratings: csr_matrix):

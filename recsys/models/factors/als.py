@@ -20,7 +20,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recsys.domain import Factors, Float32, Interactions, TrainedItems
+from recsys.domain import Factors, Float32, Interactions, TrainedItems, UserRows
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import Cost, Size, of_factors
 from recsys.models.grades import GradedParams
@@ -86,9 +86,10 @@ def factorize(confidence: csr_matrix, config: AlsConfig, options: FitOptions) ->
 
 
 def fold_in(
-    trained: TrainedItems, ratings: csr_matrix, config: AlsConfig, options: FitOptions
+    trained: TrainedItems, rows: UserRows, config: AlsConfig, options: FitOptions
 ) -> Factors:
     """Solve the least squares problem of each user, the factors of items being given."""
+    ratings = rows.ratings
     weights = on_scale_of_training(trained, config.rating_weights)
     return Factors(solve_users(trained.items, weighted(weights, ratings), config), trained.items)
 

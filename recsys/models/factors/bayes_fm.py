@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Factors, Interactions, Metric, TrainedItems
+from recsys.domain import Factors, Interactions, Metric, TrainedItems, UserRows
 from recsys.errors import ConfigError
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import Cost, Size, of_factors
@@ -84,13 +84,14 @@ def fit(data: Interactions, config: BayesFmConfig, options: FitOptions) -> Facto
 
 
 def fold_in(
-    trained: TrainedItems, ratings: csr_matrix, config: BayesFmConfig, options: FitOptions
+    trained: TrainedItems, rows: UserRows, config: BayesFmConfig, options: FitOptions
 ) -> Factors:
     """Regress each user's ratings on the factors of the items, with the priors of the fit.
 
     The stored factors of users have mean squares of 1, so their prior has a variance of 1; that of
     the bias has the variance of the ratings about their mean. The error of the fit is the noise.
     """
+    ratings = rows.ratings
     vectors = np.column_stack([trained.items.astype(np.float64), np.ones(len(trained.items))])
     noise = (trained.deviation if trained.rmse is None else trained.rmse) ** 2
     # Floors keep the problem solvable where all ratings are equal.

@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.special import expit
 
-from recsys.domain import Factors, Float64, Interactions, Neighbours, TrainedItems
+from recsys.domain import Factors, Float64, Interactions, Neighbours, TrainedItems, UserRows
 from recsys.errors import RecsysError
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import Cost, Size, of_factors
@@ -86,13 +86,14 @@ def fit(data: Interactions, config: BprConfig, options: FitOptions) -> Factors:
 
 
 def fold_in(
-    trained: TrainedItems, ratings: csr_matrix, config: BprConfig, options: FitOptions
+    trained: TrainedItems, rows: UserRows, config: BprConfig, options: FitOptions
 ) -> Factors:
     """Maximize the objective of each user over the user's factors, those of items being given.
 
     It is concave, so the maximum is found and not only approached by samples: over all rated items
     and the same seeded draw of the others.
     """
+    ratings = rows.ratings
     assert trained.counts is not None
     users = np.zeros((ratings.shape[0], trained.items.shape[1]), np.float32)
     counts = np.where(np.any(trained.items, axis=1), trained.counts, 0)

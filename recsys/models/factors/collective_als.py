@@ -19,7 +19,7 @@ from typing import Annotated
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
-from recsys.domain import Factors, Interactions, TrainedItems
+from recsys.domain import Factors, Interactions, TrainedItems, UserRows
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import Cost, Size
 from recsys.models.factors import als
@@ -66,10 +66,10 @@ def _als(config: CollectiveAlsConfig) -> AlsConfig:
 
 
 def fold_in(
-    trained: TrainedItems, ratings: csr_matrix, config: CollectiveAlsConfig, options: FitOptions
+    trained: TrainedItems, rows: UserRows, config: CollectiveAlsConfig, options: FitOptions
 ) -> Factors:
     """Solve the least squares problem of each user as `als` does."""
-    return als.fold_in(trained, ratings, _als(config), options)
+    return als.fold_in(trained, rows, _als(config), options)
 
 
 def confidences(data: Interactions, config: CollectiveAlsConfig) -> csr_matrix:

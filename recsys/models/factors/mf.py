@@ -32,6 +32,7 @@ from recsys.domain import (
     Neighbours,
     RankedLists,
     TrainedItems,
+    UserRows,
 )
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import DOUBLE, Cost, Size, of_factors
@@ -82,12 +83,13 @@ def fit(data: Interactions, config: MfConfig, options: FitOptions) -> Factors:
 
 
 def fold_in(
-    trained: TrainedItems, ratings: csr_matrix, config: MfConfig, options: FitOptions
+    trained: TrainedItems, rows: UserRows, config: MfConfig, options: FitOptions
 ) -> Factors:
     """Solve the least squares problem of each user, the factors and biases of items being given.
 
     An item without a trained bias counts with a bias of 0 and no factors.
     """
+    ratings = rows.ratings
     others = np.column_stack([trained.items, np.nan_to_num(trained.item_bias)])
     with threadpool_limits(1, "blas"):  # blocks of rows run side by side already
         own = _solved(ratings, trained.mean, others, config, options)

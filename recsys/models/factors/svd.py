@@ -19,7 +19,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
-from recsys.domain import Factors, Float64, Interactions, TrainedItems
+from recsys.domain import Factors, Float64, Interactions, TrainedItems, UserRows
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import PASS, Cost, Size, of_factors
 from recsys.models.params import Bounds, Params
@@ -72,9 +72,10 @@ def factorize(user_items: csr_matrix, config: SvdConfig, seed: int) -> Factors:
 
 
 def fold_in(
-    trained: TrainedItems, ratings: csr_matrix, config: SvdConfig, options: FitOptions
+    trained: TrainedItems, rows: UserRows, config: SvdConfig, options: FitOptions
 ) -> Factors:
     """Project each user's deviations: `U = D V inv(S)`, and the items are `V S`."""
+    ratings = rows.ratings
     means, deviations = demeaned(ratings, config.damping, trained.mean)
     items = trained.items.astype(np.float64)
     squares = (items**2).sum(axis=0)  # columns of V have length 1

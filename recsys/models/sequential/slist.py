@@ -38,6 +38,7 @@ from recsys.models.grades import GradedParams, ParamGrades
 from recsys.models.params import Bounds
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.gram import BYTES_A_COLUMN, add_gram, invert, most_rated_items, strongest
+from recsys.numerics.sequences import in_time
 from recsys.numerics.sparse import row_of_entries
 from recsys.numerics.symmetric import SymmetricMatrix
 from recsys.numerics.topk import as_neighbours, empty, scatter
@@ -94,7 +95,7 @@ def _examples(
     grades = on_scale_of(data, config.rating_weights)
     place = np.full(data.user_items.shape[1], -1)
     place[kept] = np.arange(len(kept))
-    order = _in_time(data, seed)
+    order = in_time(data.user_items, data.rated_at, seed)
     order = order[place[data.user_items.indices[order]] >= 0]
     users = row_of_entries(data.user_items)[order]
     items = place[data.user_items.indices[order]]
@@ -112,16 +113,6 @@ def _examples(
         values = (decay[age] * counts[source]).astype(np.float32)
         shape = (len(now), len(kept))
         yield csr_matrix((values, items[source], indptr), shape=shape), items[now]
-
-
-def _in_time(data: Interactions, seed: int) -> Int64:
-    """Return the entries of the ratings by user and time, ties in random order, unknown first."""
-    ratings = data.user_items
-    times = np.full(ratings.nnz, np.nan) if data.rated_at is None else data.rated_at
-    times = np.where(np.isnan(times), -np.inf, times)
-    drawn = np.random.default_rng(seed).random(ratings.nnz)
-    order: Int64 = np.lexsort((drawn, times, row_of_entries(ratings)))
-    return order
 
 
 def _add_followers(

@@ -1,0 +1,1 @@
+"""Neural networks, in Keras on JAX (extra `neural`). Only a fit imports these packages."""

@@ -1,0 +1,165 @@
+"""Embeddings of users and movies whose product predicts a rating."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from recsys.domain import Epoch, Float32, Interactions, NetworkFactors, StoredNetwork
+from recsys.models.base import FitOptions
+from recsys.models.neural.networks.saved import dump, load, moved
+from recsys.models.neural.networks.training import (
+    Batches,
+    Validation,
+    best_epoch,
+    computing,
+    shuffled,
+    train,
+)
+from recsys.models.neural.neural_dot import NeuralDotConfig
+from recsys.numerics.sparse import has_ratings, row_of_entries
+
+_MEASURED_AT_ONCE = 1 << 16
+
+
+class DotProduct(keras.Model):
+    """Predict ratings, less their mean, from pairs (user, item): positions, batch x 2."""
+
+    def __init__(self, ratings: csr_matrix, config: NeuralDotConfig, seed: int) -> None:
+        """`ratings` are those trained on, users x items: their numbers scale the penalties."""
+        super().__init__()
+        users, items = map(int, ratings.shape)
+
+        def embedding(rows: int, width: int, start: Any) -> layers.Embedding:
+            return layers.Embedding(rows, width, embeddings_initializer=start)
+
+        def normal(place: int) -> Any:
+            return keras.initializers.RandomNormal(stddev=0.05, seed=seed + place)
+
+        self.users = embedding(users, config.factors, normal(0))
+        self.items = embedding(items, config.factors, normal(1))
+        self.user_bias = embedding(users, 1, "zeros")
+        self.item_bias = embedding(items, 1, "zeros")
+        self.dropout = layers.Dropout(config.dropout, seed=seed + 2)
+        self.penalty, self.bias_penalty = config.regularization, config.bias_regularization
+        # Of a row's ratings each pays a part, so that the row pays by the root of their number.
+        self.user_share = _inverse_roots(np.diff(ratings.indptr))
+        self.item_share = _inverse_roots(np.bincount(ratings.indices, minlength=items))
+
+    def call(self, pairs: Any, training: bool = False) -> Any:
+        """Return the predictions, batch x 1; in training, add the penalty to the loss."""
+        user, item = self.users(pairs[:, 0]), self.items(pairs[:, 1])
+        user_bias, item_bias = self.user_bias(pairs[:, 0]), self.item_bias(pairs[:, 1])
+        if training:
+            own = self._penalty(user, user_bias) * ops.take(self.user_share, pairs[:, 0])
+            other = self._penalty(item, item_bias) * ops.take(self.item_share, pairs[:, 1])
+            self.add_loss(ops.mean(own + other))
+        products = self.dropout(user * item, training=training)
+        return ops.sum(products, axis=1, keepdims=True) + user_bias + item_bias
+
+    def _penalty(self, factors: Any, bias: Any) -> Any:
+        squares = ops.sum(factors**2, axis=1)
+        return self.penalty * squares + self.bias_penalty * ops.sum(bias**2, axis=1)
+
+
+def _inverse_roots(counts: NDArray[np.integer]) -> Float32:
+    shares: Float32 = (1 / np.sqrt(np.maximum(counts, 1))).astype(np.float32)
+    return shares
+
+
+def learn(
+    data: Interactions,
+    config: NeuralDotConfig,
+    options: FitOptions,
+    start: StoredNetwork | None = None,
+) -> NetworkFactors:
+    """Train on a part of the ratings to find the number of epochs, then on all of them.
+
+    Users and items without ratings have factors of 0 and a bias of NaN.
+    """
+    ratings = data.user_items
+    pairs = np.column_stack([row_of_entries(ratings), ratings.indices]).astype(np.int32)
+    mean = float(ratings.data.mean())
+    targets = (ratings.data - mean).astype(np.float32)[:, None]
+
+    def network() -> DotProduct:
+        built = DotProduct(ratings, config, options.seed)
+        built(pairs[:1])
+        if start is not None:
+            _take_over(built, start)
+        return built
+
+    def batches(entries: Any) -> Batches:
+        return _batches(pairs[entries], targets[entries], config.batch_size, options.seed)
+
+    with computing(config.precision, options.threads):
+        # Ratings of any time are to be predicted, so that they are drawn from all times.
+        held = np.random.default_rng(options.seed).random(ratings.nnz) < config.validation
+        epochs: tuple[Epoch, ...] = ()
+        rounds = config.epochs
+        if held.any() and not held.all():
+            trial = network()
+            measured = Validation("rmse", lambda: _error(trial, pairs[held], targets[held]))
+            epochs = train(
+                trial, batches(~held), config, options.told, loss="mse", validation=measured
+            )
+            rounds = best_epoch(epochs, "rmse")
+        final = network()
+        train(final, batches(slice(None)), config, options.told, loss="mse", epochs=rounds)
+    return _factors(final, ratings, mean, epochs)
+
+
+def _batches(pairs: Any, targets: Any, size: int, seed: int) -> Batches:
+    """Return batches of one size in a new order each epoch; some pairs fill the last one again."""
+    orders = shuffled(seed, len(pairs))
+    order = next(orders)
+
+    def shuffle() -> None:
+        nonlocal order
+        order = next(orders)
+
+    def batch(number: int) -> tuple[Any, Any]:
+        entries = order.take(range(number * size, (number + 1) * size), mode="wrap")
+        return pairs[entries], targets[entries]
+
+    return Batches(-(-len(pairs) // size), batch, shuffle)
+
+
+def _error(network: DotProduct, pairs: Any, targets: Any) -> float:
+    predicted = network.predict(pairs, batch_size=_MEASURED_AT_ONCE, verbose=0)
+    return float(np.sqrt(np.mean((predicted - targets) ** 2)))
+
+
+def _factors(
+    network: DotProduct, ratings: csr_matrix, mean: float, epochs: tuple[Epoch, ...]
+) -> NetworkFactors:
+    users, items, user_bias, item_bias = (np.asarray(each) for each in network.get_weights())
+    rated = has_ratings(ratings)
+    arrays = {"users": users, "items": items, "user_bias": user_bias, "item_bias": item_bias}
+    return NetworkFactors(
+        np.where(rated[0][:, None], users, 0),
+        np.where(rated[1][:, None], items, 0),
+        np.where(rated[0], mean + user_bias[:, 0].astype(np.float64), np.nan),
+        np.where(rated[1], item_bias[:, 0].astype(np.float64), np.nan),
+        dump({}, arrays),
+        "rmse",
+        epochs,
+    )
+
+
+def _take_over(network: DotProduct, start: StoredNetwork) -> None:
+    """Take the embeddings of users and items that the stored network knows."""
+    _, arrays = load(start.network)
+    layers_by_name = {
+        "users": (network.users, start.users),
+        "items": (network.items, start.items),
+        "user_bias": (network.user_bias, start.users),
+        "item_bias": (network.item_bias, start.items),
+    }
+    for name, (layer, places) in layers_by_name.items():
+        layer.set_weights([moved(layer.get_weights()[0], arrays[name], places)])

@@ -1,0 +1,54 @@
+"""What the networks have in common: parameters of a training, and its validation part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from recsys.domain import Float64
+from recsys.models.params import Bounds, Params
+from recsys.numerics.sequences import in_time
+from recsys.numerics.sparse import row_of_entries
+
+Precision = Literal["auto", "single", "mixed"]
+REQUIRES = ("keras_rs", "neural")
+"""A package of the extra, and the extra."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingParams(Params):
+    epochs: Annotated[int, Bounds(1, 10_000)] = 100
+    """Passes over the training data at most."""
+    patience: Annotated[int, Bounds(1, 10_000)] = 5
+    """Epochs without a better figure on the validation part after which training stops. The network
+    of the best epoch is kept."""
+    batch_size: Annotated[int, Bounds(1, 1_000_000)] = 2048
+    """Number of examples of one step."""
+    learning_rate: Annotated[float, Bounds(0, 1, above=True)] = 0.005
+    """Of Adam."""
+    precision: Precision = "auto"
+    """Of the computation: `single`, `mixed` with 16 bits (bfloat16) in the layers, or `auto`, which
+    is mixed on a GPU."""
+    warm_start: bool = False
+    """Start from the network of the published run, where it has the same shape, instead of from
+    random weights."""
+
+
+def held_out(
+    ratings: csr_matrix, rated_at: Float64 | None, share: float, seed: int
+) -> NDArray[np.bool_]:
+    """Mark the newest share of the ratings of each user, at least one, of those with two or more.
+
+    Ratings of one time, and all where times are unknown, are drawn.
+    """
+    rows, counts = row_of_entries(ratings), np.diff(ratings.indptr)
+    order = in_time(ratings, rated_at, seed)
+    place = np.empty(ratings.nnz, np.int64)
+    place[order] = np.arange(ratings.nnz) - ratings.indptr[rows]
+    taken = np.where(counts > 1, np.maximum(1, (share * counts).astype(int)), 0)
+    marked: NDArray[np.bool_] = place >= (counts - taken)[rows]
+    return marked
