@@ -25,7 +25,7 @@ from recsys.models.ensembles import (
 from recsys.models.factors import als, bayes_fm, bpr, collective_als, mf, svd
 from recsys.models.knn import item_knn, pearson_average, user_knn
 from recsys.models.linear import collective_ease, ease
-from recsys.models.neural import neural_dot
+from recsys.models.neural import neural_dot, sasrec, youtube_dnn
 from recsys.models.sequential import slist, slist_newest
 
 __all__ = [
@@ -57,6 +57,8 @@ BUILT_IN = (
     slist,
     slist_newest,
     neural_dot,
+    youtube_dnn,
+    sasrec,
     blend,
     collective_blend,
     timely,

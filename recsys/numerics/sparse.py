@@ -32,6 +32,14 @@ def row_of_entries(matrix: csr_matrix) -> Int64:
     return rows
 
 
+def select_entries(ratings: csr_matrix, kept: NDArray[np.bool_]) -> csr_matrix:
+    """Return the matrix with some of the entries of its arrays."""
+    counts = np.add.reduceat(np.append(kept, False), ratings.indptr[:-1], dtype=np.int64)
+    counts[np.diff(ratings.indptr) == 0] = 0  # which reduceat takes for the entry there
+    indptr = np.concatenate(([0], np.cumsum(counts)))
+    return csr_matrix((ratings.data[kept], ratings.indices[kept], indptr), shape=ratings.shape)
+
+
 def row_sums(matrix: csr_matrix) -> Float64:
     """Return the sum of each row, added in the order of the stored entries."""
     sums = np.bincount(row_of_entries(matrix), matrix.data, minlength=matrix.shape[0])

@@ -39,7 +39,7 @@ from recsys.models.cost import DOUBLE, Cost, Size, of_factors
 from recsys.models.params import Bounds, Params
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.prediction import predict_ratings, rating_range
-from recsys.numerics.sparse import axis_signs, has_ratings
+from recsys.numerics.sparse import axis_signs, has_ratings, select_entries
 from recsys.numerics.topk import concatenate, ranked, ranked_top_k, scatter
 
 _BYTES_A_COLUMN = 16
@@ -235,9 +235,11 @@ def _holdout_error(data: Interactions, config: MfConfig, options: FitOptions) ->
         return ()
     held = np.zeros(ratings.nnz, bool)
     held[_drawn(ratings.nnz, size, options.seed)] = True
-    fitted = factorize(_entries(ratings, ~held), config, options)
+    fitted = factorize(select_entries(ratings, ~held), config, options)
     # Predictions are clipped to the scale of all ratings.
-    tested = replace(data, user_items=_entries(ratings, held), rating_range=rating_range(data))
+    tested = replace(
+        data, user_items=select_entries(ratings, held), rating_range=rating_range(data)
+    )
     return _error(f"holdout {config.holdout:g}", tested, fitted)
 
 
@@ -248,14 +250,6 @@ def _drawn(count: int, size: int, seed: int) -> NDArray[np.integer]:
     numbers: NDArray[np.integer] = np.arange(count, dtype=width)
     np.random.default_rng(seed).shuffle(numbers)
     return numbers[:size]
-
-
-def _entries(ratings: csr_matrix, kept: NDArray[np.bool_]) -> csr_matrix:
-    """Return the matrix with some of the entries of its arrays."""
-    counts = np.add.reduceat(np.append(kept, False), ratings.indptr[:-1], dtype=np.int64)
-    counts[np.diff(ratings.indptr) == 0] = 0  # which reduceat takes for the entry there
-    indptr = np.concatenate(([0], np.cumsum(counts)))
-    return csr_matrix((ratings.data[kept], ratings.indices[kept], indptr), shape=ratings.shape)
 
 
 def _error(protocol: str, data: Interactions, fitted: Factors) -> tuple[Metric, ...]:

@@ -39,16 +39,25 @@ class TrainingParams(Params):
 
 
 def held_out(
-    ratings: csr_matrix, rated_at: Float64 | None, share: float, seed: int
+    ratings: csr_matrix, rated_at: Float64 | None, share: float, most: int, seed: int
 ) -> NDArray[np.bool_]:
-    """Mark the newest share of the ratings of each user, at least one, of those with two or more.
+    """Mark the newest share of the ratings of some users, at least one of each.
 
-    Ratings of one time, and all where times are unknown, are drawn.
+    They are at most `most` users with two or more ratings. Ratings of one time, and all where times
+    are unknown, are drawn.
     """
     rows, counts = row_of_entries(ratings), np.diff(ratings.indptr)
-    order = in_time(ratings, rated_at, seed)
+    users = np.flatnonzero(counts > 1)
+    if len(users) > most:
+        users = np.random.default_rng(seed).choice(users, most, replace=False)
+    taken = np.zeros(len(counts), int)
+    taken[users] = np.maximum(1, (share * counts[users]).astype(int))
     place = np.empty(ratings.nnz, np.int64)
-    place[order] = np.arange(ratings.nnz) - ratings.indptr[rows]
-    taken = np.where(counts > 1, np.maximum(1, (share * counts).astype(int)), 0)
-    marked: NDArray[np.bool_] = place >= (counts - taken)[rows]
+    place[in_time(ratings, rated_at, seed)] = np.arange(ratings.nnz)
+    marked: NDArray[np.bool_] = place >= (ratings.indptr[1:] - taken)[rows]
     return marked
+
+
+def times_of(rated_at: Float64 | None, kept: NDArray[np.bool_]) -> Float64 | None:
+    """Return the times of some entries."""
+    return None if rated_at is None else rated_at[kept]

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from recsys.domain import Epoch, Float32, Interactions, NetworkFactors, StoredNetwork
 from recsys.models.base import FitOptions
-from recsys.models.neural.networks.saved import dump, load, moved
+from recsys.models.neural.networks.saved import dump, load, taken_over
 from recsys.models.neural.networks.training import (
     Batches,
     Validation,
@@ -89,9 +89,11 @@ def learn(
 
     def network() -> DotProduct:
         built = DotProduct(ratings, config, options.seed)
-        built(pairs[:1])
+        built(keras.Input((2,), dtype="int32"))
         if start is not None:
-            _take_over(built, start)
+            _, stored = load(start.network)
+            rows = {0: start.users, 1: start.items, 2: start.users, 3: start.items}
+            built.set_weights(taken_over(built.get_weights(), stored, rows))
         return built
 
     def batches(entries: Any) -> Batches:
@@ -140,26 +142,12 @@ def _factors(
 ) -> NetworkFactors:
     users, items, user_bias, item_bias = (np.asarray(each) for each in network.get_weights())
     rated = has_ratings(ratings)
-    arrays = {"users": users, "items": items, "user_bias": user_bias, "item_bias": item_bias}
     return NetworkFactors(
         np.where(rated[0][:, None], users, 0),
         np.where(rated[1][:, None], items, 0),
         np.where(rated[0], mean + user_bias[:, 0].astype(np.float64), np.nan),
         np.where(rated[1], item_bias[:, 0].astype(np.float64), np.nan),
-        dump({}, arrays),
+        dump({}, network.get_weights()),
         "rmse",
         epochs,
     )
-
-
-def _take_over(network: DotProduct, start: StoredNetwork) -> None:
-    """Take the embeddings of users and items that the stored network knows."""
-    _, arrays = load(start.network)
-    layers_by_name = {
-        "users": (network.users, start.users),
-        "items": (network.items, start.items),
-        "user_bias": (network.user_bias, start.users),
-        "item_bias": (network.item_bias, start.items),
-    }
-    for name, (layer, places) in layers_by_name.items():
-        layer.set_weights([moved(layer.get_weights()[0], arrays[name], places)])

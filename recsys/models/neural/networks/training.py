@@ -13,10 +13,12 @@ from typing import Any, Literal
 import jax
 import keras
 import numpy as np
+from scipy.sparse import csr_matrix
 
-from recsys.domain import Epoch, Told
+from recsys.domain import Epoch, Float32, Int64, Told
 from recsys.errors import RunError
 from recsys.models.neural.training import Precision, TrainingParams
+from recsys.numerics.sparse import row_of_entries
 
 MetricName = Literal["rmse", "ndcg@10"]
 Batch = tuple[Any, ...]
@@ -162,12 +164,29 @@ def _environment(name: str, value: str | None) -> Iterator[None]:
             os.environ[name] = before
 
 
-def padded(number: int) -> int:
-    """Return the next power of two: JAX compiles a network for each shape of its input."""
-    return 1 << max(0, number - 1).bit_length()
+def ndcg_at_10(scores: Float32, rated: csr_matrix, held: csr_matrix) -> float:
+    """Return the mean nDCG@10 of the held-out items of each user, rated ones left out.
+
+    Scores are users x items, changed in place; both matrices have the same users, and each user
+    has an item held out.
+    """
+    scores[row_of_entries(rated), rated.indices] = -np.inf
+    users = row_of_entries(held)
+    # Rank 1 is the best; equal scores count as better, so that a constant network earns nothing.
+    ranks = np.array(
+        [
+            np.count_nonzero(scores[user] >= scores[user, item])
+            for user, item in zip(users, held.indices, strict=True)
+        ]
+    )
+    gains = np.where(ranks <= 10, 1 / np.log2(ranks + 1), 0)
+    counts = np.diff(held.indptr)
+    best = np.concatenate(([0], np.cumsum(1 / np.log2(np.arange(10) + 2))))
+    sums = np.bincount(users, gains, held.shape[0])
+    return float(np.mean(sums / best[np.minimum(counts, 10)]))
 
 
-def shuffled(seed: int, count: int) -> Iterator[np.ndarray]:
+def shuffled(seed: int, count: int) -> Iterator[Int64]:
     """Yield an order of the examples for each epoch."""
     random = np.random.default_rng(seed)
     while True:

@@ -1,0 +1,303 @@
+"""Causal self-attention over sequences of movies."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+from keras import layers, ops
+from scipy.sparse import csr_matrix
+
+from recsys.domain import (
+    Factors,
+    Float32,
+    Float64,
+    Interactions,
+    NetworkFactors,
+    TrainedItems,
+    UserRows,
+)
+from recsys.models.base import FitOptions
+from recsys.models.neural.networks.saved import (
+    behind_padding,
+    dump,
+    in_network,
+    load,
+    taken_over,
+)
+from recsys.models.neural.networks.training import (
+    Batches,
+    Validation,
+    computing,
+    ndcg_at_10,
+    train,
+)
+from recsys.models.neural.sasrec import SasrecConfig
+from recsys.models.neural.training import held_out, times_of
+from recsys.numerics.sequences import in_time
+from recsys.numerics.sparse import has_ratings, row_of_entries, select_entries
+
+USERS_AT_ONCE = 256
+"""Users whose vectors are computed at a time."""
+_SHAPE = ("factors", "window", "blocks", "heads", "dropout", "orders")
+"""Parameters that the network is built with again."""
+
+
+class SelfAttention(keras.Model):
+    """Predict the next movie at each place of a window.
+
+    The input is windows of positions from 1, batch x window, the newest last, 0 in front of short
+    ones. The output is the vectors at the newest place, batch x factors.
+    """
+
+    def __init__(self, items: int, config: SasrecConfig, seed: int) -> None:
+        super().__init__()
+        self.items, self.config = items, config
+        width = config.factors
+        seeds = iter(range(seed, seed + 1_000))
+
+        def normal(deviation: float) -> Any:
+            return keras.initializers.RandomNormal(stddev=deviation, seed=next(seeds))
+
+        def dense(units: int, activation: str | None = None) -> layers.Dense:
+            start = keras.initializers.GlorotUniform(seed=next(seeds))
+            return layers.Dense(units, activation, kernel_initializer=start)
+
+        def dropout() -> layers.Dropout:
+            return layers.Dropout(config.dropout, seed=next(seeds))
+
+        # Row 0 stands for no movie.
+        self.movies = layers.Embedding(items + 1, width, embeddings_initializer=normal(width**-0.5))
+        self.places = layers.Embedding(config.window, width, embeddings_initializer=normal(0.02))
+        self.dropout = dropout()
+        self.attention = [
+            layers.MultiHeadAttention(
+                config.heads,
+                width // config.heads,
+                kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+            )
+            for _ in range(config.blocks)
+        ]
+        self.inner = [dense(4 * width, "gelu") for _ in range(config.blocks)]
+        self.outer = [dense(width) for _ in range(config.blocks)]
+        self.norms = [layers.LayerNormalization(epsilon=1e-6) for _ in range(2 * config.blocks + 1)]
+        self.dropouts = [dropout() for _ in range(3 * config.blocks)]
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Return the vectors of the users; in training, add the loss of all places.
+
+        `inputs` are windows, and in training also what follows each place, 0 for nothing, and the
+        movies drawn.
+        """
+        if not training:
+            return self._hidden(inputs["window"], training)[:, -1]
+        hidden = self._hidden(inputs["window"], training)
+        self.add_loss(self._loss(hidden, inputs["next"], inputs.get("drawn")))
+        return hidden[:, -1]
+
+    def _hidden(self, window: Any, training: bool) -> Any:
+        length = self.config.window
+        root = self.config.factors**0.5
+        hidden = (self.movies(window) + self.places(ops.arange(length))) * root
+        hidden = self.dropout(hidden, training=training)
+        earlier = ops.tril(ops.ones((length, length), dtype="bool"))
+        # Each place sees itself, so that no row of weights is empty.
+        seen = ops.logical_and(earlier, ops.not_equal(window, 0)[:, None, :])
+        seen = ops.logical_or(seen, ops.eye(length, dtype="bool"))
+        for block in range(self.config.blocks):
+            drops = self.dropouts[3 * block :]
+            inner = self.norms[2 * block](hidden)
+            inner = self.attention[block](inner, inner, attention_mask=seen, training=training)
+            hidden = hidden + drops[0](inner, training=training)
+            inner = self.inner[block](self.norms[2 * block + 1](hidden))
+            inner = self.outer[block](drops[1](inner, training=training))
+            hidden = hidden + drops[2](inner, training=training)
+        return self.norms[-1](hidden)
+
+    def _loss(self, hidden: Any, following: Any, drawn: Any) -> Any:
+        """Return the mean over the places that something follows."""
+        counted = ops.cast(ops.not_equal(following, 0), "float32")
+        hidden = ops.cast(hidden, "float32")
+        vectors = ops.cast(self.movies.embeddings, "float32")
+        positive = ops.sum(hidden * ops.take(vectors, following, axis=0), axis=-1)
+        if drawn is None:
+            # Not Keras's cross-entropy, which makes a matrix of the targets.
+            losses = jax.nn.logsumexp(hidden @ vectors[1:].T, axis=-1) - positive
+        else:
+            scores = hidden @ ops.take(vectors, drawn, axis=0).T
+            # A drawn movie that does follow is no negative.
+            scores = jnp.where(drawn == following[..., None], -jnp.inf, scores)
+            share, t = drawn.shape[0] / self.items, self.config.calibration
+            beta = share * (t * (1 - 1 / share) + 1 / share)
+            losses = beta * jax.nn.softplus(-positive) + jnp.sum(jax.nn.softplus(scores), -1)
+        return ops.sum(losses * counted) / ops.maximum(ops.sum(counted), 1)
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def learn(data: Interactions, config: SasrecConfig, options: FitOptions) -> NetworkFactors:
+    """Train on all ratings but the held-out ones, and compute the vectors of all users."""
+    ratings = data.user_items
+    items = int(ratings.shape[1])
+    with computing(config.precision, options.threads):
+        network = _built(items, config, options.seed)
+        if start := data.previous.get("sasrec"):
+            _, stored = load(start.network)
+            rows = {0: behind_padding(start.items)}
+            network.set_weights(taken_over(network.get_weights(), stored, rows))
+        held = held_out(ratings, data.rated_at, 0, config.validation_users, options.seed)
+        trained, times = select_entries(ratings, ~held), times_of(data.rated_at, ~held)
+        validation = None
+        if held.any():
+            validation = _validation(
+                network, trained, times, select_entries(ratings, held), options
+            )
+        batches = _batches(trained, times, config, options.seed)
+        epochs = train(network, batches, config, options.told, validation=validation)
+        users = _vectors(network, ratings, data.rated_at, options.seed)
+    vectors = network.get_weights()[0][1:]
+    known = has_ratings(ratings)[1]
+    shape = {name: getattr(config, name) for name in _SHAPE}
+    return NetworkFactors(
+        users,
+        np.where(known[:, None], vectors, np.float32(0)),
+        network=dump({**shape, "items": items, "seed": options.seed}, network.get_weights()),
+        metric=validation.metric if validation else "",
+        epochs=epochs,
+    )
+
+
+def _built(items: int, config: SasrecConfig, seed: int) -> SelfAttention:
+    network = SelfAttention(items, config, seed)
+    # Symbolic: a call with numbers would compile each operation by itself.
+    network({"window": keras.Input((config.window,), dtype="int32")})
+    return network
+
+
+def _batches(
+    ratings: csr_matrix, rated_at: Float64 | None, config: SasrecConfig, seed: int
+) -> Batches:
+    """Cut the sequences of all users into windows, elsewhere each epoch.
+
+    Every rating but a user's first is in one window as that which follows.
+    """
+    items, length, size = int(ratings.shape[1]), config.window, config.batch_size
+    random = np.random.default_rng(seed)
+    users, first = row_of_entries(ratings), ratings.indptr[:-1]
+    counts = np.diff(ratings.indptr)
+    sequence, starts, stops = np.zeros(0, np.int32), np.zeros(0, int), np.zeros(0, int)
+
+    def cut() -> None:
+        nonlocal sequence, starts, stops
+        order = in_time(ratings, rated_at, int(random.integers(2**32)))
+        sequence = (ratings.indices[order] + 1).astype(np.int32)
+        shifts = np.where(counts > length + 1, random.integers(0, length, len(counts)), 0)
+        followers = np.flatnonzero(np.arange(ratings.nnz) > first[users])
+        own = users[followers]
+        windows = (followers - first[own] - 1 + shifts[own]) // length
+        begins = np.flatnonzero(
+            (np.diff(own, prepend=-1) != 0) | (np.diff(windows, prepend=-1) != 0)
+        )
+        starts = followers[begins]
+        stops = followers[np.append(begins[1:], len(followers)) - 1] + 1
+        shuffled = random.permutation(len(starts))
+        starts, stops = starts[shuffled], stops[shuffled]
+
+    def batch(number: int) -> tuple[dict[str, Any]]:
+        chosen = np.arange(number * size, (number + 1) * size) % len(starts)
+        # The places of what follows, right-aligned; those before `starts` are padding.
+        places = stops[chosen, None] - length + np.arange(length)
+        inside = places >= starts[chosen, None]
+        window = np.where(inside, sequence[np.maximum(places - 1, 0)], 0)
+        following = np.where(inside, sequence[np.maximum(places, 0)], 0)
+        inputs = {"window": window, "next": following}
+        if items > config.full_softmax:
+            drawn = random.choice(items, min(config.negatives, items), replace=False)
+            inputs["drawn"] = (drawn + 1).astype(np.int32)
+        return (inputs,)
+
+    cut()
+    # Shifts change the number of windows a little, and the number of batches stays.
+    return Batches(-(-len(starts) // size), batch, cut)
+
+
+def _validation(
+    network: SelfAttention,
+    trained: csr_matrix,
+    times: Float64 | None,
+    held: csr_matrix,
+    options: FitOptions,
+) -> Validation:
+    users = np.flatnonzero(np.diff(held.indptr))
+    rows = UserRows.some(Interactions(trained, trained[:, :0], (), times), users)
+    held = held[users]
+
+    def ndcg() -> float:
+        sums = 0.0
+        for start in range(0, len(users), USERS_AT_ONCE):
+            stop = min(start + USERS_AT_ONCE, len(users))
+            block = rows.block(start, stop)
+            vectors = _vectors(network, block.ratings, block.rated_at, options.seed)
+            scores = vectors @ network.get_weights()[0][1:].T
+            sums += (stop - start) * ndcg_at_10(scores, block.ratings, held[start:stop])
+        return sums / len(users)
+
+    return Validation("ndcg@10", ndcg)
+
+
+# --- vectors of users -----------------------------------------------------------------------------
+
+
+def of_users(
+    trained: TrainedItems, rows: UserRows, config: SasrecConfig, options: FitOptions
+) -> Factors:
+    """Compute the vectors of users from ratings, by a stored network; items it lacks are passed."""
+    assert trained.network is not None
+    network = restored(trained.network.network)
+    places = trained.network.items
+    ratings, times = in_network(rows.ratings, rows.rated_at, places, network.items)
+    users = _vectors(network, ratings, times, options.seed)
+    vectors = network.get_weights()[0][1:]
+    items = np.where(places[:, None] >= 0, vectors[places], np.float32(0))
+    return Factors(users, items)
+
+
+@lru_cache(maxsize=4)
+def restored(saved: bytes) -> SelfAttention:
+    """Build a stored network; it is compiled when it is first used."""
+    shape, weights = load(saved)
+    items, seed = shape.pop("items"), shape.pop("seed")
+    network = _built(items, SasrecConfig(**shape), seed)
+    network.set_weights(weights)
+    return network
+
+
+def _vectors(
+    network: SelfAttention, ratings: csr_matrix, rated_at: Float64 | None, seed: int
+) -> Float32:
+    """Return the vectors of users, mean over random orders of ties; 0 without ratings."""
+    length, orders = network.config.window, network.config.orders
+    counts = np.diff(ratings.indptr)
+    sums = np.zeros((len(counts), network.config.factors), np.float32)
+    for order in range(orders):
+        entries = in_time(ratings, rated_at, seed + order)
+        sequence = (ratings.indices[entries] + 1).astype(np.int32)
+        for start in range(0, len(counts), USERS_AT_ONCE):
+            ends = ratings.indptr[start + 1 : start + USERS_AT_ONCE + 1]
+            places = ends[:, None] - length + np.arange(length)
+            inside = places >= (ends - counts[start : start + USERS_AT_ONCE])[:, None]
+            window = np.where(inside, sequence[np.clip(places, 0, None)], 0)
+            # One shape for all blocks, so that the network is compiled once.
+            padding = [(0, (-len(window)) % min(USERS_AT_ONCE, _power(len(counts)))), (0, 0)]
+            found = network.predict_on_batch({"window": np.pad(window, padding)})
+            sums[start : start + len(window)] += np.asarray(found, np.float32)[: len(window)]
+    return np.where(counts[:, None] > 0, sums / orders, np.float32(0))
+
+
+def _power(number: int) -> int:
+    return 1 << max(0, number - 1).bit_length()
