@@ -260,6 +260,13 @@ class IdMap:
         p = int(np.searchsorted(self.ids, id_))
         return p if p < len(self.ids) and self.ids[p] == id_ else None
 
+    def positions(self, ids: Int32) -> Int64:
+        """Return the position of each id, -1 if it is not in the map."""
+        if not len(self.ids):
+            return np.full(len(ids), -1, np.int64)
+        found = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
+        return np.where(self.ids[found] == ids, found, -1).astype(np.int64)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeLimits:
@@ -525,6 +532,14 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
+class Training:
+    """The epochs of a network, and what their validation figure is."""
+
+    metric: str
+    epochs: tuple[Epoch, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkFactors(Factors):
     """Factors that a neural network learned, and the network itself."""
 
@@ -533,6 +548,12 @@ class NetworkFactors(Factors):
     metric: str = ""
     """The validation figure: `rmse` or `ndcg@10`."""
     epochs: tuple[Epoch, ...] = ()
+    by_user: bool = False
+    """Whether the network has arrays over users. It is dropped when one of them is forgotten."""
+
+    @property
+    def training(self) -> Training:
+        return Training(self.metric, self.epochs)
 
 
 @dataclass(frozen=True, slots=True)

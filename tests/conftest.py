@@ -291,6 +291,7 @@ SMALL_PARAMETERS = {
     "bpr": {"factors": 4, "iterations": 20},
     "bayes_fm": {"rank": 2, "chains": 1, "iterations": 20, "burn_in": 5},
     "user_knn": {"min_neighbours": 1},
+    "neural_dot": {"factors": 4, "epochs": 5, "batch_size": 256},
 }
 
 

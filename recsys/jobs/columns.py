@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.domain import Chart, Factors, Float64, IdMap, RankedLists
+from recsys.domain import Chart, Factors, Float64, IdMap, NetworkFactors, RankedLists
 from recsys.storage.load.copy import Column, Lists
 from recsys.storage.snapshot.matrices import Snapshot
 
@@ -17,6 +17,7 @@ MOVIE_SIMILARITIES, USER_SIMILARITIES = "movie_similarities", "user_similarities
 USER_RECOMMENDATIONS = "user_recommendations"
 RUN_USERS = "run_users"
 MOVIE_CHARTS, USER_FACTORS, MOVIE_FACTORS = "movie_charts", "user_factors", "movie_factors"
+NETWORKS = "networks"
 
 
 def user_columns(snapshot: Snapshot) -> Columns:
@@ -92,6 +93,15 @@ def factor_columns(factors: Factors, users: IdMap, movies: IdMap) -> Iterator[tu
         # Single precision halves the tables; predicted ratings need no more digits.
         columns: Columns = {column: ids.ids[known], "factors": matrix[known].astype(np.float32)}
         yield table, columns if bias is None else {**columns, "bias": bias[known]}
+
+
+def network_columns(factors: NetworkFactors, users: IdMap, movies: IdMap) -> Columns:
+    """Return the one row of a network."""
+    columns: Columns = {
+        "network": np.frombuffer(factors.network, f"V{len(factors.network)}"),
+        "movie_ids": movies.ids[None],
+    }
+    return {**columns, "user_ids": users.ids[None]} if factors.by_user else columns
 
 
 def bias_columns(owner: str, biases: Float64, owners: IdMap) -> Columns:

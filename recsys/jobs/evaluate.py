@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from recsys.domain import Int32, Interactions, Metric, UserRows
+from recsys.domain import Int32, Interactions, Metric, Training, UserRows
 from recsys.errors import EvaluationError
 from recsys.evaluation.figures import averaged, measure_ranking, measure_ratings
 from recsys.evaluation.protocols import Material, Pairs, Protocol
@@ -24,6 +24,7 @@ from recsys.jobs.plan import DERIVED, Plan, for_loaded
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb, reset_peak_memory
 from recsys.jobs.training import (
+    ModelResults,
     TrainingStep,
     derived,
     fit_options,
@@ -148,6 +149,7 @@ class _Part:
     recommend_seconds: float
     peak_memory_mb: int
     derived: Mapping[str, Any]
+    training: Training | None
 
 
 def _together(model: str, parts: Sequence[_Part]) -> Evaluated:
@@ -158,6 +160,7 @@ def _together(model: str, parts: Sequence[_Part]) -> Evaluated:
         sum(part.recommend_seconds for part in parts),
         max(part.peak_memory_mb for part in parts),
         parts[0].derived,
+        parts[0].training,
     )
 
 
@@ -191,7 +194,8 @@ def _fit_and_measure(
         fallback = user_mean_fallback(split.train, users)
         metrics += measure_ratings(protocol, predicted, fallback, split, seed)
     followed = derived(configured, step.config)
-    return _Part(metrics, train_seconds, recommend_seconds, peak_memory_mb(), followed)
+    training = ModelResults(model.fitted).training
+    return _Part(metrics, train_seconds, recommend_seconds, peak_memory_mb(), followed, training)
 
 
 def _order(protocol: Protocol, one: Evaluated) -> tuple[float, str]:
@@ -236,6 +240,8 @@ def _store(
         )
         numbered = [(ids[one.model], metric) for one in evaluated for metric in _figures(one)]
         lifecycle.record_metrics(connection, run_id, numbered)
+        trainings = [(ids[one.model], one.training) for one in evaluated if one.training]
+        lifecycle.record_epochs(connection, run_id, trainings)
     logger.info("run %d: %d models by %s", run_id, len(evaluated), protocol.name)
     return run_id
 

@@ -134,6 +134,11 @@ class Plan:
         return found
 
 
+def warm_start(config: Any) -> bool:
+    """Return whether a model is to start from its network in the published run."""
+    return bool(getattr(config, "warm_start", False))
+
+
 def configured(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return recorded parameters without those that a run derived from its data."""
     return {name: value for name, value in parameters.items() if name != DERIVED}

@@ -6,14 +6,14 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
-from recsys.domain import IdMap, Metric
+from recsys.domain import IdMap, Metric, StoredNetwork, Training
 from recsys.engine.local import LocalEngine
 from recsys.errors import GateRefused, NothingLoaded, RecsysError, StorageError
 from recsys.jobs.background import heartbeat, interruptibly
@@ -21,7 +21,7 @@ from recsys.jobs.columns import user_columns
 from recsys.jobs.forecast import forecast_of, require_disk
 from recsys.jobs.gate import Verdict, Written, check_scores, judge
 from recsys.jobs.orphans import fail_orphans
-from recsys.jobs.plan import DERIVED, Plan, configured, for_loaded
+from recsys.jobs.plan import DERIVED, Plan, configured, for_loaded, warm_start
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.publish import drop_pruned, prune
 from recsys.jobs.results import ResultWriter
@@ -29,7 +29,7 @@ from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
 from recsys.jobs.streaming import ResultStream
 from recsys.jobs.training import ModelResults, derived, fit_options, needs_of, training_steps
 from recsys.models.registry import candidates
-from recsys.storage.runs import lifecycle, lock, publication, results
+from recsys.storage.runs import lifecycle, lock, networks, publication, results
 from recsys.storage.schema import versions
 from recsys.storage.server.engine import Database
 from recsys.storage.snapshot import matrices, rating_changes
@@ -41,6 +41,8 @@ WITHOUT_RATINGS = ("charts", "content")
 """Families of models that a catalogue without ratings can have."""
 Measured = Sequence[tuple[str, Metric]]
 """Figures, each beside the name of its model."""
+Trained = Mapping[str, Training]
+"""Trainings of networks, by model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Ending:
     """The chart for users without ratings."""
     derived: Mapping[str, Mapping[str, Any]]
     """By model the parameters that it left to the data."""
+    trained: Trained
 
 
 def refresh(
@@ -104,7 +107,11 @@ def refresh(
             writer = ResultWriter(run_id, snapshot.users, snapshot.movies, model_ids)
             with ResultStream(database, writer, user_columns(snapshot)) as stream:
                 # In a thread: the main thread must hear SIGTERM while LAPACK works for minutes.
-                computed = interruptibly(lambda: _compute(chosen, snapshot, stream, clock))
+                computed = interruptibly(
+                    lambda: _compute(
+                        chosen, snapshot, _previous(database, chosen, snapshot), stream, clock
+                    )
+                )
                 stream.close()
                 verdict = _judge(database, chosen, snapshot, computed.written, clock)
                 published = chosen.publish and (not verdict.reasons or force is not None)
@@ -114,7 +121,13 @@ def refresh(
             metrics = [*computed.metrics, *verdict.figures]
             cold_start = _cold_start(chosen, computed.written)
             ending = Ending(
-                published, verdict.reasons, force, metrics, cold_start, computed.derived
+                published,
+                verdict.reasons,
+                force,
+                metrics,
+                cold_start,
+                computed.derived,
+                computed.trained,
             )
             _finish(database, session, chosen, snapshot, writer, ending, clock)
         prune_quietly(database, chosen.settings.keep_runs)
@@ -275,11 +288,40 @@ class Computed:
     metrics: list[tuple[str, Metric]] = field(default_factory=list)
     derived: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By model the parameters that it left to the data."""
+    trained: dict[str, Training] = field(default_factory=dict)
 
 
-def _compute(chosen: Plan, snapshot: Snapshot, stream: ResultStream, clock: StageClock) -> Computed:
-    """Fit model after model and hand over its results, lists of users shard by shard."""
-    data, options = snapshot.interactions, fit_options(chosen.settings)
+def _previous(database: Database, chosen: Plan, snapshot: Snapshot) -> dict[str, StoredNetwork]:
+    """Return the networks of the published run that models start from."""
+    starting = [name for name, config in chosen.configs.items() if warm_start(config)]
+    if not starting:
+        return {}
+    with database.transaction() as connection:
+        published = publication.published_run(connection)
+        if published is None:
+            return {}
+        run_id = published.shared_run_id or published.run_id
+        found = {name: networks.read(connection, run_id, name) for name in starting}
+    return {
+        name: network.placed(snapshot.users, snapshot.movies)
+        for name, network in found.items()
+        if network is not None
+    }
+
+
+def _compute(
+    chosen: Plan,
+    snapshot: Snapshot,
+    previous: Mapping[str, StoredNetwork],
+    stream: ResultStream,
+    clock: StageClock,
+) -> Computed:
+    """Fit model after model and hand over its results, lists of users shard by shard.
+
+    Only these fits start from the `previous` networks: a measured one would know test ratings.
+    """
+    data = replace(snapshot.interactions, previous=previous)
+    options = fit_options(chosen.settings)
     engine, n, users = LocalEngine(), chosen.settings.list_length, len(snapshot.users)
     computed = Computed()
     for step in training_steps(chosen.specs, chosen.configs, data, options):
@@ -296,6 +338,8 @@ def _compute(chosen: Plan, snapshot: Snapshot, stream: ResultStream, clock: Stag
             stream.write(name, learned)
             of_model.rows += learned.rows
             computed.metrics += [(name, metric) for metric in learned.metrics]
+            if learned.training is not None:
+                computed.trained[name] = learned.training
             del learned
             # A chart is the same for every user: SQL leaves out what the user has rated.
             if step.spec.kind == "personal":
@@ -372,6 +416,8 @@ def _finish(
         ids = writer.model_ids
         numbered = [(ids[name], metric) for name, metric in ending.metrics if name in ids]
         lifecycle.record_metrics(connection, writer.run_id, numbered)
+        trainings = [(ids[name], training) for name, training in ending.trained.items()]
+        lifecycle.record_epochs(connection, writer.run_id, trainings)
         if ending.publish:
             publication.publish(connection, writer.run_id, reason=ending.force)
     word = "published" if ending.publish else "attached"

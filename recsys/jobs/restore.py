@@ -88,7 +88,7 @@ def restore(stored: StoredModels, chosen: Plan, user_ids: Int32) -> Restored:
         item_counts=_item_counts(stored, chosen, specs, raw, movies),
     )
     users_rows = UserRows.some(data, positions)
-    restoring = _Restoring(stored, chosen, users_rows, len(users), movies, data, scale)
+    restoring = _Restoring(stored, chosen, users_rows, users, movies, data, scale)
     models: dict[str, FittedModel] = {}
     for spec in specs:
         fitted = restoring.fitted(spec, raw[spec.name], models)
@@ -113,7 +113,9 @@ def _read(
     needs: set[str] = set(
         needs_of([spec for spec in specs if spec.scoring == "profile"], chosen.configs)
     )
-    if any(term.weights.by_age for terms in chosen.terms.values() for term in terms):
+    folding = [spec for spec in specs if spec.fold_in]
+    by_age = any(term.weights.by_age for terms in chosen.terms.values() for term in terms)
+    if by_age or "times" in needs_of(folding, chosen.configs):
         needs.add("times")
     if any(spec.fit_users for spec in specs):
         snapshot = read_snapshot(connection, needs)
@@ -200,7 +202,7 @@ class _Restoring:
     stored: StoredModels
     chosen: Plan
     rows: UserRows
-    users: int
+    users: IdMap
     movies: IdMap
     data: Interactions
     scale: StoredScale
@@ -244,6 +246,7 @@ class _Restoring:
         items = np.zeros((len(self.movies), stored.factors.shape[1]), np.float32)
         bias = np.full(len(self.movies), np.nan)
         items[known], bias[known] = stored.factors, stored.bias
+        network = self.stored.network(spec.name)
         error = self.stored.errors().get(self.stored.model_ids[spec.name])
         trained = TrainedItems(
             items,
@@ -253,17 +256,18 @@ class _Restoring:
             (self.scale.low, self.scale.high),
             self.data.item_counts,
             error,
+            network.placed(self.users, self.movies) if network else None,
         )
         if spec.fit_users is not None:
             return spec.fit_users(self.data, self.rows.positions, trained, config, options)
         assert spec.fold_in is not None
         found = spec.fold_in(trained, self.rows, config, options)
-        if len(found.users) == self.users:
+        if len(found.users) == len(self.users):
             return found
-        users = np.zeros((self.users, found.users.shape[1]), np.float32)
+        users = np.zeros((len(self.users), found.users.shape[1]), np.float32)
         users[self.rows.positions] = found.users
         biases = None
         if found.user_bias is not None:
-            biases = np.full(self.users, np.nan)
+            biases = np.full(len(self.users), np.nan)
             biases[self.rows.positions] = found.user_bias
         return replace(found, users=users, user_bias=biases)

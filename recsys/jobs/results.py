@@ -10,10 +10,12 @@ import numpy as np
 import sqlalchemy as sa
 
 from recsys.domain import IdMap, Progress, TopN
+from recsys.errors import RunError
 from recsys.jobs.columns import (
     MOVIE_CHARTS,
     MOVIE_FACTORS,
     MOVIE_SIMILARITIES,
+    NETWORKS,
     USER_FACTORS,
     USER_RECOMMENDATIONS,
     USER_SIMILARITIES,
@@ -24,11 +26,33 @@ from recsys.jobs.columns import (
     factor_columns,
     in_least_precision,
     list_columns,
+    network_columns,
     ragged,
     rows_of,
 )
 from recsys.jobs.training import ModelResults
 from recsys.storage.runs import results
+
+LARGEST_ROW_TEXT = 2**30 - 2**16
+"""Characters of a row that `pg_dump` can write: PostgreSQL allows a text of 1 GiB, and the names of
+the columns take some of it."""
+_ID_TEXT = 11
+
+
+def require_storable(name: str, found: ModelResults) -> None:
+    """Raise RunError for a network that is too large for the database, or for a dump of it."""
+    network = found.network
+    if network is None:
+        return
+    ids = len(network.items) + (len(network.users) if network.by_user else 0)
+    # A dump writes two digits for each byte.
+    if 2 * len(network.network) + _ID_TEXT * ids > LARGEST_ROW_TEXT:
+        most = (LARGEST_ROW_TEXT - _ID_TEXT * ids) / 2**21
+        raise RunError(
+            f"the network of {name} has {len(network.network) / 2**20:,.0f} MiB, and a dump of the "
+            f"database holds {most:,.0f} MiB at most",
+            hint="give it fewer factors or narrower layers, or leave the model out",
+        )
 
 
 class ResultWriter:
@@ -118,6 +142,8 @@ class ResultWriter:
             yield MOVIE_CHARTS, columns
         if found.factors is not None:
             yield from factor_columns(found.factors, users, movies)
+        if found.network is not None:
+            yield NETWORKS, network_columns(found.network, users, movies)
 
     def _source_column(self, lists: TopN) -> Columns:
         """Return the source models of the lists of a hybrid; no column for other models."""

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from recsys.domain import IdMap
 from recsys.errors import RunError
 from recsys.jobs.columns import RUN_USERS, USER_RECOMMENDATIONS, Columns
-from recsys.jobs.results import ResultWriter
+from recsys.jobs.results import ResultWriter, require_storable
 from recsys.jobs.training import ModelResults
 from recsys.storage.load import catalogue
 from recsys.storage.load.copy import driver
@@ -155,8 +155,9 @@ class ResultStream:
         """Hand over results of a model, to be written soon.
 
         `listed` are the users of the recommendations, all users if it is not given. Raises the
-        error of an earlier part.
+        error of an earlier part, and RunError for a network that is too large.
         """
+        require_storable(name, found)
         for table, columns in self._writer.tables_of(found, self._genre_ids, listed):
             lane = self._lists if table == USER_RECOMMENDATIONS else self._others
             lane.put((table, name, columns))

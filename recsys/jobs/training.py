@@ -21,8 +21,10 @@ from recsys.domain import (
     Interactions,
     Metric,
     Neighbours,
+    NetworkFactors,
     RankedLists,
     TopN,
+    Training,
     UserNeighbours,
     UserRows,
 )
@@ -159,7 +161,15 @@ def train_of(data: Interactions, split: Split) -> Interactions:
     """Return the train ratings, their times and the features of movies."""
     # The scale is read off the train part: the highest test rating must not show.
     times = None if data.rated_at is None else data.rated_at[split.train_entries]
-    return replace(data, user_items=split.train, rated_at=times, rating_range=None, parts={})
+    # Networks of earlier runs may have learned from the test ratings.
+    return replace(
+        data,
+        user_items=split.train,
+        rated_at=times,
+        rating_range=None,
+        parts={},
+        previous={},
+    )
 
 
 def fit_model(
@@ -225,6 +235,19 @@ class ModelResults:
     @property
     def factors(self) -> Factors | None:
         return self.fitted if isinstance(self.fitted, Factors) else None
+
+    @property
+    def network(self) -> NetworkFactors | None:
+        """Return the factors of a network that is to be stored."""
+        fitted = self.fitted
+        return fitted if isinstance(fitted, NetworkFactors) and fitted.network else None
+
+    @property
+    def training(self) -> Training | None:
+        """Return the epochs of a network; None if there are none."""
+        if isinstance(self.fitted, NetworkFactors) and self.fitted.epochs:
+            return self.fitted.training
+        return None
 
     @property
     def user_neighbours(self) -> UserNeighbours | None:

@@ -160,6 +160,11 @@ def biases(rows: int) -> float:
     return rows * _row(_ARRAY + 8)
 
 
+def network(width: int, *rows: int) -> float:
+    """Return the bytes of a stored network: so wide, of so many rows of weights."""
+    return float(sum(rows) * 4 * width)
+
+
 def square(side: int) -> float:
     """Return the bytes of a square of similarities, which is not held as a whole if large."""
     return min(8.0 * side**2, _SQUARE)

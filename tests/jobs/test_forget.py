@@ -11,10 +11,10 @@ from recsys.storage.runs import erasure, lock
 
 
 @pytest.fixture
-def two_runs(make_database, everything_template, plan_everything):
+def two_runs(make_database, everything_template, plan_all):
     """Every table that is about people has rows about user 1, of two runs."""
     database = make_database(everything_template)
-    refresh(database, plan_everything)
+    refresh(database, plan_all)
     with database.transaction() as connection:
         connection.execute(sa.text("SELECT recsys.block(1, 5), recsys.block(2, 5)"))
         columns = "(user_id, rows_count, rows_hash, ratings_count, ratings_hash)"
@@ -46,6 +46,7 @@ def test_every_table_with_a_persons_key_is_found(two_runs):
         found = erasure.keyed_columns(connection)
     assert found == [
         ("blocks", "user_id"),
+        ("networks", "user_ids"),
         ("ratings", "user_id"),
         ("run_users", "user_id"),
         ("source_users", "user_id"),
@@ -73,6 +74,9 @@ def test_all_rows_of_the_user_go_and_all_others_stay(two_runs):
     assert set(remembered(two_runs, 1).values()) == {0}
     # Of the lists of others they are cut out, and those others stay in place.
     others["user_similarities.similar_user_ids"] -= similar_to_them
+    # What a network learned about them cannot be cut out of it.
+    assert others.pop("networks.user_ids") == 80
+    others["networks.user_ids"] = 0
     assert about_others(two_runs) == others
     assert rows_of(two_runs, pairs) == expected
 

@@ -178,7 +178,7 @@ def test_a_database_with_every_model_goes_down_to_the_first_revision_and_up(
         assert len(keys) == 4
         assert connection.execute(RUN_KEYS).all() == keys
         # Models and roles that came later are written by the next refresh.
-        later = {"slist", "slist_newest", "next", "timely", "trending"}
+        later = {"slist", "slist_newest", "next", "timely", "trending", "neural_dot"}
         assert [row for row in connection.execute(MODEL_FACTS) if row.name not in later] == [
             row for row in facts if row.name not in later
         ]
@@ -319,12 +319,13 @@ def test_every_table_and_column_has_a_comment(connection):
 def test_every_index_that_is_no_key_names_its_query(connection):
     indexes = connection.execute(INDEXES).all()
     assert len(indexes) >= 12
-    # The indexes of two small tables serve foreign keys only.
+    # The indexes of small tables serve foreign keys only.
     bare = {name for name, comment in indexes if not comment}
     assert bare <= {
         "ix_publications_run_id", "ix_published_run_id", "ix_run_metrics_model_id",
         "ix_runs_default_model_id", "ix_runs_cold_start_model_id", "ix_runs_rating_model_id",
         "ix_runs_live_model_id", "ix_runs_base_run_id", "ix_runs_shared_run_id",
+        "ix_training_epochs_model_id",
     }  # fmt: skip
 
 

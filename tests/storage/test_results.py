@@ -60,6 +60,10 @@ def contents(run_id, model_id):
         | {"mean_rating": scores},
         "user_factors": own | {"user_id": one} | factors,
         "movie_factors": own | {"movie_id": one} | factors,
+        "networks": own
+        | {"model_id": np.arange(model_id, model_id + 3, dtype=np.int16)}
+        | {"network": np.array([b"abc", b"\0\0\0", b"xyz"], "V3")}
+        | {"movie_ids": np.arange(6, dtype=np.int32).reshape(3, 2)},
         "run_users": {"run_id": own["run_id"], "user_id": one}
         | {"ratings_count": three, "ratings_hash": np.array([7, -8, 9])},
     }

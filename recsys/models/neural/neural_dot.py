@@ -19,7 +19,7 @@ import numpy as np
 
 from recsys.domain import Factors, Interactions, NetworkFactors, TrainedItems, UserRows
 from recsys.models.base import FitOptions, ModelSpec, Range
-from recsys.models.cost import Cost, Size, of_factors
+from recsys.models.cost import Cost, Size, network, of_factors
 from recsys.models.neural.training import REQUIRES, TrainingParams
 from recsys.models.params import Bounds
 from recsys.numerics.least_squares import solve_rows
@@ -75,7 +75,8 @@ def cost(size: Size, config: NeuralDotConfig) -> Cost:
     """Return the cost of two trainings, and of lists from factors."""
     steps = 2 * 30 * size.ratings
     fitting = Cost(1.5e-6 * steps * (config.factors / 64), 64.0 * size.ratings)
-    return fitting + of_factors(size, config.factors)
+    stored = Cost(disk=network(config.factors + 1, size.users, size.movies))
+    return fitting + of_factors(size, config.factors) + stored
 
 
 SPEC = ModelSpec(

@@ -29,6 +29,12 @@ JOIN pg_type AS t ON t.oid = a.atttypid
 WHERE a.attrelid = CAST(:table AS regclass) AND NOT a.attisdropped AND t.typcategory = 'A'
 ORDER BY a.attnum
 """
+# What a network learned about one user cannot be cut out of it.
+WHOLE = ("networks",)
+DELETE_HOLDING = """
+WITH gone AS (DELETE FROM {table} WHERE {user} = ANY ({column}) RETURNING 1)
+SELECT count(*) FROM gone
+"""
 USER = "SELECT key, user_id FROM recsys_store.users WHERE key = :key OR user_id = :number"
 COUNT = "SELECT count(*) FROM {table} WHERE {column} = {user}"
 COUNT_LISTS = "SELECT count(*) FROM {table} WHERE {user} = ANY ({column})"
@@ -72,21 +78,27 @@ def keyed_columns(connection: sa.Connection) -> list[tuple[str, str]]:
 
 def count(connection: sa.Connection, user_id: int) -> dict[str, int]:
     """Return by `table.column` the number of rows of a user, and of lists that hold the user."""
-    return _each(connection, user_id, COUNT, COUNT_LISTS)
+    return _each(connection, user_id, COUNT, COUNT_LISTS, COUNT_LISTS)
 
 
 def erase(connection: sa.Connection, user_id: int) -> dict[str, int]:
     """Remove a user from all tables, in every kept run; log and return the numbers of rows.
 
-    Rows of the user are deleted. The user is cut out of the lists of others.
+    Rows of the user are deleted, and networks with weights of the user. The user is cut out of the
+    lists of others.
     """
-    removed = _each(connection, user_id, DELETE, CUT_OUT)
+    removed = _each(connection, user_id, DELETE, CUT_OUT, DELETE_HOLDING)
     connection.execute(tables.erasures.insert().values(rows=removed))
     return removed
 
 
-def _each(connection: sa.Connection, user_id: int, one: str, many: str) -> dict[str, int]:
-    """Run a statement on each column that holds an id, another on each that holds arrays of ids."""
+def _each(
+    connection: sa.Connection, user_id: int, one: str, many: str, whole: str
+) -> dict[str, int]:
+    """Run a statement on each column that holds an id, another on each that holds arrays of ids.
+
+    `whole` is the one for arrays in rows that cannot be cut.
+    """
     found = {}
     for table, column in keyed_columns(connection):
         parts: dict[str, sql.Composable] = {
@@ -95,7 +107,9 @@ def _each(connection: sa.Connection, user_id: int, one: str, many: str) -> dict[
             "user": sql.Literal(user_id),
         }
         statement = one
-        if column.endswith("_ids"):
+        if table in WHOLE:
+            statement = whole
+        elif column.endswith("_ids"):
             statement = many
             names = connection.scalars(sa.text(ARRAYS), {"table": f"{STORE}.{table}"})
             parts["arrays"] = sql.SQL(", ").join(

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recsys.domain import Metric
+from recsys.domain import Metric, Training
 from recsys.storage.runs import results
 from recsys.storage.schema.tables import runs as tables
 
@@ -150,6 +150,27 @@ def record_metrics(
     ]
     if rows:
         connection.execute(tables.run_metrics.insert(), rows)
+
+
+def record_epochs(
+    connection: sa.Connection, run_id: int, trainings: Iterable[tuple[int, Training]]
+) -> None:
+    """Write the epochs of the networks of a run, each with the id of its model."""
+    rows = [
+        {
+            "run_id": run_id,
+            "model_id": model_id,
+            "epoch": number,
+            "loss": epoch.loss,
+            "metric": None if epoch.validation is None else training.metric,
+            "validation": epoch.validation,
+            "seconds": epoch.seconds,
+        }
+        for model_id, training in trainings
+        for number, epoch in enumerate(training.epochs, 1)
+    ]
+    if rows:
+        connection.execute(tables.training_epochs.insert(), rows)
 
 
 def fail(connection: sa.Connection, run_id: int, error: str, stages: Sequence[Stage] = ()) -> None:

@@ -28,10 +28,13 @@ WHERE c.relnamespace = CAST(:schema AS regnamespace) AND c.relname = ANY (:names
 """
 PAGES = """
 WITH partitions AS (
-    SELECT c.oid FROM pg_class AS c
+    SELECT c.oid, c.reltoastrelid FROM pg_class AS c
     WHERE c.relnamespace = CAST(:schema AS regnamespace) AND c.relname = ANY (:names)
 )
-SELECT sum(c.relpages) * CAST(current_setting('block_size') AS bigint)
+SELECT
+    sum(c.relpages) * CAST(current_setting('block_size') AS bigint)
+    -- ANALYZE counts no pages of large values, and networks are little else.
+    + coalesce((SELECT sum(pg_relation_size(p.reltoastrelid)) FROM partitions AS p), 0)
 FROM pg_class AS c
 WHERE c.oid IN (SELECT p.oid FROM partitions AS p)
    OR c.oid IN (

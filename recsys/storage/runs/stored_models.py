@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 from recsys.domain import Float32, Float64, Int32, Int64
 from recsys.storage.load.copy import HEADER, TRAILER, driver
+from recsys.storage.runs import networks
+from recsys.storage.runs.networks import RunNetwork
 from recsys.storage.snapshot.matrices import read_lists
 
 SIMILARITIES = """
@@ -118,6 +120,10 @@ class StoredModels:
         return StoredFactors(
             rows["movie_id"].astype(np.int32), factors, rows["bias"].astype(np.float64)
         )
+
+    def network(self, model: str) -> RunNetwork | None:
+        """Return the network of a model; None if it has none."""
+        return networks.read(self.connection, self.run_id, model)
 
     def chart(self, model: str) -> StoredChart:
         """Return the chart of a model over all genres."""

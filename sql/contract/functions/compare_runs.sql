@@ -174,6 +174,9 @@ BEGIN
         UNION ALL
         SELECT 'movie_factors', r.run_id, r.model_id, 1
         FROM recsys_store.movie_factors AS r WHERE r.run_id IN (movies_a, movies_b)
+        UNION ALL
+        SELECT 'networks', r.run_id, r.model_id, 1
+        FROM recsys_store.networks AS r WHERE r.run_id IN (movies_a, movies_b)
     ),
     of_users (name, run_id, model_id, user_id, entries) AS (
         SELECT 'user_similarities', r.run_id, r.model_id, r.user_id, cardinality(r.scores)

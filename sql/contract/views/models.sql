@@ -10,7 +10,7 @@ COMMENT ON COLUMN recsys.models.kind IS 'chart: the same for all; similarity: mo
 COMMENT ON COLUMN recsys.models.score_meaning IS 'Meaning of its score';
 COMMENT ON COLUMN recsys.models.description IS 'Short description';
 COMMENT ON COLUMN recsys.models.prediction IS 'How predict_rating computes: factors, user_neighbours, movie_neighbours; NULL: the model does not predict ratings';
-COMMENT ON COLUMN recsys.models.family IS 'Group of models it belongs to: charts, knn, content, factors, linear, ensembles';
+COMMENT ON COLUMN recsys.models.family IS 'Group of models it belongs to: charts, knn, content, factors, linear, sequential, neural, ensembles';
 COMMENT ON COLUMN recsys.models.display_name IS 'Name shown on pages';
 COMMENT ON COLUMN recsys.models.labels IS 'Words for its scores, best first, as returned by recsys.label; NULL: none';
 COMMENT ON COLUMN recsys.models.label_bounds IS 'For each label the score it starts above; minus infinity for the last';

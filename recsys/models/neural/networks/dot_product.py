@@ -150,4 +150,5 @@ def _factors(
         dump({}, network.get_weights()),
         "rmse",
         epochs,
+        by_user=True,
     )

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, DOUBLE_PRECISION
 
 from recsys.storage.schema.tables.base import finite, metadata
 
@@ -162,6 +162,20 @@ movie_factors = _result_table(
     comment="Latent factors of movies that have been rated",
 )
 
+networks = _result_table(
+    "networks",
+    # Stored uncompressed (migration 0018): weights do not compress.
+    sa.Column("network", BYTEA, nullable=False, comment="Architecture and weights"),
+    _list("movie_ids", sa.Integer, "The movie of each row of its arrays over movies"),
+    sa.Column(
+        "user_ids",
+        ARRAY(sa.Integer, dimensions=1),
+        comment="The user of each row of its arrays over users; NULL: it has none",
+    ),
+    sa.PrimaryKeyConstraint("model_id", "run_id"),
+    comment="Neural networks of runs, from which later ones may start",
+)
+
 run_users = sa.Table(
     "run_users",
     metadata,
@@ -189,5 +203,6 @@ RESULT_TABLES = (
     movie_charts,
     user_factors,
     movie_factors,
+    networks,
     run_users,
 )

@@ -5,7 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, INTERVAL, JSONB
 
-from recsys.storage.schema.tables.base import metadata, reference, text_column, timestamp
+from recsys.storage.schema.tables.base import (
+    finite,
+    metadata,
+    reference,
+    text_column,
+    timestamp,
+)
 
 ROLES = {
     "cold_start": "not a chart for users without ratings",
@@ -210,6 +216,35 @@ run_metrics = sa.Table(
     sa.PrimaryKeyConstraint("run_id", "model_id", "protocol", "metric", "segment"),
     sa.Index(None, "model_id"),
     comment="Measured quality of the models of a run",
+)
+
+training_epochs = sa.Table(
+    "training_epochs",
+    metadata,
+    reference("run_id", "runs.run_id", "The run", ondelete="CASCADE"),
+    reference("model_id", "models.model_id", "The model trained"),
+    sa.Column("epoch", sa.Integer, nullable=False, comment="Number of the epoch, from 1"),
+    sa.Column(
+        "loss", DOUBLE_PRECISION, nullable=False, comment="Mean of what the training minimizes"
+    ),
+    text_column(
+        "metric",
+        "Metric of the validation figure, as rmse; NULL: nothing was held out",
+        nullable=True,
+    ),
+    sa.Column(
+        "validation",
+        DOUBLE_PRECISION,
+        comment="Figure of the held-out part; NULL: without one",
+    ),
+    sa.Column("seconds", DOUBLE_PRECISION, nullable=False, comment="How long the epoch took"),
+    sa.PrimaryKeyConstraint("run_id", "model_id", "epoch"),
+    sa.CheckConstraint("epoch > 0", name="epoch_positive"),
+    finite("loss"),
+    finite("validation"),
+    sa.CheckConstraint("validation IS NULL OR metric IS NOT NULL", name="metric"),
+    sa.Index(None, "model_id"),
+    comment="Epochs of the networks that runs trained",
 )
 
 publications = sa.Table(
