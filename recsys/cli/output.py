@@ -204,11 +204,29 @@ def reporting() -> Iterator[Reporter]:
 
 
 STAGE_WIDTH, NOTE_WIDTH, BAR_WIDTH = 33, 20, 10
+LINE_WIDTH = 71
+"""Width of a stage with its bar and note. The seconds fill it up to 80."""
 
 
 def _progress() -> Progress:
     # Imported here, as most commands have no progress to show.
-    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn
+
+    bar = BarColumn(bar_width=BAR_WIDTH)
+
+    class Stage(ProgressColumn):
+        def render(self, task: Task) -> RenderableType:
+            note = task.fields["note"]
+            # A note on an epoch takes the room of the bar.
+            if len(note) > NOTE_WIDTH:
+                return Text(with_note(task.description, note))
+            line = Table.grid(padding=(0, 1, 0, 0))
+            line.add_row(
+                Text(f"{task.description:<{STAGE_WIDTH}}"),
+                bar.render(task),
+                Text(f"{note:>{NOTE_WIDTH}}"),
+            )
+            return line
 
     class Seconds(ProgressColumn):
         def render(self, task: Task) -> Text:
@@ -216,12 +234,17 @@ def _progress() -> Progress:
             return Text(f"{seconds or 0:6.1f} s")
 
     return Progress(
-        TextColumn(f"{{task.description:<{STAGE_WIDTH}}}", markup=False),
-        BarColumn(bar_width=BAR_WIDTH),
-        TextColumn(f"{{task.fields[note]:>{NOTE_WIDTH}}}", markup=False),
+        Stage(),
         Seconds(),
         console=stderr,
     )
+
+
+def with_note(stage: str, note: str) -> str:
+    """Return a stage and a long note in one line, the stage shortened if need be."""
+    room = max(0, LINE_WIDTH - len(note) - 1)
+    shown = stage if len(stage) <= room else f"{stage[: room - 1]}…"
+    return f"{shown:<{room}} {note}"
 
 
 class _Bars:
@@ -232,9 +255,9 @@ class _Bars:
     def begin(self, stage: str) -> None:
         self._task = self._progress.add_task(visible(in_words(stage)), total=None, note="")
 
-    def advance(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int, note: str = "") -> None:
         if self._task is not None:
-            note = f"{done / total:.0%}" if total else ""
+            note = visible(note) or (f"{done / total:.0%}" if total else "")
             self._progress.update(self._task, completed=done, total=total, note=note)
 
     def end(self, note: str) -> None:
@@ -252,7 +275,9 @@ class _Lines:
     def begin(self, stage: str) -> None:
         self._stage, self._started = in_words(stage), time.monotonic()
 
-    def advance(self, done: int, total: int) -> None: ...
+    def advance(self, done: int, total: int, note: str = "") -> None:
+        if note:
+            self._write(with_note(self._stage, note))
 
     def end(self, note: str) -> None:
         seconds = time.monotonic() - self._started

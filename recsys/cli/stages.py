@@ -42,4 +42,6 @@ def in_words(stage: str) -> str:
         return re.sub("^download ", "downloading ", stage)
     spec = MODELS[name]
     kind = "chart" if spec.kind == "chart" else SCORINGS.get(spec.scoring or "", "model")
+    if spec.family == "neural":
+        kind = "network"
     return f"{kind} ({name})" + (f", {split}" if split else "")

@@ -124,7 +124,7 @@ def measure(
 ) -> tuple[list[Evaluated], list[str]]:
     """Fit every model on the train part of each split and measure it on the test part."""
     parts: dict[str, list[_Part]] = {spec.name: [] for spec in chosen.specs}
-    options = fit_options(chosen.settings)
+    options = fit_options(chosen.settings, clock.told)
     # As long as a refresh makes them, so that its time and its hybrids are measured.
     n = max(chosen.settings.list_length, protocol.k)
     for number, split in enumerate(splits, 1):

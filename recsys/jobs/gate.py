@@ -27,7 +27,7 @@ from recsys.jobs.training import (
     training_steps,
     with_parts,
 )
-from recsys.models.base import ModelSpec
+from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.registry import MODELS, candidates, make_config
 from recsys.storage.runs.publication import PublishedFigures
 
@@ -89,7 +89,7 @@ def judge(
         rows = {name: found.rows for name, found in written.items()}
         reasons += _fewer_rows(rows, published.rows, rules)
     with clock.stage(PROTOCOL) as done:
-        figures, worse = _measured(chosen, data, published)
+        figures, worse = _measured(chosen, data, published, clock)
         done(len(figures), "figures")
     return Verdict((*reasons, *worse), figures)
 
@@ -145,7 +145,7 @@ def _fewer_rows(
 
 
 def _measured(
-    chosen: Plan, data: Interactions, published: PublishedFigures | None
+    chosen: Plan, data: Interactions, published: PublishedFigures | None, clock: StageClock
 ) -> tuple[tuple[tuple[str, Metric], ...], list[str]]:
     """Return the figures of the default model and of popularity, and reasons against the run."""
     seed, name = chosen.settings.seed, chosen.default_model
@@ -157,11 +157,13 @@ def _measured(
     train = train_of(_as_needed(data, chosen), split)
     users = drawn(np.flatnonzero(np.diff(split.test.indptr)), MEASURED_USERS, seed)
     rules = chosen.settings.gate
-    lists = _lists(chosen.specs, chosen.configs, name, chosen, train, users)
+    options = fit_options(chosen.settings, clock.told)
+    n = max(chosen.settings.list_length, K)
+    lists = _lists(chosen.specs, chosen.configs, name, train, users, options, n)
     own = _sample(rules.metric, lists, split, users, data.rating_range)
     baseline_spec = MODELS[BASELINE]
     baseline_config = {BASELINE: make_config(baseline_spec, {})}
-    lists = _lists([baseline_spec], baseline_config, BASELINE, chosen, train, users)
+    lists = _lists([baseline_spec], baseline_config, BASELINE, train, users, options, n)
     baseline = _sample(rules.metric, lists, split, users, data.rating_range)
     # One user has no interval.
     if min(own.size, baseline.size) < 2:
@@ -247,16 +249,15 @@ def _lists(
     specs: Sequence[ModelSpec],
     configs: Mapping[str, Any],
     name: str,
-    chosen: Plan,
     train: Interactions,
     users: Int64,
+    options: FitOptions,
+    n: int,
 ) -> TopN:
     """Fit a model, and first the models it is composed of, on the train part; rank some users."""
-    options = fit_options(chosen.settings)
     needed = with_parts(specs, configs, name)
     wanted = [spec for spec in specs if spec.name in needed]
     fitted = {
         step.spec.name: step.fit() for step in training_steps(wanted, configs, train, options)
     }
-    n = max(chosen.settings.list_length, K)
     return fitted[name].rank(UserRows.some(train, users), n, options)

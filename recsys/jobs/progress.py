@@ -10,8 +10,11 @@ class Reporter(Protocol):
 
     def begin(self, stage: str) -> None: ...
 
-    def advance(self, done: int, total: int) -> None:
-        """Report the progress of the current stage, in a unit of its own."""
+    def advance(self, done: int, total: int, note: str = "") -> None:
+        """Report the progress of the current stage, in a unit of its own.
+
+        A note says more than the share that is done, such as `epoch 12/100, loss 0.8123`.
+        """
 
     def end(self, note: str) -> None:
         """End the current stage; the note is its result, such as `100,836 ratings`."""
@@ -22,6 +25,6 @@ class Silent:
 
     def begin(self, stage: str) -> None: ...
 
-    def advance(self, done: int, total: int) -> None: ...
+    def advance(self, done: int, total: int, note: str = "") -> None: ...
 
     def end(self, note: str) -> None: ...

@@ -321,7 +321,7 @@ def _compute(
     Only these fits start from the `previous` networks: a measured one would know test ratings.
     """
     data = replace(snapshot.interactions, previous=previous)
-    options = fit_options(chosen.settings)
+    options = fit_options(chosen.settings, clock.told)
     engine, n, users = LocalEngine(), chosen.settings.list_length, len(snapshot.users)
     computed = Computed()
     for step in training_steps(chosen.specs, chosen.configs, data, options):

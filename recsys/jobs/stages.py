@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
 import resource
 import sys
 import time
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 PACKAGES = ("recsys", "numpy", "scipy", "scikit-learn", "implicit", "sparse-dot-topn")
 
+FIGURE = re.compile(r"(\S+) (-?[0-9.]+)(?:,|$)")
+"""A figure in the note of an epoch, such as `loss 0.8123`."""
+
 
 class StageClock:
     """Time one stage after the other and tell the reporter."""
@@ -30,6 +34,7 @@ class StageClock:
     def __init__(self, reporter: Reporter) -> None:
         self.stages: list[Stage] = []
         self._reporter = reporter
+        self._stage = ""
         # Durations never come from the wall clock, which may be set while a run computes.
         self._started = time.monotonic()
         self.started_at = datetime.now(UTC)
@@ -41,10 +46,20 @@ class StageClock:
     def advance(self, done: int, total: int) -> None:
         self._reporter.advance(done, total)
 
+    def told(self, done: int, total: int, note: str) -> None:
+        """Report an epoch of a training; the note holds its figures."""
+        self._reporter.advance(done, total, f"epoch {done}/{total}, {note}")
+        figures = {name: float(value) for name, value in FIGURE.findall(note)}
+        facts = {"stage": self._stage, "epoch": done, "epochs": total, **figures}
+        logger.info(
+            "%s: epoch %d of %d, %s", self._stage, done, total, note, extra={"facts": facts}
+        )
+
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[int, str], None]]:
         """Time a stage; yield a function that takes the number of rows and their unit."""
         started_at, started = datetime.now(UTC), time.monotonic()
+        self._stage = name
         self._reporter.begin(name)
         rows, word = 0, "rows"
 

@@ -23,6 +23,7 @@ from recsys.domain import (
     Neighbours,
     NetworkFactors,
     RankedLists,
+    Told,
     TopN,
     Training,
     UserNeighbours,
@@ -31,7 +32,7 @@ from recsys.domain import (
 from recsys.errors import RecsysError, RunError
 from recsys.evaluation.ranking import ranking_figures
 from recsys.evaluation.splits import Split, random_split
-from recsys.models.base import FitOptions, ModelSpec, Need
+from recsys.models.base import FitOptions, ModelSpec, Need, tell_nobody
 
 VALIDATION_SHARE, VALIDATED_USERS, K = 0.1, 5_000, 10
 """Share of the training ratings that rivals are measured on, users at most, length of lists."""
@@ -67,13 +68,14 @@ class TrainingStep:
         return learned_of(model, self.spec, self.config, self._data, self._options)
 
 
-def fit_options(settings: RefreshSettings) -> FitOptions:
-    """Return the options of every fit of a refresh."""
+def fit_options(settings: RefreshSettings, told: Told = tell_nobody) -> FitOptions:
+    """Return the options of every fit of a refresh; `told` hears of epochs."""
     return FitOptions(
         k=settings.neighbours,
         seed=settings.seed,
         memory_mb=settings.memory_mb,
         threads=settings.threads,
+        told=told,
     )
 
 

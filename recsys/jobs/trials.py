@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from recsys.domain import RATING_METRICS, FittedModel, Interactions, UserRows, lower_is_better
+from recsys.domain import (
+    RATING_METRICS,
+    FittedModel,
+    Interactions,
+    Told,
+    UserRows,
+    lower_is_better,
+)
 from recsys.errors import EvaluationError, RecsysError
 from recsys.evaluation.intervals import Interval, Sample, gain_interval
 from recsys.evaluation.protocols import PROTOCOLS, Material, Pairs, Protocol
@@ -21,7 +28,7 @@ from recsys.jobs.plan import Plan
 from recsys.jobs.progress import Silent
 from recsys.jobs.stages import StageClock
 from recsys.jobs.training import fit_model, fit_options, settle, train_of
-from recsys.models.base import ModelSpec
+from recsys.models.base import ModelSpec, tell_nobody
 from recsys.models.registry import make_config
 from recsys.models.search_space import draws, searched
 from recsys.numerics.prediction import predict_ratings
@@ -94,12 +101,18 @@ class Bench:
     """Fits and measures one model with several sets of parameters."""
 
     def __init__(
-        self, spec: ModelSpec, chosen: Plan, protocol: Protocol, metric: str, inner: Inner
+        self,
+        spec: ModelSpec,
+        chosen: Plan,
+        protocol: Protocol,
+        metric: str,
+        inner: Inner,
+        told: Told = tell_nobody,
     ) -> None:
         self.spec = spec
         self._chosen, self._k = chosen, protocol.k
         self._metric, self._inner = metric, inner
-        self._options = fit_options(chosen.settings)
+        self._options = fit_options(chosen.settings, told)
         self._n = max(chosen.settings.list_length, protocol.k)
         self._parts: dict[str, FittedModel] = {}
         self.samples: dict[int, Sample] = {}

@@ -72,7 +72,7 @@ def tune(
     snapshot = read_for_evaluation(database, chosen, protocol, clock)
     pairs = positions(split_file, snapshot) if split_file else None
     inner = inner_train(snapshot.interactions, protocol, pairs, seed)
-    bench = Bench(spec, chosen, protocol, metric, inner)
+    bench = Bench(spec, chosen, protocol, metric, inner, clock.told)
     tried: list[Trial] = []
     interrupted = False
     # Ctrl-C keeps the trials so far: a search may take hours.

@@ -194,7 +194,8 @@ class _Search:
     ) -> Tuned:
         chosen = plan(settings, [spec.name], publish=False)
         first, second = (
-            Bench(spec, chosen, self._protocol, metric, inner) for inner in self._splits
+            Bench(spec, chosen, self._protocol, metric, inner, self._clock.told)
+            for inner in self._splits
         )
         started = self._clock.total_seconds
         tried: list[Trial] = []
@@ -245,7 +246,7 @@ class _Search:
             return []
 
         def sample(name: str, inner: Inner) -> Sample:
-            bench = Bench(MODELS[name], chosen, self._protocol, metric, inner)
+            bench = Bench(MODELS[name], chosen, self._protocol, metric, inner, self._clock.told)
             bench.measure(1, {})
             return bench.samples[1]
 

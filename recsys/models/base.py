@@ -45,7 +45,8 @@ LIVE_SCORINGS: tuple[Scoring, ...] = ("sum", "mean_product")
 """Scorings that SQL repeats for ratings a run never saw, from the stored similarities alone."""
 
 
-def _tell_nobody(done: int, total: int, note: str) -> None: ...
+def tell_nobody(done: int, total: int, note: str) -> None:
+    """Hear of epochs and do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class FitOptions(ComputeLimits, Params):
     """Number of threads. 0: one per processor."""
     block_rows: Annotated[int, Bounds(1)] = 1024
     """Rows of a block at most."""
-    told: Told = field(default=_tell_nobody, metadata=NOT_A_KEY, compare=False)
+    told: Told = field(default=tell_nobody, metadata=NOT_A_KEY, compare=False)
     """Hears of each epoch of a training."""
 
 

@@ -175,6 +175,7 @@ STAGES = [
     ("popular", "chart (popular)"),
     ("mf, split 2", "factors of taste (mf), split 2"),
     ("hybrid_mixed", "combined lists (hybrid_mixed)"),
+    ("neural_dot", "network (neural_dot)"),
     ("trial 3", "trial 3"),
     ("download ml-1m", "downloading ml-1m"),
 ]
@@ -202,6 +203,31 @@ def test_one_line_per_stage_without_a_terminal(capsys):
         reporter.end("10 rows")
     captured = capsys.readouterr()
     assert captured == ("", f"{'read [files]':<33} {'10 rows':>20} {0.0:8.1f} s\n")
+
+
+EPOCH = "epoch 12/100, loss 0.8123, ndcg@10 0.0913"
+
+
+def test_a_line_for_each_epoch_without_a_terminal(capsys):
+    with output.reporting() as reporter:
+        reporter.begin("neural_dot")
+        reporter.advance(12, 100, EPOCH)
+    assert capsys.readouterr().err == f"{'network (neural_dot)':<29} {EPOCH}\n"
+
+
+def test_an_epoch_takes_the_room_of_the_bar(monkeypatch, capsys):
+    monkeypatch.setattr(
+        output, "stderr", output.Console(file=sys.stderr, force_terminal=True, width=80)
+    )
+    with output.reporting() as reporter:
+        reporter.begin("read")
+        reporter.end("100,836 ratings")
+        reporter.begin("youtube_dnn, split 12345")
+        reporter.advance(12, 100, EPOCH)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err).splitlines()
+    assert re.fullmatch(r"reading ratings +━{10} +100,836 ratings +0\.0 s *", lines[-2])
+    assert re.fullmatch(rf"network \(youtube_dnn\), split… {EPOCH} +0\.0 s *", lines[-1])
+    assert len(lines[-1]) <= 80
 
 
 def test_a_bar_a_stage_on_a_terminal(monkeypatch, capsys):

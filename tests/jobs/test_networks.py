@@ -47,6 +47,7 @@ def seen(monkeypatch):
     given = defaultdict(list)
 
     def fit(data, config, options):
+        options.told(1, 3, "loss 0.5000, rmse 1.2500")
         given["fit"].append((data.user_items.nnz, data.previous.get("net")))
         users, items = data.user_items.shape
         both = np.ones((users, 2), np.float32), np.ones((items, 2), np.float32)
@@ -142,12 +143,16 @@ def test_a_warm_start_is_given_the_network_of_the_published_run(filled_database,
     assert not report.changed
 
 
-def test_an_evaluation_starts_cold_and_records_the_epochs(filled_database, seen):
+def test_an_evaluation_starts_cold_and_records_the_epochs(filled_database, seen, caplog):
     refresh(filled_database, chosen(warm_start=True))
     seen.clear()
+    caplog.set_level("INFO")
     evaluate(filled_database, chosen(warm_start=True), protocol_named("random-90-10"), seed=1)
     assert [network for _, network in seen["fit"]] == [None] * len(seen["fit"])
     assert [row[2] for row in rows_of(filled_database, TRAINED) if row[0] == 2] == [1, 2, 3]
+    [told] = [record for record in caplog.records if "epoch" in record.msg]
+    assert told.getMessage() == "net: epoch 1 of 3, loss 0.5000, rmse 1.2500"
+    assert told.facts == {"stage": "net", "epoch": 1, "epochs": 3, "loss": 0.5, "rmse": 1.25}
 
 
 def test_changed_users_are_folded_in_with_the_network_of_the_run(filled_database, seen):
