@@ -9,8 +9,8 @@ In training the ratings of a user are split at random each epoch: a part is what
 and the network learns to tell the rest. Beyond `full_softmax` movies the sum over all movies is
 estimated from `negatives` random ones of each batch, corrected for their probability.
 
-A held-out part, the newest of each user's ratings, tells after how many epochs to stop; the network
-is then trained on all ratings for as many.
+A held-out part of each user's ratings tells after how many epochs to stop; the network is then
+trained on all ratings for as many.
 
 P. Covington, J. Adams, E. Sargin: Deep Neural Networks for YouTube Recommendations, RecSys 2016.
 """
@@ -54,6 +54,9 @@ class YoutubeDnnConfig(TrainingParams):
     """Number of movies up to which all are compared in training; beyond, `negatives` are drawn."""
     negatives: Annotated[int, Bounds(1, 1_000_000)] = 8_192
     """Number of movies drawn for each batch."""
+    held_out: Literal["random", "newest"] = "random"
+    """Which ratings of a user are held out. The network learns to tell a random part of what a user
+    watched; the newest ratings would stop it long before it can."""
     validation: Annotated[float, Bounds(0, 0.5)] = 0.1
     """Share of the ratings of each user that is held out to find the number of epochs."""
     validation_users: Annotated[int, Bounds(0)] = 5_000

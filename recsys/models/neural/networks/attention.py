@@ -74,14 +74,8 @@ class SelfAttention(keras.Model):
         self.movies = layers.Embedding(items + 1, width, embeddings_initializer=normal(width**-0.5))
         self.places = layers.Embedding(config.window, width, embeddings_initializer=normal(0.02))
         self.dropout = dropout()
-        self.attention = [
-            layers.MultiHeadAttention(
-                config.heads,
-                width // config.heads,
-                kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
-            )
-            for _ in range(config.blocks)
-        ]
+        # Queries, keys, values and output. Keras's layer would start all four alike from one seed.
+        self.projections = [dense(width) for _ in range(4 * config.blocks)]
         self.inner = [dense(4 * width, "gelu") for _ in range(config.blocks)]
         self.outer = [dense(width) for _ in range(config.blocks)]
         self.norms = [layers.LayerNormalization(epsilon=1e-6) for _ in range(2 * config.blocks + 1)]
@@ -111,12 +105,18 @@ class SelfAttention(keras.Model):
         for block in range(self.config.blocks):
             drops = self.dropouts[3 * block :]
             inner = self.norms[2 * block](hidden)
-            inner = self.attention[block](inner, inner, attention_mask=seen, training=training)
+            inner = self._attend(inner, seen[:, None], self.projections[4 * block : 4 * block + 4])
             hidden = hidden + drops[0](inner, training=training)
             inner = self.inner[block](self.norms[2 * block + 1](hidden))
             inner = self.outer[block](drops[1](inner, training=training))
             hidden = hidden + drops[2](inner, training=training)
         return self.norms[-1](hidden)
+
+    def _attend(self, hidden: Any, seen: Any, projections: Any) -> Any:
+        heads = (*ops.shape(hidden)[:2], self.config.heads, -1)
+        query, key, value = (ops.reshape(each(hidden), heads) for each in projections[:3])
+        found = ops.dot_product_attention(query, key, value, mask=seen)
+        return projections[3](ops.reshape(found, ops.shape(hidden)))
 
     def _loss(self, hidden: Any, following: Any, drawn: Any) -> Any:
         """Return the mean over the places that something follows."""

@@ -194,9 +194,8 @@ def learn(data: Interactions, config: YoutubeDnnConfig, options: FitOptions) -> 
         return _batches(part, grades[kept], attributes, config, options.seed)
 
     with computing(config.precision, options.threads):
-        held = held_out(
-            ratings, data.rated_at, config.validation, config.validation_users, options.seed
-        )
+        times = data.rated_at if config.held_out == "newest" else None
+        held = held_out(ratings, times, config.validation, config.validation_users, options.seed)
         epochs: tuple[Epoch, ...] = ()
         rounds = config.epochs
         if held.any():
