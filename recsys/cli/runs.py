@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,14 @@ from recsys.errors import RunError
 
 if TYPE_CHECKING:
     from recsys.jobs.publish import Publication
-    from recsys.service.types import Run, RunDifference, RunMetric, RunRecord, RunStage
+    from recsys.service.types import (
+        Run,
+        RunDifference,
+        RunEpoch,
+        RunMetric,
+        RunRecord,
+        RunStage,
+    )
 
 app = typer.Typer(no_args_is_help=True, help="List, compare, publish and prune runs.")
 
@@ -59,6 +67,7 @@ def show_(run: Annotated[int, _run_argument("RUN")], json: Json = False) -> None
     output.properties("Models", _models(found))
     stages = [_stage_line(stage) for stage in found.stages]
     output.table(stages, ("stage", "seconds", "rows", "memory"), title="Stages")
+    _show_networks(found)
     _show_metrics(found)
 
 
@@ -267,6 +276,37 @@ def _stage_line(stage: RunStage) -> _StageLine:
         output.Figure(f"{stage.seconds:.1f}"),
         output.count(stage.rows),
         output.Figure(f"{stage.peak_memory_mb:,} MiB"),
+    )
+
+
+@dataclass(frozen=True)
+class _NetworkLine:
+    model: str
+    epochs: output.Figure
+    best: output.Figure
+    figure: str
+    seconds: output.Figure
+
+
+def _show_networks(run: RunRecord) -> None:
+    """Print the trainings of the run, if it has any."""
+    lines = [
+        _network_line(model, list(epochs))
+        for model, epochs in groupby(run.epochs, key=lambda epoch: epoch.model)
+    ]
+    if lines:
+        columns = ("model", "epochs", "best", "figure", "seconds")
+        output.table(lines, columns, title="Networks, with the best epoch")
+
+
+def _network_line(model: str, epochs: Sequence[RunEpoch]) -> _NetworkLine:
+    best = next((epoch for epoch in epochs if epoch.best), None)
+    return _NetworkLine(
+        model,
+        output.count(len(epochs)),
+        output.count(None if best is None else best.epoch),
+        f"{best.metric} {best.validation:.4f}" if best else f"loss {epochs[-1].loss:.4f}",
+        output.Figure(f"{sum(epoch.seconds for epoch in epochs):.1f}"),
     )
 
 

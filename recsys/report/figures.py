@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from matplotlib import rc_context
@@ -24,6 +25,7 @@ from recsys.report.findings import (
     without_strays,
 )
 from recsys.report.pictures import ACCENT, BAR, STYLE, WHISKER, bars, dots
+from recsys.service.types import RunEpoch
 
 WIDTH_IN, HEIGHT_IN = 4.8, 3.0
 """Small, so that text stays readable on a phone."""
@@ -71,6 +73,8 @@ def draw(findings: Findings) -> dict[str, Plot]:
         plots[plot_name(protocol, metric)] = _models(findings, protocol, metric)
     if findings.reach:
         plots["coverage"] = _coverage(findings)
+    for model, epochs in groupby(findings.epochs, key=lambda epoch: epoch.model):
+        plots[training_plot(model)] = _training(model, list(epochs))
     return plots
 
 
@@ -91,6 +95,11 @@ def ranked(measured: Sequence[Measured], protocol: str, metric: str) -> list[Mea
 def plot_name(protocol: str, metric: str) -> str:
     """Return the name of the plot of a metric, usable as a file name."""
     return re.sub(r"[^a-z0-9]+", "_", f"models {protocol} {metric.partition('@')[0]}")
+
+
+def training_plot(model: str) -> str:
+    """Return the name of the plot of the training of a model."""
+    return f"training_{model}"
 
 
 def _drawn(
@@ -317,6 +326,40 @@ def _models(findings: Findings, protocol: str, metric: str) -> Plot:
     )
     title = f"{protocol}: {LEADING[metric]}"
     return _drawn(title, alt, draw_on, REST_IN + BAR_IN * len(found))
+
+
+def _training(model: str, epochs: Sequence[RunEpoch]) -> Plot:
+    """Draw the loss and the validation figure by epoch, and mark the best epoch."""
+    best = next((epoch for epoch in epochs if epoch.best), None)
+    curves = {"loss": [epoch.loss for epoch in epochs]}
+    if best is not None:
+        measured = (epoch.validation for epoch in epochs)
+        curves[str(best.metric)] = [np.nan if each is None else each for each in measured]
+    numbers = [epoch.epoch for epoch in epochs]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained")
+        rows = figure.subplots(len(curves), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, (name, values) in zip(rows, curves.items(), strict=True):
+            # The line of a single epoch could not be seen.
+            axes.plot(numbers, values, color=BAR, marker="o" if len(numbers) == 1 else None)
+            if best is not None:
+                at = numbers.index(best.epoch)
+                axes.plot([best.epoch], [values[at]], color=ACCENT, marker="o", markersize=6)
+                axes.axvline(best.epoch, color=ACCENT, linewidth=1, alpha=0.55)
+            axes.grid(axis="y")
+            axes.set_ylabel(name)
+            axes.yaxis.set_major_locator(MaxNLocator(4, steps=STEPS))
+            axes.tick_params(length=0)
+        rows[-1].xaxis.set_major_locator(MaxNLocator(6, steps=STEPS, integer=True, min_n_ticks=1))
+        rows[-1].set_xlabel("epoch")
+        rows[0].set_title(f"{short(model)}: training")
+        figure.align_ylabels()
+    ends = f"from {epochs[0].loss:.4f} to {epochs[-1].loss:.4f}"
+    alt = f"Loss of {model} over {len(epochs)} epochs, {ends}."
+    if best is not None:
+        figure_of_best = f"{best.metric} {best.validation:.4f}"
+        alt += f" Best validation figure: {figure_of_best} in epoch {best.epoch}."
+    return Plot(figure, alt)
 
 
 def _coverage(findings: Findings) -> Plot:

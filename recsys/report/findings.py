@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from recsys.domain import Float64
-from recsys.service.types import RunDifference
+from recsys.service.types import RunDifference, RunEpoch
 
 YEARLY_FROM_MONTHS = 60
 """From this span on, ratings are grouped by year instead of month."""
@@ -148,6 +148,8 @@ class Findings:
     reach: Sequence[Reach]
     measured: Sequence[Measured]
     changes: Sequence[RunDifference]
+    epochs: Sequence[RunEpoch] = ()
+    """Epochs of the networks of the published run, by model."""
 
     @cached_property
     def ratings_count(self) -> int:

@@ -22,8 +22,8 @@ from recsys.report.findings import (
     Staleness,
 )
 from recsys.service.queries.query import FIRST_STEPS
-from recsys.service.queries.runs import COMPARE, LATEST_METRICS
-from recsys.service.types import RunDifference
+from recsys.service.queries.runs import COMPARE, EPOCHS, LATEST_METRICS
+from recsys.service.types import RunDifference, RunEpoch
 from recsys.storage.server.engine import Database
 
 STATE = """
@@ -146,6 +146,7 @@ def read(database: Database) -> Findings:
             reach=_rows(connection, Reach, REACH) if published else [],
             measured=_rows(connection, Measured, MEASURED),
             changes=_changes(connection, previous, published),
+            epochs=_epochs(connection, published),
         )
 
 
@@ -169,6 +170,12 @@ def _changes(
         return []
     wanted = {"a": previous.run_id, "b": published.run_id, "k": DEPTH}
     return _rows(connection, RunDifference, COMPARE, wanted)
+
+
+def _epochs(connection: sa.Connection, published: ReportedRun | None) -> list[RunEpoch]:
+    if published is None:
+        return []
+    return _rows(connection, RunEpoch, EPOCHS, {"run_id": published.run_id})
 
 
 def _rows(

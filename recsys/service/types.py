@@ -460,6 +460,22 @@ class MeasuredMetric:
 
 
 @dataclass(frozen=True, slots=True)
+class RunEpoch:
+    """One epoch of the training of a network."""
+
+    model: str
+    epoch: int
+    """From 1."""
+    loss: float
+    metric: str | None
+    validation: float | None
+    """The metric on ratings held out of the training; None without such ratings."""
+    seconds: float
+    best: bool
+    """Whether its validation figure is the best of the training."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunPublication:
     publication_id: int
     action: str
@@ -505,6 +521,8 @@ class RunRecord:
     stages: list[RunStage]
     metrics: list[RunMetric]
     publications: list[RunPublication]
+    epochs: list[RunEpoch]
+    """Of its networks. A run of changed users has those of the full run that it shares."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,28 @@ def test_a_refresh_that_is_stopped_leaves_nothing(endless, refreshed_database, r
     assert recsys("refresh", "--no-publish", RECSYS_DATABASE_URL=refreshed_database.url).code == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_training_that_is_stopped_leaves_nothing(filled_database, spawn, tmp_path, number):
+    config = tmp_path / "recsys.toml"
+    config.write_text(
+        '[refresh]\nmodels = ["most_rated", "ease", "neural_dot"]\n'
+        "[models.neural_dot]\nepochs = 10000\npatience = 10000\n"
+    )
+    settings = {"RECSYS_DATABASE_URL": filled_database.url, "RECSYS_CONFIG": str(config)}
+    process = spawn("refresh", **settings)
+    while "epoch 3/" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, "Traceback" in err) == (128 + number, False)
+    query = "SELECT run_id, state, error FROM recsys.runs"
+    assert rows(filled_database, query) == [(1, "failed", "it was stopped by a signal")]
+    left = "SELECT count(*) FROM recsys_store.training_epochs"
+    assert rows(filled_database, LEFT_OVER.replace("2%", "1%")) == []
+    assert rows(filled_database, left) == [(0,)]
+
+
 def test_a_refresh_that_is_killed_is_cleared_up_by_the_next(endless, refreshed_database, recsys):
     endless.kill()
     endless.communicate()

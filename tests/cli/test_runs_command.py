@@ -7,7 +7,7 @@ from psycopg import sql
 
 from recsys.cli import output
 from recsys.config.settings import RefreshSettings
-from recsys.domain import Metric
+from recsys.domain import Epoch, Metric, Training
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
 from recsys.models.registry import DEFAULT_SET
@@ -16,6 +16,7 @@ from recsys.storage.server.engine import Database, sqlalchemy_url
 
 OTHER = {"als": {"factors": 2, "iterations": 1}, "mf": {"factors": 2, "iterations": 2}}
 LIGHT = Metric("train", "rmse", 0.5, 9, "light", None, None)
+TRAINING = Training("rmse", (Epoch(0.5, 0.9, 1.25), Epoch(0.25, 0.8, 1.5), Epoch(0.125, 0.8, 1.0)))
 LEFT_OUT = "Figures by segment are omitted (1); --json shows them."
 NARROW = {"COLUMNS": "80", "TERMINAL_WIDTH": "80"}
 LISTS = """
@@ -42,6 +43,7 @@ def two_runs_url(server_url, refreshed_template, run_on_server):
         als = connection.exec_driver_sql(
             "SELECT model_id FROM recsys_store.models WHERE name = 'als'"
         ).scalar_one()
+        stored.record_epochs(connection, 1, [(als, TRAINING)])
         for run_id in (1, 2):
             stored.record_metrics(connection, run_id, [(als, LIGHT)])
         failed = stored.begin(connection, default_model_id=None, **facts)
@@ -144,6 +146,7 @@ def test_show_as_json(ask, told):
         "stages": "run_stages WHERE run_id = 1 ORDER BY position",
         "metrics": "run_metrics WHERE run_id = 1 ORDER BY model, protocol, metric, segment",
         "publications": "publications WHERE run_id = 1",
+        "epochs": "training_epochs WHERE run_id = 1 ORDER BY model, epoch",
     }
     expected = as_json(run | told("SELECT recsys.run_size(1)")[0])
     for name, query in parts.items():
@@ -209,6 +212,10 @@ def test_show_as_text(ask, told):
             ]
             for row in stages
         ],
+    )
+    assert tables["Networks, with the best epoch"] == (
+        ["model", "epochs", "best", "figure", "seconds"],
+        [["als", "3", "2", "rmse 0.8000", "3.8"]],
     )
     metrics = told(
         "SELECT * FROM recsys.run_metrics WHERE run_id = 1 AND segment = 'all' "

@@ -16,7 +16,7 @@ from PIL import Image
 from psycopg import sql
 
 from recsys.config.settings import GateSettings, RefreshSettings
-from recsys.domain import Metric
+from recsys.domain import Epoch, Metric, Training
 from recsys.errors import InvalidArgument, MissingDependency, NotPublished
 from recsys.jobs.ingest import ingest
 from recsys.jobs.plan import plan
@@ -344,6 +344,35 @@ def test_a_single_run(refreshed_database, tmp_path):
     assert "No other run was published before" in found.text
     assert found.facts["run"] == "1"
     assert "changes" not in found.tables
+
+
+def test_the_training_of_a_network(refreshed_database, tmp_path):
+    trained = Training(
+        "rmse", (Epoch(0.5, 0.9, 1.0), Epoch(0.25, 0.8, 1.0), Epoch(0.125, 0.85, 1.0))
+    )
+    with refreshed_database.transaction() as connection:
+        als, mf = connection.scalars(
+            sa.text(
+                "SELECT model_id FROM recsys_store.models WHERE name IN ('als', 'mf') ORDER BY name"
+            )
+        )
+        cold = Training("", (Epoch(0.5, None, 1.0),))
+        stored.record_epochs(connection, 1, [(als, trained), (mf, cold)])
+    plots = draw(queries.read(refreshed_database))
+    loss, validation = plots["training_als"].figure.axes
+    lines = [line for axes in (loss, validation) for line in axes.lines[:2]]
+    assert [line.get_ydata().tolist() for line in lines] == [
+        [0.5, 0.25, 0.125], [0.25], [0.9, 0.8, 0.85], [0.8],
+    ]  # fmt: skip
+    assert loss.lines[1].get_xdata().tolist() == validation.lines[1].get_xdata().tolist() == [2]
+    assert plots["training_als"].alt == (
+        "Loss of als over 3 epochs, from 0.5000 to 0.1250. "
+        "Best validation figure: rmse 0.8000 in epoch 2."
+    )
+    assert len(plots["training_mf"].figure.axes) == 1
+    write_report(refreshed_database, tmp_path / "report.html")
+    found = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert {plots["training_als"].alt, plots["training_mf"].alt} <= set(found.alts)
 
 
 def test_missing_times_and_ratings(refreshed_database, tmp_path):

@@ -18,6 +18,7 @@ from recsys.service.types import (
     PublishedRun,
     Run,
     RunDifference,
+    RunEpoch,
     RunFigure,
     RunMetric,
     RunPublication,
@@ -95,6 +96,14 @@ SELECT model, protocol, metric, segment, value, ci_low, ci_high, n
 FROM recsys.run_metrics
 WHERE run_id = %(run_id)s
 ORDER BY model, protocol, metric, segment
+"""
+EPOCHS = """
+SELECT e.model, e.epoch, e.loss, e.metric, e.validation, e.seconds, e.best
+FROM recsys.training_epochs AS e
+WHERE e.run_id = (
+    SELECT coalesce(r.base_run_id, r.run_id) FROM recsys.runs AS r WHERE r.run_id = %(run_id)s
+)
+ORDER BY e.model, e.epoch
 """
 PUBLICATIONS = """
 SELECT publication_id, action, published_at, reason, published_by
@@ -235,16 +244,19 @@ def runs(n: int) -> Query[Rows[Run]]:
 
 def run(run_id: int) -> Query[RunRecord]:
     def parse(found: list[list[Any]]) -> RunRecord:
-        facts, stages, metrics, publications = found
+        facts, stages, metrics, publications, epochs = found
         if not facts:
             raise UnknownRun(f"there is no run {run_id}", hint="recsys.runs holds every run")
-        return RunRecord(**facts[0], stages=stages, metrics=metrics, publications=publications)
+        return RunRecord(
+            **facts[0], stages=stages, metrics=metrics, publications=publications, epochs=epochs
+        )
 
     statements = [
         Statement(RUN, dict_row),
         Statement(STAGES, class_row(RunStage)),
         Statement(METRICS, class_row(RunMetric)),
         Statement(PUBLICATIONS, class_row(RunPublication)),
+        Statement(EPOCHS, class_row(RunEpoch)),
     ]
     return Query(statements, {"run_id": run_id}, parse)
 

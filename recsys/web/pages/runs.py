@@ -14,6 +14,7 @@ from recsys.web.pages.comparison import comparisons, metric_name
 from recsys.web.pages.movies import names_of
 from recsys.web.pages.sparkline import Sparkline, bars, sparkline
 from recsys.web.pages.templating import page
+from recsys.web.pages.training import trainings
 
 RUNS = 20
 FIGURES_SHOWN = 4
@@ -69,6 +70,7 @@ async def published(recommender: RecommenderDep) -> Response:
             (STAGES.get(stage.stage, names.get(stage.stage, stage.stage)), stage, length)
             for stage, length in zip(record.stages, lengths, strict=True)
         ],
+        "trainings": trainings(record.epochs),
         "runs": [(_kind(run), *_state(run), run) for run in runs],
         "publications": [(_action(each), each) for each in publications],
         "figures": lines[:FIGURES_SHOWN],

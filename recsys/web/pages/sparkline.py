@@ -31,8 +31,11 @@ class Sparkline:
     """The last value minus the one before."""
 
 
-def sparkline(run_ids: Sequence[int], points: Sequence[Point]) -> Sparkline:
-    """Scale two or more values to the range of all values and intervals, evenly spaced."""
+def sparkline(numbers: Sequence[int], points: Sequence[Point], of: str = "run") -> Sparkline:
+    """Scale two or more values to the range of all values and intervals, evenly spaced.
+
+    `of` is what the numbers are those of.
+    """
     values = [value for point in points for value in point if value is not None]
     bottom, top = min(values), max(values)
     step = (WIDTH - 2 * MARGIN) / (len(points) - 1)
@@ -43,10 +46,10 @@ def sparkline(run_ids: Sequence[int], points: Sequence[Point]) -> Sparkline:
         return round(HEIGHT - MARGIN - share * (HEIGHT - 2 * MARGIN), 1)
 
     dots = []
-    for place, (run_id, (value, low, high)) in enumerate(zip(run_ids, points, strict=True)):
+    for place, (number, (value, low, high)) in enumerate(zip(numbers, points, strict=True)):
         x = round(MARGIN + place * step, 1)
         bottom_end, top_end = (height(value if end is None else end) for end in (low, high))
-        dots.append(Dot(x, height(value), bottom_end, top_end, f"run {run_id}: {value:.4f}"))
+        dots.append(Dot(x, height(value), bottom_end, top_end, f"{of} {number}: {value:.4f}"))
     change = points[-1][0] - points[-2][0]
     return Sparkline(dots, " ".join(f"{dot.x},{dot.y}" for dot in dots), change)
 

@@ -360,6 +360,35 @@ def test_runs_show_stages_runs_and_publications(get, contract):
         assert row in words(section(page, "nDCG@10"))
 
 
+EPOCHS = """
+INSERT INTO recsys_store.training_epochs
+    (run_id, model_id, epoch, loss, metric, validation, seconds)
+SELECT 1, m.model_id, e.epoch, e.loss, 'rmse', e.validation, 1.5
+FROM recsys_store.models AS m
+CROSS JOIN (VALUES (1, 1.0, 0.95), (2, 0.5, 0.85), (3, 0.25, 0.9)) AS e (epoch, loss, validation)
+WHERE m.name = 'als' OR m.name = 'mf' AND e.epoch = 1
+"""
+
+
+def test_curves_of_trainings_mark_the_epoch_that_is_kept(request_page, refreshed_database):
+    page = request_page(refreshed_database, "/published").text
+    assert "Training of the networks" not in page
+    with refreshed_database.transaction() as connection:
+        connection.execute(sa.text(EPOCHS))
+    page = request_page(refreshed_database, "/published").text
+    shown = section(page, "Training of the networks")
+    assert "ALS 3 epochs in 4.5 s. Marked is the best one, epoch 2" in words(shown)
+    assert "RMSE held out 0.8500 epoch 2" in words(shown)
+    # A single epoch is no line.
+    assert re.findall(r'polyline points="([^"]*)"', shown) == [
+        "8.0,8.0 120.0,56.0 232.0,32.0", "8.0,8.0 120.0,40.0 232.0,56.0",
+    ]  # fmt: skip
+    assert re.findall(r'circle cx="([^"]*)" cy="([^"]*)"', shown) == [
+        ("120.0", "56.0"), ("120.0", "40.0"),
+    ]  # fmt: skip
+    assert 'aria-label="rmse: epoch 1: 0.9500; epoch 2: 0.8500; epoch 3: 0.9000"' in shown
+
+
 EVALUATION = """
 INSERT INTO recsys_store.runs OVERRIDING SYSTEM VALUE
 SELECT (jsonb_populate_record(r, jsonb_build_object(
