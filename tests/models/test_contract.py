@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
@@ -33,6 +35,12 @@ PARAMS = {
     "item_knn": {"min_support": 1},
     "slist": {"regularization": 2.0},
     "slist_newest": {"regularization": 2.0},
+    "neural_dot": {"factors": 4, "epochs": 3, "batch_size": 32},
+    "youtube_dnn": {
+        **{"factors": 4, "embedding": 4, "hidden": (6,), "history": 8, "epochs": 3},
+        **{"batch_size": 16, "side": ("genres", "years", "texts", "attributes")},
+    },
+    "sasrec": {"factors": 4, "window": 4, "blocks": 1, "epochs": 3, "batch_size": 16},
 }
 # These recommend unrated movies.
 BY_CONTENT = ("content_genres", "content_text", "content")
@@ -44,6 +52,7 @@ BY_WEIGHTS = ("ease", "collective_ease", "slist", "slist_newest")
 BY_PRODUCTS = (
     *("svd", "mf", "bayes_fm", "als", "bpr", "collective_als"),
     *("blend", "collective_blend", "timely", "hybrid_mixed"),
+    *("neural_dot", "youtube_dnn", "sasrec"),
 )
 
 
@@ -159,7 +168,13 @@ def as_dense(lists: RankedLists, columns: int) -> np.ndarray:
     return dense
 
 
-@pytest.fixture(params=list(MODELS.values()), ids=list(MODELS))
+def marked(spec: ModelSpec) -> Any:
+    """Mark the models that are compiled for seconds before each fit."""
+    marks = [pytest.mark.slow] if spec.family == "neural" else []
+    return pytest.param(spec, id=spec.name, marks=marks)
+
+
+@pytest.fixture(params=list(map(marked, MODELS.values())))
 def spec(request: pytest.FixtureRequest) -> ModelSpec:
     return request.param
 
@@ -197,11 +212,12 @@ def test_output_is_well_formed(spec: ModelSpec, data: Interactions) -> None:
         assert not output.factors.items[~rated.any(axis=0)].any()
 
 
-def test_charts_are_well_formed(spec: ModelSpec, data: Interactions) -> None:
-    charts = fit(spec, data).charts
-    everything = spec.name == "random"
+@pytest.mark.parametrize("name", [name for name, spec in MODELS.items() if spec.kind == "chart"])
+def test_charts_are_well_formed(name: str, data: Interactions) -> None:
+    charts = fit(MODELS[name], data).charts
+    everything = name == "random"
     listed = data.user_items.shape[1] if everything else data.user_items.nnz
-    if spec.kind != "chart" or listed == 0:
+    if listed == 0:
         assert charts == ()
         return
     counts = np.diff(data.user_items.tocsc().indptr)
@@ -306,6 +322,9 @@ def test_order_of_the_registry() -> None:
         "collective_als",
         "slist",
         "slist_newest",
+        "neural_dot",
+        "youtube_dnn",
+        "sasrec",
         "blend",
         "collective_blend",
         "timely",

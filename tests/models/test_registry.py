@@ -74,7 +74,7 @@ def test_the_candidates_for_a_role_are_ordered_by_preference():
     assert candidates("cold_start") == (
         "trending", "popular", "most_rated", "top_rated", "exploratory", "random",
     )  # fmt: skip
-    assert candidates("rating") == ("bayes_fm", "mf", "item_knn", "user_knn", "svd")
+    assert candidates("rating") == ("bayes_fm", "neural_dot", "mf", "item_knn", "user_knn", "svd")
     assert candidates("live") == (
         "collective_ease", "ease", "item_knn", "slist", "slist_newest", "next",
     )  # fmt: skip
@@ -100,7 +100,7 @@ def test_models_that_may_be_blended_are_those_scored_by_one_product_and_charts()
     assert {name for name, other in MODELS.items() if (other.scoring or other.kind) in allowed} == {
         "top_rated", "most_rated", "popular", "trending", "exploratory", "random",
         "item_knn", "svd", "mf", "bayes_fm", "ease", "als", "bpr", "collective_ease",
-        "collective_als", "slist", "slist_newest", "next",
+        "collective_als", "slist", "slist_newest", "neural_dot", "youtube_dnn", "sasrec", "next",
     }  # fmt: skip
 
 

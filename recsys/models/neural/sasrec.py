@@ -36,15 +36,15 @@ from recsys.models.params import Bounds
 
 @dataclass(frozen=True, slots=True)
 class SasrecConfig(TrainingParams):
-    factors: Annotated[int, Bounds(1, 1024)] = 128
+    factors: Annotated[int, Bounds(1, 1024)] = 64
     """Width of the vectors of movies and users; a multiple of `heads`."""
     window: Annotated[int, Bounds(1, 1000)] = 20
     """Number of newest ratings that count."""
     blocks: Annotated[int, Bounds(1, 16)] = 2
     """Number of blocks of self-attention."""
-    heads: Annotated[int, Bounds(1, 64)] = 4
+    heads: Annotated[int, Bounds(1, 64)] = 2
     """Number of attention heads of each block."""
-    dropout: Annotated[float, Bounds(0, 0.95)] = 0.5
+    dropout: Annotated[float, Bounds(0, 0.95)] = 0.4
     """Share of the values that each layer leaves out at random in training."""
     orders: Annotated[int, Bounds(1, 100)] = 4
     """Number of random orders of ratings of one time that a vector of a user is the mean of."""
