@@ -67,10 +67,11 @@ ORIGINS = {
     "stored": "the stored list",
     "live": "the current ratings",
     "substitute": "another model",
+    "network": "a network",
     "content": "movies like those rated",
     "chart": "the chart",
 }
-PERSONAL = ("stored", "live", "substitute")
+PERSONAL = ("stored", "live", "substitute", "network")
 
 
 def _origin(found: Sequence[Recommendation], requested: str | None) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from recsys.service.networks import by_network
 from recsys.service.queries import catalogue, runs, users
 from recsys.service.queries.query import Rows
 from recsys.service.sessions import AsyncSession
@@ -88,12 +89,15 @@ class AsyncRecommender(AsyncSession):
     ) -> Rows[Recommendation]:
         """Return the top n movies for a visitor with these ratings by movie, and store nothing.
 
+        A model with a network computes them with it, if its extra is installed here; the last of
+        the ratings counts as the newest. Other models are recomputed from published similarities.
         All movies are named by id (`int`) or all by key (`str`). Raises UnknownMovie, and
         InvalidArgument for a rating outside the scale, for an unknown genre and for a model that
         is not published.
         """
         filters = Filters(n, model, genres, year_from, year_to)
-        return await self._run(users.recommend_for(ratings, filters))
+        found = await self._run(users.recommend_for(ratings, filters))
+        return await self._follow(by_network(self._networks, ratings, filters, found))
 
     async def explain(
         self, user_id: UserRef, movie_id: MovieRef, *, model: str | None = None

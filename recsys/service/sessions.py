@@ -10,6 +10,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from recsys.config import settings
 from recsys.errors import InvalidArgument, StorageError
+from recsys.service.networks import Networks, Step
 from recsys.service.queries.query import NO_CONTRACT, Query, Result, is_empty
 from recsys.storage.server.address import Address, open_address
 from recsys.storage.server.pool import AsyncPool, Pool, PoolOptions
@@ -33,6 +34,7 @@ class Session:
         # Holds the embedded server if this session opened it; the caller stops its own server.
         self._owned = owned or ExitStack()
         self._pool = Pool(address, options or PoolOptions())
+        self._networks = Networks()
 
     @classmethod
     def connect(
@@ -91,6 +93,17 @@ class Session:
             self._run(query.check_if_empty)
         return result
 
+    def _follow(self, steps: Generator[Step, Any, Result]) -> Result:
+        """Take one step after the other; return the result of the last."""
+        done: Any = None
+        while True:
+            try:
+                step = steps.send(done)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            done = self._run(step) if isinstance(step, Query) else step()
+
 
 class AsyncSession:
     """A pool of connections to one database, for the tasks of one event loop."""
@@ -102,6 +115,7 @@ class AsyncSession:
         options: PoolOptions | None = None,
     ) -> None:
         self._pool = AsyncPool(address, options or PoolOptions())
+        self._networks = Networks()
         self._owned = owned or ExitStack()
 
     @classmethod
@@ -163,6 +177,18 @@ class AsyncSession:
         if query.check_if_empty is not None and (result is None or result == []):
             await self._run(query.check_if_empty)
         return result
+
+    async def _follow(self, steps: Generator[Step, Any, Result]) -> Result:
+        """Take one step after the other; return the result of the last."""
+        done: Any = None
+        while True:
+            try:
+                step = steps.send(done)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            # A network computes for up to seconds, which would block the event loop.
+            done = await (self._run(step) if isinstance(step, Query) else asyncio.to_thread(step))
 
 
 # A coroutine alone could not be used in `async with` without a second await.

@@ -44,10 +44,10 @@ class Recommendation:
     poster_url: str | None
     score: float
     source: str
-    """Origin of the row: stored, live, substitute, content or chart.
+    """Origin of the row: stored, live, substitute, network, content or chart.
 
     `substitute`: recomputed from the current ratings by `model`, because the model that was named
-    cannot be.
+    cannot be. `network`: computed by the network of `model`, for ratings given instead of a user.
     """
     model: str
     """The model that scored the row; for a hybrid, the part that contributed it."""

@@ -21,7 +21,8 @@ VIEWS = {
     "freshness": "artefact run_id published_at snapshot_at age ratings_since last_attempt_at "
     "last_attempt_run_id last_error consecutive_failures max_age stale",
     "run_metrics": "run_id model protocol metric segment value ci_low ci_high n",
-    "networks": "run_id model movie_ids network bytes",
+    "networks": "run_id model movie_ids network bytes ratings_mean ratings_deviation",
+    "movie_factors": "model movie_id factors bias run_id movie_key",
     "training_epochs": "run_id model epoch loss metric validation seconds best",
 }
 LISTED = "rank movie_id title score source model run_id movie_key"

@@ -36,6 +36,7 @@ REFUSED: Mapping[str | None, type[RecsysError]] = {
     "22003": InvalidArgument,  # outside the rating scale, or outside the type
     "22P02": InvalidArgument,  # no value of its type, raised by PostgreSQL itself
     "22000": InvalidArgument,  # a character that no text can hold
+    "22P05": InvalidArgument,  # the same, in JSON
     "P0002": UnknownMovie,
     "55000": NotPublished,
     "RS001": UnknownRun,  # no such run
