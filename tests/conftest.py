@@ -17,6 +17,10 @@ from typing import Any
 
 # Before numpy: workers share the cores, and idle BLAS threads of one would spin on another's.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Compiling a network takes seconds: workers, and later runs, take over what one has compiled.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{tempfile.gettempdir()}/recsys-tests-jax")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import numpy as np
 import psycopg
@@ -292,6 +296,11 @@ SMALL_PARAMETERS = {
     "bayes_fm": {"rank": 2, "chains": 1, "iterations": 20, "burn_in": 5},
     "user_knn": {"min_neighbours": 1},
     "neural_dot": {"factors": 4, "epochs": 5, "batch_size": 256},
+    "youtube_dnn": {
+        **{"factors": 4, "embedding": 4, "hidden": (6,), "history": 8, "epochs": 3},
+        "batch_size": 64,
+    },
+    "sasrec": {"factors": 4, "window": 4, "blocks": 1, "orders": 1, "epochs": 3, "batch_size": 64},
 }
 
 

@@ -31,7 +31,8 @@ HEAVY = ("keras", "jax", "recsys.numerics", "recsys.models.registry", "recsys.mo
 
 @pytest.fixture(scope="module")
 def service(everything_database):
-    with Recommender.connect(everything_database.url) as opened:
+    # Without a pool: other fixtures clone the database, which no session may use meanwhile.
+    with Recommender.connect(everything_database.url, pool_size=0) as opened:
         yield opened
 
 
