@@ -139,7 +139,7 @@ def test_python_runs(
     monkeypatch.setenv("RECSYS_DATABASE_URL", published_url)
     monkeypatch.setenv("RECSYS_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    code, by_key = BLOCK_OF["docs/how-to/use-from-python.md"]
+    code, by_key, by_network = BLOCK_OF["docs/how-to/use-from-python.md"]
     # The Matrix and Star Wars are in MovieLens, not in the made-up edition.
     code = code.replace("2571", "7").replace("260", "6")
     named: dict[str, Any] = {}
@@ -151,6 +151,8 @@ def test_python_runs(
     # The edition is shared by many tests.
     reading = [line for line in by_key.splitlines() if ".rate(" not in line]
     exec(with_known_keys("\n".join(reading)), named)
+    # No network is published there.
+    exec(by_network.replace("sasrec", "als"), named)
 
 
 def test_the_tutorial_works(
