@@ -29,6 +29,7 @@ from recsys.models.neural.networks.saved import (
     load,
     taken_over,
 )
+from recsys.models.neural.networks.softmax import sum_of_logsumexp
 from recsys.models.neural.networks.training import (
     Batches,
     Validation,
@@ -76,7 +77,7 @@ class SelfAttention(keras.Model):
         self.dropout = dropout()
         # Queries, keys, values and output. Keras's layer would start all four alike from one seed.
         self.projections = [dense(width) for _ in range(4 * config.blocks)]
-        self.inner = [dense(4 * width, "gelu") for _ in range(config.blocks)]
+        self.inner = [dense(4 * width, "relu") for _ in range(config.blocks)]
         self.outer = [dense(width) for _ in range(config.blocks)]
         self.norms = [layers.LayerNormalization(epsilon=1e-6) for _ in range(2 * config.blocks + 1)]
         self.dropouts = [dropout() for _ in range(3 * config.blocks)]
@@ -124,17 +125,18 @@ class SelfAttention(keras.Model):
         hidden = ops.cast(hidden, "float32")
         vectors = ops.cast(self.movies.embeddings, "float32")
         positive = ops.sum(hidden * ops.take(vectors, following, axis=0), axis=-1)
+        number = ops.maximum(ops.sum(counted), 1)
         if drawn is None:
-            # Not Keras's cross-entropy, which makes a matrix of the targets.
-            losses = jax.nn.logsumexp(hidden @ vectors[1:].T, axis=-1) - positive
-        else:
-            scores = hidden @ ops.take(vectors, drawn, axis=0).T
-            # A drawn movie that does follow is no negative.
-            scores = jnp.where(drawn == following[..., None], -jnp.inf, scores)
-            share, t = drawn.shape[0] / self.items, self.config.calibration
-            beta = share * (t * (1 - 1 / share) + 1 / share)
-            losses = beta * jax.nn.softplus(-positive) + jnp.sum(jax.nn.softplus(scores), -1)
-        return ops.sum(losses * counted) / ops.maximum(ops.sum(counted), 1)
+            rows = ops.reshape(hidden, (-1, self.config.factors))
+            all_scores = sum_of_logsumexp(rows, vectors[1:], ops.reshape(counted, (-1,)))
+            return (all_scores - ops.sum(positive * counted)) / number
+        scores = hidden @ ops.take(vectors, drawn, axis=0).T
+        # A drawn movie that does follow is no negative.
+        scores = jnp.where(drawn == following[..., None], -jnp.inf, scores)
+        share, t = drawn.shape[0] / self.items, self.config.calibration
+        beta = share * (t * (1 - 1 / share) + 1 / share)
+        losses = beta * jax.nn.softplus(-positive) + jnp.sum(jax.nn.softplus(scores), -1)
+        return ops.sum(losses * counted) / number
 
 
 # --- training -------------------------------------------------------------------------------------
