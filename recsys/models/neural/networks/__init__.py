@@ -14,6 +14,9 @@ if "keras" not in sys.modules:
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 import keras
+from keras import layers, ops
+
+__all__ = ["keras", "layers", "ops"]
 
 if keras.backend.backend() != "jax":
     raise RunError(

@@ -7,9 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import keras
 import numpy as np
-from keras import layers, ops
 from scipy.sparse import csr_matrix
 
 from recsys.domain import (
@@ -22,6 +20,7 @@ from recsys.domain import (
     UserRows,
 )
 from recsys.models.base import FitOptions
+from recsys.models.neural.networks import keras, layers, ops
 from recsys.models.neural.networks.saved import (
     behind_padding,
     dump,

@@ -8,10 +8,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import keras
 import keras_rs
 import numpy as np
-from keras import layers, ops
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.decomposition import TruncatedSVD
@@ -30,6 +28,7 @@ from recsys.domain import (
 )
 from recsys.models.base import FitOptions
 from recsys.models.content.text import text_vectors
+from recsys.models.neural.networks import keras, layers, ops
 from recsys.models.neural.networks.saved import (
     behind_padding,
     dump,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
-from keras import layers, ops
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.domain import Epoch, Float32, Interactions, NetworkFactors, StoredNetwork
 from recsys.models.base import FitOptions
+from recsys.models.neural.networks import keras, layers, ops
 from recsys.models.neural.networks.saved import dump, load, taken_over
 from recsys.models.neural.networks.training import (
     Batches,

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
-import keras
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from recsys.domain import Epoch, Float32, Int64, Told
 from recsys.errors import RunError
+from recsys.models.neural.networks import keras
 from recsys.models.neural.training import Precision, TrainingParams
 from recsys.numerics.sparse import row_of_entries
 
