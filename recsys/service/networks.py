@@ -1,6 +1,7 @@
 """Lists for visitors by the network of the published run, where its libraries are installed.
 
-Only here the service uses models. They are imported when a network is published and asked for.
+Only here the service uses models. They, and the packages that compute, are imported when a network
+is published and asked for: programs that only read start quickly.
 """
 
 from __future__ import annotations
@@ -12,30 +13,20 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from scipy.sparse import csr_matrix
-
-from recsys.domain import (
-    ComputeLimits,
-    IdMap,
-    Int64,
-    StoredNetwork,
-    TrainedItems,
-    UserRows,
-)
 from recsys.service.queries import networks as queries
 from recsys.service.queries.query import Query, Rows
 from recsys.service.types import Filters, Recommendation
 
 if TYPE_CHECKING:
+    from recsys.domain import IdMap, Int64, TrainedItems, UserRows
     from recsys.models.registry import ModelSpec
 
 KEPT = 3
 """Networks in memory at most."""
 SPARE = 1000
 """Candidates beyond those wanted, as some may be withdrawn."""
-_HEADER, _ELEMENT = 20, np.dtype([("length", ">i4"), ("value", ">f4")])
-"""Bytes of an array in binary before its elements, and an element."""
+_HEADER, _ELEMENT = 20, [("length", ">i4"), ("value", ">f4")]
+"""Bytes of an array in binary before its elements, and the fields of an element."""
 # Keras builds and runs networks of one process one at a time.
 _computing = Lock()
 
@@ -55,6 +46,9 @@ class LoadedNetwork:
 
         Of the ratings the last is the newest. None of a movie that the network knows: empty.
         """
+        import numpy as np
+
+        from recsys.domain import ComputeLimits
         from recsys.models.registry import FitOptions
 
         places = self.movies.positions(np.array(list(rated), np.int32))
@@ -69,6 +63,11 @@ class LoadedNetwork:
         return self.movies.ids[found.indices].tolist(), found.scores.tolist()
 
     def _rows(self, places: Int64, values: Any) -> UserRows:
+        import numpy as np
+        from scipy.sparse import csr_matrix
+
+        from recsys.domain import UserRows
+
         order = np.argsort(places)
         shape = (1, len(self.movies))
         ratings = csr_matrix((values[order], places[order], [0, len(places)]), shape=shape)
@@ -146,6 +145,9 @@ def _loaded(
     network: tuple[Any, ...],
     factors: list[tuple[int, float, bytes]],
 ) -> LoadedNetwork:
+    import numpy as np
+
+    from recsys.domain import IdMap, StoredNetwork, TrainedItems
     from recsys.models.registry import make_config
 
     derived = parameters.get("derived", {}).get(spec.name, {})
@@ -153,10 +155,11 @@ def _loaded(
     saved, movie_ids, mean, deviation, low, high = network
     movies = IdMap(np.array(movie_ids, np.int32))
     known = movies.positions(np.array([movie_id for movie_id, _, _ in factors], np.int32))
-    width = (len(factors[0][2]) - _HEADER) // _ELEMENT.itemsize if factors else 0
+    element = np.dtype(_ELEMENT)
+    width = (len(factors[0][2]) - _HEADER) // element.itemsize if factors else 0
     items, bias = np.zeros((len(movies), width), np.float32), np.full(len(movies), np.nan)
     for place, (_, own, sent) in zip(known.tolist(), factors, strict=True):
-        items[place] = np.frombuffer(sent, _ELEMENT, offset=_HEADER)["value"]
+        items[place] = np.frombuffer(sent, element, offset=_HEADER)["value"]
         bias[place] = own
     stored = StoredNetwork(saved, np.arange(len(movies)), np.full(1, -1))
     trained = TrainedItems(items, bias, mean, deviation, (low, high), network=stored)

@@ -26,7 +26,7 @@ SELECT movie_id, factors, bias FROM recsys_store.movie_factors
 WHERE run_id = 1 AND model_id = (SELECT model_id FROM recsys_store.models WHERE name = 'neural_dot')
 ORDER BY movie_id
 """
-HEAVY = ("keras", "jax", "recsys.numerics", "recsys.models.registry", "recsys.models.base")
+HEAVY = ("keras", "jax", "numpy", "recsys.numerics", "recsys.models.registry")
 
 
 @pytest.fixture(scope="module")
