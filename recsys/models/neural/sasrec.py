@@ -29,7 +29,7 @@ import numpy as np
 from recsys.domain import Factors, Interactions, NetworkFactors, TrainedItems, UserRows
 from recsys.errors import ConfigError
 from recsys.models.base import Choice, FitOptions, ModelSpec, Range
-from recsys.models.cost import Cost, Size, of_factors
+from recsys.models.cost import Cost, Size, network, of_factors
 from recsys.models.neural.training import REQUIRES, TrainingParams
 from recsys.models.params import Bounds
 
@@ -100,7 +100,8 @@ def cost(size: Size, config: SasrecConfig) -> Cost:
     steps = 3 * 2 * size.ratings * (layers + compared * width)
     windows = 4.0 * config.batch_size * config.window * (compared * 3 + width * 20)
     fitting = Cost(25 * 2.0e-11 * steps, windows + 48.0 * size.ratings)
-    return fitting + of_factors(size, width)
+    stored = Cost(disk=network(width, size.movies) + 12.0 * 4 * config.blocks * width**2)
+    return fitting + of_factors(size, width) + stored
 
 
 SPEC = ModelSpec(

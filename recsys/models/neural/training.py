@@ -35,7 +35,7 @@ class TrainingParams(Params):
     is mixed on a GPU."""
     warm_start: bool = False
     """Start from the network of the published run, where it has the same shape, instead of from
-    random weights."""
+    random weights. A network that was trained on all ratings then goes on for `patience` epochs."""
 
 
 def held_out(

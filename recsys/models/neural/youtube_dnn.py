@@ -24,7 +24,7 @@ import numpy as np
 
 from recsys.domain import Factors, Interactions, NetworkFactors, TrainedItems, UserRows
 from recsys.models.base import Choice, FitOptions, ModelSpec, Need, Range
-from recsys.models.cost import Cost, Size, of_factors
+from recsys.models.cost import Cost, Size, network, of_factors
 from recsys.models.neural.training import REQUIRES, TrainingParams
 from recsys.models.params import Bounds
 
@@ -110,7 +110,8 @@ def cost(size: Size, config: YoutubeDnnConfig) -> Cost:
     steps = 3 * (2 * size.users * compared * config.factors + 12 * config.history * read / 256)
     held = 4.0 * config.batch_size * (3 * compared + 4 * config.history * config.embedding)
     fitting = Cost(120 * 2.0e-11 * float(steps), held + 48.0 * size.ratings)
-    return fitting + of_factors(size, config.factors)
+    stored = Cost(disk=network(2 * config.embedding + config.factors, size.movies))
+    return fitting + of_factors(size, config.factors) + stored
 
 
 SPEC = ModelSpec(

@@ -168,7 +168,7 @@ def learn(data: Interactions, config: SasrecConfig, options: FitOptions) -> Netw
         users,
         np.where(known[:, None], vectors, np.float32(0)),
         network=dump({**shape, "items": items, "seed": options.seed}, network.get_weights()),
-        metric=validation.metric if validation else "",
+        metric="ndcg@10",
         epochs=epochs,
     )
 

@@ -178,10 +178,11 @@ def learn(data: Interactions, config: YoutubeDnnConfig, options: FitOptions) -> 
     ratings = data.user_items
     features, attributes = _features(data, config, options.seed), _attributes(data, config)
     grades = _grades(ratings, config, rating_range(data))
+    start = data.previous.get("youtube_dnn")
 
     def network() -> CandidateGeneration:
         built = _built(features, attributes.shape[1], config, options.seed)
-        if start := data.previous.get("youtube_dnn"):
+        if start is not None:
             _, stored = load(start.network)
             rows = dict.fromkeys(_over_movies(built), behind_padding(start.items))
             built.set_weights(taken_over(built.get_weights(), stored, rows))
@@ -196,8 +197,9 @@ def learn(data: Interactions, config: YoutubeDnnConfig, options: FitOptions) -> 
         times = data.rated_at if config.held_out == "newest" else None
         held = held_out(ratings, times, config.validation, config.validation_users, options.seed)
         epochs: tuple[Epoch, ...] = ()
-        rounds = config.epochs
-        if held.any():
+        # A network of an earlier run knows what would be held out: it goes on for a while instead.
+        rounds = config.epochs if start is None else config.patience
+        if start is None and held.any():
             trial = network()
             watched = select_entries(ratings, ~held)
             times = times_of(data.rated_at, ~held)
@@ -207,7 +209,7 @@ def learn(data: Interactions, config: YoutubeDnnConfig, options: FitOptions) -> 
             rounds = best_epoch(epochs, "ndcg@10")
         final = network()
         everything = np.ones(ratings.nnz, bool)
-        train(final, batches(everything), config, options.told, epochs=rounds)
+        last = train(final, batches(everything), config, options.told, epochs=rounds)
         of_all = _histories(ratings, grades, data.rated_at, attributes, config)
         users = _vectors(final, of_all)
     known = has_ratings(ratings)[1]
@@ -219,8 +221,8 @@ def learn(data: Interactions, config: YoutubeDnnConfig, options: FitOptions) -> 
         users,
         np.where(known[:, None], vectors, np.float32(0)),
         network=dump(shape, final.get_weights()),
-        metric="ndcg@10" if epochs else "",
-        epochs=epochs,
+        metric="ndcg@10",
+        epochs=epochs or last,
     )
 
 

@@ -102,8 +102,9 @@ def learn(
         # Ratings of any time are to be predicted, so that they are drawn from all times.
         held = np.random.default_rng(options.seed).random(ratings.nnz) < config.validation
         epochs: tuple[Epoch, ...] = ()
-        rounds = config.epochs
-        if held.any() and not held.all():
+        # A network of an earlier run knows what would be held out: it goes on for a while instead.
+        rounds = config.epochs if start is None else config.patience
+        if start is None and held.any() and not held.all():
             trial = network()
             measured = Validation("rmse", lambda: _error(trial, pairs[held], targets[held]))
             epochs = train(
@@ -111,8 +112,9 @@ def learn(
             )
             rounds = best_epoch(epochs, "rmse")
         final = network()
-        train(final, batches(slice(None)), config, options.told, loss="mse", epochs=rounds)
-    return _factors(final, ratings, mean, epochs)
+        every = batches(slice(None))
+        last = train(final, every, config, options.told, loss="mse", epochs=rounds)
+    return _factors(final, ratings, mean, epochs or last)
 
 
 def _batches(pairs: Any, targets: Any, size: int, seed: int) -> Batches:

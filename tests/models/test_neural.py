@@ -1,0 +1,226 @@
+"""Networks: what is held out, and that they learn what the data says. Most tests train."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from recsys.domain import Interactions, NetworkFactors, StoredNetwork, TrainedItems, UserRows
+from recsys.errors import ConfigError, RunError
+from recsys.models.base import FitOptions
+from recsys.models.neural.training import held_out
+from recsys.models.registry import MODELS, make_config
+
+OPTIONS = FitOptions()
+NETWORKS = ("neural_dot", "youtube_dnn", "sasrec")
+SMALL = {
+    "youtube_dnn": {
+        **{"factors": 16, "embedding": 16, "hidden": (32,), "history": 16, "dropout": 0.2},
+        **{"batch_size": 30, "epochs": 80, "learning_rate": 0.02, "patience": 80},
+    },
+    "sasrec": {
+        **{"factors": 16, "window": 6, "blocks": 1, "dropout": 0.1, "batch_size": 20},
+        **{"epochs": 40, "learning_rate": 0.01, "patience": 40, "orders": 1},
+    },
+}
+
+
+def halves() -> Interactions:
+    """Return 60 users who like movies of one half and dislike one of the other."""
+    random = np.random.default_rng(1)
+    ratings = np.zeros((60, 20))
+    for user in range(60):
+        own = 10 * (user % 2)
+        ratings[user, own + random.choice(10, 6, replace=False)] = 5
+        ratings[user, 10 - own + random.integers(10)] = 1
+    return with_times(csr_matrix(ratings))
+
+
+def circle() -> Interactions:
+    """Return users who watch the movie after the last one, round and round, from any start."""
+    ratings, times = np.zeros((48, 16)), np.zeros((48, 16))
+    for user in range(48):
+        for step in range(10):
+            ratings[user, (user + step) % 16] = 4
+            times[user, (user + step) % 16] = 1 + step
+    return with_times(csr_matrix(ratings), csr_matrix(times).data)
+
+
+def with_times(ratings: csr_matrix, times: Any = None) -> Interactions:
+    rated_at = np.arange(1.0, ratings.nnz + 1) if times is None else times
+    none = csr_matrix((ratings.shape[1], 0))
+    return Interactions(ratings, none, (), rated_at, rating_range=(1.0, 5.0))
+
+
+def fit(name: str, data: Interactions, **parameters: Any) -> NetworkFactors:
+    spec = MODELS[name]
+    config = make_config(spec, {**SMALL.get(name, {}), **parameters})
+    fitted = spec.fit(data, config, OPTIONS)
+    assert isinstance(fitted, NetworkFactors)
+    return fitted
+
+
+def first_of(fitted: NetworkFactors, data: Interactions) -> np.ndarray:
+    lists = MODELS["sasrec"].rank(fitted, UserRows.all(data.user_items, data.rated_at), 1, OPTIONS)
+    assert (np.diff(lists.indptr) == 1).all()
+    return lists.indices
+
+
+# --- without a network ----------------------------------------------------------------------------
+
+
+def test_the_newest_ratings_of_some_users_are_held_out() -> None:
+    ratings = csr_matrix(np.array([[1, 2, 3, 4, 5], [0, 3, 0, 0, 0], [4, 0, 0, 5, 0]], float))
+    times = np.array([50.0, 10, 40, 30, 20, 7, 9, 8])
+    marks = held_out(ratings, times, 0.4, 10, seed=1)
+    assert marks.tolist() == [True, False, True, False, False, False, True, False]
+    of_one = held_out(ratings, times, 0.0, 1, seed=1)
+    assert of_one.sum() == 1
+    assert not held_out(ratings, times, 0.4, 0, seed=1).any()
+    # Without times they are drawn, as many of each user.
+    drawn = held_out(ratings, None, 0.4, 10, seed=1)
+    assert [drawn[:5].sum(), drawn[5], drawn[6:].sum()] == [2, False, 1]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_nothing_to_learn_from_needs_no_network(name: str) -> None:
+    found = fit(name, with_times(csr_matrix((3, 4))))
+    assert (found.users.shape[0], found.items.shape[0], found.network) == (3, 4, b"")
+    assert not found.users.any()
+    assert not found.items.any()
+
+
+def test_heads_share_the_factors() -> None:
+    with pytest.raises(ConfigError, match="factors = 10 cannot be divided among 4 heads"):
+        make_config(MODELS["sasrec"], {"factors": 10, "heads": 4})
+
+
+def test_what_the_side_information_reads() -> None:
+    spec = MODELS["youtube_dnn"]
+    asked = make_config(spec, {"side": ("texts", "attributes")})
+    assert spec.needs(asked) == {"times", "texts", "attributes"}
+    assert spec.needs(make_config(spec, {"side": ()})) == {"times"}
+
+
+# --- with one -------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parameters", [{}, {"full_softmax": 0, "negatives": 8}], ids=str)
+def test_youtube_dnn_tells_halves_apart(parameters: dict[str, Any]) -> None:
+    data = halves()
+    first = first_of(fit("youtube_dnn", data, **parameters), data)
+    assert (first // 10 == np.arange(60) % 2).mean() > 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"full_softmax": 0, "negatives": 8}, {"precision": "mixed"}, {"validation_users": 0}],
+    ids=str,
+)
+def test_sasrec_learns_what_follows(parameters: dict[str, Any]) -> None:
+    data = circle()
+    first = first_of(fit("sasrec", data, **parameters), data)
+    assert (first == (np.arange(48) + 10) % 16).mean() > 0.95
+
+
+@pytest.mark.slow
+def test_neural_dot_predicts_better_than_biases() -> None:
+    random = np.random.default_rng(2)
+    users, items = random.normal(size=(80, 3)), random.normal(size=(60, 3))
+    rated = random.random((80, 60)) < 0.5
+    ratings = np.clip(3 + users @ items.T, 0.5, 5) * rated
+    data = with_times(csr_matrix(ratings))
+    fitted = fit("neural_dot", data, factors=8, regularization=0.2, batch_size=256)
+    assert fitted.user_bias is not None
+    assert fitted.item_bias is not None
+    biases = fitted.user_bias[:, None] + fitted.item_bias
+    predicted = biases + fitted.users @ fitted.items.T
+    truth = np.clip(3 + users @ items.T, 0.5, 5)
+    error, plain = ((np.abs(each - truth)[~rated]).mean() for each in (predicted, biases))
+    assert error < 0.6 * plain
+    assert fitted.epochs[-1].validation is not None
+    assert fitted.metric == "rmse"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["youtube_dnn", "sasrec"])
+def test_users_are_folded_in_by_the_stored_network(name: str) -> None:
+    data = {"youtube_dnn": halves, "sasrec": circle}[name]()
+    fitted = fit(name, data, epochs=2)
+    users, items = data.user_items.shape
+    spec, config = MODELS[name], make_config(MODELS[name], {**SMALL[name], "epochs": 2})
+
+    def folded(rows: UserRows, places: np.ndarray) -> Any:
+        assert spec.fold_in is not None
+        stored = StoredNetwork(fitted.network, places, np.arange(users))
+        none = np.zeros((len(places), config.factors), np.float32)
+        trained = TrainedItems(none, np.zeros(len(places)), 3.0, 1.0, (1.0, 5.0), network=stored)
+        return spec.fold_in(trained, rows, config, OPTIONS)
+
+    rows = UserRows.all(data.user_items, data.rated_at)
+    found = folded(rows, np.arange(items))
+    np.testing.assert_allclose(found.users, fitted.users, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(found.items, fitted.items)
+    # A movie that the network does not know changes nothing and has no vector.
+    wider = csr_matrix((users, items + 1))
+    padded = csr_matrix(
+        (rows.ratings.data, rows.ratings.indices + 1, rows.ratings.indptr), shape=wider.shape
+    )
+    moved = folded(UserRows(rows.positions, padded, rows.rated_at), np.arange(-1, items))
+    np.testing.assert_allclose(moved.users, found.users, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(moved.items, np.vstack([np.zeros((1, 16)), found.items]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_warm_start_goes_on_where_the_network_was(name: str) -> None:
+    data = circle() if name == "sasrec" else halves()
+    small = {"epochs": 12, "patience": 12}
+    cold = fit(name, data, **small)
+    users, items = data.user_items.shape
+    stored = StoredNetwork(cold.network, np.arange(items), np.arange(users))
+    warm = fit(name, replace(data, previous={name: stored}), **{**small, "patience": 1})
+    assert warm.epochs[0].loss < cold.epochs[0].loss
+    # What was held out the first time is known to networks that were then trained on everything.
+    assert (warm.epochs[0].validation is None) == (name != "sasrec")
+    assert name == "sasrec" or len(warm.epochs) == 1
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_fails_the_fit() -> None:
+    ratings = csr_matrix(np.random.default_rng(1).random((30, 4)) * 1e30)
+    with pytest.raises(RunError, match="the loss of epoch 1 is not finite"):
+        fit("neural_dot", with_times(ratings))
+
+
+@pytest.mark.slow
+def test_the_sum_in_one_pass_has_the_gradients_of_the_plain_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import jax
+    import jax.numpy as jnp
+
+    from recsys.models.neural.networks import softmax
+
+    monkeypatch.setattr(softmax, "_SCORES_AT_ONCE", 300)  # six rows at a time
+    random = np.random.default_rng(0)
+    rows, vectors = (jnp.array(random.normal(size=(n, 5)), jnp.float32) for n in (37, 50))
+    weights = jnp.array(random.random(37), jnp.float32)
+
+    def plain(rows: Any, vectors: Any) -> Any:
+        return 2 * (weights * jax.nn.logsumexp(rows @ vectors.T, axis=1)).sum()
+
+    def fused(rows: Any, vectors: Any) -> Any:
+        return 2 * softmax.sum_of_logsumexp(rows, vectors, weights)
+
+    assert float(fused(rows, vectors)) == pytest.approx(float(plain(rows, vectors)), rel=1e-5)
+    for one, other in zip(
+        jax.grad(fused, (0, 1))(rows, vectors), jax.grad(plain, (0, 1))(rows, vectors), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
