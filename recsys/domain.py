@@ -258,6 +258,15 @@ class IdMap:
         return p if p < len(self.ids) and self.ids[p] == id_ else None
 
 
+_processors: int | None = None
+
+
+def use_processors(count: int) -> None:
+    """Let this process, one of several on its machine, work with so many threads at most."""
+    global _processors
+    _processors = count
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeLimits:
     """Limits on the memory and the threads of a computation."""
@@ -273,7 +282,7 @@ class ComputeLimits:
     def workers(self) -> int:
         """Return the number of threads that work side by side."""
         # cpu_count returns None if the number cannot be determined.
-        return self.threads or os.cpu_count() or 1
+        return _processors or self.threads or os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +365,10 @@ class Interactions:
     """Number of ratings of each item, if `user_items` holds some users only; otherwise None."""
     parts: Mapping[str, FittedModel] = field(default_factory=dict)
     """The models that a model is composed of, fitted on the same ratings, by name."""
+    first_user: int = 0
+    """Position of the first row among all users, if `user_items` is a shard of them."""
+    first_rating: int = 0
+    """Number of ratings of the users before it."""
 
 
 @dataclass(frozen=True, slots=True)
