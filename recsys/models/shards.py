@@ -9,14 +9,14 @@ are those of all users. Functions that are handed in must be picklable with what
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from recsys.domain import ComputeLimits, Interactions
+from recsys.domain import ComputeLimits, FittedModel, Interactions
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.prediction import rating_range
 from recsys.numerics.sparse import column_counts
@@ -29,6 +29,13 @@ Finish = Callable[[Arrays, int, int], Result]
 """From the sums of all shards over a block of items to a result."""
 Take = Callable[[Result, int, int], None]
 """Takes the result of a block of items, with its first item and the one behind its last."""
+
+
+class Rows(Protocol):
+    """A matrix in shards of rows."""
+
+    def rows(self, work: Callable[[Interactions], Any]) -> Any:
+        """Return arrays, or sparse matrices, of one row each, put together in order."""
 
 
 class Shards(Protocol):
@@ -48,16 +55,19 @@ class Shards(Protocol):
     @property
     def ratings(self) -> int: ...
 
+    def with_parts(self, parts: Mapping[str, FittedModel]) -> Shards:
+        """Return shards whose catalogue has the models that a model is composed of."""
+
     def mapped(
         self, work: Callable[[Interactions], Interactions], *, facts: bool = False
     ) -> Shards:
         """Return other interactions of the same users, which `work` makes of each shard.
 
-        With `facts` what is known of all ratings, but for their scale, is learned anew.
+        With `facts` what is known of all ratings is learned anew.
         """
 
-    def transposed(self) -> Shards:
-        """Return shards of items: matrices of items x users."""
+    def transposed(self) -> Rows:
+        """Return shards of items: matrices of items x users, without facts or times."""
 
     def reduce(
         self,
@@ -118,11 +128,16 @@ class OneShard:
     def ratings(self) -> int:
         return int(self.data.user_items.nnz)
 
+    def with_parts(self, parts: Mapping[str, FittedModel]) -> OneShard:
+        return OneShard(replace(self.data, parts=parts))
+
     def mapped(
         self, work: Callable[[Interactions], Interactions], *, facts: bool = False
     ) -> OneShard:
         made = work(self.data)
-        return OneShard(replace(made, rating_mean=None, item_counts=None) if facts else made)
+        if facts:
+            made = replace(made, rating_range=None, rating_mean=None, item_counts=None)
+        return OneShard(made)
 
     def transposed(self) -> OneShard:
         return OneShard(replace(self.data, user_items=self.data.user_items.T.tocsr()))
@@ -178,6 +193,11 @@ def accumulate(held: Held, piece: Piece, grid: Grid, limits: ComputeLimits) -> N
                 one += more
 
     map_blocks(grid.items, grid.row_bytes, limits, add)
+
+
+def in_shards(data: Interactions | Shards) -> Shards:
+    """Return interactions in this process as one shard."""
+    return OneShard(data) if isinstance(data, Interactions) else data
 
 
 def catalogue_of(data: Interactions) -> Interactions:

@@ -25,8 +25,7 @@ def baselines(ratings: csr_matrix, damping: float) -> Baselines:
     """Learn the biases of the items; those of users follow from them and the users' ratings."""
     mean = float(ratings.data.mean()) if ratings.nnz else 0.0
     beyond = np.bincount(ratings.indices, ratings.data - mean, ratings.shape[1])
-    beyond = beyond.astype(np.float64, copy=False)
-    return _damped(mean, column_counts(ratings), beyond, damping)
+    return _damped(mean, column_counts(ratings), beyond.astype(np.float64), damping)
 
 
 def baselines_of_sums(mean: float, counts: Int64, sums: Float64, damping: float) -> Baselines:

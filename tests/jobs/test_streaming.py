@@ -20,6 +20,7 @@ from recsys.jobs.refresh import refresh
 from recsys.jobs.results import ResultWriter
 from recsys.jobs.streaming import ResultStream, Stopped
 from recsys.jobs.training import ModelResults
+from recsys.jobs.training_data import in_this_process
 from recsys.storage.runs import results
 from recsys.storage.snapshot.matrices import read_snapshot
 
@@ -99,7 +100,7 @@ def test_a_stream_that_is_given_up_takes_nothing_more(refreshed_database):
         snapshot = read_snapshot(connection)
     lists = ModelResults(recommendations=one_list(len(snapshot.users)))
     writer = ResultWriter(77, snapshot.users, snapshot.movies, {"ease": 1})
-    stream = ResultStream(refreshed_database, writer, user_columns(snapshot))
+    stream = ResultStream(refreshed_database, writer, user_columns(in_this_process(snapshot)))
 
     def interrupted():
         with stream:
@@ -129,7 +130,9 @@ def test_a_slow_database_holds_the_computation_back(refreshed_database, monkeypa
 
     monkeypatch.setattr(writer, "append", wait)
     lists = ModelResults(recommendations=one_list(len(snapshot.users)))
-    with ResultStream(refreshed_database, writer, user_columns(snapshot)) as stream:
+    with ResultStream(
+        refreshed_database, writer, user_columns(in_this_process(snapshot))
+    ) as stream:
         handed = []
 
         def hand_over():

@@ -26,7 +26,7 @@ from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import Cost, Size, of_factors
 from recsys.models.grades import GradedParams
 from recsys.models.params import Bounds
-from recsys.models.shards import Shards, count_of, in_memory
+from recsys.models.shards import Rows, Shards, count_of, in_memory
 from recsys.numerics.least_squares import solve_rows
 from recsys.numerics.weighting import on_scale_of, on_scale_of_training, weighted
 
@@ -98,7 +98,7 @@ def factorize(confidence: Shards, config: AlsConfig, options: FitOptions) -> Fac
 
 
 def _solved(
-    rows: Shards, before: Float32, others: Float32, config: AlsConfig, options: FitOptions
+    rows: Rows, before: Float32, others: Float32, config: AlsConfig, options: FitOptions
 ) -> Float32:
     """Improve the factors of each row, those of the other side being given."""
     alpha, penalty_of_row = config.alpha, config.regularization

@@ -36,7 +36,7 @@ from recsys.domain import (
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import DOUBLE, Cost, Size, of_factors
 from recsys.models.params import Bounds, Params
-from recsys.models.shards import OneShard, Shards, in_memory
+from recsys.models.shards import OneShard, Rows, Shards, in_memory
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.prediction import predict_ratings, rating_range
 from recsys.numerics.sparse import axis_signs, has_ratings
@@ -138,7 +138,7 @@ def factorize(shards: Shards, config: MfConfig, options: FitOptions) -> Factors:
 
 
 def _solved_rows(
-    rows: Shards, mean: float, others: Float64, config: MfConfig, options: FitOptions
+    rows: Rows, mean: float, others: Float64, config: MfConfig, options: FitOptions
 ) -> Float64:
     def solve(shard: Interactions) -> Float64:
         with threadpool_limits(1, "blas"):  # blocks of rows run side by side already
@@ -245,7 +245,8 @@ def measure_shards(
     fitted: Factors, shards: Shards, config: MfConfig, options: FitOptions
 ) -> tuple[Metric, ...]:
     """Measure what `measure` does over shards."""
-    return _error("train", shards, fitted) + _holdout_error(shards, config, options)
+    scale = rating_range(shards.catalogue)
+    return _error("train", shards, fitted, scale) + _holdout_error(shards, config, options)
 
 
 def _holdout_error(shards: Shards, config: MfConfig, options: FitOptions) -> tuple[Metric, ...]:
@@ -263,10 +264,8 @@ def _holdout_error(shards: Shards, config: MfConfig, options: FitOptions) -> tup
     rest = shards.mapped(lambda shard: _part(shard, bits, False), facts=True)
     fitted = factorize(rest, config, options)
     # Predictions are clipped to the scale of all ratings.
-    tested = shards.mapped(
-        lambda shard: replace(_part(shard, bits, True), rating_range=scale), facts=True
-    )
-    return _error(f"holdout {config.holdout:g}", tested, fitted)
+    tested = shards.mapped(lambda shard: _part(shard, bits, True), facts=True)
+    return _error(f"holdout {config.holdout:g}", tested, fitted, scale)
 
 
 def _part(shard: Interactions, bits: NDArray[np.uint8], held: bool) -> Interactions:
@@ -294,12 +293,14 @@ def _entries(ratings: csr_matrix, kept: NDArray[np.bool_]) -> csr_matrix:
     return csr_matrix((ratings.data[kept], ratings.indices[kept], indptr), shape=ratings.shape)
 
 
-def _error(protocol: str, shards: Shards, fitted: Factors) -> tuple[Metric, ...]:
+def _error(
+    protocol: str, shards: Shards, fitted: Factors, scale: tuple[float, float]
+) -> tuple[Metric, ...]:
     """Measure the error of the predictions of all ratings, on the scale of the ratings."""
     count = shards.ratings
     if not count:
         return ()
-    squares = shards.reduce(lambda shard: _squares(shard, fitted))
+    squares = shards.reduce(lambda shard: _squares(replace(shard, rating_range=scale), fitted))
     return (Metric(protocol, "rmse", float(np.sqrt(squares / count)), count),)
 
 
