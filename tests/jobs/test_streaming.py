@@ -12,7 +12,6 @@ from recsys.config.settings import RefreshSettings
 from recsys.domain import TopN
 from recsys.engine import local
 from recsys.errors import StorageError
-from recsys.jobs import refresh as refresh_job
 from recsys.jobs import streaming
 from recsys.jobs.columns import user_columns
 from recsys.jobs.plan import plan
@@ -83,7 +82,7 @@ def test_a_model_that_fails_leaves_nothing_of_those_before(refreshed_database, f
     def fail(*arguments):
         raise ArithmeticError("no")
 
-    monkeypatch.setattr(refresh_job.LocalEngine, "rank", fail)
+    monkeypatch.setattr(local.LocalEngine, "rank", fail)
     with pytest.raises(ArithmeticError):
         refresh(refreshed_database, few)
     assert threading.active_count() < 10
