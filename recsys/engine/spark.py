@@ -42,14 +42,25 @@ _numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """What a worker tells of a shard that it has read."""
+class _Told:
+    """What a worker tells of the ratings of a shard."""
 
-    number: int
-    counts: np.ndarray
-    hashes: np.ndarray
+    first_user: int
+    ratings: int
     item_counts: np.ndarray
     sums: np.ndarray
+    """Sum of the ratings of each item, in two parts."""
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a worker tells of the users of a shard that it has read."""
+
+    first_user: int
+    counts: np.ndarray
+    hashes: np.ndarray
     low: float
     high: float
 
@@ -87,27 +98,22 @@ class SparkShards:
     def _with_own_facts(self) -> SparkShards:
         low, high = self.facts.rating_range
         largest = max(abs(low), abs(high))
-
-        def count(shard: Interactions) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
-            own, items = shard.user_items, shard.user_items.shape[1]
-            counts = np.bincount(own.indices, minlength=items)
-            sums = exact_sums(own.indices, own.data, items, largest)
-            return [(shard.first_user, own.nnz, counts, sums)]
-
-        found = sorted(self.reduce(count), key=operator.itemgetter(0))
-        sizes = np.array([size for _, size, _, _ in found], np.int64)
-        before = dict(zip((start for start, *_ in found), np.cumsum(sizes) - sizes, strict=True))
-        counts = np.sum([each for _, _, each, _ in found], axis=0).astype(np.int64)
-        ratings = int(sizes.sum())
-        sums = total(np.sum([each for *_, each in found], axis=0))
-        mean = float(sums.sum() / ratings) if ratings else 0.0
-        facts = replace(self.facts, item_counts=counts, rating_mean=mean)
-        first_ratings = {start: int(first) for start, first in before.items()}
-        catalogue = with_facts(self.catalogue, facts)
-        made = replace(self, facts=facts, catalogue=catalogue, ratings=ratings)
+        told = sorted(
+            self.each(lambda shard: _told_of(shard, largest)), key=operator.attrgetter("first_user")
+        )
+        facts = _facts(told)
+        sizes = np.array([one.ratings for one in told], np.int64)
+        before = (np.cumsum(sizes) - sizes).tolist()
+        first_rating = {one.first_user: first for one, first in zip(told, before, strict=True)}
+        made = replace(
+            self,
+            facts=facts,
+            catalogue=with_facts(self.catalogue, facts),
+            ratings=int(sizes.sum()),
+        )
         return made.mapped(
             lambda shard: replace(
-                with_facts(shard, facts), first_rating=first_ratings[shard.first_user]
+                with_facts(shard, facts), first_rating=first_rating[shard.first_user]
             )
         )
 
@@ -326,40 +332,57 @@ def read_shards(
         return group
 
     def tell(group: Group) -> list[_Read]:
-        return [_told(source, shard) for shard in group]
+        return [_read(source, shard) for shard in group]
 
     groups = context.parallelize(spread, len(spread)).map(at_hand).persist()
-    told = sorted(groups.flatMap(tell).collect(), key=lambda one: one.number)
-    counts = np.concatenate([one.counts for one in told])
-    hashes = np.concatenate([one.hashes for one in told])
-    item_counts = np.sum([one.item_counts for one in told], axis=0).astype(np.int64)
-    ratings = int(item_counts.sum())
-    sums = total(np.sum([one.sums for one in told], axis=0))
-    mean = float(sums.sum() / ratings) if ratings else 0.0
-    lows = [one.low for one in told if one.item_counts.any()]
-    highs = [one.high for one in told if one.item_counts.any()]
-    given = catalogue.rating_range
-    scale = (
-        min([*lows, *(given[:1] if given else ())], default=0.0),
-        max([*highs, *(given[1:] if given else ())], default=0.0),
-    )
-    facts = Facts(len(item_counts), item_counts, mean, scale)
-    made = SparkShards(groups, source, facts, with_facts(catalogue, facts), len(counts), ratings)
+    found = sorted(groups.flatMap(tell).collect(), key=operator.attrgetter("first_user"))
+    counts = np.concatenate([one.counts for one in found])
+    hashes = np.concatenate([one.hashes for one in found])
+    # The largest rating decides how sums are kept exact, so it must be known before them.
+    low, high = _range(found)
+    items = catalogue.user_items.shape[1]
+    unknown = Facts(items, np.zeros(items, np.int64), 0.0, (low, high))
+    made = SparkShards(groups, source, unknown, catalogue, len(counts), int(counts.sum()))
+    largest = max(abs(low), abs(high))
+    facts = _facts(made.each(lambda shard: _told_of(shard, largest)))
+    if facts.item_counts.any() and catalogue.rating_range is not None:
+        promised = catalogue.rating_range
+        facts = replace(facts, rating_range=(min(low, promised[0]), max(high, promised[1])))
+    made = replace(made, facts=facts, catalogue=with_facts(catalogue, facts))
     return made, counts, hashes
 
 
-def _told(source: Source, shard: ShardOfUsers) -> _Read:
+def _read(source: Source, shard: ShardOfUsers) -> _Read:
     found = read(source, shard)
     ratings = found.user_items
-    items = ratings.shape[1]
-    low, high = float(ratings.data.min(initial=np.inf)), float(ratings.data.max(initial=-np.inf))
-    largest = 2.0**20  # the scale is not known yet
-    return _Read(
-        shard.number,
-        np.diff(ratings.indptr).astype(np.int32),
-        found.hashes,
+    low, high = (
+        float(each)
+        for each in (ratings.data.min(initial=np.inf), ratings.data.max(initial=-np.inf))
+    )
+    return _Read(shard.start, np.diff(ratings.indptr).astype(np.int32), found.hashes, low, high)
+
+
+def _told_of(shard: Interactions, largest: float) -> _Told:
+    ratings, items = shard.user_items, shard.user_items.shape[1]
+    return _Told(
+        shard.first_user,
+        ratings.nnz,
         np.bincount(ratings.indices, minlength=items),
         exact_sums(ratings.indices, ratings.data, items, largest),
-        low,
-        high,
+        float(ratings.data.min(initial=np.inf)),
+        float(ratings.data.max(initial=-np.inf)),
     )
+
+
+def _range(told: Sequence[_Read | _Told]) -> tuple[float, float]:
+    """Return the lowest and the highest rating; (0, 0) without any."""
+    low, high = min(one.low for one in told), max(one.high for one in told)
+    return (low, high) if low <= high else (0.0, 0.0)
+
+
+def _facts(told: Sequence[_Told]) -> Facts:
+    counts = np.sum([one.item_counts for one in told], axis=0).astype(np.int64)
+    ratings = int(counts.sum())
+    sums = total(np.sum([one.sums for one in told], axis=0))
+    mean = float(sums.sum() / ratings) if ratings else 0.0
+    return Facts(len(counts), counts, mean, _range(told))
