@@ -8,6 +8,7 @@ are those of all users. Functions that are handed in must be picklable with what
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -161,19 +162,21 @@ class OneShard:
         limits: ComputeLimits,
     ) -> None:
         pieces = iter(work(self.data))
-        first, second = next(pieces, None), next(pieces, None)
-        if first is None:
-            return
-        if second is None:
+        begun = list(itertools.islice(pieces, 2))
+        if len(begun) == 1:
             # One piece: its blocks are the sums, and no more than a block is held.
+            [piece] = begun
+
             def block(start: int, stop: int) -> None:
-                take(finish(first(start, stop), start, stop), start, stop)
+                take(finish(piece(start, stop), start, stop), start, stop)
 
             map_blocks(grid.items, grid.row_bytes, limits, block)
             return
         held: Held = {}
-        for piece in (first, second, *pieces):
-            accumulate(held, piece, grid, limits)
+        while begun:
+            # A piece is large: none is kept while the next one is made.
+            accumulate(held, begun.pop(0), grid, limits)
+            begun += itertools.islice(pieces, 0 if begun else 1)
         for (start, stop), sums in held.items():
             take(finish(sums, start, stop), start, stop)
 

@@ -16,6 +16,8 @@ from recsys.numerics.topk import concatenate, ranked, top_k
 
 _TRIANGLE_STEPS = 10
 """Steps in which the Gram matrix narrows: 55 % of a square is computed for the half needed."""
+_WORTH_CUTTING = 100
+"""Entries of a row, on average over entries, from which half of the products take longer."""
 BYTES_A_COLUMN = 64
 """Sparse product or weights, their magnitudes, the copy that is partitioned, masks, positions."""
 
@@ -82,11 +84,14 @@ def pairs(rows: csr_matrix) -> Callable[[int, int], Float64]:
     """Return a function that returns `X'X` of the rows X for some items and those from them on."""
     columns = csr_matrix(rows.T)
     step = max(1, -(-rows.shape[1] // _TRIANGLE_STEPS))
+    # To cut the rows takes as long as some products of each entry.
+    if float((np.diff(rows.indptr).astype(np.float64) ** 2).sum()) < _WORTH_CUTTING * rows.nnz:
+        step = max(1, rows.shape[1])
 
     # Blocks ask in their order, side by side: two steps of the triangle are in use at a time.
     @lru_cache(maxsize=2)
     def from_item(first: int) -> csr_matrix:
-        return csr_matrix(rows[:, first:])
+        return csr_matrix(rows[:, first:]) if first else rows
 
     def block(start: int, stop: int) -> Float64:
         first = start - start % step

@@ -44,7 +44,7 @@ from recsys.numerics.symmetric import SymmetricMatrix
 from recsys.numerics.topk import as_neighbours, empty, scatter
 from recsys.numerics.weighting import grade_weights, largest_weight, on_scale_of
 
-_ENTRIES_AT_ONCE = 1 << 23
+_ENTRIES_AT_ONCE = 1 << 22
 """Entries of S in memory at a time."""
 _RATING, _ENTRY = 1.2e-6, 1.2e-7
 """Seconds to put a rating in order, and to build and multiply an entry of its row of S."""
