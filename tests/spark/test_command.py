@@ -96,6 +96,7 @@ def test_sigterm_cancels_the_job_and_leaves_nothing(start, filled_database):
             break
     running.send_signal(signal.SIGTERM)
     output = running.stdout.read()
+    running.stdout.close()
     assert running.wait(60) == 128 + signal.SIGTERM, output
     deadline = time.monotonic() + 30
     while executors() and time.monotonic() < deadline:
