@@ -9,11 +9,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from recsys.domain import FittedModel, Int32, Int64, Interactions, UserRows
+from recsys.domain import FittedModel, Int32, Int64, Interactions, Metric, Neighbours, UserRows
+from recsys.errors import EvaluationError
+from recsys.evaluation.figures import (
+    RankingPart,
+    RatingPart,
+    joined,
+    ranking_metrics,
+    ranking_part,
+    rating_metrics,
+    rating_part,
+)
+from recsys.evaluation.protocols import Protocol
 from recsys.evaluation.ranking import Scale, UserFigures, ranking_figures
-from recsys.evaluation.splits import Bool, Split, divided, last_of_users
+from recsys.evaluation.rating import user_mean_fallback
+from recsys.evaluation.splits import Bool, Split, divided, last_of_users, rows_of
 from recsys.models.base import FitOptions
 from recsys.models.shards import Shards
+from recsys.numerics.prediction import predict_ratings, rating_range
 
 Marks = Callable[[Interactions], Bool]
 """Marks the ratings of a shard that are held out."""
@@ -34,14 +47,14 @@ class HeldOut:
         # Without this object, which refers to all shards: the function travels to each.
         marks, times = self.marks, self.times
         return self.shards.mapped(
-            lambda shard: _trained(shard, _split(shard, marks), times), facts=True
+            lambda shard: trained(shard, split_of(shard, marks), times), facts=True
         )
 
     @property
     def counts(self) -> Int64:
         """Return the number of ratings of each user that are held out."""
         marks = self.marks
-        found: Int64 = self.shards.rows(lambda shard: np.diff(_split(shard, marks).test.indptr))
+        found: Int64 = self.shards.rows(lambda shard: np.diff(split_of(shard, marks).test.indptr))
         return found
 
     def figures(
@@ -60,18 +73,80 @@ class HeldOut:
         n, k = lengths
 
         def measure(shard: Interactions) -> list[tuple[int, UserFigures]]:
-            split = _split(shard, marks)
+            split = split_of(shard, marks)
             stop = shard.first_user + shard.user_items.shape[0]
             first, last = np.searchsorted(users, (shard.first_user, stop))
             rows = users[first:last] - shard.first_user
-            train = _trained(shard, split, times)
+            train = trained(shard, split, times)
             own = UserRows.some(train, rows)
             lists = model.rank(replace(own, positions=users[first:last]), n, options)
             found = ranking_figures(lists, split.test[rows], own.ratings, k, scale)
             return [(int(first), replace(found, users=found.users + first))]
 
         found = sorted(self.shards.reduce(measure), key=operator.itemgetter(0))
-        return _joined([figures for _, figures in found])
+        return joined([figures for _, figures in found])
+
+    def ranking(
+        self,
+        protocol: Protocol,
+        model: FittedModel,
+        n: int,
+        options: FitOptions,
+        raters: int,
+        seed: int,
+    ) -> tuple[Metric, ...]:
+        """Return the metrics of the lists of all users; `raters` have train ratings."""
+        marks, scale = self.marks, self.shards.catalogue.rating_range
+        genres, counts = self.shards.catalogue.item_genres, self.train.catalogue.item_counts
+        assert counts is not None
+
+        def measure(shard: Interactions) -> list[tuple[int, RankingPart]]:
+            split = split_of(shard, marks)
+            train = trained(shard, split, True)
+            users = shard.first_user + np.arange(shard.user_items.shape[0])
+            lists = model.rank(UserRows(users, train.user_items, train.rated_at), n, options)
+            part = ranking_part(protocol.k, lists, split, genres, (counts, raters), scale)
+            return [(shard.first_user, part)]
+
+        found = sorted(self.shards.reduce(measure), key=operator.itemgetter(0))
+        return ranking_metrics(protocol, [part for _, part in found], len(counts), seed)
+
+    def ratings(
+        self, protocol: Protocol, model: FittedModel, train: Shards, seed: int
+    ) -> tuple[Metric, ...]:
+        """Return the errors of predicted ratings; those of single ones come to this process."""
+        marks, mean = self.marks, train.catalogue.rating_mean or 0.0
+        counts, scale = train.catalogue.item_counts, rating_range(train.catalogue)
+        assert counts is not None
+
+        def measure(shard: Interactions) -> list[tuple[int, RatingPart]]:
+            split = split_of(shard, marks)
+            rest = replace(trained(shard, split, True), rating_range=scale)
+            rows, items = rows_of(split.test), split.test.indices
+            users = rows if isinstance(model.fitted, Neighbours) else rows + shard.first_user
+            predicted = predict_ratings(rest, model.fitted, users, items)
+            fallback = user_mean_fallback(split.train, rows, mean)
+            return [(shard.first_user, rating_part(predicted, fallback, split, counts))]
+
+        found = sorted(self.shards.reduce(measure), key=operator.itemgetter(0))
+        return rating_metrics(protocol, [part for _, part in found], seed)
+
+
+def held_out_by(protocol: Protocol, shards: Shards, seed: int) -> Marks:
+    """Return what a protocol holds out, of ratings in several places."""
+    require_sharded(protocol)
+    if protocol.name == "random-90-10":
+        return random_part(shards, 0.1, seed)
+    return last_ratings(shards, seed)
+
+
+def require_sharded(protocol: Protocol) -> None:
+    """Raise EvaluationError for a protocol that needs all ratings in one place."""
+    if protocol.name not in ("random-90-10", "leave-last-out"):
+        raise EvaluationError(
+            f"protocol {protocol.name} needs all ratings in one place",
+            hint="on a cluster there are random-90-10 and leave-last-out; or use --engine local",
+        )
 
 
 def random_part(shards: Shards, share: float, seed: int) -> Marks:
@@ -102,25 +177,16 @@ def last_ratings(shards: Shards, seed: int) -> Marks:
     return of_shard
 
 
-def _split(shard: Interactions, marks: Marks) -> Split:
+def split_of(shard: Interactions, marks: Marks) -> Split:
     ratings = shard.user_items
     if not ratings.has_canonical_format:
         ratings = csr_matrix(ratings)
     return divided(ratings, marks(shard))
 
 
-def _trained(shard: Interactions, split: Split, times: bool) -> Interactions:
+def trained(shard: Interactions, split: Split, times: bool) -> Interactions:
     # The scale is read off the train part: the highest test rating must not show.
     kept = None
     if times and shard.rated_at is not None:
         kept = shard.rated_at[split.train_entries]
     return replace(shard, user_items=split.train, rated_at=kept, rating_range=None, parts={})
-
-
-def _joined(parts: list[UserFigures]) -> UserFigures:
-    """Put figures of consecutive users together."""
-    values, weights = (
-        {name: np.concatenate([columns[name] for columns in of_parts]) for name in of_parts[0]}
-        for of_parts in ([part.values for part in parts], [part.weights for part in parts])
-    )
-    return UserFigures(np.concatenate([part.users for part in parts]), values, weights)

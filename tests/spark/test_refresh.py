@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 
+import pytest
 import sqlalchemy as sa
 
 from recsys.config.settings import EngineSettings, RefreshSettings
+from recsys.evaluation.protocols import PROTOCOLS
 from recsys.jobs.cluster.place import SparkPlace
+from recsys.jobs.evaluate import evaluate
+from recsys.jobs.places import IN_THIS_PROCESS
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
 from recsys.models.registry import MODELS
@@ -101,3 +105,27 @@ def test_executors_give_what_one_process_gives(cluster, filled_database):
         assert list(left) == []
     again = refresh(filled_database, todo, place=SparkPlace(settings), if_changed=True)
     assert not again.changed
+
+
+@pytest.mark.parametrize("protocol", ["random-90-10", "leave-last-out"])
+def test_executors_measure_what_one_process_measures(cluster, filled_database, protocol):
+    settings = EngineSettings(
+        kind="spark", master=cluster.master, shard_ratings=300, driver_memory="1g",
+        python=sys.executable,
+    )  # fmt: skip
+    todo = plan(RefreshSettings(models=("most_rated", "ease", "mf")), publish=False)
+    chosen = PROTOCOLS[protocol]
+    reports = [
+        evaluate(filled_database, todo, chosen, seed=7, place=place)
+        for place in (IN_THIS_PROCESS, SparkPlace(settings))
+    ]
+    figures = [
+        {
+            (one.model, m.name, m.segment): (m.n, *(x and round(x, 6) for x in (m.value, m.ci_low)))
+            for one in report.evaluated
+            for m in one.metrics
+        }
+        for report in reports
+    ]
+    assert figures[0] == figures[1]
+    assert len(figures[0]) > 30
