@@ -1,7 +1,7 @@
 """A refresh on a Spark master and two workers of one core, beside one in this process.
 
     python tests/benchmarks/spark_refresh.py [--data FOLDER] [--ratings N] [--users N] [--movies N]
-        [--models a,b] [--home FOLDER]
+        [--models a,b] [--no-gate] [--home FOLDER]
 
 Prints the seconds of the stages side by side, and the rows that only one of the two runs has.
 """
@@ -9,8 +9,10 @@ Prints the seconds of the stages side by side, and the rows that only one of the
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import tempfile
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -54,13 +56,24 @@ GROUP BY m.name HAVING max(abs(a.score - b.score)) > 0 ORDER BY m.name
 """
 
 
-def compare(database: Database, models: tuple[str, ...]) -> None:
+def ended_children() -> float:
+    """Return the CPU seconds of all descendants of this process that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def compare(database: Database, models: tuple[str, ...], *, gate: bool) -> None:
     """Refresh in both ways and print what they took and gave."""
-    todo = plan(RefreshSettings(models=models))
+    todo = plan(RefreshSettings(models=models), publish=gate)
+    begun = time.process_time()
+    here = refresh(database, todo)
+    cpu = [time.process_time() - begun]
+    begun = time.process_time() + ended_children()
     with spark_cluster() as cluster:
-        here = refresh(database, todo)
         settings = EngineSettings(kind="spark", master=cluster.master, python=sys.executable)
         there = refresh(database, todo, place=SparkPlace(settings))
+    # Master, workers, executors and their Python have ended and are counted.
+    cpu.append(time.process_time() + ended_children() - begun)
     with database.transaction() as connection:
         seconds = [
             {
@@ -73,7 +86,8 @@ def compare(database: Database, models: tuple[str, ...]) -> None:
         for stage, took in seconds[1].items():
             say(f"{stage:<18}{seconds[0].get(stage, 0):>13.1f}{took:>10.1f}")
         say(f"{'all':<18}{here.seconds:>13.1f}{there.seconds:>10.1f}")
-        say(f"cluster / one process: {there.seconds / here.seconds:.2f}")
+        say(f"{'CPU, no PostgreSQL':<18}{cpu[0]:>13.1f}{cpu[1]:>10.1f}")
+        say(f"cluster / one process: {there.seconds / here.seconds:.2f}, CPU {cpu[1] / cpu[0]:.2f}")
         pair = {"one": here.run_id, "other": there.run_id}
         for table, columns in COLUMNS.items():
             query = sa.text(DIFFERENT.format(table=table, columns=columns))
@@ -99,6 +113,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=6_000)
     parser.add_argument("--movies", type=int, default=4_000)
     parser.add_argument("--models", default=",".join(DEFAULT_SET))
+    parser.add_argument("--no-gate", action="store_true")
     parser.add_argument("--home", type=Path, help="folder of the server, which stays")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="recsys-bench-") as folder:
@@ -115,7 +130,7 @@ def main() -> None:
                     size = arguments.users, arguments.movies, arguments.ratings
                     generate(data, *size, 1)
                 ingest(database, data, edition="benchmark")
-            compare(database, tuple(arguments.models.split(",")))
+            compare(database, tuple(arguments.models.split(",")), gate=not arguments.no_gate)
 
 
 if __name__ == "__main__":

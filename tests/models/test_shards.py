@@ -30,7 +30,8 @@ def interactions(users: int, items: int, seed: int, step: float = 0.5) -> Intera
     known[5] = False
     stars = np.round(random.uniform(0.5, 5, (users, items)) / step) * step
     ratings = csr_matrix(stars * known)
-    times = 1e9 + np.floor(random.exponential(3e6, ratings.nnz) / 600) * 600
+    # Many of one time, and some minutes apart: ties and sessions.
+    times = 1e9 + np.floor(random.exponential(20, ratings.nnz)) * 170 + 1
     times[random.random(ratings.nnz) < 0.02] = np.nan
     genres = csr_matrix((random.random((items, 3)) < 0.4).astype(float))
     return Interactions(
@@ -99,7 +100,7 @@ def test_models_learn_the_same_from_shards(users: int, items: int) -> None:
 
 @pytest.mark.parametrize("similarity", get_args(Similarity))
 def test_item_knn_learns_the_same_from_shards(similarity: str) -> None:
-    data = interactions(60, 20, 2)
+    data = interactions(60, 20, 2, step=0.1)
     spec = MODELS["item_knn"]
     config = make_config(spec, {"similarity": similarity, "max_ratings": 12})
     one, two = (

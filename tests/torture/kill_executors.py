@@ -2,9 +2,10 @@
 
     python tests/torture/kill_executors.py [--data FOLDER] [--kills 10] [--seed 1] [--home FOLDER]
 
-Refreshes in this process for comparison, then on a master and two workers of one core, whose
-executors are killed with SIGKILL: one in each phase (read, sums, rank, write), others at random
-times. The run must be equal to the first one by EXCEPT ALL both ways, or fail and leave nothing.
+Without data some are made up. Refreshes in this process for comparison, then on a master and two
+workers of one core, whose executors are killed with SIGKILL: one in each phase (read, sums, rank,
+write), others at random times. The run must be equal to the first one by EXCEPT ALL both ways, or
+fail and leave nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+from generate import generate
 from spark_cluster import Cluster, executors, kill, spark_cluster
 
 from recsys.config.settings import RefreshSettings
@@ -119,7 +122,11 @@ def torture(data: Path | None, home: Path, kills: int, seed: int) -> None:
     with open_database(home, None) as database, spark_cluster() as cluster:
         with database.transaction() as connection:
             versions.upgrade(connection)
-        if data is not None:
+            loaded = connection.scalar(sa.text("SELECT count(*) FROM recsys_store.ratings"))
+        if not loaded:
+            if data is None:
+                data = home / "generated"
+                generate(data, 700, 1_500, 60_000, 1)
             ingest(database, data)
         here = refresh(
             database, plan(RefreshSettings(models=MODELS, default_model="ease", memory_mb=256))
