@@ -21,7 +21,7 @@ define INSTALL
 	/^exit / { show($$2 ? "failed" : "done"); print ""; exit $$2 }'
 endef
 
-.PHONY: help demo test slow torture check format docs bench clean
+.PHONY: help demo test slow spark torture check format docs bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -34,6 +34,10 @@ test: $(VENV)/ready-to-develop ## Run the tests against a real PostgreSQL
 
 slow: $(VENV)/ready-to-develop ## Run the slow tests: kills, crowds, generated requests
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow
+
+spark: $(VENV)/ready-to-develop ## Run the tests on a Spark cluster; they need Java 17
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[spark]'
+	$(BIN)/python -m pytest -m spark tests/spark
 
 torture: $(VENV)/ready-to-develop ## Kill jobs and servers for hours [KILLS=1000 SEED=1]
 	$(BIN)/python tests/torture/kill_at_random.py --kills $(KILLS) --seed $(SEED)

@@ -268,6 +268,15 @@ class IdMap:
         return np.where(self.ids[found] == ids, found, -1).astype(np.int64)
 
 
+_processors: int | None = None
+
+
+def use_processors(count: int) -> None:
+    """Let this process, one of several on its machine, work with so many threads at most."""
+    global _processors
+    _processors = count
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeLimits:
     """Limits on the memory and the threads of a computation."""
@@ -283,7 +292,7 @@ class ComputeLimits:
     def workers(self) -> int:
         """Return the number of threads that work side by side."""
         # cpu_count returns None if the number cannot be determined.
-        return self.threads or os.cpu_count() or 1
+        return _processors or self.threads or os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +377,10 @@ class Interactions:
     """The models that a model is composed of, fitted on the same ratings, by name."""
     previous: Mapping[str, StoredNetwork] = field(default_factory=dict)
     """The networks of the published run, by model, for those that start from them."""
+    first_user: int = 0
+    """Position of the first row among all users, if `user_items` is a shard of them."""
+    first_rating: int = 0
+    """Number of ratings of the users before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -532,7 +545,7 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class TrainingCurve:
     """The epochs of a network, and what their validation figure is."""
 
     metric: str
@@ -552,8 +565,8 @@ class NetworkFactors(Factors):
     """Whether the network has arrays over users. It is dropped when one of them is forgotten."""
 
     @property
-    def training(self) -> Training:
-        return Training(self.metric, self.epochs)
+    def curve(self) -> TrainingCurve:
+        return TrainingCurve(self.metric, self.epochs)
 
 
 @dataclass(frozen=True, slots=True)

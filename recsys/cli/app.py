@@ -17,6 +17,7 @@ from recsys import logs
 from recsys.cli import (
     db,
     demo,
+    engine,
     evaluate,
     export,
     ingest,
@@ -61,6 +62,7 @@ for panel, groups in PANELS.items():
 app.add_typer(source.app, name="source", rich_help_panel="Data")
 app.add_typer(runs.app, name="runs", rich_help_panel="Models and runs")
 app.add_typer(db.app, name="db", rich_help_panel="Operation")
+app.add_typer(engine.app, name="engine", rich_help_panel="Operation")
 
 
 # The commands that import NumPy.

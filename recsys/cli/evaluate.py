@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys.cli import output
-from recsys.cli.options import Json, database, model_names
+from recsys.cli.options import Engine, Json, database, model_names, place_of
 from recsys.config import settings
 from recsys.report import pictures
 
@@ -53,6 +53,7 @@ def evaluate(
         Path | None, typer.Option(help="Also plot the figures to this file, .png or .svg.")
     ] = None,
     json: Json = False,
+    engine: Engine = None,
 ) -> None:
     """Measure models on held-out ratings.
 
@@ -73,10 +74,18 @@ def evaluate(
     # An evaluation takes minutes, so an unwritable path is reported before it.
     if plot is not None:
         pictures.check_target(plot)
-    todo = plan(settings.load().refresh, model_names(models), publish=False)
+    current = settings.load()
+    todo = plan(current.refresh, model_names(models), publish=False)
+    place = place_of(current, engine)
     with output.reporting() as reporter, database() as opened:
         report = evaluate_job(
-            opened, todo, chosen, seed=seed, split_file=split_file, reporter=reporter
+            opened,
+            todo,
+            chosen,
+            seed=seed,
+            split_file=split_file,
+            reporter=reporter,
+            place=place,
         )
     if json:
         output.write_json(_document(report))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,7 @@ from recsys.config import settings
 from recsys.errors import NotPublished, RecsysError
 
 if TYPE_CHECKING:
+    from recsys.jobs.places import Place
     from recsys.service import Recommender
     from recsys.storage.server.engine import Database
 
@@ -31,6 +33,28 @@ Model = Annotated[
     typer.Option("--model", help="Name of the model. Default: the published default model."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
+
+
+class EngineName(StrEnum):
+    LOCAL = "local"
+    SPARK = "spark"
+
+
+Engine = Annotated[
+    EngineName | None,
+    typer.Option("--engine", help="Where models learn. Default: kind in [engine] of recsys.toml."),
+]
+
+
+def place_of(current: settings.Settings, engine: EngineName | None) -> Place:
+    """Return where models learn: as asked for, otherwise as the settings say."""
+    from recsys.jobs.places import IN_THIS_PROCESS
+
+    if (engine or current.engine.kind) == "local":
+        return IN_THIS_PROCESS
+    from recsys.jobs.cluster.place import SparkPlace
+
+    return SparkPlace(current.engine)
 
 
 def require_memory() -> None:

@@ -12,7 +12,7 @@ import typer
 
 from recsys import logs
 from recsys.cli import output
-from recsys.cli.options import database, model_names
+from recsys.cli.options import Engine, EngineName, database, model_names, place_of
 from recsys.config import settings
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def refresh(
             "--dry-run", help="Only predict the time, the memory and the disk it will take."
         ),
     ] = False,
+    engine: Engine = None,
 ) -> None:
     """Compute recommendations from the ratings and publish them."""
     from recsys.jobs.plan import plan
@@ -66,7 +67,11 @@ def refresh(
     # The publication log is the only record of why the gate was overridden.
     if force is not None and not force.strip():
         raise typer.BadParameter("--force needs a reason, which the publication log keeps")
-    todo = plan(settings.load().refresh, model_names(models), publish=not no_publish)
+    current = settings.load()
+    todo = plan(current.refresh, model_names(models), publish=not no_publish)
+    if users_only and engine is EngineName.SPARK:
+        raise typer.BadParameter("--users-only works in this process, not on a cluster")
+    place = place_of(current, engine)
     if dry_run:
         with database() as opened:
             _predict(opened, todo, forced=force is not None)
@@ -76,7 +81,7 @@ def refresh(
             report = refresh_users(opened, todo, reporter=reporter)
         else:
             report = refresh_job(
-                opened, todo, if_changed=if_changed, force=force, reporter=reporter
+                opened, todo, if_changed=if_changed, force=force, reporter=reporter, place=place
             )
     if not report.changed:
         output.message(f"No change: run {report.run_id} is published and up to date.")

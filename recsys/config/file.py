@@ -49,9 +49,14 @@ class ConfigFile:
                 hint = f"allowed tables: {', '.join(allowed)}"
                 raise self.error((name,), f"unknown table {name!r}", hint)
 
-    def params(self, kind: type[Params], table: str, **rest: Any) -> Params:
-        """Read a table into its dataclass; a ConfigError names the file and the line."""
-        values = self.table(table)
+    def params(
+        self, kind: type[Params], table: str, *, without: tuple[str, ...] = (), **rest: Any
+    ) -> Params:
+        """Read a table into its dataclass; a ConfigError names the file and the line.
+
+        The keys `without` are read otherwise.
+        """
+        values = {name: value for name, value in self.table(table).items() if name not in without}
         try:
             return read(kind, values, f"[{table}]", **rest)
         except ConfigError as exc:

@@ -13,6 +13,7 @@ from typing import Any
 
 from recsys.config.settings import (
     ENVIRONMENT,
+    EngineSettings,
     GateSettings,
     IngestSettings,
     RefreshSettings,
@@ -76,6 +77,7 @@ def _parts() -> Iterator[str]:
         ("refresh", RefreshSettings),
         ("gate", GateSettings),
         ("schedule", ScheduleSettings),
+        ("engine", EngineSettings),
     ):
         yield f"### [{name}]\n\n{getdoc(kind)}\n"
         yield _keys(kind)

@@ -18,7 +18,7 @@ from recsys.models.params import NOT_A_KEY, Bounds, Called, ModelName, Params
 from recsys.owners import foreign_owner, home_of_another
 
 CONFIG_NAME = "recsys.toml"
-TABLES = ("ingest", "source", "refresh", "models", "gate", "schedule")
+TABLES = ("ingest", "source", "refresh", "models", "gate", "schedule", "engine")
 SHORTEST_TOKEN = 16
 ENVIRONMENT: Mapping[str, str] = {
     "RECSYS_HOME": "Folder of the embedded database and of downloads.",
@@ -37,6 +37,7 @@ ENVIRONMENT: Mapping[str, str] = {
 """The variables that are read, with their meaning."""
 
 
+EngineKind = Literal["local", "spark"]
 GateMetric = Literal[
     "precision@10", "recall@10", "ndcg@10", "map@10", "mrr@10", "hit_rate@10", "ndcg_liked@10",
     "ndcg_gain@10", "disliked_share@10",
@@ -198,6 +199,48 @@ class SourceSettings(_Sourced):
             )
 
 
+@dataclass(frozen=True, slots=True)
+class EngineSettings(_Sourced):
+    """The `[engine]` table: where models learn and rank."""
+
+    kind: EngineKind = "local"
+    """`local`: in the process of the command. `spark`: on the executors of a Spark cluster."""
+    master: Annotated[str, Called("master URL of Spark")] = "local[*]"
+    """Cluster, as `spark://host:7077`, `yarn` or `k8s://https://host:443`;
+    `local-cluster[2,1,1024]` starts two executors with one core and 1,024 MB on this machine."""
+    connections: Annotated[int, Bounds(1, 10_000)] = 16
+    """Number of connections to PostgreSQL that all executors have at once, at most. No more tasks
+    than that run side by side."""
+    shard_ratings: Annotated[int, Bounds(1, 2**31)] = 2_000_000
+    """Number of ratings of a shard of users, at most, unless one user has more."""
+    archive: Annotated[str, Called("file, or empty")] = ""
+    """Archive of `recsys engine package`, for executors without recsys. Empty: it is installed."""
+    python: Annotated[str, Called("path, or empty")] = ""
+    """Interpreter of the executors. Empty: `PYSPARK_PYTHON`, or python3; on this machine, that of
+    the command."""
+    driver_memory: Annotated[str, Called("size, as 4g")] = "4g"
+    """Memory of Spark's own process beside the command, through which results pass."""
+    executor_memory: Annotated[str, Called("size, as 2g, or empty")] = ""
+    """Memory of the JVM of an executor; its Python processes come on top. Empty: 1g."""
+    properties: Mapping[str, str] = field(default_factory=dict, metadata=NOT_A_KEY)
+    """Further properties of Spark, from `[engine.properties]`."""
+
+    def check(self) -> None:
+        for name in self.properties:
+            if not name.startswith("spark."):
+                raise ConfigError(
+                    f"{name!r} is no property of Spark",
+                    hint="they begin with spark.",
+                    key=("properties", name),
+                )
+            if re.search("(?i)password|secret|token", name):
+                raise ConfigError(
+                    f"{name!r} would be shown by Spark",
+                    hint="see docs/scale-out.md, Credentials",
+                    key=("properties", name),
+                )
+
+
 @dataclass(frozen=True)  # Without slots: cached properties need the instance's dictionary.
 class Settings:
     """The settings of this process. `recsys.toml` is parsed once, when first needed."""
@@ -248,6 +291,21 @@ class Settings:
         # The jobs read the other tables at night; their errors are reported now.
         _ = self.refresh
         return self._file.params(ScheduleSettings, "schedule", source=self._file)
+
+    @cached_property
+    def engine(self) -> EngineSettings:
+        """The engine. Raises ConfigError for anything wrong in `recsys.toml`."""
+        if not self._file:
+            return EngineSettings()
+        self._file.refuse_unknown_tables(TABLES)
+        given = self._file.table("engine", "properties")
+        for name, value in given.items():
+            if not isinstance(value, str):
+                key = ("engine", "properties", name)
+                raise self._file.error(key, f"{name} = {value!r} is not a text in quotes")
+        return self._file.params(
+            EngineSettings, "engine", without=("properties",), properties=given, source=self._file
+        )
 
     @property
     def cache(self) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from numpy.typing import NDArray
 
 from recsys.domain import ComputeLimits, FittedModel, Interactions, TopN
 
@@ -45,17 +45,17 @@ class Engine(Protocol):
         ...
 
 
-def shards(user_items: csr_matrix, ratings: int, users: int) -> list[Shard]:
+def shards(bounds: NDArray[np.integer], ratings: int, users: int) -> list[Shard]:
     """Cut the users into ranges of about equal numbers of ratings.
 
-    A shard has about `ratings` of them and at most `users` users.
+    `bounds` are where the ratings of each user begin, and where the last ones end. A shard has
+    about `ratings` of them and at most `users` users.
     """
-    ends = user_items.indptr[1:]
+    ends = bounds[1:]
     # Where the running number of ratings passes a multiple of `ratings`.
     passed = np.flatnonzero(np.diff(ends // max(1, ratings), prepend=0) > 0) + 1
-    bounds = np.unique(np.concatenate(([0], passed, [len(ends)]))).tolist()
     found = []
-    for start, stop in itertools.pairwise(bounds):
+    for start, stop in itertools.pairwise(np.unique([0, *passed, len(ends)]).tolist()):
         pieces = -(-(stop - start) // max(1, users))
         edges = np.linspace(start, stop, pieces + 1).astype(int).tolist()
         found += [Shard(*edge) for edge in itertools.pairwise(edges)]

@@ -21,6 +21,6 @@ class LocalEngine:
     ) -> Iterator[ShardLists]:
         """Yield the best n items for the users of each shard, in the order of users."""
         users = UserRows.all(data.user_items, data.rated_at)
-        for shard in shards(data.user_items, self._shard_ratings, users_within(limits, n)):
+        for shard in shards(data.user_items.indptr, self._shard_ratings, users_within(limits, n)):
             lists: TopN = model.rank(users.block(shard.start, shard.stop), n, limits)
             yield ShardLists(shard, lists)

@@ -26,17 +26,23 @@ def novelty(lists: TopN, train: csr_matrix, k: int) -> Float64:
     `p(i)` is the share of users with train ratings who rated the item (Zhou et al. 2010); an
     unrated item counts as rated once.
     """
+    raters = int((np.diff(train.indptr) > 0).sum())
+    return novelty_by_counts(lists, np.bincount(train.indices, minlength=train.shape[1]), raters, k)
+
+
+def novelty_by_counts(lists: TopN, counts: Int64, raters: int, k: int) -> Float64:
+    """Return the novelty of each list from the number of raters, of each item and of any."""
     # At least 1: without ratings the logarithm would be infinite.
-    raters = max(1, int((np.diff(train.indptr) > 0).sum()))
-    counts = np.bincount(train.indices, minlength=train.shape[1])
-    information = np.log2(raters / np.maximum(1, counts))
+    information = np.log2(max(1, raters) / np.maximum(1, counts))
     return _mean_over_lists(lists, k, information)
 
 
-def popularity_share(lists: TopN, train: csr_matrix, k: int) -> Float64:
-    """Return the share of popular items in each list; NaN if it is empty."""
-    popular = popular_items(np.bincount(train.indices, minlength=train.shape[1]))
-    return _mean_over_lists(lists, k, popular.astype(np.float64))
+def popularity_share(lists: TopN, counts: Int64, k: int) -> Float64:
+    """Return the share of popular items, by the number of their raters, in each list.
+
+    NaN if it is empty.
+    """
+    return _mean_over_lists(lists, k, popular_items(counts).astype(np.float64))
 
 
 def popular_items(counts: Int64, share: float = POPULAR_SHARE) -> Bool:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Float64, Metric, TopN
-from recsys.evaluation.beyond_accuracy import coverage, diversity, novelty, popularity_share
+from recsys.domain import Float64, Int64, Metric, TopN
+from recsys.evaluation.beyond_accuracy import diversity, novelty_by_counts, popularity_share
 from recsys.evaluation.intervals import Interval, bootstrap_intervals, error_intervals
 from recsys.evaluation.protocols import Protocol
-from recsys.evaluation.ranking import Scale, UserFigures, ranking_figures
+from recsys.evaluation.ranking import Scale, UserFigures, first_entries, ranking_figures
 from recsys.evaluation.rating import mae, rating_errors, rmse
 from recsys.evaluation.segments import movie_segments, user_segments
 from recsys.evaluation.splits import Bool, Split, divided, rows_of
@@ -34,17 +35,79 @@ def measure_ranking(
     left out. Movie segments have recall only, the share of their relevant items that is found: the
     other metrics depend on the whole list.
     """
-    k = protocol.k
+    counts = np.bincount(split.train.indices, minlength=split.train.shape[1])
+    raters = int((np.diff(split.train.indptr) > 0).sum())
+    part = ranking_part(protocol.k, lists, split, item_vectors, (counts, raters), scale)
+    return ranking_metrics(protocol, [part], len(counts), seed)
+
+
+@dataclass(frozen=True, slots=True)
+class RankingPart:
+    """What is measured of the lists of some consecutive users."""
+
+    rows: int
+    figures: UserFigures
+    segments: Mapping[str, Bool]
+    """Which of the measured users are in each segment of users."""
+    recalls: Mapping[str, UserFigures]
+    """The recall of the items of each segment of movies."""
+    beyond: Mapping[str, Float64]
+    """Metrics of each list beside its hits."""
+    items: Int64
+    """The distinct items at the top of any list."""
+    filled: int
+    """Number of lists that are not empty."""
+
+
+def ranking_part(
+    k: int,
+    lists: TopN,
+    split: Split,
+    item_vectors: csr_matrix,
+    raters: tuple[Int64, int],
+    scale: Scale | None,
+) -> RankingPart:
+    """Measure the lists of some users; `raters` are those of each item and all, in training."""
+    counts, every = raters
     figures = ranking_figures(lists, split.test, split.train, k, scale)
-    metrics = [*_means(protocol, "all", figures, seed)]
-    for segment, members in user_segments(split.train).items():
-        metrics += _means(protocol, segment, figures.of(members[figures.users]), seed)
-    for segment, items in movie_segments(split.train).items():
+    segments = {name: marks[figures.users] for name, marks in user_segments(split.train).items()}
+    recalls = {}
+    for segment, items in movie_segments(counts).items():
         test = divided(split.test, items[split.test.indices]).test
         found = ranking_figures(lists, test, split.train, k, scale)
-        recall = UserFigures(found.users, {"recall": found.values["recall"]})
+        recalls[segment] = UserFigures(found.users, {"recall": found.values["recall"]})
+    beyond = {
+        "novelty": novelty_by_counts(lists, counts, every, k),
+        "diversity": diversity(lists, item_vectors, k),
+        "popularity_share": popularity_share(lists, counts, k),
+    }
+    listed = np.unique(first_entries(lists, k)[1])
+    filled = int(np.count_nonzero(np.diff(lists.indptr)))
+    return RankingPart(lists.rows, figures, segments, recalls, beyond, listed, filled)
+
+
+def ranking_metrics(
+    protocol: Protocol, parts: Sequence[RankingPart], items: int, seed: int
+) -> tuple[Metric, ...]:
+    """Put the parts of all users together, in their order; the catalogue has so many items."""
+    figures = joined([part.figures for part in parts])
+    metrics = [*_means(protocol, "all", figures, seed)]
+    for segment in parts[0].segments:
+        members = np.concatenate([part.segments[segment] for part in parts])
+        metrics += _means(protocol, segment, figures.of(members), seed)
+    for segment in parts[0].recalls:
+        recall = joined([part.recalls[segment] for part in parts])
         metrics += _means(protocol, segment, recall, seed)
-    return (*metrics, *_beyond(protocol, lists, split.train, item_vectors, seed))
+    return (*metrics, *_beyond(protocol, parts, items, seed))
+
+
+def joined(parts: Sequence[UserFigures]) -> UserFigures:
+    """Put the figures of consecutive users together."""
+    values, weights = (
+        {name: np.concatenate([columns[name] for columns in of_parts]) for name in of_parts[0]}
+        for of_parts in ([part.values for part in parts], [part.weights for part in parts])
+    )
+    return UserFigures(np.concatenate([part.users for part in parts]), values, weights)
 
 
 def measure_ratings(
@@ -54,16 +117,49 @@ def measure_ratings(
 
     `fallback` replaces `predicted` where it is NaN; `known_share` is the share predicted.
     """
+    errors = rating_part(predicted, fallback, split)
+    return rating_metrics(protocol, [errors], seed)
+
+
+@dataclass(frozen=True, slots=True)
+class RatingPart:
+    """Errors of the predicted ratings of some consecutive users."""
+
+    rows: int
+    errors: Float64
+    known: Bool
+    users: Int64
+    """The user of each error, from 0."""
+    segments: Mapping[str, Bool]
+    """Which of the errors are in each segment of users or movies."""
+
+
+def rating_part(
+    predicted: Float64, fallback: Float64, split: Split, counts: Int64 | None = None
+) -> RatingPart:
+    """Compare predictions with the test ratings; `counts` are the train ratings of each item."""
+    if counts is None:
+        counts = np.bincount(split.train.indices, minlength=split.train.shape[1])
     compared = rating_errors(predicted, split.test.data, fallback)
     users, items = rows_of(split.test), split.test.indices
-    chosen: dict[str, Bool] = {"all": np.ones(len(users), bool)}
-    chosen |= {name: marks[users] for name, marks in user_segments(split.train).items()}
-    chosen |= {name: marks[items] for name, marks in movie_segments(split.train).items()}
-    metrics: list[Metric] = []
-    for segment, marks in chosen.items():
-        metrics += _errors(protocol, segment, compared.errors[marks], users[marks], seed)
+    segments = {name: marks[users] for name, marks in user_segments(split.train).items()}
+    segments |= {name: marks[items] for name, marks in movie_segments(counts).items()}
+    return RatingPart(split.test.shape[0], compared.errors, compared.known, users, segments)
+
+
+def rating_metrics(
+    protocol: Protocol, parts: Sequence[RatingPart], seed: int
+) -> tuple[Metric, ...]:
+    """Put the errors of all users, in their order, together."""
+    before = np.cumsum([0, *(part.rows for part in parts)])
+    users = np.concatenate([part.users + n for part, n in zip(parts, before, strict=False)])
+    errors = np.concatenate([part.errors for part in parts])
+    metrics = [*_errors(protocol, "all", errors, users, seed)]
+    for segment in parts[0].segments:
+        marks = np.concatenate([part.segments[segment] for part in parts])
+        metrics += _errors(protocol, segment, errors[marks], users[marks], seed)
     if len(users):
-        share = float(compared.known.mean())
+        share = float(np.concatenate([part.known for part in parts]).mean())
         metrics.append(Metric(protocol.name, "known_share", share, len(users)))
     return tuple(metrics)
 
@@ -107,21 +203,20 @@ def _means(protocol: Protocol, segment: str, figures: UserFigures, seed: int) ->
 
 
 def _beyond(
-    protocol: Protocol, lists: TopN, train: csr_matrix, item_vectors: csr_matrix, seed: int
+    protocol: Protocol, parts: Sequence[RankingPart], items: int, seed: int
 ) -> Iterator[Metric]:
-    if len(lists) == 0:
+    filled = sum(part.filled for part in parts)
+    if not filled:
         return
-    k = protocol.k
-    filled = int(np.count_nonzero(np.diff(lists.indptr)))
-    share = coverage(lists, train.shape[1], k)
+    listed = np.unique(np.concatenate([part.items for part in parts]))
     # No interval: coverage is a property of all lists, and no mean over users.
-    yield Metric(protocol.name, f"coverage@{k}", share, filled)
+    share = len(listed) / items if items else math.nan
+    yield Metric(protocol.name, f"coverage@{protocol.k}", share, filled)
     values = {
-        "novelty": novelty(lists, train, k),
-        "diversity": diversity(lists, item_vectors, k),
-        "popularity_share": popularity_share(lists, train, k),
+        name: np.concatenate([part.beyond[name] for part in parts]) for name in parts[0].beyond
     }
-    yield from _means(protocol, "all", UserFigures(np.arange(lists.rows), values), seed)
+    rows = sum(part.rows for part in parts)
+    yield from _means(protocol, "all", UserFigures(np.arange(rows), values), seed)
 
 
 def _errors(

@@ -52,10 +52,17 @@ def mae(errors: Float64) -> float:
     return float(np.mean(np.abs(errors))) if len(errors) else float("nan")
 
 
-def user_mean_fallback(train: csr_matrix, users: NDArray[np.integer]) -> Float64:
-    """Predict the user's mean train rating, else the overall mean, else 0."""
+def user_mean_fallback(
+    train: csr_matrix, users: NDArray[np.integer], mean: float | None = None
+) -> Float64:
+    """Predict the user's mean train rating, else the overall mean, else 0.
+
+    The overall mean is given if `train` holds some users only.
+    """
     counts = np.diff(train.indptr)
-    overall = train.data.mean() if train.nnz else 0.0
+    overall = mean
+    if overall is None:
+        overall = float(train.data.mean()) if train.nnz else 0.0
     sums = np.bincount(np.repeat(np.arange(len(counts)), counts), train.data, len(counts))
     means = np.divide(sums, counts, out=np.full(len(counts), overall), where=counts > 0)
     result: Float64 = means[users]

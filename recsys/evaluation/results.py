@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from recsys.domain import Metric, Training
+from recsys.domain import Metric, TrainingCurve
 from recsys.evaluation.protocols import Protocol
 
 
@@ -22,7 +22,7 @@ class Evaluated:
     """Highest resident memory of the process while this model was fitted and measured."""
     derived: Mapping[str, Any] = field(default_factory=dict)
     """Parameters that it left to the train part, as they were settled in the first split."""
-    training: Training | None = None
+    training: TrainingCurve | None = None
     """Of a neural network in the first split."""
 
     def figure(self, name: str, segment: str = "all") -> float | None:

@@ -29,9 +29,9 @@ def user_segments(train: csr_matrix) -> dict[str, Bool]:
     return dict(zip(USER_SEGMENTS, (new, ~new & ~heavy, heavy), strict=True))
 
 
-def movie_segments(train: csr_matrix) -> dict[str, Bool]:
-    """Mark the items of each of `MOVIE_SEGMENTS`; every item is in one."""
-    head = head_items(np.bincount(train.indices, minlength=train.shape[1]))
+def movie_segments(counts: Int64) -> dict[str, Bool]:
+    """Mark the items of each of `MOVIE_SEGMENTS` by their train ratings; every item is in one."""
+    head = head_items(counts)
     return dict(zip(MOVIE_SEGMENTS, (head, ~head), strict=True))
 
 

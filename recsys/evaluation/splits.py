@@ -129,14 +129,25 @@ def leave_last_out(
     """
     _check_times(ratings, rated_at)
     drawn = np.random.default_rng(seed).permutation(ratings.nnz)
-    times = np.where(np.isnan(rated_at), -np.inf, rated_at)
-    # lexsort takes the most significant key last.
-    order = np.lexsort((drawn, times, rows_of(ratings)))
-    counts, ends = np.diff(ratings.indptr), ratings.indptr[1:]
-    last = _marked(ratings.nnz, order[ends[counts >= 2] - 1])
+    last = last_of_users(ratings, rated_at, drawn)
     if not before:
         return divided(ratings, last)
+    order = _in_time(ratings, rated_at, drawn)
+    counts, ends = np.diff(ratings.indptr), ratings.indptr[1:]
     return divided(ratings, _marked(ratings.nnz, order[ends[counts >= 3] - 2]), last)
+
+
+def last_of_users(ratings: csr_matrix, rated_at: Float64, drawn: NDArray[np.integer]) -> Bool:
+    """Mark the last rating of every user with at least two; ties go by the numbers drawn."""
+    counts, ends = np.diff(ratings.indptr), ratings.indptr[1:]
+    order = _in_time(ratings, rated_at, drawn)
+    return _marked(ratings.nnz, order[ends[counts >= 2] - 1])
+
+
+def _in_time(ratings: csr_matrix, rated_at: Float64, drawn: NDArray[np.integer]) -> Int64:
+    times = np.where(np.isnan(rated_at), -np.inf, rated_at)
+    # lexsort takes the most significant key last.
+    return np.lexsort((drawn, times, rows_of(ratings)))
 
 
 def k_folds(ratings: csr_matrix, k: int, seed: int) -> Iterator[Split]:

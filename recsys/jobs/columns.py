@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.domain import Chart, Factors, Float64, IdMap, NetworkFactors, RankedLists
+from recsys.jobs.training_data import Training
 from recsys.storage.load.copy import Column, Lists
-from recsys.storage.snapshot.matrices import Snapshot
 
 Columns = dict[str, Column]
 MOVIE_SIMILARITIES, USER_SIMILARITIES = "movie_similarities", "user_similarities"
@@ -20,14 +20,13 @@ MOVIE_CHARTS, USER_FACTORS, MOVIE_FACTORS = "movie_charts", "user_factors", "mov
 NETWORKS = "networks"
 
 
-def user_columns(snapshot: Snapshot) -> Columns:
-    """Return the count and hash of the ratings of each user in the snapshot."""
-    counts = np.diff(snapshot.interactions.user_items.indptr)
-    rated = counts > 0
+def user_columns(read: Training) -> Columns:
+    """Return the count and hash of the ratings of each user that were read."""
+    rated = read.counts > 0
     return {
-        "user_id": snapshot.users.ids[rated],
-        "ratings_count": counts[rated].astype(np.int32),
-        "ratings_hash": snapshot.ratings_hashes[rated],
+        "user_id": read.users.ids[rated],
+        "ratings_count": read.counts[rated].astype(np.int32),
+        "ratings_hash": read.ratings_hashes[rated],
     }
 
 

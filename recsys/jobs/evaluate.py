@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from recsys.domain import Int32, Interactions, Metric, Training, UserRows
+from recsys.domain import Int32, Interactions, Metric, TrainingCurve, UserRows
 from recsys.errors import EvaluationError
 from recsys.evaluation.figures import averaged, measure_ranking, measure_ratings
 from recsys.evaluation.protocols import Material, Pairs, Protocol
@@ -20,6 +20,9 @@ from recsys.evaluation.rating import user_mean_fallback
 from recsys.evaluation.results import Evaluated, EvaluationReport
 from recsys.evaluation.splits import Split, rows_of
 from recsys.ingest.csv.pairs import read_pairs
+from recsys.jobs.background import interruptibly
+from recsys.jobs.held_out import HeldOut, held_out_by, require_sharded
+from recsys.jobs.places import IN_THIS_PROCESS, Place
 from recsys.jobs.plan import DERIVED, Plan, for_loaded
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb, reset_peak_memory
@@ -32,7 +35,9 @@ from recsys.jobs.training import (
     train_of,
     training_steps,
 )
+from recsys.jobs.training_data import Training
 from recsys.models.base import FitOptions
+from recsys.models.shards import Shards
 from recsys.numerics.prediction import predict_ratings
 from recsys.storage.runs import lifecycle
 from recsys.storage.schema import versions
@@ -51,11 +56,13 @@ def evaluate(
     seed: int,
     split_file: Path | None = None,
     reporter: Reporter | None = None,
+    place: Place = IN_THIS_PROCESS,
 ) -> EvaluationReport:
     """Measure the models of the plan by a protocol and store the figures as a run of their own.
 
     Models learn nothing from test ratings: neither their values, nor their existence, nor their
-    times, and no tags. `split_file` names the ratings that the protocol splits by: the test ratings
+    times, and no tags. `place` is where models learn. `split_file` names the ratings that the
+    protocol splits by: the test ratings
     that a data set comes with, or all ratings in the order in which they draw random numbers.
     Raises EvaluationError if the protocol cannot be followed.
     """
@@ -63,16 +70,27 @@ def evaluate(
     with database.transaction() as connection:
         versions.ensure(connection)
     chosen = for_loaded(database, chosen)
-    snapshot = read_for_evaluation(database, chosen, protocol, clock)
-    data = snapshot.interactions
-    pairs = positions(split_file, snapshot) if split_file else None
-    splits = protocol.splits(Material(data.user_items, data.rated_at, pairs, pairs), seed)
-    evaluated, left_out = measure(chosen, data, protocol, splits, seed, clock)
+    if place is not IN_THIS_PROCESS:
+        require_sharded(protocol)
+    with place.opened(database, chosen, clock) as opened:
+        needs = needs_for(chosen, protocol)
+        with clock.stage("read") as done, opened.reading(database) as connection:
+            read = opened.read(connection, needs, clock)
+            done(read.shards.ratings, "ratings")
+        if read.shards.whole is None:
+            evaluated, left_out = interruptibly(
+                lambda: measure_shards(chosen, read.shards, protocol, seed, clock)
+            )
+        else:
+            data = read.shards.whole
+            pairs = positions(split_file, read) if split_file else None
+            splits = protocol.splits(Material(data.user_items, data.rated_at, pairs, pairs), seed)
+            evaluated, left_out = measure(chosen, data, protocol, splits, seed, clock)
     if not evaluated:
         raise EvaluationError(
             f"protocol {protocol.name} measures none of these models: {', '.join(left_out)}"
         )
-    run_id = _store(database, chosen, protocol, seed, snapshot, evaluated, clock)
+    run_id = _store(database, chosen, protocol, seed, read, evaluated, clock)
     ranked = sorted(evaluated, key=lambda one: _order(protocol, one))
     return EvaluationReport(
         run_id, protocol, seed, tuple(ranked), tuple(left_out), clock.total_seconds
@@ -82,18 +100,23 @@ def evaluate(
 def read_for_evaluation(
     database: Database, chosen: Plan, protocol: Protocol, clock: StageClock
 ) -> Snapshot:
-    """Read a snapshot without tags of users, which may belong to test ratings."""
-    needs: set[str] = set(needs_of(chosen.specs, chosen.configs))
-    needs |= {"times"} if "times" in protocol.needs else set()
-    # A tag may have been given with the rating that is tested.
-    needs = {"untagged_texts" if need == "texts" else need for need in needs}
+    """Read a snapshot into this process, as an evaluation needs it."""
+    needs = needs_for(chosen, protocol)
     with clock.stage("read") as done, database.snapshot() as connection:
         snapshot = matrices.read_snapshot(connection, needs, progress=clock.advance)
         done(snapshot.interactions.user_items.nnz, "ratings")
     return snapshot
 
 
-def positions(file: Path, snapshot: Snapshot) -> Pairs:
+def needs_for(chosen: Plan, protocol: Protocol) -> set[str]:
+    """Return the data to read: without tags of users, which may belong to test ratings."""
+    needs: set[str] = set(needs_of(chosen.specs, chosen.configs))
+    needs |= {"times"} if "times" in protocol.needs else set()
+    # A tag may have been given with the rating that is tested.
+    return {"untagged_texts" if need == "texts" else need for need in needs}
+
+
+def positions(file: Path, snapshot: Snapshot | Training) -> Pairs:
     """Return the positions of the users and movies of a file of ratings.
 
     Raises DataError for a file without ratings, EvaluationError for ids not in the database.
@@ -142,6 +165,36 @@ def measure(
     return measured, [one.model for one in evaluated if not one.metrics]
 
 
+def measure_shards(
+    chosen: Plan, shards: Shards, protocol: Protocol, seed: int, clock: StageClock
+) -> tuple[list[Evaluated], list[str]]:
+    """Measure every model where the shards are, on ratings that are held out of each."""
+    held = HeldOut(shards, held_out_by(protocol, shards, seed))
+    options, parts = fit_options(chosen.settings), {}
+    n, train = max(chosen.settings.list_length, protocol.k), held.train
+    scale = shards.catalogue.rating_range
+    raters = int(np.count_nonzero(train.rows(lambda shard: np.diff(shard.user_items.indptr))))
+    for step in training_steps(chosen.specs, chosen.configs, train, options):
+        name = step.spec.name
+        with clock.stage(name) as done:
+            configured, started = step.config, time.monotonic()
+            model = step.fit()
+            fitted = time.monotonic() - started
+            metrics: tuple[Metric, ...] = ()
+            if protocol.kind in ("ranking", "both"):
+                metrics += held.ranking(protocol, model, n, options, raters, seed)
+            ranked = time.monotonic() - started - fitted
+            predicts = step.spec.prediction is not None and not (scale and scale[0] == scale[1])
+            if protocol.kind in ("rating", "both") and predicts:
+                metrics += held.ratings(protocol, model, train, seed)
+            followed = derived(configured, step.config)
+            parts[name] = _Part(metrics, fitted, ranked, peak_memory_mb(), followed)
+            done(len(metrics), "figures")
+    evaluated = [_together(name, [part]) for name, part in parts.items()]
+    measured = [one for one in evaluated if one.metrics]
+    return measured, [one.model for one in evaluated if not one.metrics]
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     metrics: tuple[Metric, ...]
@@ -149,7 +202,7 @@ class _Part:
     recommend_seconds: float
     peak_memory_mb: int
     derived: Mapping[str, Any]
-    training: Training | None
+    training: TrainingCurve | None = None
 
 
 def _together(model: str, parts: Sequence[_Part]) -> Evaluated:
@@ -209,7 +262,7 @@ def _store(
     chosen: Plan,
     protocol: Protocol,
     seed: int,
-    snapshot: Snapshot,
+    read: Training,
     evaluated: Sequence[Evaluated],
     clock: StageClock,
 ) -> int:
@@ -230,11 +283,11 @@ def _store(
                 "seed": seed,
                 "parameters": parameters,
                 "versions": code_versions(connection),
-                "snapshot_at": snapshot.taken_at,
-                "ratings_count": snapshot.interactions.user_items.nnz,
-                "users_count": len(snapshot.users),
-                "movies_count": len(snapshot.movies),
-                "snapshot_checksum": snapshot.checksum,
+                "snapshot_at": read.taken_at,
+                "ratings_count": read.shards.ratings,
+                "users_count": len(read.users),
+                "movies_count": len(read.movies),
+                "snapshot_checksum": read.checksum,
                 "peak_memory_mb": max(one.peak_memory_mb for one in evaluated),
             },
         )

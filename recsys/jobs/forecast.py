@@ -9,9 +9,6 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-import numpy as np
-from scipy.sparse import csr_matrix
-
 from recsys.config.settings import RefreshSettings
 from recsys.domain import Int64
 from recsys.errors import NotEnoughDisk
@@ -21,7 +18,6 @@ from recsys.jobs.training import VALIDATED_USERS, with_parts
 from recsys.models.base import ModelSpec
 from recsys.models.cost import PASS, Cost, Size, run_users, user_lists
 from recsys.models.registry import MODELS, make_config
-from recsys.numerics.sparse import column_counts
 from recsys.storage.runs import measured
 from recsys.storage.runs.measured import MeasuredRun
 from recsys.storage.schema import versions
@@ -94,10 +90,9 @@ def forecast(database: Database, chosen: Plan) -> Forecast:
     return predict(chosen, size, before, free_disk(database))
 
 
-def forecast_of(database: Database, chosen: Plan, user_items: csr_matrix) -> Forecast:
-    """Predict what a refresh takes from the ratings it has read, users x movies."""
-    users, movies = np.diff(user_items.indptr).astype(np.int64), column_counts(user_items)
-    size = _size(chosen.settings, users[users > 0], movies[movies > 0], user_items.shape[1])
+def forecast_of(database: Database, chosen: Plan, users: Int64, movies: Int64) -> Forecast:
+    """Predict what a refresh takes from the number of ratings of each user and each movie."""
+    size = _size(chosen.settings, users[users > 0], movies[movies > 0], len(movies))
     with database.snapshot() as connection:
         before = measured.last_full_run(connection)
     return predict(chosen, size, before, free_disk(database))

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from recsys.config.settings import GateSettings
-from recsys.domain import Int64, Interactions, Metric, TopN, UserRows, lower_is_better
+from recsys.domain import FittedModel, Int64, Interactions, Metric, lower_is_better
 from recsys.errors import EvaluationError, GateRefused
 from recsys.evaluation.intervals import Sample, bootstrap_interval, gain_interval
-from recsys.evaluation.ranking import Scale, ranking_figures
-from recsys.evaluation.splits import Split, leave_last_out, random_split
+from recsys.jobs.held_out import HeldOut, last_ratings, random_part
 from recsys.jobs.plan import Plan
 from recsys.jobs.stages import StageClock
 from recsys.jobs.training import (
@@ -23,12 +23,13 @@ from recsys.jobs.training import (
     drawn,
     fit_options,
     needs_of,
-    train_of,
     training_steps,
     with_parts,
 )
+from recsys.jobs.training_data import Training
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.registry import MODELS, candidates, make_config
+from recsys.models.shards import Shards
 from recsys.storage.runs.publication import PublishedFigures
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def check_scores(name: str, found: ModelResults) -> None:
 
 def judge(
     chosen: Plan,
-    data: Interactions,
+    data: Training,
     written: Mapping[str, Written],
     published: PublishedFigures | None,
     clock: StageClock,
@@ -82,14 +83,14 @@ def judge(
     `published` holds the figures of the published run.
     """
     rules = chosen.settings.gate
-    if not data.user_items.nnz:
+    if not data.shards.ratings:
         return _judge_charts(written, published, rules)
     reasons = [*_short(chosen, data, written, rules)]
     if published is not None:
         rows = {name: found.rows for name, found in written.items()}
         reasons += _fewer_rows(rows, published.rows, rules)
     with clock.stage(PROTOCOL) as done:
-        figures, worse = _measured(chosen, data, published, clock)
+        figures, worse = _measured(chosen, data.shards, published, clock)
         done(len(figures), "figures")
     return Verdict((*reasons, *worse), figures)
 
@@ -106,7 +107,7 @@ def _judge_charts(
 
 def _short(
     chosen: Plan,
-    data: Interactions,
+    data: Training,
     written: Mapping[str, Written],
     rules: GateSettings,
 ) -> Iterator[str]:
@@ -118,10 +119,12 @@ def _short(
     if not lengths.any():
         yield f"{chosen.default_model} gives no lists"
         return
-    rated = np.diff(data.user_items.indptr)
+    rated = data.counts
     known = rated > 0
     # Users who have rated nearly everything cannot get a full list.
-    unseen = len(np.unique(data.user_items.indices)) - rated
+    item_counts = data.shards.catalogue.item_counts
+    assert item_counts is not None
+    unseen = int(np.count_nonzero(item_counts)) - rated
     length = min(K, chosen.settings.list_length)
     wanted = np.minimum(length, unseen)
     served = float((lengths >= wanted)[known].mean())
@@ -145,26 +148,30 @@ def _fewer_rows(
 
 
 def _measured(
-    chosen: Plan, data: Interactions, published: PublishedFigures | None, clock: StageClock
+    chosen: Plan, data: Shards, published: PublishedFigures | None, clock: StageClock
 ) -> tuple[tuple[tuple[str, Metric], ...], list[str]]:
     """Return the figures of the default model and of popularity, and reasons against the run."""
     seed, name = chosen.settings.seed, chosen.default_model
     try:
-        protocol, split = _split(chosen, data)
+        protocol, held = _held_out(chosen, data)
+        train = held.train
     except EvaluationError as exc:
         logger.warning("the gate measures nothing: %s", exc)
         return (), []
-    train = train_of(_as_needed(data, chosen), split)
-    users = drawn(np.flatnonzero(np.diff(split.test.indptr)), MEASURED_USERS, seed)
+    users = drawn(np.flatnonzero(held.counts), MEASURED_USERS, seed)
     rules = chosen.settings.gate
     options = fit_options(chosen.settings, clock.told)
-    n = max(chosen.settings.list_length, K)
-    lists = _lists(chosen.specs, chosen.configs, name, train, users, options, n)
-    own = _sample(rules.metric, lists, split, users, data.rating_range)
+
+    def sample(model: FittedModel) -> Sample:
+        lengths = (max(chosen.settings.list_length, K), K)
+        scale = data.catalogue.rating_range
+        figures = held.figures(model, users, lengths, options, scale)
+        return figures.sample(rules.metric.removesuffix(f"@{K}"))
+
+    own = sample(_model(chosen.specs, chosen.configs, name, train, options))
     baseline_spec = MODELS[BASELINE]
     baseline_config = {BASELINE: make_config(baseline_spec, {})}
-    lists = _lists([baseline_spec], baseline_config, BASELINE, train, users, options, n)
-    baseline = _sample(rules.metric, lists, split, users, data.rating_range)
+    baseline = sample(_model([baseline_spec], baseline_config, BASELINE, train, options))
     # One user has no interval.
     if min(own.size, baseline.size) < 2:
         return (), []
@@ -193,24 +200,25 @@ def _measured(
     return ((name, metric), (BASELINE, popularity)), reasons
 
 
-def _split(chosen: Plan, data: Interactions) -> tuple[str, Split]:
+def _held_out(chosen: Plan, data: Shards) -> tuple[str, HeldOut]:
     """Hold out a random tenth, or the last ratings for a model whose lists weigh by age.
 
     A split of its own: figures of a run must compare with those of the run before it. A random
     tenth lies in the middle of histories, and would tell nothing of what comes next.
     """
     seed = chosen.settings.seed
-    by_age = any(term.weights.by_age for term in chosen.terms[chosen.default_model])
-    if by_age and data.rated_at is not None and not np.isnan(data.rated_at).all():
-        return OF_LAST, leave_last_out(data.user_items, data.rated_at, seed)
-    return PROTOCOL, random_split(data.user_items, TEST_SHARE, seed)
-
-
-def _as_needed(data: Interactions, chosen: Plan) -> Interactions:
-    """Return the data without times if no measured model needs them: they would be copied."""
+    # Times that no measured model needs would be copied.
     names = with_parts(chosen.specs, chosen.configs, chosen.default_model)
     needs = needs_of([spec for spec in chosen.specs if spec.name in names], chosen.configs)
-    return data if "times" in needs else replace(data, rated_at=None)
+    times = "times" in needs
+    by_age = any(term.weights.by_age for term in chosen.terms[chosen.default_model])
+    if by_age and data.catalogue.rated_at is not None and data.reduce(_any_time, operator.or_):
+        return OF_LAST, HeldOut(data, last_ratings(data, seed), times)
+    return PROTOCOL, HeldOut(data, random_part(data, TEST_SHARE, seed), times)
+
+
+def _any_time(shard: Interactions) -> bool:
+    return shard.rated_at is not None and not bool(np.isnan(shard.rated_at).all())
 
 
 def _was_worse(published: PublishedFigures, name: str, now: Metric) -> bool:
@@ -235,29 +243,22 @@ def _loss(one: Metric, other: Metric) -> float:
     return difference if lower_is_better(one.name) else -difference
 
 
-def _sample(metric: str, lists: TopN, split: Split, users: Int64, scale: Scale | None) -> Sample:
-    figures = ranking_figures(lists, split.test[users], split.train[users], K, scale)
-    return figures.sample(metric.removesuffix(f"@{K}"))
-
-
 def _metric(protocol: str, name: str, sample: Sample, seed: int) -> Metric:
     interval = bootstrap_interval(sample, seed)
     return Metric(protocol, name, sample.mean, sample.size, "all", interval.low, interval.high)
 
 
-def _lists(
+def _model(
     specs: Sequence[ModelSpec],
     configs: Mapping[str, Any],
     name: str,
-    train: Interactions,
-    users: Int64,
+    train: Shards,
     options: FitOptions,
-    n: int,
-) -> TopN:
-    """Fit a model, and first the models it is composed of, on the train part; rank some users."""
+) -> FittedModel:
+    """Fit a model, and first the models it is composed of, on the train part."""
     needed = with_parts(specs, configs, name)
     wanted = [spec for spec in specs if spec.name in needed]
     fitted = {
         step.spec.name: step.fit() for step in training_steps(wanted, configs, train, options)
     }
-    return fitted[name].rank(UserRows.some(train, users), n, options)
+    return fitted[name]

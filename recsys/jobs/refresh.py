@@ -10,30 +10,31 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
-from recsys.domain import IdMap, Metric, StoredNetwork, Training
-from recsys.engine.local import LocalEngine
+from recsys.domain import Metric, StoredNetwork, TrainingCurve
 from recsys.errors import GateRefused, NothingLoaded, RecsysError, StorageError
 from recsys.jobs.background import heartbeat, interruptibly
 from recsys.jobs.columns import user_columns
 from recsys.jobs.forecast import forecast_of, require_disk
 from recsys.jobs.gate import Verdict, Written, check_scores, judge
+from recsys.jobs.lists import Lists
 from recsys.jobs.orphans import fail_orphans
+from recsys.jobs.places import IN_THIS_PROCESS, OpenPlace, Place
 from recsys.jobs.plan import DERIVED, Plan, configured, for_loaded, warm_start
 from recsys.jobs.progress import Reporter, Silent
 from recsys.jobs.publish import drop_pruned, prune
 from recsys.jobs.results import ResultWriter
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
 from recsys.jobs.streaming import ResultStream
-from recsys.jobs.training import ModelResults, derived, fit_options, needs_of, training_steps
+from recsys.jobs.training import derived, fit_options, needs_of, training_steps
+from recsys.jobs.training_data import Training
 from recsys.models.registry import candidates
+from recsys.models.shards import OneShard
 from recsys.storage.runs import lifecycle, lock, networks, publication, results
 from recsys.storage.schema import versions
 from recsys.storage.server.engine import Database
-from recsys.storage.snapshot import matrices, rating_changes
-from recsys.storage.snapshot.matrices import Snapshot
+from recsys.storage.snapshot import rating_changes
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +42,6 @@ WITHOUT_RATINGS = ("charts", "content")
 """Families of models that a catalogue without ratings can have."""
 Measured = Sequence[tuple[str, Metric]]
 """Figures, each beside the name of its model."""
-Trained = Mapping[str, Training]
-"""Trainings of networks, by model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,8 @@ class Ending:
     """The chart for users without ratings."""
     derived: Mapping[str, Mapping[str, Any]]
     """By model the parameters that it left to the data."""
-    trained: Trained
+    trained: Mapping[str, TrainingCurve]
+    """The epochs of networks, by model."""
 
 
 def refresh(
@@ -82,55 +82,74 @@ def refresh(
     if_changed: bool = False,
     force: str | None = None,
     reporter: Reporter | None = None,
+    place: Place = IN_THIS_PROCESS,
 ) -> RefreshReport:
     """Compute the models of the plan on the current ratings, write them as a run, publish it.
 
     Only one refresh runs on a database at a time. A run that fails is marked and leaves no
     results. A run that the gate refuses is complete but not published, unless `force` gives the
-    reason to publish it anyway. Raises RefreshBusy, DataError without ratings, NotEnoughDisk unless
-    forced, RunError if a model fails, GateRefused.
+    reason to publish it anyway. `place` is where models learn. Raises RefreshBusy, DataError
+    without ratings, NotEnoughDisk unless forced, RunError if a model fails, GateRefused.
     """
     # Started here, so that the seconds of a run include waiting for the snapshot.
     clock = StageClock(reporter or Silent())
     with single_flight(database) as session:
         chosen = for_loaded(database, chosen)
-        snapshot = _read(database, chosen, clock)
-        if if_changed and (current := _unchanged(database, chosen, snapshot)) is not None:
-            # A pruning that was interrupted is finished here too.
-            prune_quietly(database, chosen.settings.keep_runs)
-            return RefreshReport(current, True, False, 0, clock.total_seconds)
-        # Found out now, not after hours of computing.
-        if force is None and database.folder is not None:
-            require_disk(forecast_of(database, chosen, snapshot.interactions.user_items))
-        run_id, model_ids = _begin(database, chosen, clock.started_at)
-        with failing_run(database, run_id, clock), heartbeat(database, run_id):
-            writer = ResultWriter(run_id, snapshot.users, snapshot.movies, model_ids)
-            with ResultStream(database, writer, user_columns(snapshot)) as stream:
-                # In a thread: the main thread must hear SIGTERM while LAPACK works for minutes.
-                computed = interruptibly(
-                    lambda: _compute(
-                        chosen, snapshot, _previous(database, chosen, snapshot), stream, clock
-                    )
-                )
-                stream.close()
-                verdict = _judge(database, chosen, snapshot, computed.written, clock)
-                published = chosen.publish and (not verdict.reasons or force is not None)
-                rows = _write(stream, clock)
-            # A lost session has lost the lock: another refresh may publish meanwhile.
-            lock.confirm_lock(session)
-            metrics = [*computed.metrics, *verdict.figures]
-            cold_start = _cold_start(chosen, computed.written)
-            ending = Ending(
-                published,
-                verdict.reasons,
-                force,
-                metrics,
-                cold_start,
-                computed.derived,
-                computed.trained,
-            )
-            _finish(database, session, chosen, snapshot, writer, ending, clock)
+        with place.opened(database, chosen, clock) as opened:
+            return _refresh(database, session, chosen, opened, clock, if_changed, force)
+
+
+def _refresh(
+    database: Database,
+    session: sa.Connection,
+    chosen: Plan,
+    place: OpenPlace,
+    clock: StageClock,
+    if_changed: bool,
+    force: str | None,
+) -> RefreshReport:
+    snapshot = _read(database, chosen, place, clock)
+    if if_changed and (current := _unchanged(database, chosen, snapshot)) is not None:
+        # A pruning that was interrupted is finished here too.
         prune_quietly(database, chosen.settings.keep_runs)
+        return RefreshReport(current, True, False, 0, clock.total_seconds)
+    # Found out now, not after hours of computing.
+    if force is None and database.folder is not None:
+        item_counts = snapshot.shards.catalogue.item_counts
+        assert item_counts is not None
+        require_disk(forecast_of(database, chosen, snapshot.counts, item_counts))
+    run_id, model_ids = _begin(database, chosen, clock.started_at)
+    with failing_run(database, run_id, clock), heartbeat(database, run_id):
+        writer = ResultWriter(run_id, snapshot.users, snapshot.movies, model_ids)
+        with (
+            place.lists(database, snapshot, writer) as lists,
+            ResultStream(database, writer, user_columns(snapshot)) as stream,
+        ):
+            # In a thread: the main thread must hear SIGTERM while LAPACK works for minutes.
+            previous = _previous(database, chosen, snapshot)
+            computed = interruptibly(
+                lambda: _compute(chosen, snapshot, previous, lists, stream, clock)
+            )
+            stream.close()
+            verdict = _judge(database, chosen, snapshot, computed.written, clock)
+            published = chosen.publish and (not verdict.reasons or force is not None)
+            rows = _write(database, lists, stream, clock)
+        # A lost session has lost the lock: another refresh may publish meanwhile.
+        lock.confirm_lock(session)
+        metrics = [*computed.metrics, *verdict.figures]
+        cold_start = _cold_start(chosen, computed.written)
+        ending = Ending(
+            published,
+            verdict.reasons,
+            force,
+            metrics,
+            cold_start,
+            computed.derived,
+            computed.trained,
+        )
+        _finish(database, session, chosen, snapshot, writer, ending, clock)
+    prune_quietly(database, chosen.settings.keep_runs)
+
     logger.info("run %d: %d rows in %.1f s", run_id, rows, clock.total_seconds)
     if chosen.publish and not published:
         raise GateRefused(
@@ -144,7 +163,7 @@ def refresh(
 def _judge(
     database: Database,
     chosen: Plan,
-    snapshot: Snapshot,
+    snapshot: Training,
     written: Mapping[str, Written],
     clock: StageClock,
 ) -> Verdict:
@@ -153,8 +172,7 @@ def _judge(
         return Verdict(())
     with database.transaction() as connection:
         published = publication.published_figures(connection)
-    data = snapshot.interactions
-    return interruptibly(lambda: judge(chosen, data, written, published, clock))
+    return interruptibly(lambda: judge(chosen, snapshot, written, published, clock))
 
 
 def prune_quietly(database: Database, keep: int) -> None:
@@ -181,15 +199,14 @@ def single_flight(database: Database) -> Iterator[sa.Connection]:
             yield session
 
 
-def _read(database: Database, chosen: Plan, clock: StageClock) -> Snapshot:
+def _read(database: Database, chosen: Plan, place: OpenPlace, clock: StageClock) -> Training:
     needs = needs_of(chosen.specs, chosen.configs)
-    with clock.stage("read") as done, database.snapshot() as connection:
-        snapshot = matrices.read_snapshot(connection, needs, progress=clock.advance)
+    with clock.stage("read") as done, place.reading(database) as connection:
+        snapshot = place.read(connection, needs, clock)
         _require_ratings(chosen, snapshot)
-        done(snapshot.interactions.user_items.nnz, "ratings")
-        counts = np.diff(snapshot.interactions.user_items.indptr).astype(np.int64)
+        done(snapshot.shards.ratings, "ratings")
         unrecorded = rating_changes.find_missing(
-            connection, snapshot.users, counts, snapshot.ratings_hashes
+            connection, snapshot.users, snapshot.counts, snapshot.ratings_hashes
         )
     # After the snapshot, which is read-only: ratings written past the triggers are recorded too,
     # or their users would be taken for unchanged.
@@ -199,10 +216,10 @@ def _read(database: Database, chosen: Plan, clock: StageClock) -> Snapshot:
     return snapshot
 
 
-def _require_ratings(chosen: Plan, snapshot: Snapshot) -> None:
+def _require_ratings(chosen: Plan, snapshot: Training) -> None:
     """Raise NothingLoaded without ratings, unless all models can do without."""
     learning = [spec.name for spec in chosen.specs if spec.family not in WITHOUT_RATINGS]
-    if learning and not snapshot.interactions.user_items.nnz:
+    if learning and not snapshot.shards.ratings:
         raise NothingLoaded(
             "there are no ratings in the database",
             hint=f"load some, or leave {learning[0]} and others that learn from them out of "
@@ -210,7 +227,7 @@ def _require_ratings(chosen: Plan, snapshot: Snapshot) -> None:
         )
 
 
-def _unchanged(database: Database, chosen: Plan, snapshot: Snapshot) -> int | None:
+def _unchanged(database: Database, chosen: Plan, snapshot: Training) -> int | None:
     """Return the published run if it has the same input, parameters, seed and code."""
     with database.transaction() as connection:
         published = publication.published_run(connection)
@@ -288,10 +305,10 @@ class Computed:
     metrics: list[tuple[str, Metric]] = field(default_factory=list)
     derived: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By model the parameters that it left to the data."""
-    trained: dict[str, Training] = field(default_factory=dict)
+    trained: dict[str, TrainingCurve] = field(default_factory=dict)
 
 
-def _previous(database: Database, chosen: Plan, snapshot: Snapshot) -> dict[str, StoredNetwork]:
+def _previous(database: Database, chosen: Plan, snapshot: Training) -> dict[str, StoredNetwork]:
     """Return the networks of the published run that models start from."""
     starting = [name for name, config in chosen.configs.items() if warm_start(config)]
     if not starting:
@@ -311,8 +328,9 @@ def _previous(database: Database, chosen: Plan, snapshot: Snapshot) -> dict[str,
 
 def _compute(
     chosen: Plan,
-    snapshot: Snapshot,
+    snapshot: Training,
     previous: Mapping[str, StoredNetwork],
+    lists: Lists,
     stream: ResultStream,
     clock: StageClock,
 ) -> Computed:
@@ -320,11 +338,13 @@ def _compute(
 
     Only these fits start from the `previous` networks: a measured one would know test ratings.
     """
-    data = replace(snapshot.interactions, previous=previous)
+    shards = snapshot.shards
+    if previous and shards.whole is not None:
+        shards = OneShard(replace(shards.whole, previous=previous))
     options = fit_options(chosen.settings, clock.told)
-    engine, n, users = LocalEngine(), chosen.settings.list_length, len(snapshot.users)
+    n, users = chosen.settings.list_length, len(snapshot.users)
     computed = Computed()
-    for step in training_steps(chosen.specs, chosen.configs, data, options):
+    for step in training_steps(chosen.specs, chosen.configs, shards, options):
         name = step.spec.name
         with clock.stage(name) as done:
             of_model = computed.written[name] = Written()
@@ -343,14 +363,10 @@ def _compute(
             del learned
             # A chart is the same for every user: SQL leaves out what the user has rated.
             if step.spec.kind == "personal":
-                for part in engine.rank(model, data, n, options):
-                    lists = ModelResults(recommendations=part.lists)
-                    check_scores(name, lists)
-                    listed = IdMap(snapshot.users.ids[part.shard.start : part.shard.stop])
-                    stream.write(name, lists, listed)
-                    of_model.rows += lists.rows
-                    of_model.list_lengths.append(np.diff(part.lists.indptr))
-                    clock.advance(part.shard.stop, users)
+                for part in lists.make(model, n, options, stream):
+                    of_model.rows += int(part.lengths.sum())
+                    of_model.list_lengths.append(part.lengths)
+                    clock.advance(part.stop, users)
             done(of_model.rows, "rows")
     return computed
 
@@ -363,10 +379,10 @@ def _cold_start(chosen: Plan, written: Mapping[str, Written]) -> str | None:
     return next(filled, chosen.cold_start)
 
 
-def _write(stream: ResultStream, clock: StageClock) -> int:
+def _write(database: Database, lists: Lists, stream: ResultStream, clock: StageClock) -> int:
     """Wait until all results are written, indexed and committed; return the rows."""
     with clock.stage("write") as done:
-        rows = stream.wait()
+        rows = stream.wait() + lists.finish(database)
         done(rows, "rows")
     facts = {"seconds": round(stream.seconds, 3), "rows": rows}
     logger.info(
@@ -379,14 +395,14 @@ def _finish(
     database: Database,
     session: sa.Connection,
     chosen: Plan,
-    snapshot: Snapshot,
+    snapshot: Training,
     writer: ResultWriter,
     ending: Ending,
     clock: StageClock,
 ) -> None:
     """Attach the results, then complete and publish the run in one short transaction."""
-    low, high = snapshot.interactions.rating_range or (None, None)
-    values = snapshot.interactions.user_items.data
+    catalogue, count = snapshot.shards.catalogue, snapshot.shards.ratings
+    low, high = (count and catalogue.rating_range) or (None, None)
     facts = {
         "cold_start_model_id": writer.model_ids.get(ending.cold_start or ""),
         "live_model_id": writer.model_ids.get(chosen.live_model or ""),
@@ -395,10 +411,10 @@ def _finish(
         "rating_min": low,
         "rating_max": high,
         # Users whose ratings change later are folded in on this scale.
-        "ratings_mean": float(values.mean()) if len(values) else None,
-        "ratings_deviation": float(values.std()) if len(values) else None,
+        "ratings_mean": catalogue.rating_mean if count else None,
+        "ratings_deviation": snapshot.deviation,
         "snapshot_at": snapshot.taken_at,
-        "ratings_count": snapshot.interactions.user_items.nnz,
+        "ratings_count": count,
         "users_count": len(snapshot.users),
         "movies_count": len(snapshot.movies),
         "snapshot_checksum": snapshot.checksum,

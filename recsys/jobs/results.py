@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -96,8 +96,14 @@ class ResultWriter:
         for label, array in arrays(columns):
             digest = self._digests.setdefault(f"{table} {name or ''} {label}", hashlib.sha256())
             digest.update(np.ascontiguousarray(array).data)
-        numbered = self._numbered(name, columns)
+        numbered = self.numbered(name, columns)
         return results.append(connection, table, self.run_id, numbered, progress)
+
+    def note(self, table: str, name: str, digests: Iterable[bytes]) -> None:
+        """Let rows that were written elsewhere count in the checksum, by the digests of parts."""
+        digest = self._digests.setdefault(f"{table} {name} parts", hashlib.sha256())
+        for part in digests:
+            digest.update(part)
 
     def finish(self, connection: sa.Connection, tables: Collection[str] | None = None) -> None:
         """Give the partitions, or those of some tables, their keys, indexes and statistics."""
@@ -105,7 +111,7 @@ class ResultWriter:
             if tables is None or table in tables:
                 results.finish(connection, table, self.run_id)
 
-    def _numbered(self, model: str | None, columns: Columns) -> Columns:
+    def numbered(self, model: str | None, columns: Columns) -> Columns:
         # Broadcast: one number for all rows takes no memory.
         rows = rows_of(columns)
         run = np.broadcast_to(np.int32(self.run_id), rows)
@@ -133,9 +139,7 @@ class ResultWriter:
             yield USER_SIMILARITIES, {**lists, "common_ratings": common}
             yield USER_FACTORS, bias_columns("user_id", alike.means, users)
         if found.recommendations is not None:
-            theirs = found.recommendations
-            lists = list_columns(theirs, listed or users, "user_id", "movie_ids", movies)
-            yield USER_RECOMMENDATIONS, {**lists, **self._source_column(theirs)}
+            yield USER_RECOMMENDATIONS, self.recommendations(found.recommendations, listed or users)
         if found.baselines is not None:
             yield MOVIE_FACTORS, bias_columns("movie_id", found.baselines.items, movies)
         for columns in chart_columns(found.charts, movies, genre_ids):
@@ -144,6 +148,11 @@ class ResultWriter:
             yield from factor_columns(found.factors, users, movies)
         if found.network is not None:
             yield NETWORKS, network_columns(found.network, users, movies)
+
+    def recommendations(self, lists: TopN, listed: IdMap) -> Columns:
+        """Return one row for each user of a block who has a list."""
+        columns = list_columns(lists, listed, "user_id", "movie_ids", self._movies)
+        return {**columns, **self._source_column(lists)}
 
     def _source_column(self, lists: TopN) -> Columns:
         """Return the source models of the lists of a hybrid; no column for other models."""

@@ -25,14 +25,15 @@ from recsys.domain import (
     RankedLists,
     Told,
     TopN,
-    Training,
+    TrainingCurve,
     UserNeighbours,
     UserRows,
 )
 from recsys.errors import RecsysError, RunError
-from recsys.evaluation.ranking import ranking_figures
-from recsys.evaluation.splits import Split, random_split
+from recsys.evaluation.splits import Split
+from recsys.jobs.held_out import HeldOut, random_part
 from recsys.models.base import FitOptions, ModelSpec, Need, tell_nobody
+from recsys.models.shards import Shards, in_shards
 
 VALIDATION_SHARE, VALIDATED_USERS, K = 0.1, 5_000, 10
 """Share of the training ratings that rivals are measured on, users at most, length of lists."""
@@ -45,7 +46,7 @@ class TrainingStep:
     spec: ModelSpec
     _specs: Sequence[ModelSpec]
     _configs: dict[str, Any]
-    _data: Interactions
+    _data: Shards
     _options: FitOptions
     _fitted: dict[str, FittedModel]
 
@@ -82,7 +83,7 @@ def fit_options(settings: RefreshSettings, told: Told = tell_nobody) -> FitOptio
 def training_steps(
     specs: Sequence[ModelSpec],
     configs: Mapping[str, Any],
-    data: Interactions,
+    data: Interactions | Shards,
     options: FitOptions,
 ) -> Iterator[TrainingStep]:
     """Yield one step for each model, in an order in which parts come before their composition.
@@ -93,7 +94,7 @@ def training_steps(
     fitted: dict[str, FittedModel] = {}
     settled = dict(configs)
     for place, spec in enumerate(specs):
-        yield TrainingStep(spec, specs, settled, data, options, fitted)
+        yield TrainingStep(spec, specs, settled, in_shards(data), options, fitted)
         # A model that no later one is composed of need not wait in memory for the last.
         later = {part for after in specs[place + 1 :] for part in after.parts(configs[after.name])}
         for name in fitted.keys() - later:
@@ -104,30 +105,30 @@ def settle(
     spec: ModelSpec,
     specs: Sequence[ModelSpec],
     configs: Mapping[str, Any],
-    data: Interactions,
+    data: Interactions | Shards,
     options: FitOptions,
 ) -> Any:
     """Return the config of a model, with the parameters that it leaves to the training data.
 
     If these need a validation split, the models it is composed of are fitted on a part of the data.
     """
-    config = spec.settle(configs[spec.name], data)
+    shards = in_shards(data)
+    config = _settled(spec, configs[spec.name], shards)
     rivals = spec.rivals(config)
     if not rivals:
         return config
-    split = random_split(data.user_items, VALIDATION_SHARE, options.seed)
-    users = drawn(np.flatnonzero(np.diff(split.test.indptr)), VALIDATED_USERS, options.seed)
+    held = HeldOut(shards, random_part(shards, VALIDATION_SHARE, options.seed))
+    users = drawn(np.flatnonzero(held.counts), VALIDATED_USERS, options.seed)
     if not len(users):
         return rivals[0]
-    train = train_of(data, split)
+    train = held.train
     names = with_parts(specs, configs, spec.name) - {spec.name}
     parts = [part for part in specs if part.name in names]
     fitted = {step.spec.name: step.fit() for step in training_steps(parts, configs, train, options)}
-    rows, test = UserRows.some(train, users), split.test[users]
 
     def ndcg(rival: Any) -> Float64:
-        lists = fit_model(spec, rival, train, options, fitted).rank(rows, K, options)
-        return ranking_figures(lists, test, rows.ratings, K).values["ndcg"]
+        model = fit_model(spec, rival, train, options, fitted)
+        return held.figures(model, users, (K, K), options).values["ndcg"]
 
     return rivals[first_as_good([ndcg(rival) for rival in rivals])]
 
@@ -177,7 +178,7 @@ def train_of(data: Interactions, split: Split) -> Interactions:
 def fit_model(
     spec: ModelSpec,
     config: Any,
-    data: Interactions,
+    data: Interactions | Shards,
     options: FitOptions,
     fitted: Mapping[str, FittedModel] | None = None,
 ) -> FittedModel:
@@ -185,13 +186,12 @@ def fit_model(
 
     Raises RunError naming the model for errors other than RecsysError.
     """
-    config = spec.settle(config, data)
+    shards = in_shards(data)
+    config = _settled(spec, config, shards)
     # Only its own parts: a model must not depend on the other models of a run.
     parts = {name: (fitted or {})[name] for name in spec.parts(config)}
     try:
-        return FittedModel(
-            spec.name, spec.fit(replace(data, parts=parts), config, options), spec.rank
-        )
+        return FittedModel(spec.name, _fitted(spec, config, shards, options, parts), spec.rank)
     except RecsysError:
         raise
     # Models of other packages may raise anything; one bad model must not look like a bug of ours.
@@ -200,6 +200,24 @@ def fit_model(
             f"model {spec.name} failed: {type(exc).__name__}: {exc}",
             hint="leave the model out, or look up the traceback in the debug log",
         ) from exc
+
+
+def _settled(spec: ModelSpec, config: Any, shards: Shards) -> Any:
+    whole = shards.whole
+    return spec.settle(config, shards.catalogue if whole is None else whole)
+
+
+def _fitted(
+    spec: ModelSpec,
+    config: Any,
+    shards: Shards,
+    options: FitOptions,
+    parts: Mapping[str, FittedModel],
+) -> Fitted:
+    if shards.whole is not None:
+        return spec.fit(replace(shards.whole, parts=parts), config, options)
+    assert spec.learn is not None
+    return spec.learn(shards.with_parts(parts), config, options)
 
 
 def needs_of(specs: Iterable[ModelSpec], configs: Mapping[str, Any]) -> frozenset[Need]:
@@ -245,10 +263,10 @@ class ModelResults:
         return fitted if isinstance(fitted, NetworkFactors) and fitted.network else None
 
     @property
-    def training(self) -> Training | None:
+    def training(self) -> TrainingCurve | None:
         """Return the epochs of a network; None if there are none."""
         if isinstance(self.fitted, NetworkFactors) and self.fitted.epochs:
-            return self.fitted.training
+            return self.fitted.curve
         return None
 
     @property
@@ -277,14 +295,20 @@ class ModelResults:
 
 
 def learned_of(
-    model: FittedModel, spec: ModelSpec, config: Any, data: Interactions, options: FitOptions
+    model: FittedModel,
+    spec: ModelSpec,
+    config: Any,
+    data: Interactions | Shards,
+    options: FitOptions,
 ) -> ModelResults:
     """Return what a run stores of a fitted model, but for the lists of users."""
-    return ModelResults(
-        model.fitted,
-        spec.similar(model.fitted, options),
-        metrics=spec.measure(model.fitted, data, config, options),
-    )
+    shards = in_shards(data)
+    metrics: tuple[Metric, ...] = ()
+    if shards.whole is not None:
+        metrics = spec.measure(model.fitted, shards.whole, config, options)
+    elif spec.measure_shards is not None:
+        metrics = spec.measure_shards(model.fitted, shards, config, options)
+    return ModelResults(model.fitted, spec.similar(model.fitted, options), metrics=metrics)
 
 
 def results_of(

@@ -31,6 +31,7 @@ from recsys.errors import ConfigError
 from recsys.models import params
 from recsys.models.cost import CostOf
 from recsys.models.params import NOT_A_KEY, Bounds, Params
+from recsys.models.shards import Shards
 from recsys.numerics import scoring
 
 Kind = Literal["chart", "similarity", "personal"]
@@ -146,6 +147,9 @@ class ModelSpec:
     """Learn from interactions, without mutating them; the same input gives the same output."""
     score_meaning: str
     description: str
+    learn: Callable[[Shards, Any, FitOptions], Fitted] | None = None
+    """What `fit` does, from interactions in shards; None: the model needs all in one place, so an
+    engine on several machines refuses it. Sums must not depend on the order of shards."""
     rank: Ranker = rank
     """Make lists for any block of users from what `fit` returned."""
     fold_in: Callable[[TrainedItems, UserRows, Any, FitOptions], Factors] | None = None
@@ -157,6 +161,8 @@ class ModelSpec:
     """Find the similar items of each item from what `fit` returned."""
     measure: Callable[[Any, Interactions, Any, FitOptions], tuple[Metric, ...]] = no_measures
     """Figures of the model on its training data, recorded with a run."""
+    measure_shards: Callable[[Any, Shards, Any, FitOptions], tuple[Metric, ...]] | None = None
+    """What `measure` does, over shards; None: the model has no figures of its own."""
     cost: CostOf | None = None
     """What it costs by the size of the data and its config; None: unknown until it has run."""
     labels: tuple[tuple[float, str], ...] = ()

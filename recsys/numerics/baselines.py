@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Baselines, Float64, UserNeighbours
+from recsys.domain import Baselines, Float64, Int64, UserNeighbours
 from recsys.numerics.sparse import column_counts, row_of_entries, row_sums, with_values
 
 _ROUNDING = 1e-12
@@ -24,10 +24,18 @@ _ROUNDING = 1e-12
 def baselines(ratings: csr_matrix, damping: float) -> Baselines:
     """Learn the biases of the items; those of users follow from them and the users' ratings."""
     mean = float(ratings.data.mean()) if ratings.nnz else 0.0
-    counts = column_counts(ratings)
-    sums = np.bincount(ratings.indices, ratings.data - mean, minlength=ratings.shape[1])
+    beyond = np.bincount(ratings.indices, ratings.data - mean, ratings.shape[1])
+    return _damped(mean, column_counts(ratings), beyond.astype(np.float64), damping)
+
+
+def baselines_of_sums(mean: float, counts: Int64, sums: Float64, damping: float) -> Baselines:
+    """Return the biases of items from the number and the sum of the ratings of each."""
+    return _damped(mean, counts, sums - counts * mean, damping)
+
+
+def _damped(mean: float, counts: Int64, beyond: Float64, damping: float) -> Baselines:
     unknown = np.full(len(counts), np.nan)
-    items = np.divide(sums, counts + damping, out=unknown, where=counts > 0)
+    items = np.divide(beyond, counts + damping, out=unknown, where=counts > 0)
     return Baselines(mean, items, damping)
 
 

@@ -3,52 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from threadpoolctl import threadpool_limits
 
-from recsys.domain import ComputeLimits, Float32, Int64, RankedLists
+from recsys.domain import ComputeLimits, Float32, Float64, Int64, RankedLists
 from recsys.errors import RecsysError
 from recsys.numerics.blocks import map_blocks
-from recsys.numerics.sparse import column_counts
 from recsys.numerics.symmetric import SymmetricMatrix
 from recsys.numerics.topk import concatenate, ranked, top_k
 
 _TRIANGLE_STEPS = 10
 """Steps in which the Gram matrix narrows: 55 % of a square is computed for the half needed."""
-BYTES_A_COLUMN = 48
+_WORTH_CUTTING = 100
+"""Entries of a row, on average over entries, from which half of the products take longer."""
+BYTES_A_COLUMN = 64
 """Sparse product or weights, their magnitudes, the copy that is partitioned, masks, positions."""
 
 
-def most_rated_items(user_items: csr_matrix, count: int) -> Int64:
-    """Return the ascending positions of the `count` items with the most ratings, at least one."""
+def most_rated_items(votes: Int64, count: int) -> Int64:
+    """Return the ascending positions of the `count` items with the most ratings, at least one.
+
+    `votes` are the ratings of each item.
+    """
     # Stable, so that ties at the limit go by position.
-    votes = column_counts(user_items)
     ordered = np.argsort(-votes, kind="stable")[:count]
     return np.sort(ordered[votes[ordered] > 0])
-
-
-def inverse_gram(
-    raters: csr_matrix, regularization: float, options: ComputeLimits
-) -> SymmetricMatrix:
-    """Return `P = inv(X'X + lambda I)`, items x items, of the rows X, float32 as they are.
-
-    With many fewer rows than items Woodbury's identity is faster.
-    """
-    with threadpool_limits(options.threads or None, "blas"):
-        # Half: Woodbury works on users x users, but multiplies back to items x items.
-        if raters.shape[0] < raters.shape[1] // 2:
-            return _inverse_by_users(raters, regularization, options)
-        return _inverse_by_items(raters, regularization, options)
-
-
-def _inverse_by_items(
-    raters: csr_matrix, regularization: float, options: ComputeLimits
-) -> SymmetricMatrix:
-    """Let one matrix hold the Gram matrix, its Cholesky factor and the inverse in turn."""
-    # One throughout: a second one of items x items would double the peak.
-    return invert(_gram(raters, options), regularization)
 
 
 def invert(gram: SymmetricMatrix, regularization: float) -> SymmetricMatrix:
@@ -58,15 +39,26 @@ def invert(gram: SymmetricMatrix, regularization: float) -> SymmetricMatrix:
     return factor
 
 
-def _inverse_by_users(
-    raters: csr_matrix, regularization: float, options: ComputeLimits
+def inverse_by_rows(
+    rows: csr_matrix, regularization: float, options: ComputeLimits
 ) -> SymmetricMatrix:
-    """Compute `(I - X' inv(XX' + lambda I) X) / lambda`, with one dense users x items array."""
-    factor = _cholesky(_gram(raters.T.tocsr(), options), regularization)
+    """Return `inv(X'X + lambda I)` of the rows X, float32, by Woodbury's identity.
+
+    It is `(I - X' inv(XX' + lambda I) X) / lambda`, with one dense array of rows x items: faster
+    with many fewer rows than items.
+    """
+    square = SymmetricMatrix.zeros(rows.shape[0])
+    columns = csr_matrix(rows.T)
+
+    def add(start: int, stop: int) -> None:
+        square.add_columns(start, (rows[start:stop] @ columns).toarray()[:, start:])
+
+    map_blocks(rows.shape[0], BYTES_A_COLUMN * rows.shape[0], options, add)
+    factor = _cholesky(square, regularization)
     # inv(L) X alone is needed: its Gram matrix is X' inv(XX' + lambda I) X.
-    half = raters.toarray(order="F")
+    half = rows.toarray(order="F")
     factor.solve(half)
-    inverse = SymmetricMatrix.zeros(raters.shape[1])
+    inverse = SymmetricMatrix.zeros(rows.shape[1])
     inverse.add_to_diagonal(1 / regularization)
     inverse.add_gram(half, -1 / regularization)
     return inverse
@@ -88,33 +80,25 @@ def _check(failed: int, size: int, regularization: float) -> None:
         )
 
 
-def _gram(raters: csr_matrix, options: ComputeLimits) -> SymmetricMatrix:
-    """Return `X'X` of the rows X, items x items."""
-    gram = SymmetricMatrix.zeros(raters.shape[1])
-    add_gram(gram, raters, options)
-    return gram
+def pairs(rows: csr_matrix) -> Callable[[int, int], Float64]:
+    """Return a function that returns `X'X` of the rows X for some items and those from them on."""
+    columns = csr_matrix(rows.T)
+    step = max(1, -(-rows.shape[1] // _TRIANGLE_STEPS))
+    # To cut the rows takes as long as some products of each entry.
+    if float((np.diff(rows.indptr).astype(np.float64) ** 2).sum()) < _WORTH_CUTTING * rows.nnz:
+        step = max(1, rows.shape[1])
 
+    # Blocks ask in their order, side by side: two steps of the triangle are in use at a time.
+    @lru_cache(maxsize=2)
+    def from_item(first: int) -> csr_matrix:
+        return csr_matrix(rows[:, first:]) if first else rows
 
-def add_gram(gram: SymmetricMatrix, raters: csr_matrix, options: ComputeLimits) -> None:
-    """Add `X'X` of the rows X, float32."""
-    items = raters.shape[1]
-    item_users = raters.T.tocsr()
-    step = max(1, -(-items // _TRIANGLE_STEPS))
-    for first in range(0, items, step):
-        # Pairs with earlier items are in their columns.
-        _add_columns(gram, first, item_users[first : first + step], raters[:, first:], options)
+    def block(start: int, stop: int) -> Float64:
+        first = start - start % step
+        found: Float64 = (columns[start:stop] @ from_item(first)).toarray()
+        return found[:, start - first :]
 
-
-def _add_columns(
-    gram: SymmetricMatrix, first: int, own: csr_matrix, raters: csr_matrix, options: ComputeLimits
-) -> None:
-    """Add the pairs of some items (`own`: items x users) with those from the first of them on."""
-
-    def work(start: int, stop: int) -> None:
-        products = (own[start:stop] @ raters).toarray()
-        gram.add_columns(first + start, products[:, start:])
-
-    map_blocks(own.shape[0], BYTES_A_COLUMN * raters.shape[1], options, work)
+    return block
 
 
 def strongest(

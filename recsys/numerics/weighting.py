@@ -54,6 +54,15 @@ def on_scale_of_training(trained: TrainedItems, weights: RatingWeights) -> Ratin
     return replace(weights, low=low, high=high, mean=trained.mean)
 
 
+def largest_weight(weights: RatingWeights) -> float:
+    """Return a bound of what a rating counts by its grade."""
+    if weights.grades == "rating":
+        return max(abs(weights.low), abs(weights.high))
+    span = weights.high - weights.low
+    above = {"relative": weights.effect, "centred": weights.effect * span}
+    return 1.0 + above.get(weights.grades, 0.0)
+
+
 def weighted(
     weights: RatingWeights,
     ratings: csr_matrix,
@@ -136,7 +145,7 @@ def genre_rows(data: Interactions, weight: float) -> csr_matrix:
     """
     if weight == 0:
         return csr_matrix((0, data.user_items.shape[1]))
-    _, known = has_ratings(data.user_items)
+    known = has_ratings(data.user_items)[1] if data.item_counts is None else data.item_counts > 0
     rows = csr_matrix(data.item_genres.multiply(weight * known[:, None]).T)
     rows.eliminate_zeros()  # a stored 0 would be a rating without confidence
     return rows

@@ -22,6 +22,7 @@ from recsys.jobs.progress import Silent
 from recsys.jobs.results import ResultWriter
 from recsys.jobs.stages import StageClock, code_versions, peak_memory_mb
 from recsys.jobs.training import ModelResults
+from recsys.jobs.training_data import in_this_process
 from recsys.storage.runs import lifecycle, publication, results
 from recsys.storage.server.engine import Database
 from recsys.storage.snapshot.matrices import Snapshot, read_snapshot
@@ -144,7 +145,9 @@ def run_results(url: str, users: int, seed: int) -> Measured:
             mock.patch.object(results, "append", timed_append),
             clock.stage("write") as done,
         ):
-            rows = writer.append(connection, RUN_USERS, None, user_columns(snapshot))
+            rows = writer.append(
+                connection, RUN_USERS, None, user_columns(in_this_process(snapshot))
+            )
             for name, found in computed.items():
                 for table, columns in writer.tables_of(found, {}):
                     rows += writer.append(connection, table, name, columns)

@@ -19,12 +19,15 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from recsys.domain import Interactions, UserRows
-from recsys.models.linear.ease import EaseConfig
+from recsys.models.linear.ease import EaseConfig, rows_of
+from recsys.models.linear.inverse import inverse_gram
 from recsys.models.registry import FitOptions
-from recsys.numerics.gram import inverse_gram, most_rated_items, strongest
+from recsys.models.shards import OneShard
+from recsys.numerics.gram import most_rated_items, strongest
 from recsys.numerics.scoring import rank_by_sum
+from recsys.numerics.sparse import column_counts
 from recsys.numerics.topk import as_neighbours, scatter
-from recsys.numerics.weighting import on_scale_of, weighted
+from recsys.numerics.weighting import on_scale_of
 
 LENGTH = 10
 
@@ -74,11 +77,12 @@ def measure(
 ) -> dict[str, tuple[float, int]]:
     """Return nDCG@10 and the number of rows by the number of weights kept for each item."""
     options, items = FitOptions(), data.train.shape[1]
-    kept = most_rated_items(data.train, 20_000)
+    kept = most_rated_items(column_counts(data.train), 20_000)
     train = Interactions(data.train, csr_matrix((items, 0)), ())
     counts = on_scale_of(train, EaseConfig().rating_weights)
-    rows = weighted(counts, data.train).astype(np.float32)[:, kept]
-    inverse = inverse_gram(rows, regularization, options)
+    shards = OneShard(train)
+    rows = rows_of(shards, EaseConfig())
+    inverse = inverse_gram(shards, rows, kept, regularization, options)
 
     def weights_of(start: int, stop: int) -> np.ndarray:
         return -inverse.rows(start, stop) / inverse.diagonal

@@ -25,6 +25,7 @@ def test_the_reference_documents_each_table_key_and_variable() -> None:
         "refresh": settings.RefreshSettings,
         "gate": settings.GateSettings,
         "schedule": settings.ScheduleSettings,
+        "engine": settings.EngineSettings,
         **{f"models.{name}": spec.config for name, spec in MODELS.items()},
     }
     assert list(sections) == list(kinds)

@@ -21,12 +21,12 @@ BAD = {
     "unknown table": (
         "[refesh]\n",
         "1: unknown table 'refesh'",
-        "allowed tables: ingest, source, refresh, models, gate, schedule",
+        "allowed tables: ingest, source, refresh, models, gate, schedule, engine",
     ),
     "key at the top": (
         "seed = 1\n",
         "1: unknown table 'seed'",
-        "allowed tables: ingest, source, refresh, models, gate, schedule",
+        "allowed tables: ingest, source, refresh, models, gate, schedule, engine",
     ),
     "unknown key": (
         "[gate]\nrule = 1\n",

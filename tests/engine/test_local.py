@@ -33,16 +33,16 @@ def ranges(found: list[Shard]) -> list[tuple[int, int]]:
 
 def test_shards_have_about_equal_numbers_of_ratings() -> None:
     counts = (5, 5, 5, 5, 20, 1, 1, 1, 1, 1)
-    assert ranges(shards(users_with(*counts), 10, 100)) == [(0, 2), (2, 4), (4, 5), (5, 10)]
+    assert ranges(shards(users_with(*counts).indptr, 10, 100)) == [(0, 2), (2, 4), (4, 5), (5, 10)]
 
 
 def test_shards_have_at_most_so_many_users() -> None:
-    assert ranges(shards(users_with(*[1] * 7), 100, 3)) == [(0, 2), (2, 4), (4, 7)]
+    assert ranges(shards(users_with(*[1] * 7).indptr, 100, 3)) == [(0, 2), (2, 4), (4, 7)]
 
 
 @pytest.mark.parametrize("counts", [(), (0,), (0, 0, 0), (0, 3, 0)])
 def test_users_without_ratings_belong_to_a_shard(counts: tuple[int, ...]) -> None:
-    found = ranges(shards(users_with(*counts), 1, 100))
+    found = ranges(shards(users_with(*counts).indptr, 1, 100))
     covered = [user for start, stop in found for user in range(start, stop)]
     assert covered == list(range(len(counts)))
 

@@ -19,6 +19,7 @@ from recsys.evaluation.ranking import RANKING_METRICS
 from recsys.evaluation.rating import user_mean_fallback
 from recsys.evaluation.segments import movie_segments
 from recsys.evaluation.splits import Split, random_split, rows_of
+from recsys.numerics.sparse import column_counts
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +254,7 @@ def test_rating_figures_are_ready_to_store(split: Split) -> None:
         square = sum(found[side, "rmse"].value ** 2 * found[side, "rmse"].n for side in sides) / n
         assert math.sqrt(square) == pytest.approx(found["all", "rmse"].value)
     new = np.diff(split.train.indptr)[users] <= 20
-    head = movie_segments(split.train)["head movies"][split.test.indices]
+    head = movie_segments(column_counts(split.train))["head movies"][split.test.indices]
     assert found["head movies", "mae"].value == pytest.approx(np.mean(np.abs(errors[head])))
     assert found["new users", "mae"].value == pytest.approx(np.mean(np.abs(errors[new])))
     assert ("heavy users", "rmse") not in found

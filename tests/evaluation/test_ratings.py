@@ -20,6 +20,7 @@ from recsys.evaluation.intervals import (
 )
 from recsys.evaluation.rating import mae, rating_errors, rmse, user_mean_fallback
 from recsys.evaluation.segments import head_items, movie_segments, user_segments
+from recsys.numerics.sparse import column_counts
 
 NAN = math.nan
 
@@ -82,7 +83,7 @@ def test_segments_of_movies() -> None:
     assert head_items(np.zeros(2, np.int64)).tolist() == [False, False]
     assert head_items(np.zeros(0, np.int64)).tolist() == []
     train = csr_matrix(np.array([[1, 1, 0, 1], [0, 1, 0, 0]]))
-    members = {name: marks.tolist() for name, marks in movie_segments(train).items()}
+    members = {name: marks.tolist() for name, marks in movie_segments(column_counts(train)).items()}
     assert members == {
         "head movies": [False, True, False, False],
         "tail movies": [True, False, True, True],

@@ -108,7 +108,9 @@ def test_the_disk_of_a_run_is_told_before_it_is_written(database, write_edition,
     assert before.disk == pytest.approx(taken, rel=0.2)
     # From the matrix that a refresh has read the same is told as from the database.
     after = forecast(database, chosen)
-    assert after == forecast_of(database, chosen, snapshot.interactions.user_items)
+    ratings = snapshot.interactions.user_items
+    users, movies = (ratings.getnnz(axis=axis).astype(np.int64) for axis in (1, 0))
+    assert after == forecast_of(database, chosen, users, movies)
     # The run just written tells its own size and memory.
     assert after.disk == pytest.approx(taken, rel=0.05)
     assert after.reference_run_id == run_id

@@ -14,11 +14,12 @@ from recsys.config.settings import GateMetric, GateSettings, RefreshSettings
 from recsys.domain import Metric, TopN
 from recsys.errors import GateRefused
 from recsys.evaluation.ranking import RANKING_METRICS, ranking_figures
-from recsys.jobs import gate
+from recsys.jobs import gate, held_out
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
 from recsys.jobs.training import ModelResults
 from recsys.models.linear import ease
+from recsys.models.shards import OneShard
 from recsys.storage.snapshot.matrices import read_snapshot
 
 RUNS = "SELECT run_id, state, refused FROM recsys_store.runs ORDER BY run_id"
@@ -101,7 +102,7 @@ def test_a_fall_beyond_the_intervals_is_refused(refreshed_database, plan_all):
 
 
 def test_below_popularity_is_refused(refreshed_database, plan_all, monkeypatch):
-    monkeypatch.setattr(gate, "ranking_figures", cut_in_turn())
+    monkeypatch.setattr(held_out, "ranking_figures", cut_in_turn())
     with pytest.raises(GateRefused, match="ease is below popularity: ndcg@10"):
         refresh(refreshed_database, plan(plan_all.settings))
     rules = GateSettings(beat_popularity=False, no_fall=False)
@@ -126,7 +127,7 @@ def cut_in_turn():
 def test_a_model_below_popularity_is_published_if_nothing_better_is(
     filled_database, plan_all, monkeypatch, caplog
 ):
-    monkeypatch.setattr(gate, "ranking_figures", cut_in_turn())
+    monkeypatch.setattr(held_out, "ranking_figures", cut_in_turn())
     assert refresh(filled_database, plan_all).published
     assert "ease is below popularity" in caplog.text
     assert refresh(filled_database, plan_all).published
@@ -283,7 +284,9 @@ def test_times_are_copied_only_for_a_model_that_needs_them(filled_database, mode
     with filled_database.snapshot() as connection:
         data = read_snapshot(connection, {"times"}).interactions
     assert data.rated_at is not None
-    assert (gate._as_needed(data, chosen).rated_at is not None) == copied
+    train = gate._held_out(chosen, OneShard(data))[1].train.whole
+    assert train is not None
+    assert (train.rated_at is not None) == copied
 
 
 def test_a_model_of_sequences_is_measured_on_last_ratings(filled_database):

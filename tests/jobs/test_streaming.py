@@ -12,7 +12,6 @@ from recsys.config.settings import RefreshSettings
 from recsys.domain import TopN
 from recsys.engine import local
 from recsys.errors import StorageError
-from recsys.jobs import refresh as refresh_job
 from recsys.jobs import streaming
 from recsys.jobs.columns import user_columns
 from recsys.jobs.plan import plan
@@ -20,6 +19,7 @@ from recsys.jobs.refresh import refresh
 from recsys.jobs.results import ResultWriter
 from recsys.jobs.streaming import ResultStream, Stopped
 from recsys.jobs.training import ModelResults
+from recsys.jobs.training_data import in_this_process
 from recsys.storage.runs import results
 from recsys.storage.snapshot.matrices import read_snapshot
 
@@ -82,7 +82,7 @@ def test_a_model_that_fails_leaves_nothing_of_those_before(refreshed_database, f
     def fail(*arguments):
         raise ArithmeticError("no")
 
-    monkeypatch.setattr(refresh_job.LocalEngine, "rank", fail)
+    monkeypatch.setattr(local.LocalEngine, "rank", fail)
     with pytest.raises(ArithmeticError):
         refresh(refreshed_database, few)
     assert threading.active_count() < 10
@@ -99,7 +99,7 @@ def test_a_stream_that_is_given_up_takes_nothing_more(refreshed_database):
         snapshot = read_snapshot(connection)
     lists = ModelResults(recommendations=one_list(len(snapshot.users)))
     writer = ResultWriter(77, snapshot.users, snapshot.movies, {"ease": 1})
-    stream = ResultStream(refreshed_database, writer, user_columns(snapshot))
+    stream = ResultStream(refreshed_database, writer, user_columns(in_this_process(snapshot)))
 
     def interrupted():
         with stream:
@@ -129,7 +129,9 @@ def test_a_slow_database_holds_the_computation_back(refreshed_database, monkeypa
 
     monkeypatch.setattr(writer, "append", wait)
     lists = ModelResults(recommendations=one_list(len(snapshot.users)))
-    with ResultStream(refreshed_database, writer, user_columns(snapshot)) as stream:
+    with ResultStream(
+        refreshed_database, writer, user_columns(in_this_process(snapshot))
+    ) as stream:
         handed = []
 
         def hand_over():

@@ -16,6 +16,7 @@ from recsys.ingest import read_dataset
 from recsys.jobs.training import ModelResults
 from recsys.models.factors import bpr, mf, svd
 from recsys.models.registry import MODELS, FitOptions, make_config
+from recsys.models.shards import OneShard
 from recsys.numerics.prediction import predict_ratings
 from tests.models import helpers
 from tests.models.helpers import assert_lists, ratings
@@ -27,6 +28,10 @@ def interactions(matrix: np.ndarray | csr_matrix) -> Interactions:
 
 def fit(name: str, matrix: np.ndarray | csr_matrix, **settings: Any) -> ModelResults:
     return helpers.fit(name, interactions(matrix), **settings)
+
+
+def one_shard(matrix: np.ndarray | csr_matrix) -> OneShard:
+    return OneShard(interactions(matrix))
 
 
 def factors_of(output: ModelResults) -> Factors:
@@ -129,7 +134,8 @@ def test_svd_hardly_depends_on_the_seed() -> None:
     """Nothing but the start of an iteration that converges; repeated, it gives the same bits."""
     dense = csr_matrix(ratings(90, 70, 4))
     one, same, other = (
-        svd.factorize(dense, svd.SvdConfig(rank=5, damping=0), seed) for seed in (1, 1, 2)
+        svd.factorize(one_shard(dense), svd.SvdConfig(rank=5, damping=0), seed)
+        for seed in (1, 1, 2)
     )
     assert np.array_equal(one.items, same.items)
     np.testing.assert_allclose(one.items, other.items, atol=1e-5)
@@ -137,9 +143,9 @@ def test_svd_hardly_depends_on_the_seed() -> None:
 
 def test_svd_of_a_matrix_of_lower_rank() -> None:
     dense = np.outer(np.arange(1, 81), np.ones(60)) / 20 + np.outer(np.ones(80), np.arange(60)) / 60
-    factors = svd.factorize(csr_matrix(dense), svd.SvdConfig(rank=5, damping=0), 1)
+    factors = svd.factorize(one_shard(csr_matrix(dense)), svd.SvdConfig(rank=5, damping=0), 1)
     assert (np.abs(factors.items).max(axis=0) > 0).tolist() == [True] + 4 * [False]
-    again = svd.factorize(csr_matrix(dense), svd.SvdConfig(rank=5, damping=0), 1)
+    again = svd.factorize(one_shard(csr_matrix(dense)), svd.SvdConfig(rank=5, damping=0), 1)
     assert np.array_equal(factors.items, again.items)
 
 
@@ -168,7 +174,7 @@ def mf_gradients(dense: np.ndarray, factors: Factors, config: mf.MfConfig) -> li
 def test_mf_finds_where_the_gradient_is_zero(density: float) -> None:
     dense = ratings(30, 20, 5, density)
     config = mf.MfConfig(factors=4, regularization=0.3, bias_regularization=2, iterations=600)
-    factors = mf.factorize(csr_matrix(dense), config, FitOptions(threads=1))
+    factors = mf.factorize(one_shard(csr_matrix(dense)), config, FitOptions(threads=1))
     assert np.abs(factors.items).max() > 0.1
     for gradient in mf_gradients(dense, factors, config):
         np.testing.assert_allclose(gradient, 0, atol=2e-4)
@@ -193,7 +199,7 @@ def test_mf_solves_each_row_by_its_normal_equations() -> None:
 def test_mf_blocks_do_not_matter() -> None:
     matrix = csr_matrix(ratings(900, 35, 7))
     config = mf.MfConfig(factors=63, iterations=3)
-    whole = mf.factorize(matrix, config, FitOptions(threads=1))
+    whole = mf.factorize(one_shard(matrix), config, FitOptions(threads=1))
     small = FitOptions(threads=2, memory_mb=1)
     counts = np.diff(matrix.indptr)
     blocks, fewer = (mf._row_blocks(counts, options) for options in (small, FitOptions()))
@@ -202,7 +208,7 @@ def test_mf_blocks_do_not_matter() -> None:
         sorted(np.concatenate([block.rows for block in blocks])) == np.flatnonzero(counts).tolist()
     )
     assert all(counts[block.rows].max() <= block.length for block in blocks)
-    parts = mf.factorize(matrix, config, small)
+    parts = mf.factorize(one_shard(matrix), config, small)
     assert np.array_equal(whole.users, parts.users)
     assert np.array_equal(whole.items, parts.items)
 
@@ -212,7 +218,9 @@ def test_mf_axes_do_not_depend_on_the_start() -> None:
     truth, known = planted(40, 25, 8)
     matrix = csr_matrix(truth * known)
     config = mf.MfConfig(factors=2, regularization=0.3, iterations=100)
-    one, same, other = (mf.factorize(matrix, config, FitOptions(seed=s)) for s in (1, 1, 2))
+    one, same, other = (
+        mf.factorize(one_shard(matrix), config, FitOptions(seed=s)) for s in (1, 1, 2)
+    )
     assert np.array_equal(one.items, same.items)
     np.testing.assert_allclose(one.items, other.items, atol=1e-4)
     for vectors, axis in ((one.users, 1), (one.items, 0)):
@@ -221,7 +229,10 @@ def test_mf_axes_do_not_depend_on_the_start() -> None:
         np.testing.assert_allclose(scatter, np.diag(np.diag(scatter)), atol=1e-3)
         assert (np.diff(np.diag(scatter)) < 0).all()
     assert (one.items.max(axis=0) > -one.items.min(axis=0)).all()
-    early = [mf.factorize(matrix, mf.MfConfig(iterations=1), FitOptions(seed=s)) for s in (1, 2)]
+    early = [
+        mf.factorize(one_shard(matrix), mf.MfConfig(iterations=1), FitOptions(seed=s))
+        for s in (1, 2)
+    ]
     assert not np.allclose(early[0].items, early[1].items, atol=1e-2)
 
 

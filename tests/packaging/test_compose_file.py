@@ -13,6 +13,7 @@ from recsys.config.settings import load
 from recsys.storage.server.engine import sqlalchemy_url
 
 ROOT = Path(__file__).resolve().parents[2]
+SPARK = {"spark-master", "spark-worker", "spark-refresh"}
 OURS = ("migrate", "roles", "ingest", "refresh", "schedule", "serve")
 DONE = "service_completed_successfully"
 ROLES = {
@@ -50,7 +51,11 @@ def test_services_and_their_order(services):
         "refresh": {"ingest": DONE},
         "schedule": {"roles": DONE},
         "serve": {"roles": DONE},
+        "spark-master": {},
+        "spark-worker": {"spark-master": "service_started", "roles": DONE},
+        "spark-refresh": {"spark-worker": "service_started", "ingest": DONE},
     }
+    assert {name for name, service in services.items() if "profiles" in service} == SPARK
 
 
 def test_the_database(services):
@@ -73,7 +78,7 @@ def test_all_services_run_the_image_of_the_dockerfile_and_ask_no_registry_for_it
     images = {
         (s["image"], s.get("build"), s.get("pull_policy"))
         for name, s in services.items()
-        if name != "db"
+        if name in OURS
     }
     assert images == {("recsys", ".", "build")}
 
@@ -135,3 +140,30 @@ def test_commands_exist(services, name):
         command = command.commands[words.pop(0)]
     context = command.make_context(name, words)
     assert context.args == []
+
+
+def test_the_cluster_of_the_profile_spark_runs_one_image(services):
+    dockerfile = (ROOT / "deploy" / "spark.Dockerfile").read_text(encoding="utf-8")
+    assert "\nFROM recsys\n" in dockerfile
+    assert (ROOT / "deploy" / "spark").stat().st_mode & 0o111
+    for name in SPARK:
+        assert services[name]["build"] == {"context": "deploy", "dockerfile": "spark.Dockerfile"}
+        assert services[name]["image"] == "recsys-spark"
+    for name in ("spark-worker", "spark-refresh"):
+        job = services["refresh"]["environment"]["RECSYS_DATABASE_URL"]
+        assert services[name]["environment"]["RECSYS_DATABASE_URL"] == job
+    settings = load({"RECSYS_CONFIG": str(ROOT / "deploy" / "spark.toml"), "RECSYS_HOME": "/cache"})
+    assert settings.engine.kind == "spark"
+    assert settings.engine.master == f"spark://{'spark-master'}:7077"
+
+
+def test_the_example_for_kubernetes_is_whole():
+    documents = list(
+        yaml.safe_load_all((ROOT / "deploy" / "kubernetes-spark.yaml").read_text(encoding="utf-8"))
+    )
+    kinds = [document["kind"] for document in documents]
+    assert kinds == ["ServiceAccount", "RoleBinding", "ConfigMap", "Service", "CronJob"]
+    given = tomllib.loads(documents[2]["data"]["recsys.toml"])["engine"]
+    secret = given["properties"]["spark.kubernetes.executor.secretKeyRef.RECSYS_DATABASE_URL"]
+    assert secret == "recsys-db:url"
+    assert given["kind"] == "spark"

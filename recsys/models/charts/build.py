@@ -9,6 +9,10 @@ import numpy as np
 from scipy.sparse import csc_matrix, csr_matrix
 
 from recsys.domain import Chart, Float64, Int64, Interactions, Votes
+from recsys.models.shards import Shards
+from recsys.numerics.exact import exact_sums, total
+from recsys.numerics.prediction import rating_range
+from recsys.numerics.sparse import column_counts
 
 
 class WeightedRating(NamedTuple):
@@ -38,10 +42,27 @@ def weighted_rating(votes: np.ndarray, means: Float64, q: float) -> WeightedRati
 
 def count_votes(user_items: csr_matrix) -> Votes:
     """Count and average the ratings of each item; the mean is NaN where there are none."""
-    items = user_items.shape[1]
-    counts = np.bincount(user_items.indices, minlength=items).astype(np.int64)
-    sums = np.bincount(user_items.indices, user_items.data, minlength=items)
-    return Votes(counts, np.divide(sums, counts, out=np.full(items, np.nan), where=counts > 0))
+    largest = float(np.abs(user_items.data).max(initial=0))
+    return _votes(column_counts(user_items), _sums(user_items, largest))
+
+
+def votes_of(shards: Shards) -> Votes:
+    """Count and average the ratings of each item, as `count_votes` does."""
+    low, high = rating_range(shards.catalogue)
+    largest = max(abs(low), abs(high))
+    sums = shards.reduce(lambda shard: _sums(shard.user_items, largest))
+    counts = shards.catalogue.item_counts
+    assert counts is not None
+    return _votes(counts, sums)
+
+
+def _sums(user_items: csr_matrix, largest: float) -> Float64:
+    return exact_sums(user_items.indices, user_items.data, user_items.shape[1], largest)
+
+
+def _votes(counts: Int64, sums: Float64) -> Votes:
+    unknown = np.full(len(counts), np.nan)
+    return Votes(counts, np.divide(total(sums), counts, out=unknown, where=counts > 0))
 
 
 def build_charts(

@@ -16,9 +16,10 @@ from scipy.special import entr
 
 from recsys.domain import Charts, Float64, Int64, Interactions
 from recsys.models.base import FitOptions, ModelSpec
-from recsys.models.charts.build import build_charts, count_votes
+from recsys.models.charts.build import build_charts, votes_of
 from recsys.models.cost import chart
 from recsys.models.params import Bounds, Params
+from recsys.models.shards import Shards, in_memory
 from recsys.numerics.prediction import rating_range
 
 YEARS_AN_ERA = 10
@@ -31,7 +32,7 @@ class ExploratoryConfig(Params):
     apart do not disagree. The paper has five."""
 
 
-def fit(data: Interactions, config: ExploratoryConfig, options: FitOptions) -> Charts:
+def learn(shards: Shards, config: ExploratoryConfig, options: FitOptions) -> Charts:
     """Rank the rated movies by `log(votes) * entropy / turn`.
 
     A movie's turn is its place, by `log(votes) * entropy`, in its cells (genre, era), the last of
@@ -39,8 +40,10 @@ def fit(data: Interactions, config: ExploratoryConfig, options: FitOptions) -> C
     the decade; movies without a year, or without genres, have cells of their own. In the chart of
     one genre the last place is that of all the movies of an era.
     """
-    votes = count_votes(data.user_items)
-    worth = _worth(data, votes.counts, config.grades)
+    data = shards.catalogue
+    votes = votes_of(shards)
+    given = shards.reduce(lambda shard: _grades_given(shard, config.grades))
+    worth = _worth(given, votes.counts)
     eras = _eras(data)
 
     def score(items: Int64) -> Float64:
@@ -49,15 +52,22 @@ def fit(data: Interactions, config: ExploratoryConfig, options: FitOptions) -> C
     return Charts(build_charts(data, votes, score))
 
 
-def _worth(data: Interactions, votes: Int64, grades: int) -> Float64:
-    """Return log(votes) times the entropy, in nats, of the grades each item was given."""
+fit = in_memory(learn)
+
+
+def _grades_given(data: Interactions, grades: int) -> Int64:
+    """Count how often each item was given each grade, items x grades."""
     ratings = data.user_items
     low, high = rating_range(data)
     # If all ratings are equal, any width puts them into one grade.
     width = (high - low) / grades or 1.0
     grade = np.clip((ratings.data - low) // width, 0, grades - 1).astype(np.int64)
     cells = ratings.indices.astype(np.int64) * grades + grade
-    given = np.bincount(cells, minlength=len(votes) * grades).reshape(-1, grades)
+    return np.bincount(cells, minlength=ratings.shape[1] * grades).reshape(-1, grades)
+
+
+def _worth(given: Int64, votes: Int64) -> Float64:
+    """Return log(votes) times the entropy, in nats, of the grades each item was given."""
     some = np.maximum(votes, 1)
     # Rounded, so that the same numbers of votes at other grades are a tie.
     worth: Float64 = np.round(np.log(some) * entr(given / some[:, None]).sum(axis=1), 12)
@@ -93,6 +103,7 @@ SPEC = ModelSpec(
     kind="chart",
     config=ExploratoryConfig,
     fit=fit,
+    learn=learn,
     cost=chart(3.5),
     score_meaning="log(votes) times entropy of the ratings, over its place in genre and decade",
     description="Well known and disputed movies across genres and decades: to learn a taste",

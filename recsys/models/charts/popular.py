@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Charts, Interactions
+from recsys.domain import Charts, Int64, Interactions
 from recsys.models.base import FitOptions, ModelSpec
-from recsys.models.charts.build import build_charts, count_votes
+from recsys.models.charts.build import build_charts, votes_of
 from recsys.models.cost import chart
 from recsys.models.params import Params
+from recsys.models.shards import Shards, in_memory
 
 _ROUNDING = 1e-9
 """A sum of many ratings is off by less, and no rating on a scale is this near to a mean."""
@@ -27,19 +28,26 @@ class PopularConfig(Params):
     """Nothing to choose."""
 
 
-def fit(data: Interactions, config: PopularConfig, options: FitOptions) -> Charts:
+def learn(shards: Shards, config: PopularConfig, options: FitOptions) -> Charts:
     """Rank the rated movies by (people who liked it) / (people who have rated anything).
 
     A rating that is at least the mean of its user's is a like; so are all ratings of a user who
     always gives the same. Rated movies without a like score 0. Charts of genres keep the scores.
     """
-    likes = np.bincount(
-        data.user_items.indices[liked(data.user_items)], minlength=data.user_items.shape[1]
-    )
-    people = int(np.count_nonzero(np.diff(data.user_items.indptr)))
-    scores = likes / max(1, people)
-    votes = count_votes(data.user_items)
-    return Charts(build_charts(data, votes, lambda items: scores[items]))
+    counts = shards.reduce(_count)
+    scores = counts[:-1] / max(1, counts[-1])
+    votes = votes_of(shards)
+    return Charts(build_charts(shards.catalogue, votes, lambda items: scores[items]))
+
+
+fit = in_memory(learn)
+
+
+def _count(shard: Interactions) -> Int64:
+    """Count the likes of each item, and behind them the people."""
+    ratings = shard.user_items
+    likes = np.bincount(ratings.indices[liked(ratings)], minlength=ratings.shape[1])
+    return np.append(likes, np.count_nonzero(np.diff(ratings.indptr)))
 
 
 def liked(user_items: csr_matrix) -> np.ndarray:
@@ -61,6 +69,7 @@ SPEC = ModelSpec(
     kind="chart",
     config=PopularConfig,
     fit=fit,
+    learn=learn,
     cost=chart(3.5),
     score_meaning="share of the people who rated it no lower than their own mean, up to 1",
     description="Movies that most people watched and liked, for users without ratings",

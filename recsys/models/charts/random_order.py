@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.domain import Charts, Interactions
+from recsys.domain import Charts
 from recsys.models.base import FitOptions, ModelSpec
-from recsys.models.charts.build import build_charts, count_votes
+from recsys.models.charts.build import build_charts, votes_of
 from recsys.models.cost import chart
 from recsys.models.params import Params
+from recsys.models.shards import Shards, in_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +19,20 @@ class RandomConfig(Params):
     """Nothing to choose; the order is that of the run's seed."""
 
 
-def fit(data: Interactions, config: RandomConfig, options: FitOptions) -> Charts:
+def learn(shards: Shards, config: RandomConfig, options: FitOptions) -> Charts:
     """Shuffle all movies, also unrated ones; the charts of genres keep this order.
 
     The score is 1 for the first of all and falls evenly to `1 / movies` for the last.
     """
-    items = data.user_items.shape[1]
+    catalogue = shards.catalogue
+    items = catalogue.user_items.shape[1]
     scores = np.random.default_rng(options.seed).permutation(np.arange(1, items + 1)) / items
-    votes = count_votes(data.user_items)
-    charts = build_charts(data, votes, lambda members: scores[members], np.arange(items))
+    votes = votes_of(shards)
+    charts = build_charts(catalogue, votes, lambda members: scores[members], np.arange(items))
     return Charts(charts)
+
+
+fit = in_memory(learn)
 
 
 SPEC = ModelSpec(
@@ -37,6 +42,7 @@ SPEC = ModelSpec(
     kind="chart",
     config=RandomConfig,
     fit=fit,
+    learn=learn,
     cost=chart(1.0),
     score_meaning="place in a random order: 1 for the first, near 0 for the last",
     description="All movies in random order, unrated ones included",

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from recsys.domain import Charts, Float64, Int64, Interactions
+from recsys.domain import Charts, Float64, Int64
 from recsys.models.base import FitOptions, ModelSpec, Need, Range
-from recsys.models.charts.build import build_charts, count_votes, weighted_rating
+from recsys.models.charts.build import build_charts, votes_of, weighted_rating
 from recsys.models.cost import chart
 from recsys.models.params import Bounds, Params
+from recsys.models.shards import Shards, in_memory
 
 VoteSource = Literal["ratings", "metadata"]
 
@@ -24,13 +25,14 @@ class TopRatedConfig(Params):
     """Source of the votes: the `ratings` in the database, or TMDB's counts in the `metadata`."""
 
 
-def fit(data: Interactions, config: TopRatedConfig, options: FitOptions) -> Charts:
+def learn(shards: Shards, config: TopRatedConfig, options: FitOptions) -> Charts:
     """Rank the movies that qualify; for a genre, C and m are those of the genre's movies.
 
     Movies without votes in the chosen source do not count in C and m. Without metadata there are no
     charts of its votes.
     """
-    votes = count_votes(data.user_items) if config.votes == "ratings" else data.item_votes
+    catalogue = shards.catalogue
+    votes = votes_of(shards) if config.votes == "ratings" else catalogue.item_votes
     if votes is None:
         return Charts()
 
@@ -38,7 +40,10 @@ def fit(data: Interactions, config: TopRatedConfig, options: FitOptions) -> Char
         result = weighted_rating(votes.counts[items], votes.means[items], config.q)
         return np.where(result.qualifies, result.scores, -np.inf)
 
-    return Charts(build_charts(data, votes, score))
+    return Charts(build_charts(catalogue, votes, score))
+
+
+fit = in_memory(learn)
 
 
 def _needs(config: TopRatedConfig) -> frozenset[Need]:
@@ -52,6 +57,7 @@ SPEC = ModelSpec(
     kind="chart",
     config=TopRatedConfig,
     fit=fit,
+    learn=learn,
     cost=chart(1.0, share=0.1),
     score_meaning="weighted rating, on the scale of the votes: our ratings', or the metadata's",
     description="Best movies by the weighted rating of the IMDb Top 250, overall and by genre",

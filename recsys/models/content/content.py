@@ -17,6 +17,7 @@ from recsys.models.content.content_text import item_text_vectors
 from recsys.models.cost import DOUBLE, Cost, Size, list_row, lists_by_scores
 from recsys.models.grades import GradedParams
 from recsys.models.params import Bounds
+from recsys.models.shards import of_catalogue
 from recsys.numerics.weighting import on_scale_of
 
 
@@ -56,6 +57,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=ContentConfig,
     fit=fit,
+    learn=of_catalogue(fit),
     cost=cost,
     score_meaning="mean of the cosines of genres and of text, by their weights; up to 1",
     description="Movies alike in genres and in words, for new people and new movies",

@@ -27,6 +27,7 @@ from recsys.domain import (
 from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.cost import DOUBLE, Cost, Size, list_row, lists_by_scores
 from recsys.models.grades import GradedParams
+from recsys.models.shards import of_catalogue
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.scoring import cosines, rank_by_profile
 from recsys.numerics.topk import concatenate, empty, ranked_top_k
@@ -130,6 +131,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=ContentGenresConfig,
     fit=fit,
+    learn=of_catalogue(fit),
     cost=cost,
     rank=rank,
     similar=similar,

@@ -19,6 +19,7 @@ from recsys.models.content.text import text_vectors
 from recsys.models.cost import DOUBLE, Cost, Size, list_row, lists_by_scores
 from recsys.models.grades import GradedParams
 from recsys.models.params import Bounds
+from recsys.models.shards import of_catalogue
 from recsys.numerics.weighting import on_scale_of
 
 
@@ -52,6 +53,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=ContentTextConfig,
     fit=fit,
+    learn=of_catalogue(fit),
     cost=cost,
     score_meaning="cosine of TF-IDF weighted words and phrases, up to 1: the same text",
     description="Movies described in the same words: title, plot, keywords, tags, cast",

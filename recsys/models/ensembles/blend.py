@@ -31,6 +31,7 @@ from recsys.errors import ConfigError
 from recsys.models.base import FitOptions, ModelSpec, Range, Scoring
 from recsys.models.cost import Cost, Size, lists_by_scores
 from recsys.models.params import Bounds, ModelName, Params
+from recsys.models.shards import of_catalogue
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.scoring import dense_scores, standardize
 from recsys.numerics.sparse import exclude_rated, has_ratings
@@ -149,6 +150,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=BlendConfig,
     fit=fit,
+    learn=of_catalogue(fit),
     rivals=rivals,
     cost=cost,
     rank=rank,

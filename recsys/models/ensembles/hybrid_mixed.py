@@ -17,6 +17,7 @@ from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.cost import Cost, Size, lists_by_scores
 from recsys.models.ensembles.hybrid import Offers, check_chain, members_of, rank_by_selection
 from recsys.models.params import ModelName, Params
+from recsys.models.shards import of_catalogue
 
 NAME = "hybrid_mixed"
 
@@ -64,6 +65,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=HybridMixedConfig,
     fit=fit,
+    learn=of_catalogue(fit),
     cost=cost,
     rank=rank,
     score_meaning="score of the model the movie came from; only the order compares them",

@@ -18,6 +18,7 @@ from recsys.models.base import FitOptions, ModelSpec
 from recsys.models.cost import Cost, Size, lists_by_scores
 from recsys.models.ensembles.hybrid import Offers, check_chain, members_of, rank_by_selection
 from recsys.models.params import Bounds, ModelName, Params
+from recsys.models.shards import of_catalogue
 
 NAME = "hybrid_switching"
 
@@ -79,6 +80,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=HybridSwitchingConfig,
     fit=fit,
+    learn=of_catalogue(fit),
     cost=cost,
     rank=rank,
     score_meaning="score of the model that gave the list",

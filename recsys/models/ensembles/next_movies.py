@@ -30,6 +30,7 @@ from recsys.errors import ConfigError
 from recsys.models.base import FitOptions, ModelSpec, Range, Scoring
 from recsys.models.cost import Cost, Size, lists_by_sums
 from recsys.models.params import Bounds, ModelName, Params
+from recsys.models.shards import of_catalogue
 from recsys.numerics.scoring import rank_by_sums
 
 PART_SCORINGS: frozenset[Scoring] = frozenset({"sum"})
@@ -108,6 +109,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=NextConfig,
     fit=fit,
+    learn=of_catalogue(fit),
     cost=cost,
     rank=rank,
     score_meaning="sum of the weights of the newest ratings, over the models",

@@ -16,20 +16,24 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
-from implicit.cpu.als import AlternatingLeastSquares
+from implicit.cpu._als import least_squares_cg
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from recsys.domain import Factors, Float32, Interactions, TrainedItems, UserRows
+from recsys.errors import RecsysError
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import Cost, Size, of_factors
 from recsys.models.grades import GradedParams
 from recsys.models.params import Bounds
+from recsys.models.shards import Rows, Shards, count_of, in_memory
 from recsys.numerics.least_squares import solve_rows
 from recsys.numerics.weighting import on_scale_of, on_scale_of_training, weighted
 
 PENALTY, GROWTH = 20.0, 0.35
 """Best penalty at 100,000 ratings, and the exponent of its growth with their number."""
+_STEPS = 3
+"""Steps of conjugate gradients for a row in each iteration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,36 +57,72 @@ def penalty(config: Any, ratings: int, at_100k: float) -> float:
 
 def settle(config: AlsConfig, data: Interactions) -> AlsConfig:
     """Let the penalty follow from the number of ratings if it is 0."""
-    return replace(config, regularization=penalty(config, data.user_items.nnz, PENALTY))
+    return replace(config, regularization=penalty(config, count_of(data), PENALTY))
 
 
-def fit(data: Interactions, config: AlsConfig, options: FitOptions) -> Factors:
+def learn(shards: Shards, config: AlsConfig, options: FitOptions) -> Factors:
     """Factorize which user rated which item, by what each rating counts."""
-    counted = weighted(on_scale_of(data, config.rating_weights), data.user_items)
-    return factorize(counted.astype(np.float32), config, options)
+    weights = on_scale_of(shards.catalogue, config.rating_weights)
+
+    def confidence(shard: Interactions) -> Interactions:
+        counted = weighted(weights, shard.user_items)
+        return replace(shard, user_items=counted.astype(np.float32))
+
+    return factorize(shards.mapped(confidence), config, options)
 
 
-def factorize(confidence: csr_matrix, config: AlsConfig, options: FitOptions) -> Factors:
+fit = in_memory(learn)
+
+
+def factorize(confidence: Shards, config: AlsConfig, options: FitOptions) -> Factors:
     """Fit factors to rows of confidences, float32, in units of alpha; seeded.
 
-    The same input gives the same factors. Rows and columns without entries have factors of 0.
-    `confidence` must be a matrix of its own: the library asks for buffers it could write to.
+    The same input gives the same factors, in whatever shards. Rows and columns without entries have
+    factors of 0. The solver is that of `implicit`, three steps of conjugate gradients for a row.
     """
-    if confidence.nnz == 0:
-        users, items = confidence.shape
-        empty = np.zeros((users, config.factors), np.float32)
-        return Factors(empty, np.zeros((items, config.factors), np.float32))
-    with threadpool_limits(1, "blas"):  # the library has threads of its own
-        model = AlternatingLeastSquares(
-            factors=config.factors,
-            regularization=config.regularization,
-            alpha=config.alpha,
-            iterations=config.iterations,
-            num_threads=options.threads,
-            random_state=options.seed,
+    users, items = confidence.users, confidence.catalogue.user_items.shape[1]
+    shape = config.factors
+    if not confidence.ratings:
+        return Factors(np.zeros((users, shape), np.float32), np.zeros((items, shape), np.float32))
+    random = np.random.default_rng(options.seed)
+    own, other = (random.random((rows, shape), dtype=np.float32) * 0.01 for rows in (users, items))
+    by_user, by_item = confidence, confidence.transposed()
+    for _ in range(config.iterations):
+        own = _solved(by_user, own, other, config, options)
+        other = _solved(by_item, other, own, config, options)
+    if not (np.isfinite(own).all() and np.isfinite(other).all()):
+        raise RecsysError(
+            "the factors are not finite", hint="Raise the model's parameter regularization."
         )
-        model.fit(confidence, show_progress=False)
-    return Factors(model.user_factors, model.item_factors)
+    return Factors(own, other)
+
+
+def _solved(
+    rows: Rows, before: Float32, others: Float32, config: AlsConfig, options: FitOptions
+) -> Float32:
+    """Improve the factors of each row, those of the other side being given."""
+    alpha, penalty_of_row = config.alpha, config.regularization
+
+    def solve(shard: Interactions) -> Float32:
+        matrix = shard.user_items
+        found = before[shard.first_user : shard.first_user + matrix.shape[0]].copy()
+        # Arrays of its own: the library asks for 32-bit buffers that it could write to.
+        trusted = csr_matrix(
+            (
+                alpha * matrix.data.astype(np.float32),
+                matrix.indices.astype(np.int32),
+                matrix.indptr.astype(np.int32),
+            ),
+            shape=matrix.shape,
+        )
+        with threadpool_limits(1, "blas"):  # the library has threads of its own
+            least_squares_cg(
+                trusted, found, others, penalty_of_row, num_threads=options.workers, cg_steps=_STEPS
+            )
+        return found
+
+    solved: Float32 = rows.rows(solve)
+    return solved
 
 
 def fold_in(
@@ -124,6 +164,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=AlsConfig,
     fit=fit,
+    learn=learn,
     settle=settle,
     cost=cost,
     fold_in=fold_in,

@@ -26,6 +26,7 @@ from recsys.models.factors import als
 from recsys.models.factors.als import AlsConfig, factorize, least_squares_cost
 from recsys.models.grades import GradedParams
 from recsys.models.params import Bounds
+from recsys.models.shards import OneShard
 from recsys.numerics.weighting import genre_rows, on_scale_of, weighted
 
 PENALTY = 40.0
@@ -56,7 +57,7 @@ def fit(data: Interactions, config: CollectiveAlsConfig, options: FitOptions) ->
     users = data.user_items.shape[0]
     # Genres alone tell nothing about users: without ratings nothing is learned.
     rows = confidences(data, config) if data.user_items.nnz else data.user_items
-    fitted = factorize(rows, _als(config), options)
+    fitted = factorize(OneShard(replace(data, user_items=rows)), _als(config), options)
     return Factors(fitted.users[:users].copy(), fitted.items)
 
 

@@ -37,6 +37,7 @@ from recsys.domain import (
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import DOUBLE, Cost, Size, of_factors
 from recsys.models.params import Bounds, Params
+from recsys.models.shards import OneShard, Rows, Shards, in_memory
 from recsys.numerics.blocks import map_blocks
 from recsys.numerics.prediction import predict_ratings, rating_range
 from recsys.numerics.sparse import axis_signs, has_ratings, select_entries
@@ -69,17 +70,22 @@ class MfConfig(Params):
     """Share of the ratings that a separate fit holds out to measure its error. 0: no such fit."""
 
 
-def fit(data: Interactions, config: MfConfig, options: FitOptions) -> Factors:
+def learn(shards: Shards, config: MfConfig, options: FitOptions) -> Factors:
     """Fit factors and biases; users and items without ratings have factors of 0, a bias of NaN."""
-    fitted = factorize(data.user_items, config, options)
+    fitted = factorize(shards, config, options)
     assert fitted.user_bias is not None
     assert fitted.item_bias is not None
-    users, items = has_ratings(data.user_items)
+    users = shards.rows(lambda shard: np.diff(shard.user_items.indptr) > 0)
+    assert shards.catalogue.item_counts is not None
+    items = shards.catalogue.item_counts > 0
     return replace(
         fitted,
         user_bias=np.where(users, fitted.user_bias, np.nan),
         item_bias=np.where(items, fitted.item_bias, np.nan),
     )
+
+
+fit = in_memory(learn)
 
 
 def fold_in(
@@ -102,7 +108,7 @@ def fold_in(
 # --- the fit --------------------------------------------------------------------------------------
 
 
-def factorize(user_items: csr_matrix, config: MfConfig, options: FitOptions) -> Factors:
+def factorize(shards: Shards, config: MfConfig, options: FitOptions) -> Factors:
     """Minimise the squared error on the ratings plus
 
     `regularization (sum_u sqrt(n_u) |p_u|^2 + sum_i sqrt(n_i) |q_i|^2)`
@@ -111,24 +117,37 @@ def factorize(user_items: csr_matrix, config: MfConfig, options: FitOptions) -> 
     n being numbers of ratings. Biases of users include the mean of all ratings; without ratings
     a bias is 0, or that mean, and factors are 0.
     """
-    users, items = user_items.shape
+    catalogue = shards.catalogue
+    assert catalogue.item_counts is not None
+    items = len(catalogue.item_counts)
     width = config.factors + 1
-    own, other = np.zeros((users, width)), np.zeros((items, width))
-    if user_items.nnz == 0:
+    own, other = np.zeros((shards.users, width)), np.zeros((items, width))
+    if not shards.ratings:
         return _as_factors(own, other, 0.0)
-    mean = float(user_items.data.mean())
-    by_item = user_items.T.tocsr()
+    mean = catalogue.rating_mean or 0.0
+    by_item = shards.transposed()
     random = np.random.default_rng(options.seed)
     other[:, :-1] = random.normal(scale=0.1, size=(items, config.factors))
-    with threadpool_limits(1, "blas"):  # blocks of rows run side by side already
-        for _ in range(config.iterations):
-            own = _solved(user_items, mean, other, config, options)
-            other = _solved(by_item, mean, own, config, options)
+    for _ in range(config.iterations):
+        own = _solved_rows(shards, mean, other, config, options)
+        other = _solved_rows(by_item, mean, own, config, options)
     # Alternating least squares ends in arbitrary axes; distances by coordinates need fixed ones.
-    axes = _principal_axes(other[:, :-1], np.diff(by_item.indptr))
-    own[:, :-1] = own[:, :-1] @ axes
-    other[:, :-1] = other[:, :-1] @ axes
+    with threadpool_limits(1, "blas"):
+        axes = _principal_axes(other[:, :-1], catalogue.item_counts)
+        own[:, :-1] = own[:, :-1] @ axes
+        other[:, :-1] = other[:, :-1] @ axes
     return _as_factors(own, other, mean)
+
+
+def _solved_rows(
+    rows: Rows, mean: float, others: Float64, config: MfConfig, options: FitOptions
+) -> Float64:
+    def solve(shard: Interactions) -> Float64:
+        with threadpool_limits(1, "blas"):  # blocks of rows run side by side already
+            return _solved(shard.user_items, mean, others, config, options)
+
+    solved: Float64 = rows.rows(solve)
+    return solved
 
 
 def _solved(
@@ -221,26 +240,42 @@ def measure(
     fitted: Factors, data: Interactions, config: MfConfig, options: FitOptions
 ) -> tuple[Metric, ...]:
     """Measure the RMSE on the training ratings and on a random part held out of a second fit."""
-    return _error("train", data, fitted) + _holdout_error(data, config, options)
+    return measure_shards(fitted, OneShard(data), config, options)
 
 
-def _holdout_error(data: Interactions, config: MfConfig, options: FitOptions) -> tuple[Metric, ...]:
+def measure_shards(
+    fitted: Factors, shards: Shards, config: MfConfig, options: FitOptions
+) -> tuple[Metric, ...]:
+    """Measure what `measure` does over shards."""
+    scale = rating_range(shards.catalogue)
+    return _error("train", shards, fitted, scale) + _holdout_error(shards, config, options)
+
+
+def _holdout_error(shards: Shards, config: MfConfig, options: FitOptions) -> tuple[Metric, ...]:
     """Fit the rest of a random split and measure on the held-out part.
 
     A user or movie not in the rest counts with a bias of 0 and no factors.
     """
-    ratings = data.user_items
-    size = int(config.holdout * ratings.nnz)
+    size = int(config.holdout * shards.ratings)
     if size == 0:
         return ()
-    held = np.zeros(ratings.nnz, bool)
-    held[_drawn(ratings.nnz, size, options.seed)] = True
-    fitted = factorize(select_entries(ratings, ~held), config, options)
+    held = np.zeros(shards.ratings, bool)
+    held[_drawn(shards.ratings, size, options.seed)] = True
+    # A bit for each rating: this goes to wherever the shards are.
+    bits, scale = np.packbits(held), rating_range(shards.catalogue)
+    rest = shards.mapped(lambda shard: _part(shard, bits, False), facts=True)
+    fitted = factorize(rest, config, options)
     # Predictions are clipped to the scale of all ratings.
-    tested = replace(
-        data, user_items=select_entries(ratings, held), rating_range=rating_range(data)
-    )
-    return _error(f"holdout {config.holdout:g}", tested, fitted)
+    tested = shards.mapped(lambda shard: _part(shard, bits, True), facts=True)
+    return _error(f"holdout {config.holdout:g}", tested, fitted, scale)
+
+
+def _part(shard: Interactions, bits: NDArray[np.uint8], held: bool) -> Interactions:
+    """Return the ratings of a shard that are held out, or the rest."""
+    first, count = shard.first_rating, shard.user_items.nnz
+    own = np.unpackbits(bits[first // 8 : (first + count + 7) // 8])[first % 8 :][:count]
+    kept = own.astype(bool) == held
+    return replace(shard, user_items=select_entries(shard.user_items, kept), rated_at=None)
 
 
 def _drawn(count: int, size: int, seed: int) -> NDArray[np.integer]:
@@ -252,21 +287,26 @@ def _drawn(count: int, size: int, seed: int) -> NDArray[np.integer]:
     return numbers[:size]
 
 
-def _error(protocol: str, data: Interactions, fitted: Factors) -> tuple[Metric, ...]:
+def _error(
+    protocol: str, shards: Shards, fitted: Factors, scale: tuple[float, float]
+) -> tuple[Metric, ...]:
     """Measure the error of the predictions of all ratings, on the scale of the ratings."""
-    ratings = data.user_items
-    if ratings.nnz == 0:
+    count = shards.ratings
+    if not count:
         return ()
-    squares = 0.0
+    squares = shards.reduce(lambda shard: _squares(replace(shard, rating_range=scale), fitted))
+    return (Metric(protocol, "rmse", float(np.sqrt(squares / count)), count),)
+
+
+def _squares(shard: Interactions, fitted: Factors) -> float:
+    """Return the sum of the squared errors of the predictions of a shard."""
+    ratings, squares = shard.user_items, 0.0
     for start in range(0, ratings.nnz, _MEASURED_AT_ONCE):
         entries = np.arange(start, min(start + _MEASURED_AT_ONCE, ratings.nnz))
-        users = np.searchsorted(ratings.indptr, entries, side="right") - 1
-        predicted = predict_ratings(data, fitted, users, ratings.indices[entries])
-        squares += float(((predicted - ratings.data[entries]) ** 2).sum())
-    return (Metric(protocol, "rmse", float(np.sqrt(squares / ratings.nnz)), ratings.nnz),)
-
-
-# --- similar movies -------------------------------------------------------------------------------
+        users = np.searchsorted(ratings.indptr, entries, side="right") - 1 + shard.first_user
+        predicted = predict_ratings(shard, fitted, users, ratings.indices[entries])
+        squares += float(np.sum((predicted - ratings.data[entries]) ** 2))
+    return squares
 
 
 def similar(factors: Factors, options: FitOptions) -> Neighbours:
@@ -307,10 +347,12 @@ SPEC = ModelSpec(
     kind="personal",
     config=MfConfig,
     fit=fit,
+    learn=learn,
     cost=cost,
     fold_in=fold_in,
     similar=similar,
     measure=measure,
+    measure_shards=measure_shards,
     score_meaning="predicted rating, not clipped to the scale; similarities 1 / (1 + difference)",
     description="Regularised matrix factorisation with biases, fitted on the observed ratings",
     prediction="factors",

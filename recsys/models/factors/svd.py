@@ -11,19 +11,27 @@ Tasks, RecSys 2010 (PureSVD; there without the means).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from scipy.sparse.linalg import svds
+from scipy.sparse.linalg import LinearOperator, svds
 from threadpoolctl import threadpool_limits
 
-from recsys.domain import Factors, Float64, Interactions, TrainedItems, UserRows
+from recsys.domain import Factors, Float64, Int64, Interactions, TrainedItems, UserRows
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import PASS, Cost, Size, of_factors
 from recsys.models.params import Bounds, Params
-from recsys.numerics.sparse import axis_signs, has_ratings, row_of_entries, row_sums, with_values
+from recsys.models.shards import Shards, in_memory
+from recsys.numerics.sparse import (
+    axis_signs,
+    column_counts,
+    has_ratings,
+    row_of_entries,
+    row_sums,
+    with_values,
+)
 
 _ROUNDING = 1e-10
 """Relative size below which a number counts as 0 with rounding errors."""
@@ -39,36 +47,83 @@ class SvdConfig(Params):
     ratings are all equal has no deviations, and so no taste. 0: none."""
 
 
-def fit(data: Interactions, config: SvdConfig, options: FitOptions) -> Factors:
+def learn(shards: Shards, config: SvdConfig, options: FitOptions) -> Factors:
     """Decompose the ratings less each user's mean; an item not rated counts as the mean."""
-    return factorize(data.user_items, config, options.seed)
+    return factorize(shards, config, options.seed)
 
 
-def factorize(user_items: csr_matrix, config: SvdConfig, seed: int) -> Factors:
+fit = in_memory(learn)
+
+
+def factorize(shards: Shards, config: SvdConfig, seed: int) -> Factors:
     """Return `U` as factors of the users, `V S` as those of the items, means as user biases.
 
     The singular values stay with the items: their cosines are then those of the columns of the
     matrix `U S V'`, which tell items apart even if no singular value was cut off. Users and items
     without ratings have factors of 0 and a bias of NaN.
     """
-    rank = config.rank
-    mean = float(user_items.data.mean()) if user_items.nnz else 0.0
-    means, deviations = demeaned(user_items, config.damping, mean)
-    users, items = np.zeros((len(means), rank)), np.zeros((user_items.shape[1], rank))
+    catalogue, rank, damping = shards.catalogue, config.rank, config.damping
+    assert catalogue.item_counts is not None
+    mean = catalogue.rating_mean or 0.0
+    means = shards.rows(lambda shard: demeaned(shard.user_items, damping, mean)[0])
+    deviations = shards.mapped(
+        lambda shard: replace(shard, user_items=demeaned(shard.user_items, damping, mean)[1])
+    )
+    users, items = np.zeros((len(means), rank)), np.zeros((len(catalogue.item_counts), rank))
     # Rows and columns of zeros take no part: without them fewer matrices are of low rank.
-    rows, columns = np.unique(deviations.nonzero()[0]), np.unique(deviations.indices)
+    rows = np.flatnonzero(deviations.rows(lambda shard: np.diff(shard.user_items.indptr)))
+    columns = np.flatnonzero(deviations.reduce(lambda shard: column_counts(shard.user_items)))
     if len(rows):
-        left, values, right = _decomposed(deviations[rows][:, columns], rank, seed)
+        filled = deviations.mapped(
+            lambda shard: replace(shard, user_items=shard.user_items[:, columns])
+        )
+        matrix = _Matrix(filled, rows, len(columns))
+        left, values, right = _decomposed(matrix, rank, seed)
         users[rows, : len(values)] = left
         items[columns, : len(values)] = right * values
         items[np.linalg.norm(items, axis=1) < _ROUNDING * values[0]] = 0
-    known_users, known_items = has_ratings(user_items)
+    known = shards.rows(lambda shard: np.diff(shard.user_items.indptr) > 0)
     return Factors(
         users.astype(np.float32),
         items.astype(np.float32),
-        np.where(known_users, means, np.nan),
-        np.where(known_items, 0.0, np.nan),
+        np.where(known, means, np.nan),
+        np.where(catalogue.item_counts > 0, 0.0, np.nan),
     )
+
+
+class _Matrix(LinearOperator):
+    """Some rows of the matrix whose rows are in shards, by its products."""
+
+    def __init__(self, shards: Shards, rows: Int64, columns: int) -> None:
+        super().__init__(np.dtype(np.float64), (len(rows), columns))  # type: ignore[call-arg]
+        self._shards, self._rows = shards, rows
+
+    def _matmat(self, right: Float64) -> Float64:
+        found: Float64 = self._shards.rows(lambda shard: shard.user_items @ right)
+        return found[self._rows]
+
+    def _matvec(self, vector: Float64) -> Float64:
+        return self._matmat(vector.reshape(-1))
+
+    def _rmatmat(self, left: Float64) -> Float64:
+        every = np.zeros((self._shards.users, *left.shape[1:]))
+        every[self._rows] = left
+
+        def work(shard: Interactions) -> Float64:
+            own = every[shard.first_user : shard.first_user + shard.user_items.shape[0]]
+            product: Float64 = shard.user_items.T @ own
+            return product
+
+        return self._shards.reduce(work)
+
+    def _rmatvec(self, vector: Float64) -> Float64:
+        return self._rmatmat(vector.reshape(-1))
+
+    def toarray(self) -> Float64:
+        # The smaller side has few rows or columns, so this is no larger than the factors.
+        whole: csr_matrix = self._shards.rows(lambda shard: shard.user_items)
+        found: Float64 = whole[self._rows].toarray()
+        return found
 
 
 def fold_in(
@@ -102,7 +157,7 @@ def demeaned(user_items: csr_matrix, damping: float, mean: float) -> tuple[Float
     return means, deviations
 
 
-def _decomposed(matrix: csr_matrix, rank: int, seed: int) -> tuple[Float64, Float64, Float64]:
+def _decomposed(matrix: _Matrix, rank: int, seed: int) -> tuple[Float64, Float64, Float64]:
     """Return the largest singular values, descending, between the vectors as columns."""
     smaller = min(matrix.shape)
     rank = min(rank, (smaller + 1) // 2)
@@ -133,6 +188,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=SvdConfig,
     fit=fit,
+    learn=learn,
     cost=cost,
     fold_in=fold_in,
     score_meaning="predicted rating, not clipped to the scale; similarities are cosines",

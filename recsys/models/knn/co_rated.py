@@ -17,7 +17,7 @@ residuals).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -25,10 +25,11 @@ from typing import Literal
 import numpy as np
 from scipy.sparse import csc_matrix, csr_matrix
 
-from recsys.domain import Float64, Int64, RankedLists
+from recsys.domain import Float64, Int64, Interactions, RankedLists
 from recsys.models.base import FitOptions
+from recsys.models.shards import Arrays, Grid, Piece, Shards
 from recsys.numerics.blocks import map_blocks, rows_within
-from recsys.numerics.sparse import binarize, with_values
+from recsys.numerics.sparse import binarize, column_counts, with_values
 from recsys.numerics.topk import concatenate, ranked_top_k
 
 CoRated = Literal["pearson", "pearson_baseline", "adjusted_cosine", "jaccard"]
@@ -106,23 +107,57 @@ def co_rated_neighbours(
     `panel` is the width of dense panels. With `of` there is one list for each of these columns
     only, by sparse sums.
     """
+    counts = column_counts(matrix)
     if of is not None:
-        comparison = _COMPARISONS[similarity](matrix.tocsc())
+        comparison = _COMPARISONS[similarity](matrix.tocsc(), counts)
         return _by_sparse_sums(_Scorer(comparison, min_support, shrinkage), of, options)
-    counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
     # By falling popularity: of two columns the one with fewer ratings then does the adding up.
     order = np.argsort(-counts, kind="stable")
     if dense is None:
         dense = _dense_is_better(matrix, counts[order], options)
     if not dense:
-        comparison = _COMPARISONS[similarity](matrix.tocsc())
+        comparison = _COMPARISONS[similarity](matrix.tocsc(), counts)
         every = np.arange(matrix.shape[1])
         return _by_sparse_sums(_Scorer(comparison, min_support, shrinkage), every, options)
-    comparison = _COMPARISONS[similarity](matrix[:, order].tocsc())
+    comparison = _COMPARISONS[similarity](matrix[:, order].tocsc(), counts[order])
     # One half of the memory is for the square, the other for what is computed on the way.
     half = replace(options, memory_mb=max(1, options.memory_mb // 2))
     square = _square(_Scorer(comparison, min_support, shrinkage), half, panel)
     return _ranked_square(square, np.argsort(order), half)
+
+
+def co_rated_over_shards(
+    shards: Shards, similarity: CoRated, min_support: int, shrinkage: float, options: FitOptions
+) -> RankedLists:
+    """List for each item the k most similar others, as `co_rated_neighbours` does.
+
+    On whole numbers, whose sums are exact, the lists are the same in any shards.
+    """
+    of_ratings = _COMPARISONS[similarity]
+    columns, k, found = shards.catalogue.user_items.shape[1], options.k, {}
+    counts = shards.reduce(lambda shard: column_counts(shard.user_items))
+    scorer = _Scorer(of_ratings(csc_matrix((0, columns)), counts), min_support, shrinkage)
+
+    def work(shard: Interactions) -> Iterator[Piece]:
+        comparison = of_ratings(shard.user_items.tocsc(), counts)
+        parts, products = comparison.parts, comparison.products
+        everything = tuple(part.tocsr() for part in parts)
+
+        def piece(start: int, stop: int) -> Arrays:
+            block = [part[:, start:stop].T for part in parts]
+            return [(block[one] @ everything[other]).toarray() for one, other in products]
+
+        yield piece
+
+    def finish(sums: Arrays, start: int, stop: int) -> RankedLists:
+        return ranked_top_k(scorer(sums, np.arange(start, stop), slice(0, columns)), k)
+
+    def take(lists: RankedLists, start: int, stop: int) -> None:
+        found[start] = lists
+
+    products = len(scorer.comparison.products)
+    shards.sums(work, finish, take, Grid(columns, 8 * products, _PAIR_BYTES * columns), options)
+    return concatenate(RankedLists, [found[start] for start in sorted(found)])
 
 
 def _dense_is_better(matrix: csr_matrix, falling: Int64, options: FitOptions) -> bool:
@@ -184,7 +219,7 @@ def _ranked_square(square: Float64, places: Int64, options: FitOptions) -> Ranke
     return concatenate(RankedLists, blocks)
 
 
-def _pearson(ratings: csc_matrix) -> _Comparison:
+def _pearson(ratings: csc_matrix, counts: Int64) -> _Comparison:
     def score(sums: list[Float64], one: Columns, other: slice) -> Float64:
         # Multiplied by n throughout, so that ratings in halves give sums without any rounding.
         common, product, sum_one, sum_other, squares_one, squares_other = sums
@@ -198,16 +233,21 @@ def _pearson(ratings: csc_matrix) -> _Comparison:
     return _Comparison(parts, ((0, 0), (1, 1), (1, 0), (0, 1), (2, 0), (0, 2)), score, 2)
 
 
-def _adjusted_cosine(ratings: csc_matrix) -> _Comparison:
+def _adjusted_cosine(ratings: csc_matrix, counts: Int64) -> _Comparison:
+    return _common_cosine(from_means(ratings), counts)
+
+
+def from_means(ratings: csc_matrix) -> csc_matrix:
+    """Return the ratings less the mean of their row."""
     rows = ratings.shape[0]
     counts = np.bincount(ratings.indices, minlength=rows)
     means = np.bincount(ratings.indices, ratings.data, rows) / np.maximum(counts, 1)
     deviations = ratings.data - means[ratings.indices]
     deviations[np.abs(deviations) <= _ROUNDING * np.abs(ratings.data)] = 0
-    return _common_cosine(with_values(ratings, deviations))
+    return with_values(ratings, deviations)
 
 
-def _common_cosine(deviations: csc_matrix) -> _Comparison:
+def _common_cosine(deviations: csc_matrix, counts: Int64) -> _Comparison:
     def score(sums: list[Float64], one: Columns, other: slice) -> Float64:
         _, product, squares_one, squares_other = sums
         return _quotient(product, np.sqrt(squares_one * squares_other))
@@ -217,17 +257,17 @@ def _common_cosine(deviations: csc_matrix) -> _Comparison:
     return _Comparison(parts, ((0, 0), (1, 1), (2, 0), (0, 2)), score, 2)
 
 
-def _jaccard(ratings: csc_matrix) -> _Comparison:
-    counts = np.diff(ratings.indptr).astype(np.float64)
+def _jaccard(ratings: csc_matrix, counts: Int64) -> _Comparison:
+    raters = counts.astype(np.float64)
 
     def score(sums: list[Float64], one: Columns, other: slice) -> Float64:
         (common,) = sums
-        return _quotient(common, counts[one, None] + counts[other] - common)
+        return _quotient(common, raters[one, None] + raters[other] - common)
 
     return _Comparison((binarize(ratings),), ((0, 0),), score, 1)
 
 
-_COMPARISONS: dict[CoRated, Callable[[csc_matrix], _Comparison]] = {
+_COMPARISONS: dict[CoRated, Callable[[csc_matrix, Int64], _Comparison]] = {
     "pearson": _pearson,
     "pearson_baseline": _common_cosine,
     "adjusted_cosine": _adjusted_cosine,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from implicit.nearest_neighbours import all_pairs_knn
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Float64, Int64, RankedLists
+from recsys.domain import Float64, Int64, Interactions, RankedLists
 from recsys.models.base import FitOptions
+from recsys.models.shards import Arrays, Grid, Piece, Shards
 from recsys.numerics.blocks import map_blocks
-from recsys.numerics.sparse import binarize, column_counts
+from recsys.numerics.exact import exact_sums, total
+from recsys.numerics.sparse import binarize, column_counts, with_values
 from recsys.numerics.topk import (
     concatenate,
-    cut_within_ties,
     empty,
     merged,
     order_ties,
@@ -25,6 +29,8 @@ from recsys.numerics.topk import (
 
 _CANDIDATES = 2
 """Candidates of the kernel, in units of the list: pairs without support are among them."""
+_ROUNDING = 1e-12
+"""Relative difference that sums of products may have by the order of their addends."""
 _ADDITION, _PAIR, _LIST = 2.0, 6.0, 2e5
 """Nanoseconds that a list in full takes more than one of the kernel, for each addition and each
 pair of columns, and less, for each column."""
@@ -47,7 +53,8 @@ def cosine_neighbours(
 
     The kernel of `implicit` is fast, but knows no `min_support` and cuts ties in any order. Its
     lists are used where enough candidates have support. The others, mostly of columns with few
-    ratings and therefore cheap, are computed in full.
+    ratings and therefore cheap, are computed in full. The sums of products are whole numbers if
+    the ratings are, which the kernel's are rounded to: both ways then give the same.
     """
     columns = matrix.shape[1]
     if matrix.nnz == 0:
@@ -55,21 +62,58 @@ def cosine_neighbours(
     # By falling popularity: most sums then lie side by side, in the fastest cache.
     falling = np.argsort(-column_counts(matrix), kind="stable")
     place = np.argsort(falling)
-    unit, norms = _unit_columns(matrix[:, falling])
+    sorted_columns = matrix[:, falling]
+    sorted_columns.sort_indices()
+    norms = _norms(sorted_columns)
     if of is not None:
-        few = _exact(unit, place[of], falling, min_support, shrinkage, options)
+        few = _exact(sorted_columns, norms, place[of], falling, min_support, shrinkage, options)
         return rearranged(few, np.arange(len(of)), falling)
     # The kernel cannot shrink, and shrinking changes the order.
-    if shrinkage > 0 or _full_is_faster(unit):
+    if shrinkage > 0 or _full_is_faster(sorted_columns):
         fast = empty(RankedLists, columns)
         unknown = np.ones(columns, bool)
     else:
-        largest = float(np.abs(matrix.data).max())
-        # The bound guards the division: all ratings may be 0.
-        fast, unknown = _by_kernel(unit, norms / max(largest, 1e-300), min_support, options)
-    exact = _exact(unit, np.flatnonzero(unknown), falling, min_support, shrinkage, options)
+        fast, unknown = _by_kernel(sorted_columns, norms, min_support, options)
+    few_columns = np.flatnonzero(unknown)
+    exact = _exact(sorted_columns, norms, few_columns, falling, min_support, shrinkage, options)
     lists = rearranged(merged(fast, exact, unknown), place, falling)
     return order_ties(lists)
+
+
+def cosine_over_shards(
+    shards: Shards, min_support: int, shrinkage: float, options: FitOptions
+) -> RankedLists:
+    """List for each item the k nearest, as `cosine_neighbours` does to the last bit."""
+    items = shards.catalogue.user_items.shape[1]
+    largest = float(shards.reduce(_largest, max))
+    if largest == 0:
+        return empty(RankedLists, items)
+    norms = _roots(shards.reduce(lambda shard: _squares(shard.user_items, largest)))
+    k, found = options.k, {}
+
+    def work(shard: Interactions) -> Iterator[Piece]:
+        ratings = shard.user_items
+        raters = with_values(ratings, np.ones(ratings.nnz, np.int32))
+        own, own_raters = ratings.T.tocsr(), raters.T.tocsr()
+        yield lambda start, stop: [
+            (own[start:stop] @ ratings).toarray(),
+            (own_raters[start:stop] @ raters).toarray(),
+        ]
+
+    def finish(sums: Arrays, start: int, stop: int) -> RankedLists:
+        chosen = np.arange(start, stop)
+        scores = _scored(sums[0], sums[1], norms, chosen, min_support, shrinkage)
+        return ranked_top_k(scores, k, above=0)
+
+    def take(lists: RankedLists, start: int, stop: int) -> None:
+        found[start] = lists
+
+    shards.sums(work, finish, take, Grid(items, 12, _BYTES_A_COLUMN * items), options)
+    return concatenate(RankedLists, [found[start] for start in sorted(found)])
+
+
+def _largest(shard: Interactions) -> float:
+    return float(np.abs(shard.user_items.data).max(initial=0))
 
 
 def _full_is_faster(unit: csr_matrix) -> bool:
@@ -79,40 +123,67 @@ def _full_is_faster(unit: csr_matrix) -> bool:
     return _ADDITION * additions + _PAIR * columns**2 < _LIST * columns
 
 
-def _unit_columns(matrix: csr_matrix) -> tuple[csr_matrix, Float64]:
-    matrix.sort_indices()
-    squares = np.bincount(matrix.indices, matrix.data**2, minlength=matrix.shape[1])
-    norms = np.sqrt(squares)
-    data = matrix.data / np.where(norms > 0, norms, 1)[matrix.indices]
+def _norms(matrix: csr_matrix) -> Float64:
+    """Return the length of each column; 1 for one of zeros, which has no cosine but 0."""
+    return _roots(_squares(matrix, float(np.abs(matrix.data).max(initial=0))))
+
+
+def _roots(squares: Float64) -> Float64:
+    norms = np.sqrt(total(squares))
+    return np.where(norms > 0, norms, 1.0)
+
+
+def _squares(matrix: csr_matrix, largest: float) -> Float64:
+    """Return the sums of squares of the columns, in two parts."""
+    return exact_sums(matrix.indices, matrix.data**2, matrix.shape[1], largest**2)
+
+
+def _unit_columns(matrix: csr_matrix, norms: Float64) -> csr_matrix:
+    data = matrix.data / norms[matrix.indices]
     # Copies: the kernel asks for 32-bit buffers it could write to.
     indices, indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
-    return csr_matrix((data, indices, indptr), shape=matrix.shape), norms
+    return csr_matrix((data, indices, indptr), shape=matrix.shape)
 
 
-def _kernel(unit: csr_matrix, k: int, options: FitOptions) -> RankedLists:
+def _kernel(matrix: csr_matrix, norms: Float64, k: int, options: FitOptions) -> RankedLists:
     """Best k by cosine of each column without itself."""
+    unit = _unit_columns(matrix, norms)
     pairs = all_pairs_knn(unit, k + 1, num_threads=options.threads, show_progress=False)
     wanted = (pairs.data > 0) & (pairs.row != pairs.col)
-    scores = np.minimum(pairs.data[wanted], 1.0)
-    lists = ranked(pairs.row[wanted], pairs.col[wanted], scores, unit.shape[1])
-    return truncate(lists, k)
+    rows, columns, cosines = pairs.row[wanted], pairs.col[wanted], pairs.data[wanted]
+    if np.array_equal(matrix.data, np.rint(matrix.data)):
+        lengths = norms[rows] * norms[columns]
+        cosines = np.rint(cosines * lengths) / lengths
+    return truncate(ranked(rows, columns, np.minimum(cosines, 1.0), unit.shape[1]), k)
 
 
 def _by_kernel(
-    unit: csr_matrix, norms: Float64, min_support: int, options: FitOptions
+    matrix: csr_matrix, norms: Float64, min_support: int, options: FitOptions
 ) -> tuple[RankedLists, NDArray[np.bool_]]:
     """List the k nearest of each column; tell the columns whose list is not known by this way.
 
-    `norms` are in units of the largest rating. Of the candidates of the kernel those without
-    support are left out; a list is known if k + 1 are left without a tie at the cut, or all.
+    Of the candidates of the kernel those without support are left out; a list is known if k + 1
+    are left without a tie at the cut, or all.
     """
     wanted = 1 + (options.k if min_support == 1 else _CANDIDATES * options.k)
-    lists = _kernel(unit, min(wanted, unit.shape[1]), options)
+    lists = _kernel(matrix, norms, min(wanted, matrix.shape[1]), options)
     whole = np.diff(lists.indptr) < wanted
-    lists = _supported(lists, unit, norms, min_support, options)
+    largest = float(np.abs(matrix.data).max())
+    # The bound guards the division: all ratings may be 0.
+    lists = _supported(lists, matrix, norms / max(largest, 1e-300), min_support, options)
     short = ~whole & (np.diff(lists.indptr) <= options.k)
-    unknown = short | cut_within_ties(lists, options.k)
+    unknown = short | _cut_within_rounding(lists, options.k)
     return truncate(lists, options.k), unknown
+
+
+def _cut_within_rounding(lists: RankedLists, k: int) -> NDArray[np.bool_]:
+    """Tell which lists have scores at the cut that rounding could have swapped."""
+    tied = np.zeros(lists.rows, bool)
+    longer = np.flatnonzero(np.diff(lists.indptr) > k)
+    left_out = lists.indptr[longer] + k
+    least, best = lists.scores[left_out - 1], lists.scores[left_out]
+    tied[longer] = least - best <= _ROUNDING * least
+    return tied
 
 
 def _supported(
@@ -144,7 +215,8 @@ def _supported(
 
 
 def _exact(
-    unit: csr_matrix,
+    matrix: csr_matrix,
+    norms: Float64,
     chosen: Int64,
     items: Int64,
     min_support: int,
@@ -155,18 +227,33 @@ def _exact(
 
     `items` are the items of the columns, which decide ties.
     """
-    raters = binarize(unit, np.float32)
-    own, own_raters = unit.T.tocsr()[chosen], raters.T.tocsr()[chosen]
+    raters = binarize(matrix, np.float32)
+    own, own_raters = matrix.T.tocsr()[chosen], raters.T.tocsr()[chosen]
 
     def work(start: int, stop: int) -> RankedLists:
-        scores = (own[start:stop] @ unit).toarray()
-        np.minimum(scores, 1.0, out=scores)
+        products = (own[start:stop] @ matrix).toarray()
         common = (own_raters[start:stop] @ raters).toarray()
-        if shrinkage > 0:
-            scores *= common / (common + np.float64(shrinkage))
-        scores *= common >= min_support
-        scores[np.arange(stop - start), chosen[start:stop]] = -np.inf
+        columns = chosen[start:stop]
+        scores = _scored(products, common, norms, columns, min_support, shrinkage)
         return ranked_top_k(scores, options.k, above=0, ties=items)
 
-    row_bytes = _BYTES_A_COLUMN * unit.shape[1]
+    row_bytes = _BYTES_A_COLUMN * matrix.shape[1]
     return concatenate(RankedLists, map_blocks(len(chosen), row_bytes, options, work))
+
+
+def _scored(
+    products: Float64,
+    common: NDArray[Any],
+    norms: Float64,
+    chosen: Int64,
+    min_support: int,
+    shrinkage: float,
+) -> Float64:
+    """Return the cosines of the chosen columns as they are listed, in place of the products."""
+    products /= norms[chosen, None] * norms
+    np.minimum(products, 1.0, out=products)
+    if shrinkage > 0:
+        products *= common / (common + np.float64(shrinkage))
+    products *= common >= min_support
+    products[np.arange(len(chosen)), chosen] = -np.inf
+    return products

@@ -18,8 +18,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, get_args
 
-from recsys.domain import Interactions, Neighbours
+import numpy as np
+
+from recsys.domain import Baselines, Float64, Interactions, Neighbours
 from recsys.models.base import Choice, FitOptions, ModelSpec, Range
+from recsys.models.charts.build import votes_of
 from recsys.models.cost import (
     ADDITION,
     DOUBLE,
@@ -31,10 +34,13 @@ from recsys.models.cost import (
     neighbours,
 )
 from recsys.models.grades import GradedParams
-from recsys.models.knn.similarity import CENTRED_SHRINKAGE, Similarity, similar_columns
+from recsys.models.knn.co_rated import from_means
+from recsys.models.knn.similarity import CENTRED_SHRINKAGE, Similarity, similar_items
 from recsys.models.params import Bounds
-from recsys.numerics.baselines import baselines, residuals, user_levels
-from recsys.numerics.sparse import highest_of_rows
+from recsys.models.shards import Shards, in_memory
+from recsys.numerics.baselines import baselines_of_sums, residuals, user_levels
+from recsys.numerics.exact import distinct, in_steps, step_of
+from recsys.numerics.sparse import highest_of_rows, with_values
 from recsys.numerics.topk import as_neighbours
 from recsys.numerics.weighting import on_scale_of
 
@@ -66,23 +72,50 @@ class ItemKnnConfig(GradedParams):
     """Exponent that makes these weights of similarities: the most similar movies count most."""
 
 
-def fit(data: Interactions, config: ItemKnnConfig, options: FitOptions) -> Neighbours:
+def learn(shards: Shards, config: ItemKnnConfig, options: FitOptions) -> Neighbours:
     """List the k most similar movies of each movie."""
-    ratings = counted = data.user_items
-    base = baselines(ratings, config.bias_damping)
-    if config.max_ratings:
-        counted = highest_of_rows(ratings, config.max_ratings)
-    if config.similarity == "pearson_baseline":
-        counted = residuals(counted, user_levels(ratings, base), base.of_items)
-    similar = similar_columns(
-        counted, config.similarity, config.min_support, _shrinkage(config), options
-    )
-    lists = as_neighbours(similar, on_scale_of(data, config.rating_weights))
+    catalogue = shards.catalogue
+    assert catalogue.item_counts is not None
+    assert catalogue.rating_mean is not None
+    votes = votes_of(shards)
+    sums = np.nan_to_num(votes.means) * votes.counts
+    base = baselines_of_sums(catalogue.rating_mean, votes.counts, sums, config.bias_damping)
+    step = step_of(shards.reduce(_values, lambda one, other: distinct(np.append(one, other))))
+    counted = shards.mapped(lambda shard: _counted(shard, config, base, step))
+    # The shards hold deviations already.
+    similarity = config.similarity
+    if similarity == "adjusted_cosine":
+        similarity = "pearson_baseline"
+    similar = similar_items(counted, similarity, config.min_support, _shrinkage(config), options)
+    lists = as_neighbours(similar, on_scale_of(catalogue, config.rating_weights))
     if not config.baselines:
         return lists
     return replace(
         lists, baselines=base, damping=config.damping, amplification=config.amplification
     )
+
+
+fit = in_memory(learn)
+
+
+def _counted(
+    shard: Interactions, config: ItemKnnConfig, base: Baselines, step: float | None
+) -> Interactions:
+    """Return the ratings that count, in steps of the scale, or how far they deviate."""
+    ratings = counted = shard.user_items
+    if config.max_ratings:
+        counted = highest_of_rows(ratings, config.max_ratings)
+    if config.similarity == "pearson_baseline":
+        counted = residuals(counted, user_levels(ratings, base), base.of_items)
+    elif config.similarity == "adjusted_cosine":
+        counted = from_means(counted.tocsc()).tocsr()
+    else:
+        counted = with_values(counted, in_steps(counted.data, step))
+    return replace(shard, user_items=counted)
+
+
+def _values(shard: Interactions) -> Float64:
+    return distinct(shard.user_items.data)
 
 
 def _shrinkage(config: ItemKnnConfig) -> float:
@@ -108,6 +141,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=ItemKnnConfig,
     fit=fit,
+    learn=learn,
     cost=cost,
     score_meaning="sum of the similarities (up to 1 each) to the movies rated",
     description="Movies like those you rated, by the ratings of those who rated both",

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from recsys.domain import Interactions, Neighbours, RatingWeights
+from recsys.domain import Neighbours, RatingWeights
 from recsys.models.base import FitOptions, ModelSpec, Range
 from recsys.models.cost import (
     ADDITION,
@@ -24,9 +24,9 @@ from recsys.models.cost import (
     neighbours,
     square,
 )
-from recsys.models.knn.co_rated import co_rated_neighbours
-from recsys.models.knn.similarity import CENTRED_SHRINKAGE
+from recsys.models.knn.similarity import CENTRED_SHRINKAGE, similar_items
 from recsys.models.params import Bounds, Params
+from recsys.models.shards import Shards, in_memory
 from recsys.numerics.scoring import rank_by_mean_product
 from recsys.numerics.topk import concatenate
 
@@ -47,12 +47,13 @@ class PearsonAverageConfig(Params):
         return RatingWeights(grades="rating")
 
 
-def fit(data: Interactions, config: PearsonAverageConfig, options: FitOptions) -> Neighbours:
+def learn(shards: Shards, config: PearsonAverageConfig, options: FitOptions) -> Neighbours:
     """List the most correlated movies of each movie."""
-    similar = co_rated_neighbours(
-        data.user_items, "pearson", config.min_support, config.shrinkage, options
-    )
+    similar = similar_items(shards, "pearson", config.min_support, config.shrinkage, options)
     return concatenate(Neighbours, [similar])
+
+
+fit = in_memory(learn)
 
 
 def cost(size: Size, config: PearsonAverageConfig) -> Cost:
@@ -71,6 +72,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=PearsonAverageConfig,
     fit=fit,
+    learn=learn,
     cost=cost,
     rank=rank_by_mean_product,
     score_meaning="mean of correlation times rating: above 3 strongly, above 0 recommended",

@@ -9,8 +9,9 @@ from scipy.sparse import csr_matrix
 
 from recsys.domain import Int32, Int64, RankedLists
 from recsys.models.base import FitOptions
-from recsys.models.knn.co_rated import co_rated_neighbours
-from recsys.models.knn.cosine import cosine_neighbours
+from recsys.models.knn.co_rated import co_rated_neighbours, co_rated_over_shards
+from recsys.models.knn.cosine import cosine_neighbours, cosine_over_shards
+from recsys.models.shards import Shards
 from recsys.numerics.sparse import with_values
 
 Similarity = Literal["pearson", "pearson_baseline", "cosine", "adjusted_cosine", "jaccard"]
@@ -39,6 +40,25 @@ def similar_columns(
     if similarity == "cosine":
         return cosine_neighbours(matrix, min_support, shrinkage, options, of)
     return co_rated_neighbours(matrix, similarity, min_support, shrinkage, options, of=of)
+
+
+def similar_items(
+    shards: Shards,
+    similarity: Similarity,
+    min_support: int,
+    shrinkage: float,
+    options: FitOptions,
+) -> RankedLists:
+    """List for each item the k most similar others, as `similar_columns` does.
+
+    On whole numbers the lists are the same in any shards; others leave rounding a say.
+    """
+    if shards.whole is not None:
+        whole = shards.whole.user_items
+        return similar_columns(whole, similarity, min_support, shrinkage, options)
+    if similarity == "cosine":
+        return cosine_over_shards(shards, min_support, shrinkage, options)
+    return co_rated_over_shards(shards, similarity, min_support, shrinkage, options)
 
 
 def common_ratings(

@@ -19,13 +19,15 @@ from typing import Annotated
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
-from recsys.domain import Float64, Int64, Interactions, Neighbours
+from recsys.domain import Int64, Interactions, Neighbours
 from recsys.models.base import FitOptions, ModelSpec, Need, Range
 from recsys.models.cost import ADDITION, Cost, Size
 from recsys.models.linear import ease
 from recsys.models.linear.ease import EaseConfig, LinearConfig, needs_times
 from recsys.models.linear.ease import cost as linear_cost
+from recsys.models.linear.inverse import Rows
 from recsys.models.params import Bounds
+from recsys.models.shards import Shards, in_memory
 from recsys.numerics.sparse import row_of_entries, with_values
 from recsys.numerics.weighting import genre_rows, grade_weights, on_scale_of
 
@@ -46,9 +48,29 @@ class CollectiveEaseConfig(LinearConfig):
     they count as one session."""
 
 
-def fit(data: Interactions, config: CollectiveEaseConfig, options: FitOptions) -> Neighbours:
+def learn(shards: Shards, config: CollectiveEaseConfig, options: FitOptions) -> Neighbours:
     """Learn weights from all evidence; lists add them up as those of `ease` do."""
-    return ease.fit_rows(evidence(data, config), data, _linear(config), options)
+    catalogue = shards.catalogue
+    weights = on_scale_of(catalogue, config.rating_weights)
+    genres = genre_rows(catalogue, np.sqrt(config.genre_weight))
+    share, users = config.session_share, shards.users
+    count = users + genres.shape[0]
+    factors: tuple[float, ...] = (1 - share,)
+    begun = 0.0
+    if share > 0:
+        factors = (1 - share, share / 2)
+        begun = shards.reduce(_earliest, np.fmin)
+        count += shards.reduce(lambda shard: _both_cuts(shard, config, begun)[1])
+
+    def of_shard(shard: Interactions) -> list[csr_matrix]:
+        ratings = ease.exact_weights(shard, weights, 2 * users)
+        return [ratings, *_sessions_of(ratings, shard, config, begun)]
+
+    rows = Rows(of_shard, factors, genres, lambda shard: _evidence(shard, config, begun), count)
+    return ease.learn_rows(shards, rows, _linear(config), options)
+
+
+fit = in_memory(learn)
 
 
 def _linear(config: CollectiveEaseConfig) -> EaseConfig:
@@ -62,20 +84,47 @@ def evidence(data: Interactions, config: CollectiveEaseConfig) -> csr_matrix:
     Two movies of one user count `1 - share + share * max(0, 1 - t / session_seconds)`, on average
     over where sessions are cut, times the weights of both ratings; t is the time between them.
     """
-    grades = on_scale_of(data, config.rating_weights)
+    genres = genre_rows(data, np.sqrt(config.genre_weight))
+    rows = _evidence(data, config, _earliest(data))
+    return csr_matrix(vstack([rows, genres], dtype=np.float32))
+
+
+def _evidence(shard: Interactions, config: CollectiveEaseConfig, begun: float) -> csr_matrix:
+    """Return the rows of users and sessions of a shard, float32."""
+    grades = on_scale_of(shard, config.rating_weights)
     # Not `weighted`, which leaves out zeros: the times are in the order of all ratings.
-    ratings = with_values(data.user_items, grade_weights(grades, data.user_items))
+    ratings = with_values(shard.user_items, grade_weights(grades, shard.user_items))
     rows = [ratings * np.sqrt(1 - config.session_share)]
-    if config.session_share > 0:
-        # Two cuts, half a window apart: ratings on both sides of one cut share the other's window.
-        for shift in (0.0, 0.5):
-            sessions = _sessions(data, config.session_seconds, shift)
-            rows.append(_regrouped(ratings, sessions) * np.sqrt(config.session_share / 2))
-    rows.append(genre_rows(data, np.sqrt(config.genre_weight)))
+    for sessions in _sessions_of(ratings, shard, config, begun):
+        rows.append(sessions * np.sqrt(config.session_share / 2))
     return csr_matrix(vstack(rows, dtype=np.float32))
 
 
-def _sessions(data: Interactions, seconds: float, shift: float) -> Int64:
+def _sessions_of(
+    ratings: csr_matrix, shard: Interactions, config: CollectiveEaseConfig, begun: float
+) -> list[csr_matrix]:
+    """Return the ratings by session, of both cuts; no matrix if times are not used."""
+    if config.session_share == 0:
+        return []
+    rows, count = _both_cuts(shard, config, begun)
+    twice = np.concatenate((ratings.data, ratings.data)), (rows, np.tile(ratings.indices, 2))
+    return [csr_matrix(twice, shape=(count, ratings.shape[1]))]
+
+
+def _both_cuts(
+    shard: Interactions, config: CollectiveEaseConfig, begun: float
+) -> tuple[Int64, int]:
+    """Number the sessions of two cuts, half a window apart; return them and their number.
+
+    Ratings on both sides of one cut share the other's window.
+    """
+    first, second = (_sessions(shard, config.session_seconds, shift, begun) for shift in (0.0, 0.5))
+    before = int(first.max(initial=-1)) + 1
+    rows = np.concatenate((first, before + second))
+    return rows, int(rows.max(initial=-1)) + 1
+
+
+def _sessions(data: Interactions, seconds: float, shift: float, begun: float) -> Int64:
     """Number the sessions of all users, windows of time cut every so many seconds.
 
     Ratings of unknown time are one session of their user.
@@ -83,7 +132,8 @@ def _sessions(data: Interactions, seconds: float, shift: float) -> Int64:
     ratings = data.user_items
     users = row_of_entries(ratings)
     times = np.zeros(ratings.nnz) if data.rated_at is None else data.rated_at
-    windows = np.floor(_since_first(times) / seconds + shift).astype(np.int64) + 1
+    since = np.where(np.isnan(times), 0, times - begun)
+    windows = np.floor(since / seconds + shift).astype(np.int64) + 1
     # Window 0 holds the ratings of unknown time.
     windows[np.isnan(times)] = 0
     # One integer for (user, window), renumbered without gaps.
@@ -91,15 +141,11 @@ def _sessions(data: Interactions, seconds: float, shift: float) -> Int64:
     return np.unique(keys, return_inverse=True)[1]
 
 
-def _since_first(times: Float64) -> Float64:
-    known = ~np.isnan(times)
-    return np.where(known, times - times.min(where=known, initial=np.inf), 0)
-
-
-def _regrouped(ratings: csr_matrix, rows: Int64) -> csr_matrix:
-    """Return the entries of a matrix in other rows, in the order of its arrays."""
-    shape = (int(rows.max(initial=-1)) + 1, ratings.shape[1])
-    return csr_matrix((ratings.data, (rows, ratings.indices)), shape=shape)
+def _earliest(data: Interactions) -> float:
+    """Return the earliest known time, 0 if times are not read; NaN if none is known."""
+    if data.rated_at is None:
+        return 0.0
+    return float(np.fmin.reduce(data.rated_at, initial=np.nan))
 
 
 def cost(size: Size, config: CollectiveEaseConfig) -> Cost:
@@ -118,6 +164,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=CollectiveEaseConfig,
     fit=fit,
+    learn=learn,
     cost=cost,
     score_meaning="sum of the weights of the movies rated; 1 would be certainty",
     description="EASE that learns from what was given, what was rated in one go, and genres",

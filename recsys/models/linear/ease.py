@@ -20,12 +20,15 @@ from recsys.domain import Float32, Interactions, Neighbours, RankedLists, Rating
 from recsys.models.base import Choice, FitOptions, ModelSpec, Need, Range
 from recsys.models.cost import ADDITION, FLOP, SCORE, SINGLE, Cost, Size, list_row, lists_by_sums
 from recsys.models.grades import GradedParams
+from recsys.models.linear.inverse import Rows, inverse_gram
 from recsys.models.params import Bounds
-from recsys.numerics.gram import inverse_gram, most_rated_items, strongest
+from recsys.models.shards import Shards, in_memory
+from recsys.numerics.exact import factor_bits, on_grid
+from recsys.numerics.gram import most_rated_items, strongest
 from recsys.numerics.sparse import with_values
 from recsys.numerics.symmetric import SymmetricMatrix
 from recsys.numerics.topk import as_neighbours, empty, scatter
-from recsys.numerics.weighting import grade_weights, on_scale_of
+from recsys.numerics.weighting import grade_weights, largest_weight, on_scale_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +60,52 @@ class EaseConfig(LinearConfig):
     without loss of accuracy; 0 keeps all."""
 
 
-def fit(data: Interactions, config: EaseConfig, options: FitOptions) -> Neighbours:
+def learn(shards: Shards, config: EaseConfig, options: FitOptions) -> Neighbours:
     """Keep each item's strongest weights as its list; negative ones stand at its end."""
-    counts = grade_weights(on_scale_of(data, config.rating_weights), data.user_items)
-    rows = with_values(data.user_items, counts.astype(np.float32))
-    return fit_rows(rows, data, config, options)
+    return learn_rows(shards, rows_of(shards, config), config, options)
 
 
-def fit_rows(
-    rows: csr_matrix, data: Interactions, config: EaseConfig, options: FitOptions
-) -> Neighbours:
-    """Learn the weights from any rows over the items, float32.
+fit = in_memory(learn)
+
+
+def rows_of(shards: Shards, config: EaseConfig) -> Rows:
+    """Return a row for each user: what the ratings count."""
+    weights = on_scale_of(shards.catalogue, config.rating_weights)
+
+    def of_users(shard: Interactions) -> csr_matrix:
+        counts = grade_weights(weights, shard.user_items)
+        return with_values(shard.user_items, counts.astype(np.float32))
+
+    users = shards.users
+    return Rows(
+        lambda shard: [exact_weights(shard, weights, users)],
+        (1.0,),
+        csr_matrix((0, shards.catalogue.user_items.shape[1])),
+        of_users,
+        users,
+    )
+
+
+def exact_weights(shard: Interactions, weights: RatingWeights, users: int) -> csr_matrix:
+    """Return what each rating counts by its grade, so that products of so many users are exact."""
+    counts = grade_weights(weights, shard.user_items)
+    exact = on_grid(counts, largest_weight(weights), factor_bits(users))
+    return with_values(shard.user_items, exact)
+
+
+def learn_rows(shards: Shards, rows: Rows, config: EaseConfig, options: FitOptions) -> Neighbours:
+    """Learn the weights from any rows over the items.
 
     The ratings tell which items have the most: only those take part.
     """
-    items = rows.shape[1]
-    kept = most_rated_items(data.user_items, config.max_items)
-    lists = empty(RankedLists, items)
+    counts = shards.catalogue.item_counts
+    assert counts is not None
+    kept = most_rated_items(counts, config.max_items)
+    lists = empty(RankedLists, len(counts))
     if len(kept):
-        inverse = inverse_gram(rows[:, kept], config.regularization, options)
-        lists = scatter(_weights(inverse, config, options), kept, kept, items)
-    return as_neighbours(lists, on_scale_of(data, config.rating_weights))
+        inverse = inverse_gram(shards, rows, kept, config.regularization, options)
+        lists = scatter(_weights(inverse, config, options), kept, kept, len(counts))
+    return as_neighbours(lists, on_scale_of(shards.catalogue, config.rating_weights))
 
 
 def _weights(inverse: SymmetricMatrix, config: EaseConfig, options: FitOptions) -> RankedLists:
@@ -120,6 +148,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=EaseConfig,
     fit=fit,
+    learn=learn,
     cost=cost,
     score_meaning="sum of the weights of the movies rated; 1 would be certainty",
     description="Linear item-item model in closed form (EASE)",

@@ -36,15 +36,16 @@ from recsys.models.base import Choice, FitOptions, ModelSpec, Range
 from recsys.models.cost import ADDITION, FLOP, SCORE, SINGLE, Cost, Size, list_row, lists_by_sums
 from recsys.models.grades import GradedParams, ParamGrades
 from recsys.models.params import Bounds
-from recsys.numerics.blocks import map_blocks
-from recsys.numerics.gram import BYTES_A_COLUMN, add_gram, invert, most_rated_items, strongest
+from recsys.models.shards import Arrays, Grid, Piece, Shards, in_memory
+from recsys.numerics.exact import factor_bits, on_grid
+from recsys.numerics.gram import BYTES_A_COLUMN, invert, most_rated_items, pairs, strongest
 from recsys.numerics.sequences import in_time
 from recsys.numerics.sparse import row_of_entries
 from recsys.numerics.symmetric import SymmetricMatrix
 from recsys.numerics.topk import as_neighbours, empty, scatter
-from recsys.numerics.weighting import grade_weights, on_scale_of
+from recsys.numerics.weighting import grade_weights, largest_weight, on_scale_of
 
-_ENTRIES_AT_ONCE = 1 << 23
+_ENTRIES_AT_ONCE = 1 << 22
 """Entries of S in memory at a time."""
 _RATING, _ENTRY = 1.2e-6, 1.2e-7
 """Seconds to put a rating in order, and to build and multiply an entry of its row of S."""
@@ -63,7 +64,7 @@ class SlistConfig(GradedParams):
     weights: Annotated[int, Bounds(1, 10_000)] = 400
     """Number of weights kept for each movie, the largest by magnitude."""
     max_items: Annotated[int, Bounds(1, 46_340)] = 6_000
-    """Number of movies that take part, the most rated. The matrices need `6 * max_items^2`
+    """Number of movies that take part, the most rated. The matrices need `18 * max_items^2`
     bytes."""
 
     @property
@@ -73,29 +74,66 @@ class SlistConfig(GradedParams):
         )
 
 
-def fit(data: Interactions, config: SlistConfig, options: FitOptions) -> Neighbours:
+def learn(shards: Shards, config: SlistConfig, options: FitOptions) -> Neighbours:
     """Learn from the ratings of all users in the order of time, some users at a time."""
-    items = data.user_items.shape[1]
-    kept = most_rated_items(data.user_items, config.max_items)
+    catalogue = shards.catalogue
+    assert catalogue.item_counts is not None
+    items = len(catalogue.item_counts)
+    kept = most_rated_items(catalogue.item_counts, config.max_items)
     lists = empty(RankedLists, items)
     if len(kept):
-        gram = SymmetricMatrix.zeros(len(kept))
-        follows = np.zeros((len(kept), len(kept)), np.float32)
-        for before, next_items in _examples(data, kept, config, options.seed):
-            add_gram(gram, before, options)
-            _add_followers(follows, before, next_items, options)
+        gram, follows = _sums(shards, kept, config, options)
         lists = scatter(_weights(gram, follows, config, options), kept, kept, items)
-    return as_neighbours(lists, on_scale_of(data, config.rating_weights))
+    return as_neighbours(lists, on_scale_of(catalogue, config.rating_weights))
+
+
+fit = in_memory(learn)
+
+
+def _sums(
+    shards: Shards, kept: Int64, config: SlistConfig, options: FitOptions
+) -> tuple[SymmetricMatrix, Float32]:
+    """Return `S'S` and `S'T`."""
+    gram = SymmetricMatrix.zeros(len(kept))
+    follows = np.zeros((len(kept), len(kept)), np.float32)
+    seed, bits = options.seed, factor_bits(shards.users * config.window)
+
+    def work(shard: Interactions) -> Iterator[Piece]:
+        for before, next_items in _examples(shard, kept, config, seed, bits):
+            yield _piece(before, next_items)
+
+    def finish(sums: Arrays, start: int, stop: int) -> tuple[Float32, Float32]:
+        one, other = (each.astype(np.float32) for each in sums)
+        return one, other
+
+    def take(found: tuple[Float32, Float32], start: int, stop: int) -> None:
+        gram.add_columns(start, found[0])
+        follows[start:stop] = found[1]
+
+    grid = Grid(len(kept), 12, 2 * BYTES_A_COLUMN * len(kept))
+    shards.sums(work, finish, take, grid, options)
+    return gram, follows
+
+
+def _piece(before: csr_matrix, next_items: Int64) -> Piece:
+    """Return what some examples add to the sums."""
+    examples = before.shape[0]
+    targets = csr_matrix((np.ones(examples), next_items, np.arange(examples + 1)), before.shape)
+    columns, together = csr_matrix(before.T), pairs(before)
+    return lambda start, stop: [together(start, stop), (columns[start:stop] @ targets).toarray()]
 
 
 def _examples(
-    data: Interactions, kept: Int64, config: SlistConfig, seed: int
+    data: Interactions, kept: Int64, config: SlistConfig, seed: int, bits: int
 ) -> Iterator[tuple[csr_matrix, Int64]]:
-    """Yield S, examples x kept items, float32, and the item that each example leads to."""
+    """Yield S, examples x kept items, and the item that each example leads to.
+
+    The entries of S have so many binary digits, few enough for exact sums of their products.
+    """
     grades = on_scale_of(data, config.rating_weights)
     place = np.full(data.user_items.shape[1], -1)
     place[kept] = np.arange(len(kept))
-    order = in_time(data.user_items, data.rated_at, seed)
+    order = in_time(data.user_items, data.rated_at, seed, data.first_rating)
     order = order[place[data.user_items.indices[order]] >= 0]
     users = row_of_entries(data.user_items)[order]
     items = place[data.user_items.indices[order]]
@@ -110,24 +148,9 @@ def _examples(
         indptr = np.concatenate(([0], np.cumsum(length)))
         age = np.arange(indptr[-1]) - np.repeat(indptr[:-1], length)
         source = np.repeat(now, length) - 1 - age
-        values = (decay[age] * counts[source]).astype(np.float32)
+        values = on_grid(decay[age] * counts[source], largest_weight(grades), bits)
         shape = (len(now), len(kept))
         yield csr_matrix((values, items[source], indptr), shape=shape), items[now]
-
-
-def _add_followers(
-    follows: Float32, before: csr_matrix, next_items: Int64, options: FitOptions
-) -> None:
-    """Add `S'T`, items x items."""
-    examples, items = before.shape
-    one = np.ones(examples, np.float32)
-    targets = csr_matrix((one, next_items, np.arange(examples + 1)), shape=before.shape)
-    columns = before.T.tocsr()
-
-    def work(start: int, stop: int) -> None:
-        follows[start:stop] += (columns[start:stop] @ targets).toarray()
-
-    map_blocks(items, BYTES_A_COLUMN * items, options, work)
 
 
 def _weights(
@@ -152,7 +175,7 @@ def cost(size: Size, config: SlistConfig) -> Cost:
     pairs = 0.6 * config.window**2
     of_rating = _RATING + _ENTRY * config.window + ADDITION * pairs
     seconds = of_rating * size.ratings + 4 * FLOP * items**3 + 3 * SCORE * items**2
-    memory = 6.0 * items**2 + 24.0 * size.ratings + 40.0 * _ENTRIES_AT_ONCE
+    memory = 18.0 * items**2 + 24.0 * size.ratings + 40.0 * _ENTRIES_AT_ONCE
     fitting = Cost(seconds, memory, items * list_row(weights, 4 + SINGLE))
     recent = replace(size, of_users=np.minimum(size.of_users, config.window))
     return fitting + lists_by_sums(recent, weights)
@@ -165,6 +188,7 @@ SPEC = ModelSpec(
     kind="personal",
     config=SlistConfig,
     fit=fit,
+    learn=learn,
     cost=cost,
     score_meaning="sum of the weights of the newest ratings; 1 would be certainty",
     description="What people rate next: linear model of sequences in closed form",

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recsys.domain import Metric, Training
+from recsys.domain import Metric, TrainingCurve
 from recsys.storage.runs import results
 from recsys.storage.schema.tables import runs as tables
 
@@ -153,7 +153,7 @@ def record_metrics(
 
 
 def record_epochs(
-    connection: sa.Connection, run_id: int, trainings: Iterable[tuple[int, Training]]
+    connection: sa.Connection, run_id: int, trainings: Iterable[tuple[int, TrainingCurve]]
 ) -> None:
     """Write the epochs of the networks of a run, each with the id of its model."""
     rows = [

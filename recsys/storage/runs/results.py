@@ -70,6 +70,11 @@ def partition_name(table: str, run_id: int) -> str:
     return f"{table}_run_{run_id}"
 
 
+def marks_name(run_id: int) -> str:
+    """Return the table that marks the parts of lists that many sessions have written."""
+    return f"parts_run_{run_id}"
+
+
 def create(connection: sa.Connection, table: str, run_id: int) -> None:
     """Create the detached partition of a result table for a run; its owner is that of the table."""
     like = "LIKE {} INCLUDING CONSTRAINTS INCLUDING DEFAULTS INCLUDING COMMENTS INCLUDING STORAGE"
@@ -169,6 +174,7 @@ def drop(connection: sa.Connection, run_id: int, *, attached: bool = True) -> No
     for table, is_attached in _partitions(connection, run_id).items():
         if attached or not is_attached:
             _run(connection, "DROP TABLE {}", _name(partition_name(table, run_id)))
+    _run(connection, "DROP TABLE IF EXISTS {}", _name(marks_name(run_id)))
     connection.execute(
         sa.text("UPDATE recsys_store.runs SET pruned_at = now() WHERE run_id = :run_id"),
         {"run_id": run_id},

@@ -38,13 +38,14 @@ COPY (
         array_agg(movie_id), array_agg(rating){times}
     FROM (
         SELECT user_id, movie_id, rating{plain_times}
-        FROM recsys_store.ratings
+        FROM recsys_store.ratings{where}
         ORDER BY user_id, movie_id
     ) AS in_order
     GROUP BY user_id
     ORDER BY user_id
 ) TO STDOUT (FORMAT binary)
 """
+WITHIN = " WHERE user_id BETWEEN %(first)s AND %(last)s"
 # As float8 an unknown time is NaN, so arrays contain no NULL and have a fixed layout.
 PLAIN_TIMES = ", COALESCE(date_part('epoch', rated_at), 'NaN') AS at"
 RATINGS_OF = """
@@ -105,16 +106,11 @@ def read_snapshot(
     if not len(movies):
         raise NothingLoaded("there are no ratings in the database", hint="load some first")
     times = "times" in needs
-    matrix, rated_at, hashes = _read_ratings(connection, users, movies, total, times, progress)
-    genres, item_genres = _read_genres(connection, movies)
-    interactions = Interactions(
-        matrix,
-        item_genres,
-        genres,
-        rated_at,
-        item_years=item_features.years(connection, movies),
-        item_texts=_texts(connection, movies, needs),
-        item_votes=item_features.votes(connection, movies) if "votes" in needs else None,
+    matrix, rated_at, hashes = read_ratings(connection, users, movies, total, times, progress)
+    interactions = replace(
+        read_features(connection, movies, needs),
+        user_items=matrix,
+        rated_at=rated_at,
         user_attributes=item_features.attributes(connection, users)
         if "attributes" in needs
         else None,
@@ -126,6 +122,20 @@ def read_snapshot(
     assert isinstance(taken_at, datetime)
     checksum = _checksum(users, movies, interactions)
     return Snapshot(users, movies, interactions, hashes, taken_at, checksum)
+
+
+def read_features(connection: sa.Connection, movies: IdMap, needs: Collection[str]) -> Interactions:
+    """Read the features of movies: interactions without users."""
+    genres, item_genres = _read_genres(connection, movies)
+    return Interactions(
+        csr_matrix((0, len(movies))),
+        item_genres,
+        genres,
+        np.zeros(0) if "times" in needs else None,
+        item_years=item_features.years(connection, movies),
+        item_texts=_texts(connection, movies, needs),
+        item_votes=item_features.votes(connection, movies) if "votes" in needs else None,
+    )
 
 
 def read_users(
@@ -152,9 +162,14 @@ def read_users(
 
 def alike(interactions: Interactions) -> Interactions:
     """Return interactions that count the same, however strong they are."""
-    given = interactions.user_items
-    ones = csr_matrix((np.ones(given.nnz), given.indices, given.indptr), shape=given.shape)
-    return replace(interactions, user_items=ones, rating_range=(1.0, 1.0))
+    return replace(
+        interactions, user_items=alike_ratings(interactions.user_items), rating_range=(1.0, 1.0)
+    )
+
+
+def alike_ratings(given: csr_matrix) -> csr_matrix:
+    """Return a matrix with 1 at every stored entry."""
+    return csr_matrix((np.ones(given.nnz), given.indices, given.indptr), shape=given.shape)
 
 
 def read_lists(
@@ -187,24 +202,33 @@ def read_lists(
     )
 
 
-def _read_ratings(
+def read_ratings(
     connection: sa.Connection,
     users: IdMap,
     movies: IdMap,
     total: int,
     times: bool,
-    progress: Progress | None,
+    progress: Progress | None = None,
+    *,
+    within: tuple[int, int] | None = None,
 ) -> tuple[csr_matrix, Float64 | None, Int64]:
+    """Read `total` ratings: those of all users, or of ids `within` a first and a last one.
+
+    Return the matrix, the times in its order if they are asked for, and the hash of each user.
+    """
     statement = RATINGS.format(
-        times=", array_agg(at)" if times else "", plain_times=PLAIN_TIMES if times else ""
+        times=", array_agg(at)" if times else "",
+        plain_times=PLAIN_TIMES if times else "",
+        where="" if within is None else WITHIN,
     )
+    given = None if within is None else {"first": within[0], "last": within[1]}
     raters: list[int] = []
     hashes: list[int] = []
     counts: list[int] = []
     movie_ids, values = np.empty(total, np.int32), np.empty(total, np.float64)
     rated_at = np.empty(total, np.float64) if times else None
     position = 0
-    with driver(connection).cursor().copy(statement) as copy:
+    with driver(connection).cursor().copy(statement, given) as copy:
         for user_id, hashed, arrays in _grouped_rows(copy):
             end = position + len(arrays[0])
             movie_ids[position:end], values[position:end] = arrays[0], arrays[1]
@@ -292,10 +316,14 @@ def _rating_range(connection: sa.Connection, ratings: csr_matrix) -> tuple[float
     """Return the rating scale of the edition, widened to the stored ratings; None without any."""
     if not ratings.nnz:
         return None
-    promised = connection.execute(sa.text(SCALE)).one()
-    lows = [float(ratings.data.min()), *(low for low in promised[:1] if low is not None)]
-    highs = [float(ratings.data.max()), *(high for high in promised[1:] if high is not None)]
-    return min(lows), max(highs)
+    low, high = promised_range(connection)
+    return min(float(ratings.data.min()), low), max(float(ratings.data.max()), high)
+
+
+def promised_range(connection: sa.Connection) -> tuple[float, float]:
+    """Return the rating scale of the edition; infinities the wrong way round if it has none."""
+    low, high = connection.execute(sa.text(SCALE)).one()
+    return np.inf if low is None else float(low), -np.inf if high is None else float(high)
 
 
 def _checksum(users: IdMap, movies: IdMap, interactions: Interactions) -> str:

@@ -1,0 +1,194 @@
+"""What a worker of a cluster does: keep shards at hand, and work on them.
+
+A shard is read once on a node, and kept as files in the folder that the cluster clears when the
+application ends. Later tasks map these files into memory. A task that finds none, as after the loss
+of a node, reads the shard again, from the same snapshot.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from recsys.domain import Float64, Int64, Interactions
+
+_KEPT_BYTES = 1 << 29
+"""Bytes of interactions made from shards that a worker keeps in memory."""
+_ARRAYS = ("indptr", "indices", "data", "rated_at", "counts", "hashes")
+
+
+@dataclass(frozen=True, slots=True)
+class ShardOfUsers:
+    """A range of users, by position, and the ratings before and in it."""
+
+    number: int
+    start: int
+    stop: int
+    first_rating: int
+    ratings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of all ratings."""
+
+    items: int
+    item_counts: Int64
+    rating_mean: float
+    rating_range: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRatings:
+    """The ratings of a shard as they were read."""
+
+    user_items: csr_matrix
+    rated_at: Float64 | None
+    hashes: Int64
+    """Hash of the ratings of each user."""
+
+
+class Source(Protocol):
+    """Reads shards; it travels to the workers, and so holds no password."""
+
+    @property
+    def key(self) -> str:
+        """Identify the snapshot that is read."""
+
+    def read(self, shard: ShardOfUsers) -> ReadRatings: ...
+
+
+Step = tuple[str, Callable[[Interactions], Interactions]]
+"""An identifier and what is made of a shard."""
+
+
+def read(source: Source, shard: ShardOfUsers) -> ReadRatings:
+    """Return a shard from the files of this node, which are written first if they are missing."""
+    folder = _folder() / f"{source.key}-{shard.number}"
+    if not folder.exists():
+        _write(source.read(shard), folder)
+    arrays = {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.iterdir())}
+    shape = tuple(arrays["shape"].tolist())
+    matrix = csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape, copy=False)
+    matrix.has_canonical_format = True
+    return ReadRatings(matrix, arrays.get("rated_at"), np.array(arrays["hashes"]))
+
+
+def _write(found: ReadRatings, folder: Path) -> None:
+    # Written aside and renamed, as another task of this node may do the same.
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix="reading-"))
+    try:
+        ratings = found.user_items
+        arrays = {
+            "shape": np.array(ratings.shape),
+            "indptr": ratings.indptr,
+            "indices": ratings.indices,
+            "data": ratings.data,
+            "hashes": found.hashes,
+        }
+        if found.rated_at is not None:
+            arrays["rated_at"] = found.rated_at
+        for name, array in arrays.items():
+            np.save(aside / f"{name}.npy", array)
+        try:
+            aside.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _folder() -> Path:
+    """Return the folder of this application on this node, closed to other users."""
+    # Spark names folders that it clears when the application ends, or its container does.
+    roots = os.environ.get("SPARK_LOCAL_DIRS") or os.environ.get("LOCAL_DIRS")
+    root = Path(roots.split(",")[0] if roots else tempfile.gettempdir())
+    folder = root / f"recsys-shards-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+_kept: OrderedDict[tuple[Any, ...], tuple[Interactions, int]] = OrderedDict()
+"""Interactions made from shards by this worker, the latest used last, and their bytes."""
+
+
+def interactions(
+    source: Source, shard: ShardOfUsers, facts: Facts, steps: tuple[Step, ...]
+) -> Interactions:
+    """Return what the steps make of a shard."""
+    key = (source.key, shard.number, *(name for name, _ in steps))
+    if key in _kept:
+        _kept.move_to_end(key)
+        return _kept[key][0]
+    if steps:
+        found = steps[-1][1](interactions(source, shard, facts, steps[:-1]))
+    else:
+        found = _as_read(read(source, shard), shard, facts)
+    _keep(key, found)
+    return found
+
+
+def _as_read(found: ReadRatings, shard: ShardOfUsers, facts: Facts) -> Interactions:
+    return with_facts(
+        Interactions(
+            found.user_items,
+            csr_matrix((facts.items, 0)),
+            (),
+            found.rated_at,
+            first_user=shard.start,
+            first_rating=shard.first_rating,
+        ),
+        facts,
+    )
+
+
+def with_facts(shard: Interactions, facts: Facts) -> Interactions:
+    """Return a shard with what is known of all ratings."""
+    return replace(
+        shard,
+        rating_range=facts.rating_range,
+        rating_mean=facts.rating_mean,
+        item_counts=facts.item_counts,
+    )
+
+
+def _keep(key: tuple[Any, ...], made: Interactions) -> None:
+    ratings = made.user_items
+    _kept[key] = made, ratings.data.nbytes + ratings.indices.nbytes
+    while sum(size for _, size in _kept.values()) > _KEPT_BYTES and len(_kept) > 1:
+        _kept.popitem(last=False)
+
+
+# --- shards that travel from node to node ---------------------------------------------------------
+
+
+class Spool:
+    """Interactions that came from other nodes, in files of this task."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(dir=_folder(), prefix="spool-"))
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def put(self, number: int, packed: bytes) -> None:
+        (self._folder / f"{number:09}").write_bytes(packed)
+
+    def __iter__(self) -> Iterator[Interactions]:
+        """Yield the interactions in the order of their numbers."""
+        for path in sorted(self._folder.iterdir()):
+            yield pickle.loads(path.read_bytes())

@@ -1,0 +1,388 @@
+"""Models learn and rank on the executors of a Spark cluster.
+
+One task of Spark works on a group of shards. The groups are a cached RDD of a few bytes each: Spark
+then runs later tasks where the files of a group are, and reads it elsewhere if a node is lost.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from scipy.sparse import csr_matrix, issparse, vstack
+
+from recsys.domain import ComputeLimits, Interactions, use_processors
+from recsys.engine.node import (
+    Facts,
+    ShardOfUsers,
+    Source,
+    Spool,
+    Step,
+    interactions,
+    read,
+    with_facts,
+)
+from recsys.models.shards import Arrays, Finish, Grid, Held, Piece, Take
+from recsys.numerics.blocks import rows_within
+from recsys.numerics.exact import exact_sums, total
+
+if TYPE_CHECKING:
+    from pyspark import RDD, SparkContext
+
+Result = TypeVar("Result")
+Group = tuple[ShardOfUsers, ...]
+_RATING_BYTES = 20
+"""Bytes of a rating that travels: item, value, time."""
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a worker tells of the ratings of a shard."""
+
+    first_user: int
+    ratings: int
+    item_counts: np.ndarray
+    sums: np.ndarray
+    """Sum of the ratings of each item, in two parts."""
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a worker tells of the users of a shard that it has read."""
+
+    first_user: int
+    counts: np.ndarray
+    hashes: np.ndarray
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class SparkShards:
+    """The interactions of all users, in shards on the executors."""
+
+    groups: RDD[Group]
+    """Where each shard is; cached."""
+    source: Source
+    facts: Facts
+    catalogue: Interactions
+    users: int
+    ratings: int
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def whole(self) -> None:
+        """Return None: no process has all interactions."""
+        return None
+
+    # --- views ------------------------------------------------------------------------------------
+
+    def with_parts(self, parts: Any) -> SparkShards:
+        """Return shards whose catalogue has the models that a model is composed of."""
+        return replace(self, catalogue=replace(self.catalogue, parts=parts))
+
+    def mapped(
+        self, work: Callable[[Interactions], Interactions], *, facts: bool = False
+    ) -> SparkShards:
+        made = replace(self, steps=(*self.steps, (f"step {next(_numbers)}", work)))
+        return made._with_own_facts() if facts else made
+
+    def _with_own_facts(self) -> SparkShards:
+        low, high = self.facts.rating_range
+        largest = max(abs(low), abs(high))
+        told = sorted(
+            self.each(lambda shard: _told_of(shard, largest)), key=operator.attrgetter("first_user")
+        )
+        facts = _facts(told)
+        sizes = np.array([one.ratings for one in told], np.int64)
+        before = (np.cumsum(sizes) - sizes).tolist()
+        first_rating = {one.first_user: first for one, first in zip(told, before, strict=True)}
+        made = replace(
+            self,
+            facts=facts,
+            catalogue=with_facts(self.catalogue, facts),
+            ratings=int(sizes.sum()),
+        )
+        return made.mapped(
+            lambda shard: replace(
+                with_facts(shard, facts), first_rating=first_rating[shard.first_user]
+            )
+        )
+
+    def transposed(self) -> SparkItems:
+        """Return shards of items, each with as many ratings as one of users; these stay cached."""
+        parts = self.groups.getNumPartitions()
+        passed = np.cumsum(self.facts.item_counts) * parts // max(1, self.ratings + 1)
+        bounds = np.searchsorted(passed, np.arange(1, parts)).tolist()
+        edges = list(itertools.pairwise([0, *bounds, len(passed)]))
+
+        def emit(shard: Interactions) -> Iterator[tuple[int, tuple[int, bytes]]]:
+            columns = shard.user_items.tocsc()
+            for number, (start, stop) in enumerate(edges):
+                part = columns[:, start:stop]
+                yield number, (shard.first_user, pickle.dumps(part, pickle.HIGHEST_PROTOCOL))
+
+        def gather(
+            number: int, pairs: Iterable[tuple[int, tuple[int, bytes]]]
+        ) -> Iterator[Interactions]:
+            start, stop = edges[number]
+            blocks = [part for _, part in sorted(packed for _, packed in pairs)]
+            whole = vstack([pickle.loads(block) for block in blocks], "csc")
+            items = csr_matrix((whole.data, whole.indices, whole.indptr), whole.shape[::-1])
+            assert items.shape[0] == stop - start
+            yield Interactions(items, csr_matrix((items.shape[1], 0)), (), first_user=start)
+
+        moved = self._each(emit, many=True).partitionBy(parts, int)
+        return SparkItems(moved.mapPartitionsWithIndex(gather).persist())
+
+    # --- work -------------------------------------------------------------------------------------
+
+    def _each(self, work: Callable[[Interactions], Any], *, many: bool = False) -> RDD[Any]:
+        """Return the results of all shards; of `many`, those that each yields."""
+        source, facts, steps = self.source, self.facts, self.steps
+
+        def on_group(groups: Iterable[Group]) -> Iterator[Any]:
+            use_processors(1)
+            for group in groups:
+                for shard in group:
+                    found = work(interactions(source, shard, facts, steps))
+                    if many:
+                        yield from found
+                    else:
+                        yield found
+
+        return self.groups.mapPartitions(on_group)
+
+    def each(self, work: Callable[[Interactions], Result]) -> list[Result]:
+        """Return what the executors do with each shard, in any order."""
+        found: list[Result] = self._each(work).collect()
+        return found
+
+    def reduce(
+        self,
+        work: Callable[[Interactions], Result],
+        merge: Callable[[Result, Result], Result] = operator.add,
+    ) -> Result:
+        found: Result = self._each(work).treeReduce(merge)
+        return found
+
+    def rows(self, work: Callable[[Interactions], Any]) -> Any:
+        return _stacked(self._each(lambda shard: (shard.first_user, work(shard))).collect())
+
+    def sums(
+        self,
+        work: Callable[[Interactions], Iterable[Piece]],
+        finish: Finish[Result],
+        take: Take[Result],
+        grid: Grid,
+        limits: ComputeLimits,
+    ) -> None:
+        tasks = self.groups.getNumPartitions()
+        # Either the sums of each task travel, or the ratings travel to every task.
+        if 2 * grid.items**2 * grid.pair_bytes < self.ratings * _RATING_BYTES * tasks:
+            found = self._moved_sums(work, finish, grid, limits)
+        else:
+            found = self._moved_ratings(work, finish, grid, limits)
+        for start, stop, result in found.collect():
+            take(result, start, stop)
+
+    def _moved_sums(
+        self,
+        work: Callable[[Interactions], Iterable[Piece]],
+        finish: Finish[Result],
+        grid: Grid,
+        limits: ComputeLimits,
+    ) -> RDD[tuple[int, int, Result]]:
+        """Each task adds up its shards; the sums of a block meet in one task, and are finished."""
+        source, facts, steps = self.source, self.facts, self.steps
+
+        def partial(groups: Iterable[Group]) -> Iterator[tuple[tuple[int, int], Arrays]]:
+            use_processors(1)
+            shards = [shard for group in groups for shard in group]
+            for blocks in _rounds(grid, limits):
+                held: Held = {}
+                for shard in shards:
+                    for piece in work(interactions(source, shard, facts, steps)):
+                        _add(held, piece, blocks)
+                yield from held.items()
+
+        def merged(one: Arrays, other: Arrays) -> Arrays:
+            return [a + b for a, b in zip(one, other, strict=True)]
+
+        def finished(
+            block: tuple[tuple[int, int], Arrays],
+        ) -> tuple[int, int, Result]:
+            (start, stop), sums = block
+            return start, stop, finish(sums, start, stop)
+
+        tasks = self.groups.getNumPartitions()
+        # Blocks by turns: the first ones of a triangle are the longest.
+        places = {block: place for place, block in enumerate(_blocks(grid, limits))}
+        summed = self.groups.mapPartitions(partial).reduceByKey(
+            merged, tasks, lambda block: places[block]
+        )
+        return summed.map(finished)
+
+    def _moved_ratings(
+        self,
+        work: Callable[[Interactions], Iterable[Piece]],
+        finish: Finish[Result],
+        grid: Grid,
+        limits: ComputeLimits,
+    ) -> RDD[tuple[int, int, Result]]:
+        """Each task gets all ratings, and adds up and finishes some of the blocks."""
+        tasks = self.groups.getNumPartitions()
+
+        def emit(shard: Interactions) -> Iterator[tuple[int, tuple[int, bytes]]]:
+            packed = pickle.dumps(replace(shard, parts={}), pickle.HIGHEST_PROTOCOL)
+            for task in range(tasks):
+                yield task, (shard.first_user, packed)
+
+        def add_up(
+            task: int, moved: Iterable[tuple[int, tuple[int, bytes]]]
+        ) -> Iterator[tuple[int, int, Result]]:
+            use_processors(1)
+            with Spool() as spool:
+                for _, (first_user, packed) in moved:
+                    spool.put(first_user, packed)
+                for blocks in _rounds(grid, limits, task, tasks):
+                    held: Held = {}
+                    for shard in spool:
+                        for piece in work(shard):
+                            _add(held, piece, blocks)
+                    for (start, stop), sums in held.items():
+                        yield start, stop, finish(sums, start, stop)
+
+        moved = self._each(emit, many=True).partitionBy(tasks, int)
+        return moved.mapPartitionsWithIndex(add_up)
+
+
+@dataclass(frozen=True)
+class SparkItems:
+    """Shards of items, to solve their rows."""
+
+    shards: RDD[Interactions]
+
+    def rows(self, work: Callable[[Interactions], Any]) -> Any:
+        def solved(shard: Interactions) -> tuple[int, Any]:
+            use_processors(1)
+            return shard.first_user, work(shard)
+
+        return _stacked(self.shards.map(solved).collect())
+
+
+def _stacked(parts: Sequence[tuple[int, Any]]) -> Any:
+    ordered = [part for _, part in sorted(parts, key=operator.itemgetter(0))]
+    return vstack(ordered, "csr") if issparse(ordered[0]) else np.concatenate(ordered)
+
+
+def _blocks(grid: Grid, limits: ComputeLimits) -> list[tuple[int, int]]:
+    size = rows_within(replace(limits, threads=1), grid.row_bytes, limits.block_rows)
+    starts = range(0, grid.items, size)
+    return [(start, min(start + size, grid.items)) for start in starts]
+
+
+def _rounds(
+    grid: Grid, limits: ComputeLimits, task: int = 0, tasks: int = 1
+) -> Iterator[list[tuple[int, int]]]:
+    """Yield the blocks of a task, as many at a time as half of the memory holds."""
+    own = _blocks(grid, limits)[task::tasks]
+    if not own:
+        return
+    block_bytes = (own[0][1] - own[0][0]) * grid.items * grid.pair_bytes
+    count = max(1, limits.memory_mb * 2**19 // max(1, block_bytes))
+    for first in range(0, len(own), count):
+        yield own[first : first + count]
+
+
+def _add(held: Held, piece: Piece, blocks: Sequence[tuple[int, int]]) -> None:
+    for block in blocks:
+        sums = piece(*block)
+        if block in held:
+            for one, more in zip(held[block], sums, strict=True):
+                one += more
+        else:
+            held[block] = sums
+
+
+# --- the application ------------------------------------------------------------------------------
+
+
+def read_shards(
+    context: SparkContext,
+    source: Source,
+    shards: Sequence[ShardOfUsers],
+    catalogue: Interactions,
+    tasks: int,
+) -> tuple[SparkShards, np.ndarray, np.ndarray]:
+    """Let the executors read the shards; return them, and the count and hash of each user."""
+    spread = [tuple(shards[first::tasks]) for first in range(min(tasks, len(shards)))]
+
+    def at_hand(group: Group) -> Group:
+        for shard in group:
+            read(source, shard)
+        return group
+
+    def tell(group: Group) -> list[_Read]:
+        return [_read(source, shard) for shard in group]
+
+    groups = context.parallelize(spread, len(spread)).map(at_hand).persist()
+    found = sorted(groups.flatMap(tell).collect(), key=operator.attrgetter("first_user"))
+    counts = np.concatenate([one.counts for one in found])
+    hashes = np.concatenate([one.hashes for one in found])
+    # The largest rating decides how sums are kept exact, so it must be known before them.
+    low, high = _range(found)
+    items = catalogue.user_items.shape[1]
+    unknown = Facts(items, np.zeros(items, np.int64), 0.0, (low, high))
+    made = SparkShards(groups, source, unknown, catalogue, len(counts), int(counts.sum()))
+    largest = max(abs(low), abs(high))
+    facts = _facts(made.each(lambda shard: _told_of(shard, largest)))
+    if facts.item_counts.any() and catalogue.rating_range is not None:
+        promised = catalogue.rating_range
+        facts = replace(facts, rating_range=(min(low, promised[0]), max(high, promised[1])))
+    made = replace(made, facts=facts, catalogue=with_facts(catalogue, facts))
+    return made, counts, hashes
+
+
+def _read(source: Source, shard: ShardOfUsers) -> _Read:
+    found = read(source, shard)
+    ratings = found.user_items
+    low, high = (
+        float(each)
+        for each in (ratings.data.min(initial=np.inf), ratings.data.max(initial=-np.inf))
+    )
+    return _Read(shard.start, np.diff(ratings.indptr).astype(np.int32), found.hashes, low, high)
+
+
+def _told_of(shard: Interactions, largest: float) -> _Told:
+    ratings, items = shard.user_items, shard.user_items.shape[1]
+    return _Told(
+        shard.first_user,
+        ratings.nnz,
+        np.bincount(ratings.indices, minlength=items),
+        exact_sums(ratings.indices, ratings.data, items, largest),
+        float(ratings.data.min(initial=np.inf)),
+        float(ratings.data.max(initial=-np.inf)),
+    )
+
+
+def _range(told: Sequence[_Read | _Told]) -> tuple[float, float]:
+    """Return the lowest and the highest rating; (0, 0) without any."""
+    low, high = min(one.low for one in told), max(one.high for one in told)
+    return (low, high) if low <= high else (0.0, 0.0)
+
+
+def _facts(told: Sequence[_Told]) -> Facts:
+    counts = np.sum([one.item_counts for one in told], axis=0).astype(np.int64)
+    ratings = int(counts.sum())
+    sums = total(np.sum([one.sums for one in told], axis=0))
+    mean = float(sums.sum() / ratings) if ratings else 0.0
+    return Facts(len(counts), counts, mean, _range(told))

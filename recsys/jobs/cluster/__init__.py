@@ -1,0 +1,1 @@
+"""Refreshes and evaluations whose work is done by the executors of a Spark cluster."""
