@@ -66,7 +66,15 @@ def fitted(name: str, data: Interactions, models: dict[str, FittedModel]) -> Fit
     return models[name]
 
 
-@pytest.mark.parametrize("name", PERSONAL)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Compiled for seconds. The order of ratings is all that sasrec is told.
+        pytest.param(name, marks=[pytest.mark.slow] if MODELS[name].family == "neural" else [])
+        for name in PERSONAL
+        if name != "sasrec"
+    ],
+)
 def test_half_a_star_is_not_five(
     name: str, data: Interactions, models: dict[str, FittedModel]
 ) -> None:
