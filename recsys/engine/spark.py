@@ -17,6 +17,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, issparse, vstack
 
 from recsys.domain import ComputeLimits, Interactions, use_processors
+from recsys.engine.application import translated_errors
 from recsys.engine.node import (
     Facts,
     ShardOfUsers,
@@ -163,19 +164,19 @@ class SparkShards:
 
     def each(self, work: Callable[[Interactions], Result]) -> list[Result]:
         """Return what the executors do with each shard, in any order."""
-        found: list[Result] = self._each(work).collect()
-        return found
+        return _collected(self._each(work))
 
     def reduce(
         self,
         work: Callable[[Interactions], Result],
         merge: Callable[[Result, Result], Result] = operator.add,
     ) -> Result:
-        found: Result = self._each(work).treeReduce(merge)
+        with translated_errors():
+            found: Result = self._each(work).treeReduce(merge)
         return found
 
     def rows(self, work: Callable[[Interactions], Any]) -> Any:
-        return _stacked(self._each(lambda shard: (shard.first_user, work(shard))).collect())
+        return _stacked(_collected(self._each(lambda shard: (shard.first_user, work(shard)))))
 
     def sums(
         self,
@@ -191,7 +192,7 @@ class SparkShards:
             found = self._moved_sums(work, finish, grid, limits)
         else:
             found = self._moved_ratings(work, finish, grid, limits)
-        for start, stop, result in found.collect():
+        for start, stop, result in _collected(found):
             take(result, start, stop)
 
     def _moved_sums(
@@ -276,7 +277,13 @@ class SparkItems:
             use_processors(1)
             return shard.first_user, work(shard)
 
-        return _stacked(self.shards.map(solved).collect())
+        return _stacked(_collected(self.shards.map(solved)))
+
+
+def _collected(results: RDD[Any]) -> list[Any]:
+    with translated_errors():
+        found: list[Any] = results.collect()
+    return found
 
 
 def _stacked(parts: Sequence[tuple[int, Any]]) -> Any:
@@ -335,7 +342,7 @@ def read_shards(
         return [_read(source, shard) for shard in group]
 
     groups = context.parallelize(spread, len(spread)).map(at_hand).persist()
-    found = sorted(groups.flatMap(tell).collect(), key=operator.attrgetter("first_user"))
+    found = sorted(_collected(groups.flatMap(tell)), key=operator.attrgetter("first_user"))
     counts = np.concatenate([one.counts for one in found])
     hashes = np.concatenate([one.hashes for one in found])
     # The largest rating decides how sums are kept exact, so it must be known before them.
