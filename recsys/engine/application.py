@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import re
 import signal
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -104,11 +105,16 @@ def _properties(wanted: Application) -> dict[str, str]:
     return {**found, **wanted.properties}
 
 
-def stop(context: SparkContext) -> None:
-    """Cancel what runs, and end the application with its executors."""
+def cancel(context: SparkContext) -> None:
+    """Cancel what runs."""
     # The JVM may be gone already, as after a signal to the whole group of processes.
     with suppress(Exception):
         context.cancelAllJobs()
+
+
+def stop(context: SparkContext) -> None:
+    """Cancel what runs, and end the application with its executors."""
+    cancel(context)
     with suppress(Exception):
         context.stop()
 
@@ -168,6 +174,31 @@ def compare_versions(context: SparkContext) -> None:
                 hint="install the same on all workers, or name an archive of `recsys engine "
                 "package` in [engine] archive",
             )
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn the failure of a job into a RunError with the error of its task."""
+    try:
+        yield
+    except Exception as exc:
+        if not type(exc).__module__.startswith(("py4j", "pyspark")):
+            raise
+        raise RunError(
+            f"a task failed on the executors: {error_of_task(str(exc))}",
+            hint="the logs of the executors have the traceback",
+        ) from exc
+
+
+def error_of_task(text: str) -> str:
+    """Return the error that Python raised in a task, from what Spark tells of it."""
+    found = re.findall(r"(?m)^(?:[A-Za-z_]\w*\.)*([A-Z]\w*): (.*)$", text)
+    raised = [(kind, told) for kind, told in found if not kind.startswith(("Py4J", "Spark"))]
+    for kind, told in raised:
+        if kind not in ("PythonException", "Caused"):
+            return f"{kind}: {told.strip()}"
+    lost = re.search(r"ExecutorLostFailure[^\n]*|Job aborted[^\n]*", text)
+    return lost[0].strip() if lost else _first_line(RuntimeError(text))
 
 
 def _told(_: int) -> tuple[str, dict[str, str]]:

@@ -185,8 +185,13 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def put(self, number: int, packed: bytes) -> None:
-        (self._folder / f"{number:09}").write_bytes(packed)
+    def put(self, number: int, place: int, chunk: bytes) -> None:
+        """Write a chunk of packed interactions to its place."""
+        path = self._folder / f"{number:010}"
+        path.touch()
+        with path.open("r+b") as file:
+            file.seek(place)
+            file.write(chunk)
 
     def __iter__(self) -> Iterator[Interactions]:
         """Yield the interactions in the order of their numbers."""

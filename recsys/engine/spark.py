@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from scipy.sparse import csr_matrix, issparse, vstack
+from scipy.sparse import csc_matrix, csr_matrix, issparse, vstack
 
 from recsys.domain import ComputeLimits, Interactions, use_processors
+from recsys.engine.application import translated_errors
 from recsys.engine.node import (
     Facts,
     ShardOfUsers,
@@ -36,8 +37,15 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 Group = tuple[ShardOfUsers, ...]
+Blocks = Sequence[tuple[int, int]]
 _RATING_BYTES = 20
 """Bytes of a rating that travels: item, value, time."""
+_CHUNK_BYTES = 1 << 20
+"""Bytes of a record that travels: larger ones fill the memory of Spark's own processes."""
+_RESULT_BYTES = 96 << 20
+"""Bytes of the results of a task, which Spark holds as a whole."""
+_ITEM_SHARD = 250_000
+"""Ratings of a shard of items."""
 _numbers = itertools.count()
 
 
@@ -118,30 +126,36 @@ class SparkShards:
         )
 
     def transposed(self) -> SparkItems:
-        """Return shards of items, each with as many ratings as one of users; these stay cached."""
-        parts = self.groups.getNumPartitions()
-        passed = np.cumsum(self.facts.item_counts) * parts // max(1, self.ratings + 1)
-        bounds = np.searchsorted(passed, np.arange(1, parts)).tolist()
+        """Return shards of items; these stay on the disks of the executors."""
+        from pyspark import StorageLevel
+
+        tasks = self.groups.getNumPartitions()
+        count = max(tasks, -(-self.ratings // _ITEM_SHARD))
+        passed = np.cumsum(self.facts.item_counts) * count // max(1, self.ratings + 1)
+        bounds = np.searchsorted(passed, np.arange(1, count)).tolist()
         edges = list(itertools.pairwise([0, *bounds, len(passed)]))
 
-        def emit(shard: Interactions) -> Iterator[tuple[int, tuple[int, bytes]]]:
+        def emit(shard: Interactions) -> Iterator[tuple[int, tuple[int, int, csc_matrix]]]:
             columns = shard.user_items.tocsc()
             for number, (start, stop) in enumerate(edges):
-                part = columns[:, start:stop]
-                yield number, (shard.first_user, pickle.dumps(part, pickle.HIGHEST_PROTOCOL))
+                if start < stop:
+                    yield number % tasks, (number, shard.first_user, columns[:, start:stop])
 
         def gather(
-            number: int, pairs: Iterable[tuple[int, tuple[int, bytes]]]
+            pairs: Iterable[tuple[int, tuple[int, int, csc_matrix]]],
         ) -> Iterator[Interactions]:
-            start, stop = edges[number]
-            blocks = [part for _, part in sorted(packed for _, packed in pairs)]
-            whole = vstack([pickle.loads(block) for block in blocks], "csc")
-            items = csr_matrix((whole.data, whole.indices, whole.indptr), whole.shape[::-1])
-            assert items.shape[0] == stop - start
-            yield Interactions(items, csr_matrix((items.shape[1], 0)), (), first_user=start)
+            found: dict[int, list[tuple[int, csc_matrix]]] = {}
+            for _, (number, first_user, block) in pairs:
+                found.setdefault(number, []).append((first_user, block))
+            for number in sorted(found):
+                blocks = [block for _, block in sorted(found.pop(number), key=_first)]
+                whole = vstack(blocks, "csc")
+                items = csr_matrix((whole.data, whole.indices, whole.indptr), whole.shape[::-1])
+                nothing = csr_matrix((items.shape[1], 0))
+                yield Interactions(items, nothing, (), first_user=edges[number][0])
 
-        moved = self._each(emit, many=True).partitionBy(parts, int)
-        return SparkItems(moved.mapPartitionsWithIndex(gather).persist())
+        moved = self._each(emit, many=True).partitionBy(tasks, int)
+        return SparkItems(moved.mapPartitions(gather).persist(StorageLevel.DISK_ONLY))
 
     # --- work -------------------------------------------------------------------------------------
 
@@ -163,19 +177,19 @@ class SparkShards:
 
     def each(self, work: Callable[[Interactions], Result]) -> list[Result]:
         """Return what the executors do with each shard, in any order."""
-        found: list[Result] = self._each(work).collect()
-        return found
+        return _collected(self._each(work))
 
     def reduce(
         self,
         work: Callable[[Interactions], Result],
         merge: Callable[[Result, Result], Result] = operator.add,
     ) -> Result:
-        found: Result = self._each(work).treeReduce(merge)
+        with translated_errors():
+            found: Result = self._each(work).treeReduce(merge)
         return found
 
     def rows(self, work: Callable[[Interactions], Any]) -> Any:
-        return _stacked(self._each(lambda shard: (shard.first_user, work(shard))).collect())
+        return _stacked(_collected(self._each(lambda shard: (shard.first_user, work(shard)))))
 
     def sums(
         self,
@@ -188,81 +202,79 @@ class SparkShards:
         tasks = self.groups.getNumPartitions()
         # Either the sums of each task travel, or the ratings travel to every task.
         if 2 * grid.items**2 * grid.pair_bytes < self.ratings * _RATING_BYTES * tasks:
-            found = self._moved_sums(work, finish, grid, limits)
+            job = self._moved_sums(work, finish)
         else:
-            found = self._moved_ratings(work, finish, grid, limits)
-        for start, stop, result in found.collect():
-            take(result, start, stop)
+            job = self._moved_ratings(work, finish)
+        for blocks in _rounds(grid, limits, tasks):
+            for start, stop, result in _collected(job(blocks)):
+                take(result, start, stop)
 
     def _moved_sums(
-        self,
-        work: Callable[[Interactions], Iterable[Piece]],
-        finish: Finish[Result],
-        grid: Grid,
-        limits: ComputeLimits,
-    ) -> RDD[tuple[int, int, Result]]:
+        self, work: Callable[[Interactions], Iterable[Piece]], finish: Finish[Result]
+    ) -> Callable[[Blocks], RDD[tuple[int, int, Result]]]:
         """Each task adds up its shards; the sums of a block meet in one task, and are finished."""
         source, facts, steps = self.source, self.facts, self.steps
-
-        def partial(groups: Iterable[Group]) -> Iterator[tuple[tuple[int, int], Arrays]]:
-            use_processors(1)
-            shards = [shard for group in groups for shard in group]
-            for blocks in _rounds(grid, limits):
-                held: Held = {}
-                for shard in shards:
-                    for piece in work(interactions(source, shard, facts, steps)):
-                        _add(held, piece, blocks)
-                yield from held.items()
+        tasks = self.groups.getNumPartitions()
 
         def merged(one: Arrays, other: Arrays) -> Arrays:
             return [a + b for a, b in zip(one, other, strict=True)]
 
-        def finished(
-            block: tuple[tuple[int, int], Arrays],
-        ) -> tuple[int, int, Result]:
+        def finished(block: tuple[tuple[int, int], Arrays]) -> tuple[int, int, Result]:
             (start, stop), sums = block
             return start, stop, finish(sums, start, stop)
 
-        tasks = self.groups.getNumPartitions()
-        # Blocks by turns: the first ones of a triangle are the longest.
-        places = {block: place for place, block in enumerate(_blocks(grid, limits))}
-        summed = self.groups.mapPartitions(partial).reduceByKey(
-            merged, tasks, lambda block: places[block]
-        )
-        return summed.map(finished)
+        def job(blocks: Blocks) -> RDD[tuple[int, int, Result]]:
+            def partial(groups: Iterable[Group]) -> Iterator[tuple[tuple[int, int], Arrays]]:
+                use_processors(1)
+                held: Held = {}
+                for group in groups:
+                    for shard in group:
+                        for piece in work(interactions(source, shard, facts, steps)):
+                            _add(held, piece, blocks)
+                yield from held.items()
+
+            # Blocks by turns: the first ones of a triangle are the longest.
+            places = {block: place for place, block in enumerate(blocks)}
+            summed = self.groups.mapPartitions(partial).reduceByKey(
+                merged, tasks, lambda block: places[block]
+            )
+            return summed.map(finished)
+
+        return job
 
     def _moved_ratings(
-        self,
-        work: Callable[[Interactions], Iterable[Piece]],
-        finish: Finish[Result],
-        grid: Grid,
-        limits: ComputeLimits,
-    ) -> RDD[tuple[int, int, Result]]:
+        self, work: Callable[[Interactions], Iterable[Piece]], finish: Finish[Result]
+    ) -> Callable[[Blocks], RDD[tuple[int, int, Result]]]:
         """Each task gets all ratings, and adds up and finishes some of the blocks."""
         tasks = self.groups.getNumPartitions()
 
-        def emit(shard: Interactions) -> Iterator[tuple[int, tuple[int, bytes]]]:
+        def emit(shard: Interactions) -> Iterator[tuple[int, tuple[int, int, bytes]]]:
             packed = pickle.dumps(replace(shard, parts={}), pickle.HIGHEST_PROTOCOL)
             for task in range(tasks):
-                yield task, (shard.first_user, packed)
+                for first in range(0, len(packed), _CHUNK_BYTES):
+                    yield task, (shard.first_user, first, packed[first : first + _CHUNK_BYTES])
 
-        def add_up(
-            task: int, moved: Iterable[tuple[int, tuple[int, bytes]]]
-        ) -> Iterator[tuple[int, int, Result]]:
-            use_processors(1)
-            with Spool() as spool:
-                for _, (first_user, packed) in moved:
-                    spool.put(first_user, packed)
-                for blocks in _rounds(grid, limits, task, tasks):
+        # Spark keeps what has moved for the jobs that follow.
+        moved = self._each(emit, many=True).partitionBy(tasks, int)
+
+        def job(blocks: Blocks) -> RDD[tuple[int, int, Result]]:
+            def add_up(
+                task: int, chunks: Iterable[tuple[int, tuple[int, int, bytes]]]
+            ) -> Iterator[tuple[int, int, Result]]:
+                use_processors(1)
+                with Spool() as spool:
+                    for _, (first_user, place, chunk) in chunks:
+                        spool.put(first_user, place, chunk)
                     held: Held = {}
                     for shard in spool:
                         for piece in work(shard):
-                            _add(held, piece, blocks)
-                    for (start, stop), sums in held.items():
-                        yield start, stop, finish(sums, start, stop)
+                            _add(held, piece, blocks[task::tasks])
+                for (start, stop), sums in held.items():
+                    yield start, stop, finish(sums, start, stop)
 
-        moved = self._each(emit, many=True).partitionBy(tasks, int)
-        return moved.mapPartitionsWithIndex(add_up)
+            return moved.mapPartitionsWithIndex(add_up)
+
+        return job
 
 
 @dataclass(frozen=True)
@@ -276,7 +288,17 @@ class SparkItems:
             use_processors(1)
             return shard.first_user, work(shard)
 
-        return _stacked(self.shards.map(solved).collect())
+        return _stacked(_collected(self.shards.map(solved)))
+
+
+def _collected(results: RDD[Any]) -> list[Any]:
+    with translated_errors():
+        found: list[Any] = results.collect()
+    return found
+
+
+def _first(pair: tuple[int, Any]) -> int:
+    return pair[0]
 
 
 def _stacked(parts: Sequence[tuple[int, Any]]) -> Any:
@@ -290,17 +312,16 @@ def _blocks(grid: Grid, limits: ComputeLimits) -> list[tuple[int, int]]:
     return [(start, min(start + size, grid.items)) for start in starts]
 
 
-def _rounds(
-    grid: Grid, limits: ComputeLimits, task: int = 0, tasks: int = 1
-) -> Iterator[list[tuple[int, int]]]:
-    """Yield the blocks of a task, as many at a time as half of the memory holds."""
-    own = _blocks(grid, limits)[task::tasks]
-    if not own:
+def _rounds(grid: Grid, limits: ComputeLimits, tasks: int) -> Iterator[Blocks]:
+    """Yield blocks, as many at a time as the tasks hold sums and results of."""
+    blocks = _blocks(grid, limits)
+    if not blocks:
         return
-    block_bytes = (own[0][1] - own[0][0]) * grid.items * grid.pair_bytes
-    count = max(1, limits.memory_mb * 2**19 // max(1, block_bytes))
-    for first in range(0, len(own), count):
-        yield own[first : first + count]
+    pairs = (blocks[0][1] - blocks[0][0]) * grid.items
+    room = min(limits.memory_mb * 2**19 // grid.pair_bytes, _RESULT_BYTES // 4)
+    count = tasks * max(1, room // pairs)
+    for first in range(0, len(blocks), count):
+        yield blocks[first : first + count]
 
 
 def _add(held: Held, piece: Piece, blocks: Sequence[tuple[int, int]]) -> None:
@@ -335,7 +356,7 @@ def read_shards(
         return [_read(source, shard) for shard in group]
 
     groups = context.parallelize(spread, len(spread)).map(at_hand).persist()
-    found = sorted(groups.flatMap(tell).collect(), key=operator.attrgetter("first_user"))
+    found = sorted(_collected(groups.flatMap(tell)), key=operator.attrgetter("first_user"))
     counts = np.concatenate([one.counts for one in found])
     hashes = np.concatenate([one.hashes for one in found])
     # The largest rating decides how sums are kept exact, so it must be known before them.

@@ -78,16 +78,17 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def executors() -> list[int]:
-    """Return the process ids of the executors on this machine."""
+def executors(cluster: Cluster) -> list[int]:
+    """Return the process ids of the executors of a cluster."""
     found = []
     for folder in Path("/proc").iterdir():
         with suppress(OSError):
             if (
-                folder.name.isdigit()
-                and b"CoarseGrainedExecutorBackend"
-                in (folder / "cmdline").read_bytes().split(b"\0org.apache", 1)[-1]
+                not folder.name.isdigit()
+                or cluster.folder not in (folder / "cwd").readlink().parents
             ):
+                continue
+            if b"CoarseGrainedExecutorBackend" in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
     return sorted(found)
 

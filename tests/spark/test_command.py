@@ -88,7 +88,7 @@ def test_no_password_is_shown(start, cluster, tmp_path):
         assert PASSWORD.encode() not in text
 
 
-def test_sigterm_cancels_the_job_and_leaves_nothing(start, filled_database):
+def test_sigterm_cancels_the_job_and_leaves_nothing(start, cluster, filled_database):
     running = start()
     assert running.stdout is not None
     for line in running.stdout:
@@ -99,9 +99,9 @@ def test_sigterm_cancels_the_job_and_leaves_nothing(start, filled_database):
     running.stdout.close()
     assert running.wait(60) == 128 + signal.SIGTERM, output
     deadline = time.monotonic() + 30
-    while executors() and time.monotonic() < deadline:
+    while executors(cluster) and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert executors() == []
+    assert executors(cluster) == []
     with filled_database.transaction() as connection:
         states = connection.execute(sa.text("SELECT state, error FROM recsys.runs")).all()
         assert [tuple(row) for row in states] == [("failed", "it was stopped by a signal")]

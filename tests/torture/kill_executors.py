@@ -85,9 +85,10 @@ def start(database: Database, cluster: Cluster, folder: Path) -> subprocess.Pope
 class Killer(threading.Thread):
     """Kills executors: when a stage has ended, while lists are written, at random times."""
 
-    def __init__(self, database: Database, kills: int, seed: int) -> None:
+    def __init__(self, database: Database, cluster: Cluster, kills: int, seed: int) -> None:
         super().__init__(daemon=True)
         self.killed: list[str] = []
+        self._cluster = cluster
         self._database, self._kills, self._random = database, kills, random.Random(seed)
         self.stage = "start"
         self.over = threading.Event()
@@ -103,7 +104,7 @@ class Killer(threading.Thread):
             else:
                 self._until(lambda phase=phase: self.stage == phase)
                 self.over.wait(self._random.uniform(0.1, 0.8))
-            found = executors()
+            found = executors(self._cluster)
             if found and not self.over.is_set():
                 kill(self._random.choice(found))
                 self.killed.append(f"{phase} ({self.stage})")
@@ -133,7 +134,7 @@ def torture(data: Path | None, home: Path, kills: int, seed: int) -> None:
         )
         with tempfile.TemporaryDirectory() as folder:
             running = start(database, cluster, Path(folder))
-            killer = Killer(database, kills, seed)
+            killer = Killer(database, cluster, kills, seed)
             killer.start()
             assert running.stdout is not None
             lines = []

@@ -20,7 +20,7 @@ from recsys.engine.base import shards as cut
 from recsys.engine.base import users_within
 from recsys.engine.node import ShardOfUsers
 from recsys.engine.spark import SparkShards, read_shards
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, NothingLoaded
 from recsys.jobs.cluster.tasks import Reach, ReadShard, WriteLists
 from recsys.jobs.columns import USER_RECOMMENDATIONS
 from recsys.jobs.lists import Listed, Lists
@@ -120,6 +120,11 @@ class OpenSpark:
         """Let the executors read the ratings; the driver reads the catalogue."""
         users, movies = shards.ids(connection)
         counts = shards.rating_counts(connection, users)
+        if not counts.any():
+            raise NothingLoaded(
+                "there are no ratings in the database",
+                hint="load some, or refresh in this process: --engine local",
+            )
         implicit = feedback.is_implicit(connection)
         catalogue = read_features(connection, movies, needs)
         scale = (1.0, 1.0) if implicit else promised_range(connection)
@@ -164,7 +169,12 @@ class OpenSpark:
     def lists(self, database: Database, read: Training, writer: ResultWriter) -> Iterator[Lists]:
         with database.transaction() as connection:
             parts.create(connection, USER_RECOMMENDATIONS, writer.run_id)
-        yield SparkLists(self, database, read, writer)
+        try:
+            yield SparkLists(self, database, read, writer)
+        except BaseException:
+            # Before the partition is dropped: tasks that write would keep it locked.
+            application.cancel(self.context)
+            raise
 
 
 @dataclass(frozen=True, slots=True)
