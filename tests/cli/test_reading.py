@@ -272,7 +272,7 @@ def test_predict_tells_a_rating_that_was_given(reading_all, contract_rows, every
 
 
 def test_models_without_similar_users_or_predictions(reading_all):
-    predicting = "models: bayes_fm, item_knn, mf, svd, user_knn"
+    predicting = "models: bayes_fm, item_knn, mf, neural_dot, svd, user_knn"
     no_users = "no similar users of a model 'ease' are published"
     no_ratings = "no predicted ratings of a model 'ease' are published"
     no_model, all_models = "run 1 has no model 'no'", f"It has: {', '.join(sorted(MODELS))}."

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from recsys.cli import output
 from recsys.config.settings import RefreshSettings
-from recsys.domain import Epoch, Metric, Training
+from recsys.domain import Epoch, Metric, TrainingCurve
 from recsys.jobs.plan import plan
 from recsys.jobs.refresh import refresh
 from recsys.models.registry import DEFAULT_SET
@@ -16,7 +16,9 @@ from recsys.storage.server.engine import Database, sqlalchemy_url
 
 OTHER = {"als": {"factors": 2, "iterations": 1}, "mf": {"factors": 2, "iterations": 2}}
 LIGHT = Metric("train", "rmse", 0.5, 9, "light", None, None)
-TRAINING = Training("rmse", (Epoch(0.5, 0.9, 1.25), Epoch(0.25, 0.8, 1.5), Epoch(0.125, 0.8, 1.0)))
+TRAINING = TrainingCurve(
+    "rmse", (Epoch(0.5, 0.9, 1.25), Epoch(0.25, 0.8, 1.5), Epoch(0.125, 0.8, 1.0))
+)
 LEFT_OUT = "Figures by segment are omitted (1); --json shows them."
 NARROW = {"COLUMNS": "80", "TERMINAL_WIDTH": "80"}
 LISTS = """

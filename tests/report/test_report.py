@@ -16,7 +16,7 @@ from PIL import Image
 from psycopg import sql
 
 from recsys.config.settings import GateSettings, RefreshSettings
-from recsys.domain import Epoch, Metric, Training
+from recsys.domain import Epoch, Metric, TrainingCurve
 from recsys.errors import InvalidArgument, MissingDependency, NotPublished
 from recsys.jobs.ingest import ingest
 from recsys.jobs.plan import plan
@@ -347,7 +347,7 @@ def test_a_single_run(refreshed_database, tmp_path):
 
 
 def test_the_training_of_a_network(refreshed_database, tmp_path):
-    trained = Training(
+    trained = TrainingCurve(
         "rmse", (Epoch(0.5, 0.9, 1.0), Epoch(0.25, 0.8, 1.0), Epoch(0.125, 0.85, 1.0))
     )
     with refreshed_database.transaction() as connection:
@@ -356,7 +356,7 @@ def test_the_training_of_a_network(refreshed_database, tmp_path):
                 "SELECT model_id FROM recsys_store.models WHERE name IN ('als', 'mf') ORDER BY name"
             )
         )
-        cold = Training("", (Epoch(0.5, None, 1.0),))
+        cold = TrainingCurve("", (Epoch(0.5, None, 1.0),))
         stored.record_epochs(connection, 1, [(als, trained), (mf, cold)])
     plots = draw(queries.read(refreshed_database))
     loss, validation = plots["training_als"].figure.axes
