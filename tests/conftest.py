@@ -50,7 +50,7 @@ CHROMIUM = os.environ.get("RECSYS_CHROMIUM") or next(
 BROWSER_TESTS = bool(CHROMIUM and find_spec("playwright") and find_spec("axe_playwright_python"))
 collect_ignore_glob = [] if BROWSER_TESTS else ["web/pages/test_browser_*.py"]
 if not find_spec("pyspark"):
-    collect_ignore_glob += ["spark/*"]
+    collect_ignore_glob += ["spark"]
 
 
 # --- published data sets, which are not part of the checkout --------------------------------------

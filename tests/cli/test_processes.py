@@ -60,7 +60,7 @@ def test_a_second_refresh_is_told_who_holds_the_lock(endless, refreshed_database
 def test_a_refresh_that_is_stopped_leaves_nothing(endless, refreshed_database, recsys, number):
     time.sleep(0.3)
     endless.send_signal(number)
-    out, err = endless.communicate(timeout=10)
+    out, err = endless.communicate(timeout=30)
     assert (endless.returncode, out) == (128 + number, "")
     assert "Traceback" not in err
     query = "SELECT run_id, state, published FROM recsys.runs ORDER BY run_id"
