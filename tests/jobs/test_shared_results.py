@@ -11,7 +11,7 @@ from recsys.jobs.publish import prune, publish, rollback
 from recsys.jobs.refresh import refresh
 from recsys.jobs.refresh_users import refresh_users
 
-BY_MOVIE = ("movie_similarities", "movie_charts", "movie_factors")
+BY_MOVIE = ("movie_similarities", "movie_charts", "movie_factors", "networks")
 BY_USER = ("user_recommendations", "user_factors", "user_similarities", "run_users")
 # A run of its own with the same number, which holds all that run 2 shows.
 COPY_BY_MOVIE = "INSERT INTO recsys_store.{table} SELECT * FROM of_run"
