@@ -77,8 +77,9 @@ fit = in_memory(learn)
 def factorize(confidence: Shards, config: AlsConfig, options: FitOptions) -> Factors:
     """Fit factors to rows of confidences, float32, in units of alpha; seeded.
 
-    The same input gives the same factors, in whatever shards. Rows and columns without entries have
-    factors of 0. The solver is that of `implicit`, three steps of conjugate gradients for a row.
+    The factors do not depend on how the users are divided into shards. Rows and columns without
+    entries have factors of 0. The solver is that of `implicit`: three steps of conjugate gradients
+    for each row.
     """
     users, items = confidence.users, confidence.catalogue.user_items.shape[1]
     shape = config.factors

@@ -30,10 +30,12 @@ from recsys.models.neural.networks.saved import (
 )
 from recsys.models.neural.networks.softmax import sum_of_logsumexp
 from recsys.models.neural.networks.training import (
+    USERS_AT_ONCE,
     Batches,
     Validation,
     computing,
     ndcg_at_10,
+    predict_block,
     train,
 )
 from recsys.models.neural.sasrec import SasrecConfig
@@ -41,8 +43,6 @@ from recsys.models.neural.training import held_out, times_of
 from recsys.numerics.sequences import in_time
 from recsys.numerics.sparse import has_ratings, row_of_entries, select_entries
 
-USERS_AT_ONCE = 256
-"""Users whose vectors are computed at a time."""
 _SHAPE = ("factors", "window", "blocks", "heads", "dropout", "orders")
 """Parameters that the network is built with again."""
 
@@ -293,12 +293,5 @@ def _vectors(
             places = ends[:, None] - length + np.arange(length)
             inside = places >= (ends - counts[start : start + USERS_AT_ONCE])[:, None]
             window = np.where(inside, sequence[np.clip(places, 0, None)], 0)
-            # One shape for all blocks, so that the network is compiled once.
-            padding = [(0, (-len(window)) % min(USERS_AT_ONCE, _power(len(counts)))), (0, 0)]
-            found = network.predict_on_batch({"window": np.pad(window, padding)})
-            sums[start : start + len(window)] += np.asarray(found, np.float32)[: len(window)]
+            sums[start : start + len(window)] += predict_block(network, {"window": window})
     return np.where(counts[:, None] > 0, sums / orders, np.float32(0))
-
-
-def _power(number: int) -> int:
-    return 1 << max(0, number - 1).bit_length()

@@ -37,11 +37,13 @@ from recsys.models.neural.networks.saved import (
     taken_over,
 )
 from recsys.models.neural.networks.training import (
+    USERS_AT_ONCE,
     Batches,
     Validation,
     best_epoch,
     computing,
     ndcg_at_10,
+    predict_block,
     shuffled,
     train,
 )
@@ -51,8 +53,6 @@ from recsys.numerics.prediction import rating_range
 from recsys.numerics.sequences import in_time
 from recsys.numerics.sparse import column_counts, has_ratings, select_entries
 
-USERS_AT_ONCE = 256
-"""Users whose vectors are computed at a time."""
 TEXT_FACTORS = 64
 """Numbers that describe the text of a movie."""
 DISLIKED, NEUTRAL, LIKED = 1, 2, 3
@@ -379,7 +379,7 @@ def _validation(
         movies, sums = network.movies.get_weights()[0][1:].T, 0.0
         for start in range(0, len(users), USERS_AT_ONCE):
             block = users[start : start + USERS_AT_ONCE]
-            scores = _of_block(network, histories.inputs(block)) @ movies
+            scores = predict_block(network, histories.inputs(block)) @ movies
             sums += len(block) * ndcg_at_10(scores, histories.ratings[block], held[block])
         return sums / len(users)
 
@@ -452,16 +452,10 @@ def _histories(
 def _vectors(network: CandidateGeneration, histories: _Histories) -> Float32:
     users = histories.ratings.shape[0]
     blocks = [
-        _of_block(network, histories.inputs(np.arange(start, min(start + USERS_AT_ONCE, users))))
+        predict_block(
+            network, histories.inputs(np.arange(start, min(start + USERS_AT_ONCE, users)))
+        )
         for start in range(0, users, USERS_AT_ONCE)
     ]
     vectors = np.vstack([np.zeros((0, network.config.factors), np.float32), *blocks])
     return np.where(has_ratings(histories.ratings)[0][:, None], vectors, np.float32(0))
-
-
-def _of_block(network: CandidateGeneration, inputs: Inputs) -> Float32:
-    """Compute the vectors of a block of users, padded to one of a few sizes: each is compiled."""
-    users = len(inputs["watched"])
-    size = min(USERS_AT_ONCE, 1 << max(0, users - 1).bit_length())
-    padded = {name: np.pad(each, [(0, size - users), (0, 0)]) for name, each in inputs.items()}
-    return np.asarray(network.predict_on_batch(padded), np.float32)[:users]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.domain import Epoch, Float32, Int64, Told
@@ -20,6 +21,8 @@ from recsys.models.neural.networks import keras
 from recsys.models.neural.training import Precision, TrainingParams
 from recsys.numerics.sparse import row_of_entries
 
+USERS_AT_ONCE = 256
+"""Users whose vectors are computed at a time."""
 MetricName = Literal["rmse", "ndcg@10"]
 Batch = tuple[Any, ...]
 """Inputs of the network, and targets if its loss takes them."""
@@ -184,6 +187,17 @@ def ndcg_at_10(scores: Float32, rated: csr_matrix, held: csr_matrix) -> float:
     best = np.concatenate(([0], np.cumsum(1 / np.log2(np.arange(10) + 2))))
     sums = np.bincount(users, gains, held.shape[0])
     return float(np.mean(sums / best[np.minimum(counts, 10)]))
+
+
+def predict_block(network: keras.Model, inputs: Mapping[str, NDArray[Any]]) -> Float32:
+    """Return the output for a block of at most `USERS_AT_ONCE` rows.
+
+    Blocks are padded to a power of two, since JAX compiles a network for each shape.
+    """
+    rows = len(next(iter(inputs.values())))
+    missing = (1 << max(0, rows - 1).bit_length()) - rows
+    padded = {name: np.pad(each, [(0, missing), (0, 0)]) for name, each in inputs.items()}
+    return np.asarray(network.predict_on_batch(padded), np.float32)[:rows]
 
 
 def shuffled(seed: int, count: int) -> Iterator[Int64]:
