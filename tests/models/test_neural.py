@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -224,3 +225,46 @@ def test_the_sum_in_one_pass_has_the_gradients_of_the_plain_one(
         jax.grad(fused, (0, 1))(rows, vectors), jax.grad(plain, (0, 1))(rows, vectors), strict=True
     ):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_every_rating_but_the_first_follows_the_one_before_it_once() -> None:
+    from recsys.models.neural.networks.attention import _batches
+
+    ratings = np.zeros((3, 40))
+    times = np.zeros((3, 40))
+    for user, count in enumerate((23, 4, 1)):
+        order = np.random.default_rng(user).permutation(40)[:count]
+        ratings[user, order], times[user, order] = 4, np.arange(1, count + 1)
+    data = csr_matrix(ratings)
+    expected = []
+    for user in range(3):
+        rated = [item for item in np.argsort(times[user]) if ratings[user, item]]
+        expected += list(pairwise(rated))
+    config = make_config(MODELS["sasrec"], {**SMALL["sasrec"], "batch_size": 1})
+    batches = _batches(data, csr_matrix(times).data, config, 1)
+    found = []
+    for number in range(len(batches)):
+        [inputs] = batches[number]
+        inside = inputs["next"] > 0
+        assert (inside == (inputs["window"] > 0)).all()
+        found += list(zip(inputs["window"][inside] - 1, inputs["next"][inside] - 1, strict=True))
+    assert sorted(found) == sorted(expected)
+
+
+@pytest.mark.slow
+def test_the_sampled_softmax_is_the_whole_one_if_all_are_drawn() -> None:
+    from recsys.models.neural.networks.candidates import _built
+
+    config = make_config(MODELS["youtube_dnn"], SMALL["youtube_dnn"])
+    network = _built(np.zeros((9, 0), np.float32), 0, config, 1)
+    scores = np.random.default_rng(1).normal(size=(4, 9)).astype(np.float32)
+    own = scores[:, [2, 5]]
+    ones = np.ones(9, np.float32)
+    found = network._sampled(own, scores, ones, np.ones((4, 2), np.float32))
+    plain = np.log(np.exp(scores).sum(axis=1, keepdims=True)) - own
+    np.testing.assert_allclose(found, plain, rtol=1e-5, atol=1e-5)
+    # What is wanted and not drawn counts once.
+    rest = [0, 1, 3, 4, 6, 7, 8]
+    found = network._sampled(own[:, :1], scores[:, [*rest, 5]], ones[:8], np.zeros((4, 1)))
+    np.testing.assert_allclose(found, plain[:, :1], rtol=1e-5, atol=1e-5)
