@@ -168,6 +168,8 @@ def test_users_are_folded_in_by_the_stored_network(name: str) -> None:
     found = folded(rows, np.arange(items))
     np.testing.assert_allclose(found.users, fitted.users, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(found.items, fitted.items)
+    alone = folded(rows.block(5, 6), np.arange(items))
+    np.testing.assert_allclose(alone.users[0], found.users[5], rtol=1e-4, atol=1e-5)
     # A movie that the network does not know changes nothing and has no vector.
     wider = csr_matrix((users, items + 1))
     padded = csr_matrix(
