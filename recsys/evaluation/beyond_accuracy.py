@@ -1,4 +1,4 @@
-"""Beyond-accuracy metrics of lists: coverage, novelty, diversity and popularity share."""
+"""Beyond-accuracy metrics of lists: novelty, diversity and popularity share."""
 
 from __future__ import annotations
 
@@ -15,23 +15,12 @@ POPULAR_SHARE = 0.1
 """Popular items are the most rated tenth of the rated items."""
 
 
-def coverage(lists: TopN, items: int, k: int) -> float:
-    """Return the share of the catalogue of `items` that appears in the first k of any list."""
-    return len(np.unique(first_entries(lists, k)[1])) / items if items else math.nan
-
-
-def novelty(lists: TopN, train: csr_matrix, k: int) -> Float64:
+def novelty(lists: TopN, counts: Int64, raters: int, k: int) -> Float64:
     """Return the mean self-information `-log2 p(i)` of each list, in bits; NaN if it is empty.
 
-    `p(i)` is the share of users with train ratings who rated the item (Zhou et al. 2010); an
-    unrated item counts as rated once.
+    `p(i)` is the share of the `raters`, users with train ratings, who rated the item, by its
+    `counts` (Zhou et al. 2010); an unrated item counts as rated once.
     """
-    raters = int((np.diff(train.indptr) > 0).sum())
-    return novelty_by_counts(lists, np.bincount(train.indices, minlength=train.shape[1]), raters, k)
-
-
-def novelty_by_counts(lists: TopN, counts: Int64, raters: int, k: int) -> Float64:
-    """Return the novelty of each list from the number of raters, of each item and of any."""
     # At least 1: without ratings the logarithm would be infinite.
     information = np.log2(max(1, raters) / np.maximum(1, counts))
     return _mean_over_lists(lists, k, information)

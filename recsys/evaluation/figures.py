@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.domain import Float64, Int64, Metric, TopN
-from recsys.evaluation.beyond_accuracy import diversity, novelty_by_counts, popularity_share
+from recsys.evaluation.beyond_accuracy import diversity, novelty, popularity_share
 from recsys.evaluation.intervals import Interval, bootstrap_intervals, error_intervals
 from recsys.evaluation.protocols import Protocol
 from recsys.evaluation.ranking import Scale, UserFigures, first_entries, ranking_figures
@@ -77,7 +77,7 @@ def ranking_part(
         found = ranking_figures(lists, test, split.train, k, scale)
         recalls[segment] = UserFigures(found.users, {"recall": found.values["recall"]})
     beyond = {
-        "novelty": novelty_by_counts(lists, counts, every, k),
+        "novelty": novelty(lists, counts, every, k),
         "diversity": diversity(lists, item_vectors, k),
         "popularity_share": popularity_share(lists, counts, k),
     }

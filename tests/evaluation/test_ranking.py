@@ -12,7 +12,6 @@ from sklearn.metrics import average_precision_score, ndcg_score
 from recsys.domain import TopN
 from recsys.errors import EvaluationError
 from recsys.evaluation.beyond_accuracy import (
-    coverage,
     diversity,
     novelty,
     popular_items,
@@ -250,22 +249,14 @@ def test_first_entries() -> None:
 # --- beside being right ---------------------------------------------------------------------------
 
 
-def test_coverage() -> None:
-    lists = top_n([4, 2, 0], [], [2, 1])
-    assert coverage(lists, 8, 3) == 4 / 8
-    assert coverage(lists, 8, 1) == 2 / 8
-    assert coverage(top_n([], []), 8, 3) == 0
-    assert math.isnan(coverage(top_n(), 0, 3))
-
-
 def test_novelty() -> None:
     # Item 0 is rated by all 4 users with ratings, item 1 by 2, item 2 by 1, item 3 by none.
-    train = csr_matrix(np.array([[1, 1, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 0], [0] * 4]))
+    counts = np.array([4, 2, 1, 0])
     lists = top_n([2, 3], [3], [1, 3], [1, 2, 3], [0, 1, 2])
-    assert novelty(lists, train, 2).tolist() == [2.0, 2.0, 1.5, 1.5, 0.5]
-    assert novelty(lists, train, 9).tolist() == [2.0, 2.0, 1.5, 5 / 3, 1.0]
-    assert np.isnan(novelty(top_n([], [], [], [], []), train, 2)).all()
-    assert novelty(top_n([0]), csr_matrix((1, 1)), 2).tolist() == [0]
+    assert novelty(lists, counts, 4, 2).tolist() == [2.0, 2.0, 1.5, 1.5, 0.5]
+    assert novelty(lists, counts, 4, 9).tolist() == [2.0, 2.0, 1.5, 5 / 3, 1.0]
+    assert np.isnan(novelty(top_n([], [], [], [], []), counts, 4, 2)).all()
+    assert novelty(top_n([0]), np.zeros(1, int), 0, 2).tolist() == [0]
 
 
 def test_popularity_share() -> None:
