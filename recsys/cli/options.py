@@ -42,7 +42,7 @@ class EngineName(StrEnum):
 
 Engine = Annotated[
     EngineName | None,
-    typer.Option("--engine", help="Where models learn. Default: kind in [engine] of recsys.toml."),
+    typer.Option("--engine", help="Where models learn. Default: kind in recsys.toml."),
 ]
 
 

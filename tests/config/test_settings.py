@@ -243,6 +243,25 @@ def test_settings_built_in_python_are_checked_too(kind, values, message):
     assert caught.value.key == tuple(values)
 
 
+OF_ENGINE = {
+    'kind = "sparc"': "kind = 'sparc' is not known",
+    "connections = 0": "connections = 0 is out of range",
+    'masters = "yarn"': "unknown key 'masters'",
+    '[engine.properties]\nmaster = "yarn"': "'master' is no property of Spark",
+    '[engine.properties]\n"spark.cores.max" = 4': "spark.cores.max = 4 is not a text in quotes",
+    '[engine.properties]\n"spark.executorEnv.PGPASSWORD" = "x"': "would be shown by Spark",
+}
+
+
+@pytest.mark.parametrize("line", OF_ENGINE)
+def test_a_bad_engine_is_refused_with_its_line(loaded, line):
+    current = loaded(f"[engine]\n{line}\n")
+    with pytest.raises(ConfigError) as caught:
+        _ = current.engine
+    assert f"recsys.toml line {1 + len(line.splitlines())}: " in str(caught.value)
+    assert OF_ENGINE[line] in str(caught.value)
+
+
 # --- the file is read once, and only if needed ---
 
 
