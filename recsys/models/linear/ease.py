@@ -25,10 +25,14 @@ from recsys.models.params import Bounds
 from recsys.models.shards import Shards, in_memory
 from recsys.numerics.exact import factor_bits, on_grid
 from recsys.numerics.gram import most_rated_items, strongest
+from recsys.numerics.memory import require_matrices
 from recsys.numerics.sparse import with_values
 from recsys.numerics.symmetric import SymmetricMatrix
 from recsys.numerics.topk import as_neighbours, empty, scatter
 from recsys.numerics.weighting import grade_weights, largest_weight, on_scale_of
+
+MATRIX_BYTES = 2.0
+"""Of a Gram matrix for each pair of movies: half of it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ def learn_rows(shards: Shards, rows: Rows, config: EaseConfig, options: FitOptio
     assert counts is not None
     kept = most_rated_items(counts, config.max_items)
     lists = empty(RankedLists, len(counts))
+    require_matrices(len(kept), MATRIX_BYTES)
     if len(kept):
         inverse = inverse_gram(shards, rows, kept, config.regularization, options)
         lists = scatter(_weights(inverse, config, options), kept, kept, len(counts))
@@ -131,7 +136,7 @@ def cost(size: Size, config: EaseConfig) -> Cost:
     if size.users < items // 2:
         steps = size.users**3 + size.users * items**2
     seconds = 0.6 * ADDITION * size.pairs() + FLOP * steps + 3 * SCORE * items**2
-    memory = 2.0 * items**2 + 24.0 * size.ratings + 24.0 * items * weights
+    memory = MATRIX_BYTES * items**2 + 24.0 * size.ratings + 24.0 * items * weights
     fitting = Cost(seconds, memory, items * list_row(weights, 4 + SINGLE))
     return fitting + lists_by_sums(size, weights)
 

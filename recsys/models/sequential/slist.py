@@ -39,12 +39,15 @@ from recsys.models.params import Bounds
 from recsys.models.shards import Arrays, Grid, Piece, Shards, in_memory
 from recsys.numerics.exact import factor_bits, on_grid
 from recsys.numerics.gram import BYTES_A_COLUMN, invert, most_rated_items, pairs, strongest
+from recsys.numerics.memory import require_matrices
 from recsys.numerics.sequences import in_time
 from recsys.numerics.sparse import row_of_entries
 from recsys.numerics.symmetric import SymmetricMatrix
 from recsys.numerics.topk import as_neighbours, empty, scatter
 from recsys.numerics.weighting import grade_weights, largest_weight, on_scale_of
 
+MATRIX_BYTES = 18.0
+"""Of a Gram matrix, its inverse and the weights, for each pair of movies."""
 _ENTRIES_AT_ONCE = 1 << 22
 """Entries of S in memory at a time."""
 _RATING, _ENTRY = 1.2e-6, 1.2e-7
@@ -81,6 +84,7 @@ def learn(shards: Shards, config: SlistConfig, options: FitOptions) -> Neighbour
     items = len(catalogue.item_counts)
     kept = most_rated_items(catalogue.item_counts, config.max_items)
     lists = empty(RankedLists, items)
+    require_matrices(len(kept), MATRIX_BYTES)
     if len(kept):
         gram, follows = _sums(shards, kept, config, options)
         lists = scatter(_weights(gram, follows, config, options), kept, kept, items)
@@ -175,7 +179,7 @@ def cost(size: Size, config: SlistConfig) -> Cost:
     pairs = 0.6 * config.window**2
     of_rating = _RATING + _ENTRY * config.window + ADDITION * pairs
     seconds = of_rating * size.ratings + 4 * FLOP * items**3 + 3 * SCORE * items**2
-    memory = 18.0 * items**2 + 24.0 * size.ratings + 40.0 * _ENTRIES_AT_ONCE
+    memory = MATRIX_BYTES * items**2 + 24.0 * size.ratings + 40.0 * _ENTRIES_AT_ONCE
     fitting = Cost(seconds, memory, items * list_row(weights, 4 + SINGLE))
     recent = replace(size, of_users=np.minimum(size.of_users, config.window))
     return fitting + lists_by_sums(recent, weights)
