@@ -1,14 +1,17 @@
-"""Networks: lists for new people with few ratings, side information, and seconds per epoch.
+"""Networks: new people with few ratings, side information, an ensemble, and seconds per epoch.
 
     python tests/benchmarks/networks.py new-people [--given 3] [--seeds N [N ...]]
     python tests/benchmarks/networks.py side [--seeds N [N ...]]
+    python tests/benchmarks/networks.py ensemble [--seeds N [N ...]] [--weights .1 .1 .8]
     python tests/benchmarks/networks.py epochs [--ratings 1000000]
 
-The first two read the database that `recsys` would use: load a data set before. `new-people` takes
-a tenth of the users out of the training, gives the models a few ratings of each, the oldest, and
-measures nDCG@10 on all others, of lists by the networks and of those that SQL computes live. `side`
-measures `youtube_dnn` with and without each kind of side information on a random tenth of the
-ratings of each seed. `epochs` trains on made-up ratings in the form of ml-1m.
+The first three read the database that `recsys` would use: load a data set before. `new-people`
+takes a tenth of the users out of the training, gives the models a few ratings of each, the oldest,
+and measures nDCG@10 on all others, of lists by the networks and of those that SQL computes live.
+`side` measures `youtube_dnn` with and without each kind of side information on a random tenth of
+the ratings of each seed. `ensemble` measures a `blend` of `slist`, `ease` and `sasrec` on the last
+rating of each user, and its difference from each of them, with an interval. `epochs` trains on
+made-up ratings in the form of ml-1m.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,8 +29,9 @@ from scipy.sparse import csr_matrix
 
 from recsys.config import settings
 from recsys.domain import Factors, Interactions, StoredNetwork, TopN, TrainedItems, UserRows
+from recsys.evaluation.intervals import Sample, difference_interval
 from recsys.evaluation.ranking import ranking_figures
-from recsys.evaluation.splits import random_split
+from recsys.evaluation.splits import leave_last_out, random_split
 from recsys.jobs.training import train_of, training_steps
 from recsys.models.base import FitOptions
 from recsys.models.registry import MODELS, make_config
@@ -39,7 +43,9 @@ from recsys.storage.snapshot.matrices import read_snapshot
 
 K = 10
 OPTIONS = FitOptions()
+Figures = Iterator[tuple[str, float]]
 NETWORKS = ("youtube_dnn", "sasrec")
+ENSEMBLE = ("slist", "ease", "sasrec")
 LIVE = ("ease", "slist", "item_knn", "most_rated")
 SIDES = ((), ("genres",), ("years",), ("texts",), ("attributes",),
          ("genres", "years", "texts", "attributes"))  # fmt: skip
@@ -55,7 +61,7 @@ def loaded() -> Interactions:
             return read_snapshot(connection, needs).interactions
 
 
-def new_people(data: Interactions, given: int, seed: int) -> Iterator[tuple[str, float]]:
+def new_people(data: Interactions, given: int, seed: int) -> Figures:
     """Yield the nDCG@10 of each model for users whose first ratings are all it gets."""
     ratings = data.user_items
     counts = np.diff(ratings.indptr)
@@ -91,7 +97,7 @@ def new_people(data: Interactions, given: int, seed: int) -> Iterator[tuple[str,
         yield step.spec.name, figures.sample("ndcg").mean
 
 
-def side(data: Interactions, seed: int) -> Iterator[tuple[str, float]]:
+def side(data: Interactions, seed: int) -> Figures:
     """Yield the nDCG@10 of `youtube_dnn` with each kind of side information."""
     split = random_split(data.user_items, 0.1, seed)
     train = train_of(data, split)
@@ -101,6 +107,25 @@ def side(data: Interactions, seed: int) -> Iterator[tuple[str, float]]:
         lists = spec.rank(fitted, UserRows.all(train.user_items, train.rated_at), K, OPTIONS)
         figures = ranking_figures(lists, split.test, split.train, K, data.rating_range)
         yield " ".join(asked) or "nothing", figures.sample("ndcg").mean
+
+
+def ensemble(data: Interactions, weights: Sequence[float], seed: int) -> Figures:
+    """Yield the nDCG@10 of each model, and of the blend; print the paired differences."""
+    split = leave_last_out(data.user_items, data.rated_at, seed)
+    train = train_of(data, split)
+    chosen = make_config(MODELS["blend"], {"models": ENSEMBLE, "weights": tuple(weights)})
+    specs = [MODELS[name] for name in (*ENSEMBLE, "blend")]
+    rows = UserRows.all(train.user_items, train.rated_at)
+    samples: dict[str, Sample] = {}
+    for step in training_steps(specs, {**configs(specs), "blend": chosen}, train, OPTIONS):
+        lists = step.fit().rank(rows, K)
+        figures = ranking_figures(lists, split.test, split.train, K, data.rating_range)
+        samples[step.spec.name] = figures.sample("ndcg")
+        yield step.spec.name, samples[step.spec.name].mean
+    for name in ENSEMBLE:
+        gain = samples["blend"].mean - samples[name].mean
+        found = difference_interval(samples["blend"], samples[name], seed)
+        say(f"seed {seed}  blend - {name:32} {gain:.4f} [{found.low:.4f}, {found.high:.4f}]")
 
 
 def epochs(ratings: int) -> None:
@@ -132,20 +157,23 @@ def say(line: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("what", choices=("new-people", "side", "epochs"))
+    parser.add_argument("what", choices=("new-people", "side", "ensemble", "epochs"))
     parser.add_argument("--given", type=int, default=3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 1, 2])
+    parser.add_argument("--weights", type=float, nargs=len(ENSEMBLE), default=[0.1, 0.1, 0.8])
     parser.add_argument("--ratings", type=int, default=1_000_000)
     options = parser.parse_args()
     if options.what == "epochs":
         return epochs(options.ratings)
     data = loaded()
+    kinds: dict[str, Callable[[int], Figures]] = {
+        "new-people": lambda seed: new_people(data, options.given, seed),
+        "side": lambda seed: side(data, seed),
+        "ensemble": lambda seed: ensemble(data, options.weights, seed),
+    }
     found: dict[str, list[float]] = {}
     for seed in options.seeds:
-        measured = (
-            side(data, seed) if options.what == "side" else new_people(data, options.given, seed)
-        )
-        for name, value in measured:
+        for name, value in kinds[options.what](seed):
             found.setdefault(name, []).append(value)
             say(f"seed {seed}  {name:40} {value:.4f}")
     for name, values in sorted(found.items(), key=lambda item: -np.mean(item[1])):
