@@ -51,6 +51,20 @@ def circle() -> Interactions:
     return with_times(csr_matrix(ratings), csr_matrix(times).data)
 
 
+def forks() -> Interactions:
+    """Return users who go on with movie 10 from what they liked, with movie 11 from the others.
+
+    The last 20 have not gone on.
+    """
+    ratings, times = np.zeros((60, 12)), np.zeros((60, 12))
+    for user in range(60):
+        rated, star = user // 2 % 10, (1, 5)[user % 2]
+        ratings[user, rated], times[user, rated] = star, 1
+        if user < 40:
+            ratings[user, 11 - user % 2], times[user, 11 - user % 2] = 3, 2
+    return with_times(csr_matrix(ratings), csr_matrix(times).data)
+
+
 def with_times(ratings: csr_matrix, times: Any = None) -> Interactions:
     rated_at = np.arange(1.0, ratings.nnz + 1) if times is None else times
     none = csr_matrix((ratings.shape[1], 0))
@@ -128,6 +142,13 @@ def test_sasrec_learns_what_follows(parameters: dict[str, Any]) -> None:
     data = circle()
     first = first_of(fit("sasrec", data, **parameters), data)
     assert (first == (np.arange(48) + 10) % 16).mean() > 0.95
+
+
+@pytest.mark.slow
+def test_sasrec_knows_whether_a_movie_was_liked() -> None:
+    data = forks()
+    first = first_of(fit("sasrec", data, validation_users=0), data)
+    assert first[40:].tolist() == [11, 10] * 10
 
 
 @pytest.mark.slow
@@ -238,19 +259,23 @@ def test_every_rating_but_the_first_follows_the_one_before_it_once() -> None:
     for user, count in enumerate((23, 4, 1)):
         order = np.random.default_rng(user).permutation(40)[:count]
         ratings[user, order], times[user, order] = 4, np.arange(1, count + 1)
+    ratings[0] = np.where(ratings[0] > 0, np.arange(40) % 5 + 1, 0)
     data = csr_matrix(ratings)
     expected = []
     for user in range(3):
         rated = [item for item in np.argsort(times[user]) if ratings[user, item]]
-        expected += list(pairwise(rated))
+        grades = [1 if star < 3 else 3 if star > 3 else 2 for star in ratings[user, rated]]
+        expected += [(*pair, grade) for pair, grade in zip(pairwise(rated), grades, strict=False)]
     config = make_config(MODELS["sasrec"], {**SMALL["sasrec"], "batch_size": 1})
-    batches = _batches(data, csr_matrix(times).data, config, 1)
+    batches = _batches(data, csr_matrix(times).data, (1.0, 5.0), config, 1)
     found = []
     for number in range(len(batches)):
         [inputs] = batches[number]
         inside = inputs["next"] > 0
         assert (inside == (inputs["window"] > 0)).all()
-        found += list(zip(inputs["window"][inside] - 1, inputs["next"][inside] - 1, strict=True))
+        assert (inside == (inputs["grades"] > 0)).all()
+        before, following = inputs["window"][inside] - 1, inputs["next"][inside] - 1
+        found += list(zip(before, following, inputs["grades"][inside], strict=True))
     assert sorted(found) == sorted(expected)
 
 

@@ -1,6 +1,7 @@
 """What people rate next: self-attention over the newest ratings of a user.
 
-    h = E[i_1 .. i_n] sqrt(width) + P            the last n = `window` movies and their places
+    h = (E[i_1 .. i_n] + P + G) sqrt(width)      the last n = `window` movies, their places, and
+                                                 whether each was liked, disliked or neither
     blocks of causal self-attention and of a dense layer, each with dropout and a residual
     score(u, i) = h_n . E_i                      user vector: the output at the newest rating
 
@@ -30,12 +31,12 @@ from recsys.domain import Factors, Interactions, NetworkFactors, TrainedItems, U
 from recsys.errors import ConfigError
 from recsys.models.base import Choice, FitOptions, ModelSpec, Range
 from recsys.models.cost import Cost, Size, network, of_factors
-from recsys.models.neural.training import REQUIRES, TrainingParams
+from recsys.models.neural.training import REQUIRES, LikingParams
 from recsys.models.params import Bounds
 
 
 @dataclass(frozen=True, slots=True)
-class SasrecConfig(TrainingParams):
+class SasrecConfig(LikingParams):
     factors: Annotated[int, Bounds(1, 1024)] = 64
     """Width of the vectors of movies and users; a multiple of `heads`."""
     window: Annotated[int, Bounds(1, 1000)] = 20

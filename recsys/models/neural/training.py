@@ -1,4 +1,4 @@
-"""What the networks have in common: parameters of a training, and its validation part."""
+"""What the networks have in common: parameters, the held-out part, and what a rating tells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Float64
+from recsys.domain import Float64, Int32
 from recsys.models.params import Bounds, Params
 from recsys.numerics.sequences import in_time
 from recsys.numerics.sparse import row_of_entries
@@ -17,6 +17,8 @@ from recsys.numerics.sparse import row_of_entries
 Precision = Literal["auto", "single", "mixed"]
 REQUIRES = ("keras_rs", "neural")
 """A package of the extra, and the extra."""
+DISLIKED, NEUTRAL, LIKED = 1, 2, 3
+"""What a rating tells about its movie; 0 stands for no rating."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,24 @@ class TrainingParams(Params):
     warm_start: bool = False
     """Start from the network of the published run, where it has the same shape, instead of from
     random weights. A network that was trained on all ratings then goes on for `patience` epochs."""
+
+
+@dataclass(frozen=True, slots=True)
+class LikingParams(TrainingParams):
+    liked: Annotated[float, Bounds(0, 1)] = 0.75
+    """Share of the scale from which a rating tells that the user liked the movie: 4 of 1 to 5."""
+    disliked: Annotated[float, Bounds(0, 1)] = 0.25
+    """Share of the scale up to which it tells the opposite: 2 of 1 to 5."""
+
+
+def grades_of(ratings: csr_matrix, params: LikingParams, scale: tuple[float, float]) -> Int32:
+    """Return for each rating whether it tells that the user liked the movie or the opposite."""
+    low, high = scale
+    if high <= low:  # all alike
+        return np.full(ratings.nnz, NEUTRAL, np.int32)
+    shares = (ratings.data - low) / (high - low)
+    liked = np.where(shares >= params.liked, LIKED, NEUTRAL)
+    return np.where(shares <= params.disliked, DISLIKED, liked).astype(np.int32)
 
 
 def held_out(

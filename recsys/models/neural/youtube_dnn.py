@@ -25,14 +25,14 @@ import numpy as np
 from recsys.domain import Factors, Interactions, NetworkFactors, TrainedItems, UserRows
 from recsys.models.base import Choice, FitOptions, ModelSpec, Need, Range
 from recsys.models.cost import Cost, Size, network, of_factors
-from recsys.models.neural.training import REQUIRES, TrainingParams
+from recsys.models.neural.training import REQUIRES, LikingParams
 from recsys.models.params import Bounds
 
 Side = Literal["genres", "years", "texts", "attributes"]
 
 
 @dataclass(frozen=True, slots=True)
-class YoutubeDnnConfig(TrainingParams):
+class YoutubeDnnConfig(LikingParams):
     factors: Annotated[int, Bounds(1, 1024)] = 128
     """Width of the vectors of movies and users: units of the last layer."""
     embedding: Annotated[int, Bounds(1, 1024)] = 128
@@ -46,10 +46,6 @@ class YoutubeDnnConfig(TrainingParams):
     side: tuple[Side, ...] = ("genres",)
     """What else the network is told: `genres`, `years` and `texts` of the watched movies,
     `attributes` of the user."""
-    liked: Annotated[float, Bounds(0, 1)] = 0.75
-    """Share of the scale from which a rating tells that the user liked the movie: 4 of 1 to 5."""
-    disliked: Annotated[float, Bounds(0, 1)] = 0.25
-    """Share of the scale up to which it tells the opposite: 2 of 1 to 5."""
     full_softmax: Annotated[int, Bounds(0)] = 20_000
     """Number of movies up to which all are compared in training; beyond, `negatives` are drawn."""
     negatives: Annotated[int, Bounds(1, 1_000_000)] = 8_192

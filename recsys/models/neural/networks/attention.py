@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recsys.domain import (
     Factors,
     Float32,
     Float64,
+    Int32,
+    Int64,
     Interactions,
     NetworkFactors,
     TrainedItems,
@@ -39,19 +43,24 @@ from recsys.models.neural.networks.training import (
     train,
 )
 from recsys.models.neural.sasrec import SasrecConfig
-from recsys.models.neural.training import held_out, times_of
+from recsys.models.neural.training import LIKED, grades_of, held_out, times_of
+from recsys.numerics.prediction import rating_range
 from recsys.numerics.sequences import in_time
 from recsys.numerics.sparse import has_ratings, row_of_entries, select_entries
 
-_SHAPE = ("factors", "window", "blocks", "heads", "dropout", "orders")
+_SHAPE = ("factors", "window", "blocks", "heads", "dropout", "orders", "liked", "disliked")
 """Parameters that the network is built with again."""
+
+Inputs = dict[str, NDArray[Any]]
 
 
 class SelfAttention(keras.Model):
     """Predict the next movie at each place of a window.
 
-    The input is windows of positions from 1, batch x window, the newest last, 0 in front of short
-    ones. The output is the vectors at the newest place, batch x factors.
+    The inputs are `window`, positions from 1, batch x window, the newest last, 0 in front of short
+    ones, and `grades` of the same shape. In training also `next`, what follows each place, 0 for
+    nothing, and where not all movies are compared those `drawn`. The output is the vectors at the
+    newest place, batch x factors.
     """
 
     def __init__(self, items: int, config: SasrecConfig, seed: int) -> None:
@@ -73,6 +82,7 @@ class SelfAttention(keras.Model):
         # Row 0 stands for no movie.
         self.movies = layers.Embedding(items + 1, width, embeddings_initializer=normal(width**-0.5))
         self.places = layers.Embedding(config.window, width, embeddings_initializer=normal(0.02))
+        self.grades = layers.Embedding(LIKED + 1, width, embeddings_initializer=normal(0.02))
         self.dropout = dropout()
         # Queries, keys, values and output. Keras's layer would start all four alike from one seed.
         self.projections = [dense(width) for _ in range(4 * config.blocks)]
@@ -82,21 +92,17 @@ class SelfAttention(keras.Model):
         self.dropouts = [dropout() for _ in range(3 * config.blocks)]
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Return the vectors of the users; in training, add the loss of all places.
-
-        `inputs` are windows, and in training also what follows each place, 0 for nothing, and the
-        movies drawn.
-        """
-        if not training:
-            return self._hidden(inputs["window"], training)[:, -1]
-        hidden = self._hidden(inputs["window"], training)
-        self.add_loss(self._loss(hidden, inputs["next"], inputs.get("drawn")))
+        """Return the vectors of the users; in training, add the loss of all places."""
+        hidden = self._hidden(inputs["window"], inputs["grades"], training)
+        if training:
+            self.add_loss(self._loss(hidden, inputs["next"], inputs.get("drawn")))
         return hidden[:, -1]
 
-    def _hidden(self, window: Any, training: bool) -> Any:
+    def _hidden(self, window: Any, grades: Any, training: bool) -> Any:
         length = self.config.window
         root = self.config.factors**0.5
-        hidden = (self.movies(window) + self.places(ops.arange(length))) * root
+        hidden = self.movies(window) + self.places(ops.arange(length)) + self.grades(grades)
+        hidden = hidden * root
         hidden = self.dropout(hidden, training=training)
         earlier = ops.tril(ops.ones((length, length), dtype="bool"))
         # Each place sees itself, so that no row of weights is empty.
@@ -153,14 +159,15 @@ def learn(data: Interactions, config: SasrecConfig, options: FitOptions) -> Netw
             network.set_weights(taken_over(network.get_weights(), stored, rows))
         held = held_out(ratings, data.rated_at, 0, config.validation_users, options.seed)
         trained, times = select_entries(ratings, ~held), times_of(data.rated_at, ~held)
+        scale = rating_range(data)
         validation = None
         if held.any():
-            validation = _validation(
-                network, trained, times, select_entries(ratings, held), options
-            )
-        batches = _batches(trained, times, config, options.seed)
+            shown = replace(data, user_items=trained, rated_at=times, rating_range=scale)
+            hidden = select_entries(ratings, held)
+            validation = _validation(network, shown, hidden, options.seed)
+        batches = _batches(trained, times, scale, config, options.seed)
         epochs = train(network, batches, config, options.told, validation=validation)
-        users = _vectors(network, ratings, data.rated_at, options.seed)
+        users = _vectors(network, ratings, data.rated_at, scale, options.seed)
     vectors = network.get_weights()[0][1:]
     known = has_ratings(ratings)[1]
     shape = {name: getattr(config, name) for name in _SHAPE}
@@ -176,12 +183,17 @@ def learn(data: Interactions, config: SasrecConfig, options: FitOptions) -> Netw
 def _built(items: int, config: SasrecConfig, seed: int) -> SelfAttention:
     network = SelfAttention(items, config, seed)
     # Symbolic: a call with numbers would compile each operation by itself.
-    network({"window": keras.Input((config.window,), dtype="int32")})
+    windows = (keras.Input((config.window,), dtype="int32") for _ in range(2))
+    network(dict(zip(("window", "grades"), windows, strict=True)))
     return network
 
 
 def _batches(
-    ratings: csr_matrix, rated_at: Float64 | None, config: SasrecConfig, seed: int
+    ratings: csr_matrix,
+    rated_at: Float64 | None,
+    scale: tuple[float, float],
+    config: SasrecConfig,
+    seed: int,
 ) -> Batches:
     """Cut the sequences of all users into windows, elsewhere each epoch.
 
@@ -191,12 +203,12 @@ def _batches(
     random = np.random.default_rng(seed)
     users, first = row_of_entries(ratings), ratings.indptr[:-1]
     counts = np.diff(ratings.indptr)
-    sequence, starts, stops = np.zeros(0, np.int32), np.zeros(0, int), np.zeros(0, int)
+    grades = grades_of(ratings, config, scale)
+    order, starts, stops = (np.zeros(0, int) for _ in range(3))
 
     def cut() -> None:
-        nonlocal sequence, starts, stops
+        nonlocal order, starts, stops
         order = in_time(ratings, rated_at, int(random.integers(2**32)))
-        sequence = (ratings.indices[order] + 1).astype(np.int32)
         shifts = np.where(counts > length + 1, random.integers(0, length, len(counts)), 0)
         followers = np.flatnonzero(np.arange(ratings.nnz) > first[users])
         own = users[followers]
@@ -214,9 +226,9 @@ def _batches(
         # The places of what follows, right-aligned; those before `starts` are padding.
         places = stops[chosen, None] - length + np.arange(length)
         inside = places >= starts[chosen, None]
-        window = np.where(inside, sequence[np.maximum(places - 1, 0)], 0)
-        following = np.where(inside, sequence[np.maximum(places, 0)], 0)
-        inputs = {"window": window, "next": following}
+        inputs = _windows(ratings, grades, order[np.maximum(places - 1, 0)], inside)
+        following = ratings.indices[order[np.maximum(places, 0)]] + 1
+        inputs["next"] = np.where(inside, following, 0).astype(np.int32)
         if items > config.full_softmax:
             drawn = random.choice(items, min(config.negatives, items), replace=False)
             inputs["drawn"] = (drawn + 1).astype(np.int32)
@@ -227,15 +239,20 @@ def _batches(
     return Batches(-(-len(starts) // size), batch, cut)
 
 
+def _windows(ratings: csr_matrix, grades: Int32, entries: Int64, inside: Any) -> Inputs:
+    """Return the inputs of the network for entries of the ratings, rows x window.
+
+    What is not `inside` the sequence of its user is padding.
+    """
+    window = np.where(inside, ratings.indices[entries] + 1, 0).astype(np.int32)
+    return {"window": window, "grades": np.where(inside, grades[entries], 0).astype(np.int32)}
+
+
 def _validation(
-    network: SelfAttention,
-    trained: csr_matrix,
-    times: Float64 | None,
-    held: csr_matrix,
-    options: FitOptions,
+    network: SelfAttention, trained: Interactions, held: csr_matrix, seed: int
 ) -> Validation:
     users = np.flatnonzero(np.diff(held.indptr))
-    rows = UserRows.some(Interactions(trained, trained[:, :0], (), times), users)
+    rows, scale = UserRows.some(trained, users), rating_range(trained)
     held = held[users]
 
     def ndcg() -> float:
@@ -243,7 +260,7 @@ def _validation(
         for start in range(0, len(users), USERS_AT_ONCE):
             stop = min(start + USERS_AT_ONCE, len(users))
             block = rows.block(start, stop)
-            vectors = _vectors(network, block.ratings, block.rated_at, options.seed)
+            vectors = _vectors(network, block.ratings, block.rated_at, scale, seed)
             scores = vectors @ network.get_weights()[0][1:].T
             sums += (stop - start) * ndcg_at_10(scores, block.ratings, held[start:stop])
         return sums / len(users)
@@ -262,7 +279,7 @@ def of_users(
     network = restored(trained.network.network)
     places = trained.network.items
     ratings, times = in_network(rows.ratings, rows.rated_at, places, network.items)
-    users = _vectors(network, ratings, times, options.seed)
+    users = _vectors(network, ratings, times, trained.rating_range, options.seed)
     vectors = network.get_weights()[0][1:]
     items = np.where(places[:, None] >= 0, vectors[places], np.float32(0))
     return Factors(users, items)
@@ -279,19 +296,23 @@ def restored(saved: bytes) -> SelfAttention:
 
 
 def _vectors(
-    network: SelfAttention, ratings: csr_matrix, rated_at: Float64 | None, seed: int
+    network: SelfAttention,
+    ratings: csr_matrix,
+    rated_at: Float64 | None,
+    scale: tuple[float, float],
+    seed: int,
 ) -> Float32:
     """Return the vectors of users, mean over random orders of ties; 0 without ratings."""
     length, orders = network.config.window, network.config.orders
     counts = np.diff(ratings.indptr)
+    grades = grades_of(ratings, network.config, scale)
     sums = np.zeros((len(counts), network.config.factors), np.float32)
     for order in range(orders):
         entries = in_time(ratings, rated_at, seed + order)
-        sequence = (ratings.indices[entries] + 1).astype(np.int32)
         for start in range(0, len(counts), USERS_AT_ONCE):
             ends = ratings.indptr[start + 1 : start + USERS_AT_ONCE + 1]
             places = ends[:, None] - length + np.arange(length)
             inside = places >= (ends - counts[start : start + USERS_AT_ONCE])[:, None]
-            window = np.where(inside, sequence[np.clip(places, 0, None)], 0)
-            sums[start : start + len(window)] += predict_block(network, {"window": window})
+            windows = _windows(ratings, grades, entries[np.maximum(places, 0)], inside)
+            sums[start : start + len(places)] += predict_block(network, windows)
     return np.where(counts[:, None] > 0, sums / orders, np.float32(0))

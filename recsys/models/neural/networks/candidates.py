@@ -15,7 +15,6 @@ from scipy.sparse import csr_matrix
 from sklearn.decomposition import TruncatedSVD
 
 from recsys.domain import (
-    Epoch,
     Factors,
     Float32,
     Float64,
@@ -39,15 +38,15 @@ from recsys.models.neural.networks.saved import (
 from recsys.models.neural.networks.training import (
     USERS_AT_ONCE,
     Batches,
+    Marks,
     Validation,
-    best_epoch,
     computing,
     ndcg_at_10,
     predict_block,
     shuffled,
-    train,
+    train_on_all,
 )
-from recsys.models.neural.training import held_out, times_of
+from recsys.models.neural.training import DISLIKED, LIKED, grades_of, held_out, times_of
 from recsys.models.neural.youtube_dnn import YoutubeDnnConfig
 from recsys.numerics.prediction import rating_range
 from recsys.numerics.sequences import in_time
@@ -55,7 +54,6 @@ from recsys.numerics.sparse import column_counts, has_ratings, select_entries
 
 TEXT_FACTORS = 64
 """Numbers that describe the text of a movie."""
-DISLIKED, NEUTRAL, LIKED = 1, 2, 3
 _SHAPE = ("factors", "embedding", "hidden", "dropout", "history", "liked", "disliked")
 """Parameters that the network is built with again."""
 
@@ -177,7 +175,7 @@ def learn(data: Interactions, config: YoutubeDnnConfig, options: FitOptions) -> 
     """Train on a part of the ratings to find the number of epochs, then on all of them."""
     ratings = data.user_items
     features, attributes = _features(data, config, options.seed), _attributes(data, config)
-    grades = _grades(ratings, config, rating_range(data))
+    grades = grades_of(ratings, config, rating_range(data))
     start = data.previous.get("youtube_dnn")
 
     def network() -> CandidateGeneration:
@@ -189,27 +187,22 @@ def learn(data: Interactions, config: YoutubeDnnConfig, options: FitOptions) -> 
             built.features.assign(np.vstack([np.zeros_like(features[:1]), features]))
         return built
 
-    def batches(kept: NDArray[np.bool_]) -> Batches:
+    def batches(kept: Marks) -> Batches:
         part = select_entries(ratings, kept)
         return _batches(part, grades[kept], attributes, config, options.seed)
 
+    ordered = data.rated_at if config.held_out == "newest" else None
+    held = held_out(ratings, ordered, config.validation, config.validation_users, options.seed)
+
+    def validation(trial: CandidateGeneration) -> Validation:
+        watched, times = select_entries(ratings, ~held), times_of(data.rated_at, ~held)
+        before = _histories(watched, grades[~held], times, attributes, config)
+        return _validation(trial, before, select_entries(ratings, held))
+
     with computing(config.precision, options.threads):
-        times = data.rated_at if config.held_out == "newest" else None
-        held = held_out(ratings, times, config.validation, config.validation_users, options.seed)
-        epochs: tuple[Epoch, ...] = ()
-        # A network of an earlier run knows what would be held out: it goes on for a while instead.
-        rounds = config.epochs if start is None else config.patience
-        if start is None and held.any():
-            trial = network()
-            watched = select_entries(ratings, ~held)
-            times = times_of(data.rated_at, ~held)
-            before = _histories(watched, grades[~held], times, attributes, config)
-            validation = _validation(trial, before, select_entries(ratings, held))
-            epochs = train(trial, batches(~held), config, options.told, validation=validation)
-            rounds = best_epoch(epochs, "ndcg@10")
-        final = network()
-        everything = np.ones(ratings.nnz, bool)
-        last = train(final, batches(everything), config, options.told, epochs=rounds)
+        final, epochs = train_on_all(
+            network, batches, held, validation, config, options.told, warm=start is not None
+        )
         of_all = _histories(ratings, grades, data.rated_at, attributes, config)
         users = _vectors(final, of_all)
     known = has_ratings(ratings)[1]
@@ -222,7 +215,7 @@ def learn(data: Interactions, config: YoutubeDnnConfig, options: FitOptions) -> 
         np.where(known[:, None], vectors, np.float32(0)),
         network=dump(shape, final.get_weights()),
         metric="ndcg@10",
-        epochs=epochs or last,
+        epochs=epochs,
     )
 
 
@@ -270,21 +263,9 @@ def _attributes(data: Interactions, config: YoutubeDnnConfig) -> csr_matrix:
     return csr_matrix((data.user_items.shape[0], 0))
 
 
-def _grades(
-    ratings: csr_matrix, config: YoutubeDnnConfig, scale: tuple[float, float]
-) -> NDArray[np.int32]:
-    """Return for each rating whether it tells that the user liked the movie or the opposite."""
-    low, high = scale
-    if high <= low:  # all alike
-        return np.full(ratings.nnz, NEUTRAL, np.int32)
-    shares = (ratings.data - low) / (high - low)
-    liked = np.where(shares >= config.liked, LIKED, NEUTRAL)
-    return np.where(shares <= config.disliked, DISLIKED, liked).astype(np.int32)
-
-
 def _batches(
     ratings: csr_matrix,
-    grades: NDArray[np.int32],
+    grades: Int32,
     attributes: csr_matrix,
     config: YoutubeDnnConfig,
     seed: int,
@@ -396,7 +377,7 @@ def of_users(
     assert trained.network is not None
     network, places = restored(trained.network.network), trained.network.items
     ratings, times = in_network(rows.ratings, rows.rated_at, places, network.items_count)
-    grades = _grades(ratings, network.config, trained.rating_range)
+    grades = grades_of(ratings, network.config, trained.rating_range)
     unknown = csr_matrix((len(rows), network.attributes))
     histories = _histories(ratings, grades, times, unknown, network.config)
     users = _vectors(network, histories)

@@ -14,11 +14,11 @@ from recsys.models.neural.networks import keras, layers, ops
 from recsys.models.neural.networks.saved import dump, load, taken_over
 from recsys.models.neural.networks.training import (
     Batches,
+    Marks,
     Validation,
-    best_epoch,
     computing,
     shuffled,
-    train,
+    train_on_all,
 )
 from recsys.models.neural.neural_dot import NeuralDotConfig
 from recsys.numerics.sparse import has_ratings, row_of_entries
@@ -95,26 +95,21 @@ def learn(
             built.set_weights(taken_over(built.get_weights(), stored, rows))
         return built
 
-    def batches(entries: Any) -> Batches:
-        return _batches(pairs[entries], targets[entries], config.batch_size, options.seed)
+    def batches(kept: Marks) -> Batches:
+        return _batches(pairs[kept], targets[kept], config.batch_size, options.seed)
+
+    # Ratings of any time are to be predicted, so that they are drawn from all times.
+    held = np.random.default_rng(options.seed).random(ratings.nnz) < config.validation
+
+    def validation(trial: DotProduct) -> Validation:
+        return Validation("rmse", lambda: _error(trial, pairs[held], targets[held]))
 
     with computing(config.precision, options.threads):
-        # Ratings of any time are to be predicted, so that they are drawn from all times.
-        held = np.random.default_rng(options.seed).random(ratings.nnz) < config.validation
-        epochs: tuple[Epoch, ...] = ()
-        # A network of an earlier run knows what would be held out: it goes on for a while instead.
-        rounds = config.epochs if start is None else config.patience
-        if start is None and held.any() and not held.all():
-            trial = network()
-            measured = Validation("rmse", lambda: _error(trial, pairs[held], targets[held]))
-            epochs = train(
-                trial, batches(~held), config, options.told, loss="mse", validation=measured
-            )
-            rounds = best_epoch(epochs, "rmse")
-        final = network()
-        every = batches(slice(None))
-        last = train(final, every, config, options.told, loss="mse", epochs=rounds)
-    return _factors(final, ratings, mean, epochs or last)
+        final, epochs = train_on_all(
+            network, batches, held, validation, config, options.told,
+            warm=start is not None, loss="mse",
+        )  # fmt: skip
+    return _factors(final, ratings, mean, epochs)
 
 
 def _batches(pairs: Any, targets: Any, size: int, seed: int) -> Batches:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import jax
 import numpy as np
@@ -24,6 +24,9 @@ from recsys.numerics.sparse import row_of_entries
 USERS_AT_ONCE = 256
 """Users whose vectors are computed at a time."""
 MetricName = Literal["rmse", "ndcg@10"]
+Network = TypeVar("Network", bound=keras.Model)
+Marks = NDArray[np.bool_]
+"""Of entries of the ratings."""
 Batch = tuple[Any, ...]
 """Inputs of the network, and targets if its loss takes them."""
 
@@ -81,6 +84,36 @@ def train(
     if validation is not None:
         network.set_weights(watch.best_weights)
     return tuple(watch.epochs)
+
+
+def train_on_all(
+    network: Callable[[], Network],
+    batches: Callable[[Marks], Batches],
+    held: Marks,
+    validation: Callable[[Network], Validation],
+    params: TrainingParams,
+    told: Told,
+    *,
+    warm: bool,
+    loss: Any = None,
+) -> tuple[Network, tuple[Epoch, ...]]:
+    """Train on a part of the ratings to find the number of epochs, then on all of them.
+
+    `network` builds one, `batches` makes those of the marked ratings, `held` marks the held-out
+    ones, and `validation` measures a network on them. A `warm` start comes from a network that
+    knows them: it goes on for `patience` epochs instead. Returns the network trained on all, and
+    the epochs that were measured, or else its own.
+    """
+    epochs: tuple[Epoch, ...] = ()
+    rounds = params.patience if warm else params.epochs
+    if not warm and held.any() and not held.all():
+        trial = network()
+        measured = validation(trial)
+        epochs = train(trial, batches(~held), params, told, loss=loss, validation=measured)
+        rounds = best_epoch(epochs, measured.metric)
+    final, every = network(), batches(np.ones_like(held))
+    last = train(final, every, params, told, loss=loss, epochs=rounds)
+    return final, epochs or last
 
 
 def best_epoch(epochs: Sequence[Epoch], metric: MetricName) -> int:
