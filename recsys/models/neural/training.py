@@ -28,9 +28,9 @@ class TrainingParams(Params):
     patience: Annotated[int, Bounds(1, 10_000)] = 5
     """Epochs without a better figure on the validation part after which training stops. The network
     of the best epoch is kept."""
-    batch_size: Annotated[int, Bounds(1, 1_000_000)] = 2048
+    batch_size: Annotated[int, Bounds(1, 1_000_000)] = 4096
     """Number of examples of one step."""
-    learning_rate: Annotated[float, Bounds(0, 1, above=True)] = 0.005
+    learning_rate: Annotated[float, Bounds(0, 1, above=True)] = 0.003
     """Of Adam."""
     precision: Precision = "auto"
     """Of the computation: `single`, `mixed` with 16 bits (bfloat16) in the layers, or `auto`, which
