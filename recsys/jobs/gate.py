@@ -60,10 +60,19 @@ class Written:
     """Entries of the list of each user, one array for each shard; empty for a chart."""
 
 
-def check_scores(name: str, found: ModelResults) -> None:
-    """Raise GateRefused if a model gives scores that are not finite: they cannot be stored."""
+def scores_not_finite(found: ModelResults) -> int:
+    """Return the number of scores that cannot be stored."""
     scores = [chart.scores for chart in found.charts] + [each.scores for each in found.lists]
-    wrong = sum(int((~np.isfinite(part)).sum()) for part in scores)
+    return sum(int((~np.isfinite(part)).sum()) for part in scores)
+
+
+def check_scores(name: str, found: ModelResults) -> None:
+    """Raise GateRefused if any score of a model is not finite."""
+    refuse_scores(name, scores_not_finite(found))
+
+
+def refuse_scores(name: str, wrong: int) -> None:
+    """Raise GateRefused if so many scores of a model are not finite, unless none is."""
     if wrong:
         raise GateRefused(
             f"{wrong:,} scores of {name} are not finite",

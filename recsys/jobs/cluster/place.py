@@ -23,6 +23,7 @@ from recsys.engine.spark import SparkShards, read_shards
 from recsys.errors import ConfigError, NothingLoaded
 from recsys.jobs.cluster.tasks import Reach, ReadShard, WriteLists
 from recsys.jobs.columns import USER_RECOMMENDATIONS
+from recsys.jobs.gate import refuse_scores
 from recsys.jobs.lists import Listed, Lists
 from recsys.jobs.plan import Plan
 from recsys.jobs.results import ResultWriter
@@ -204,6 +205,7 @@ class SparkLists:
         )
         single = ComputeLimits(memory_mb=limits.memory_mb, threads=1)
         told = found.each(lambda shard: write(model, shard, n, single))
+        refuse_scores(model.name, sum(part.not_finite for part in told))
         told.sort(key=operator.attrgetter("first_user"))
         writer.note(USER_RECOMMENDATIONS, model.name, (part.digest for part in told))
         self.made[writer.model_ids[model.name]] = len(told)

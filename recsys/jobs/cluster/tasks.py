@@ -17,7 +17,7 @@ from recsys.config import settings
 from recsys.domain import ComputeLimits, FittedModel, IdMap, Int32, Interactions, UserRows
 from recsys.engine.node import ReadRatings, ShardOfUsers
 from recsys.jobs.columns import USER_RECOMMENDATIONS, arrays
-from recsys.jobs.gate import check_scores
+from recsys.jobs.gate import scores_not_finite
 from recsys.jobs.results import ResultWriter
 from recsys.jobs.training import ModelResults
 from recsys.storage.runs import parts
@@ -80,6 +80,8 @@ class WrittenPart:
     lengths: Int32
     digest: bytes
     """sha256 over the rows, without the ids of run and model."""
+    not_finite: int = 0
+    """Number of scores that are not finite; with any, nothing is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,10 @@ class WriteLists:
             shard.rated_at,
         )
         lists = model.rank(rows, n, limits)
-        check_scores(model.name, ModelResults(recommendations=lists))
+        stop, lengths = shard.first_user + users, np.diff(lists.indptr).astype(np.int32)
+        # An error would make Spark try again: the driver refuses the run.
+        if wrong := scores_not_finite(ModelResults(recommendations=lists)):
+            return WrittenPart(shard.first_user, stop, lengths, b"", wrong)
         database = self.reach.database()
         try:
             with shards.imported(database, self.snapshot) as connection:
@@ -120,6 +125,4 @@ class WriteLists:
                 parts.append(connection, USER_RECOMMENDATIONS, self.run_id, part, numbered)
         finally:
             database.engine.dispose()
-        stop = shard.first_user + users
-        lengths = np.diff(lists.indptr).astype(np.int32)
         return WrittenPart(shard.first_user, stop, lengths, digest.digest())
