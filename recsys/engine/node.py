@@ -8,17 +8,16 @@ of a node, reads the shard again, from the same snapshot.
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 from recsys.domain import Float64, Int64, Interactions
 
@@ -170,30 +169,24 @@ def _keep(key: tuple[Any, ...], made: Interactions) -> None:
         _kept.popitem(last=False)
 
 
-# --- shards that travel from node to node ---------------------------------------------------------
+def merged(shards: Iterable[Interactions], most: int) -> Iterator[Interactions]:
+    """Yield shards that follow each other, several as one if they have at most so many ratings."""
+    waiting: list[Interactions] = []
+    for shard in shards:
+        if waiting and sum(one.user_items.nnz for one in (*waiting, shard)) > most:
+            yield _together(waiting)
+            waiting = []
+        waiting.append(shard)
+    if waiting:
+        yield _together(waiting)
 
 
-class Spool:
-    """Interactions that came from other nodes, in files of this task."""
-
-    def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(dir=_folder(), prefix="spool-"))
-
-    def __enter__(self) -> Spool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def put(self, number: int, place: int, chunk: bytes) -> None:
-        """Write a chunk of packed interactions to its place."""
-        path = self._folder / f"{number:010}"
-        path.touch()
-        with path.open("r+b") as file:
-            file.seek(place)
-            file.write(chunk)
-
-    def __iter__(self) -> Iterator[Interactions]:
-        """Yield the interactions in the order of their numbers."""
-        for path in sorted(self._folder.iterdir()):
-            yield pickle.loads(path.read_bytes())
+def _together(shards: list[Interactions]) -> Interactions:
+    if len(shards) == 1:
+        return shards[0]
+    times = [shard.rated_at for shard in shards if shard.rated_at is not None]
+    return replace(
+        shards[0],
+        user_items=vstack([shard.user_items for shard in shards], "csr"),
+        rated_at=np.concatenate(times) if times else None,
+    )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import operator
-import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,14 +21,14 @@ from recsys.engine.node import (
     Facts,
     ShardOfUsers,
     Source,
-    Spool,
     Step,
     interactions,
+    merged,
     read,
     with_facts,
 )
 from recsys.models.shards import Arrays, Finish, Grid, Held, Piece, Take
-from recsys.numerics.blocks import rows_within
+from recsys.numerics.blocks import block_size
 from recsys.numerics.exact import exact_sums, total
 
 if TYPE_CHECKING:
@@ -40,13 +39,25 @@ Group = tuple[ShardOfUsers, ...]
 Blocks = Sequence[tuple[int, int]]
 _RATING_BYTES = 20
 """Bytes of a rating that travels: item, value, time."""
-_CHUNK_BYTES = 1 << 20
-"""Bytes of a record that travels: larger ones fill the memory of Spark's own processes."""
 _RESULT_BYTES = 96 << 20
 """Bytes of the results of a task, which Spark holds as a whole."""
+_MERGED_BYTES = 80
+"""Bytes that a rating takes at the peak where shards are merged, as the model arranges them."""
 _ITEM_SHARD = 250_000
 """Ratings of a shard of items."""
 _numbers = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much a task may have in memory."""
+
+    ratings: int
+    """Of merged shards."""
+    blocks: int
+    """Whose sums are held."""
+    results: int
+    """Blocks whose results Spark holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,8 @@ class SparkShards:
 
     groups: RDD[Group]
     """Where each shard is; cached."""
+    shards: Group
+    """All of them, in their order."""
     source: Source
     facts: Facts
     catalogue: Interactions
@@ -199,24 +212,27 @@ class SparkShards:
         grid: Grid,
         limits: ComputeLimits,
     ) -> None:
-        tasks = self.groups.getNumPartitions()
-        # Either the sums of each task travel, or the ratings travel to every task.
+        tasks, blocks = self.groups.getNumPartitions(), _blocks(grid, limits)
+        if not blocks:
+            return
+        room = _room(blocks[0][1] - blocks[0][0], grid, limits)
+        # Either the sums of each task travel, or the ratings are read where every task is.
         if 2 * grid.items**2 * grid.pair_bytes < self.ratings * _RATING_BYTES * tasks:
-            job = self._moved_sums(work, finish)
+            job, count = self._moved_sums(work, finish, room), min(room.blocks, room.results)
         else:
-            job = self._moved_ratings(work, finish)
-        for blocks in _rounds(grid, limits, tasks):
-            for start, stop, result in _collected(job(blocks)):
+            job, count = self._shared_ratings(work, finish, room), room.results
+        for some in _rounds(blocks, tasks * count):
+            for start, stop, result in _collected(job(some)):
                 take(result, start, stop)
 
     def _moved_sums(
-        self, work: Callable[[Interactions], Iterable[Piece]], finish: Finish[Result]
+        self, work: Callable[[Interactions], Iterable[Piece]], finish: Finish[Result], room: Room
     ) -> Callable[[Blocks], RDD[tuple[int, int, Result]]]:
         """Each task adds up its shards; the sums of a block meet in one task, and are finished."""
         source, facts, steps = self.source, self.facts, self.steps
         tasks = self.groups.getNumPartitions()
 
-        def merged(one: Arrays, other: Arrays) -> Arrays:
+        def added(one: Arrays, other: Arrays) -> Arrays:
             return [a + b for a, b in zip(one, other, strict=True)]
 
         def finished(block: tuple[tuple[int, int], Arrays]) -> tuple[int, int, Result]:
@@ -226,53 +242,50 @@ class SparkShards:
         def job(blocks: Blocks) -> RDD[tuple[int, int, Result]]:
             def partial(groups: Iterable[Group]) -> Iterator[tuple[tuple[int, int], Arrays]]:
                 use_processors(1)
-                held: Held = {}
-                for group in groups:
-                    for shard in group:
-                        for piece in work(interactions(source, shard, facts, steps)):
-                            _add(held, piece, blocks)
-                yield from held.items()
+                own = [shard for group in groups for shard in group]
+
+                def pieces() -> Iterator[Piece]:
+                    for shard in own:
+                        yield from work(interactions(source, shard, facts, steps))
+
+                yield from _summed(pieces, blocks, room.blocks * tasks)
 
             # Blocks by turns: the first ones of a triangle are the longest.
             places = {block: place for place, block in enumerate(blocks)}
             summed = self.groups.mapPartitions(partial).reduceByKey(
-                merged, tasks, lambda block: places[block]
+                added, tasks, lambda block: places[block]
             )
             return summed.map(finished)
 
         return job
 
-    def _moved_ratings(
-        self, work: Callable[[Interactions], Iterable[Piece]], finish: Finish[Result]
+    def _shared_ratings(
+        self, work: Callable[[Interactions], Iterable[Piece]], finish: Finish[Result], room: Room
     ) -> Callable[[Blocks], RDD[tuple[int, int, Result]]]:
-        """Each task gets all ratings, and adds up and finishes some of the blocks."""
+        """Each task takes all ratings from its node, and adds up and finishes some of the blocks.
+
+        What the node has not read before it reads now.
+        """
+        source, facts, steps, shards = self.source, self.facts, self.steps, self.shards
         tasks = self.groups.getNumPartitions()
 
-        def emit(shard: Interactions) -> Iterator[tuple[int, tuple[int, int, bytes]]]:
-            packed = pickle.dumps(replace(shard, parts={}), pickle.HIGHEST_PROTOCOL)
-            for task in range(tasks):
-                for first in range(0, len(packed), _CHUNK_BYTES):
-                    yield task, (shard.first_user, first, packed[first : first + _CHUNK_BYTES])
-
-        # Spark keeps what has moved for the jobs that follow.
-        moved = self._each(emit, many=True).partitionBy(tasks, int)
-
         def job(blocks: Blocks) -> RDD[tuple[int, int, Result]]:
-            def add_up(
-                task: int, chunks: Iterable[tuple[int, tuple[int, int, bytes]]]
-            ) -> Iterator[tuple[int, int, Result]]:
+            def add_up(task: int, _: Iterable[Group]) -> Iterator[tuple[int, int, Result]]:
                 use_processors(1)
-                with Spool() as spool:
-                    for _, (first_user, place, chunk) in chunks:
-                        spool.put(first_user, place, chunk)
-                    held: Held = {}
-                    for shard in spool:
-                        for piece in work(shard):
-                            _add(held, piece, blocks[task::tasks])
-                for (start, stop), sums in held.items():
+                # Tasks of one node begin elsewhere, so that they do not read the same shards.
+                first = task * len(shards) // tasks
+                for shard in (*shards[first:], *shards[:first]):
+                    read(source, shard)
+
+                def pieces() -> Iterator[Piece]:
+                    every = (interactions(source, shard, facts, steps) for shard in shards)
+                    for shard in merged(every, room.ratings):
+                        yield from work(shard)
+
+                for (start, stop), sums in _summed(pieces, blocks[task::tasks], room.blocks):
                     yield start, stop, finish(sums, start, stop)
 
-            return moved.mapPartitionsWithIndex(add_up)
+            return self.groups.mapPartitionsWithIndex(add_up)
 
         return job
 
@@ -307,31 +320,48 @@ def _stacked(parts: Sequence[tuple[int, Any]]) -> Any:
 
 
 def _blocks(grid: Grid, limits: ComputeLimits) -> list[tuple[int, int]]:
-    size = rows_within(replace(limits, threads=1), grid.row_bytes, limits.block_rows)
+    size = block_size(grid.row_bytes, replace(limits, threads=1))
     starts = range(0, grid.items, size)
     return [(start, min(start + size, grid.items)) for start in starts]
 
 
-def _rounds(grid: Grid, limits: ComputeLimits, tasks: int) -> Iterator[Blocks]:
-    """Yield blocks, as many at a time as the tasks hold sums and results of."""
-    blocks = _blocks(grid, limits)
-    if not blocks:
-        return
-    pairs = (blocks[0][1] - blocks[0][0]) * grid.items
-    room = min(limits.memory_mb * 2**19 // grid.pair_bytes, _RESULT_BYTES // 4)
-    count = tasks * max(1, room // pairs)
+def _room(rows: int, grid: Grid, limits: ComputeLimits) -> Room:
+    """Return the room for blocks of so many rows."""
+    return Room(
+        limits.memory_mb * 2**20 // _MERGED_BYTES,
+        max(1, limits.memory_mb * 2**19 // (grid.pair_bytes * grid.items * rows)),
+        max(1, _RESULT_BYTES // (grid.result_bytes * rows)),
+    )
+
+
+def _rounds(blocks: Blocks, count: int) -> Iterator[Blocks]:
     for first in range(0, len(blocks), count):
         yield blocks[first : first + count]
 
 
-def _add(held: Held, piece: Piece, blocks: Sequence[tuple[int, int]]) -> None:
-    for block in blocks:
-        sums = piece(*block)
-        if block in held:
-            for one, more in zip(held[block], sums, strict=True):
-                one += more
-        else:
-            held[block] = sums
+def _summed(
+    pieces: Callable[[], Iterable[Piece]], blocks: Blocks, most: int
+) -> Iterator[tuple[tuple[int, int], Arrays]]:
+    """Yield the sums of each block over the pieces.
+
+    Of one piece no more than a block is held. Several are made anew for every `most` blocks.
+    """
+    begun = list(itertools.islice(pieces(), 2))
+    if len(begun) == 1:
+        for block in blocks:
+            yield block, begun[0](*block)
+        return
+    del begun
+    for some in _rounds(blocks, most):
+        held: Held = {}
+        for piece in pieces():
+            for block in some:
+                sums = piece(*block)
+                before = held.setdefault(block, sums)
+                if before is not sums:
+                    for one, more in zip(before, sums, strict=True):
+                        one += more
+        yield from held.items()
 
 
 # --- the application ------------------------------------------------------------------------------
@@ -363,7 +393,9 @@ def read_shards(
     low, high = _range(found)
     items = catalogue.user_items.shape[1]
     unknown = Facts(items, np.zeros(items, np.int64), 0.0, (low, high))
-    made = SparkShards(groups, source, unknown, catalogue, len(counts), int(counts.sum()))
+    made = SparkShards(
+        groups, tuple(shards), source, unknown, catalogue, len(counts), int(counts.sum())
+    )
     largest = max(abs(low), abs(high))
     facts = _facts(made.each(lambda shard: _told_of(shard, largest)))
     if facts.item_counts.any() and catalogue.rating_range is not None:

@@ -105,6 +105,8 @@ class Grid:
     """Bytes of the sums of a pair, on average."""
     row_bytes: int
     """Bytes that an item of a block takes at the peak of its computation."""
+    result_bytes: int
+    """Bytes of the result of an item of a block, on average."""
 
 
 @dataclass(frozen=True, slots=True)

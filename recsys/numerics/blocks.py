@@ -20,6 +20,12 @@ def rows_within(limits: ComputeLimits, row_bytes: int, most: int) -> int:
     return int(min(max(1, room), most))
 
 
+def block_size(row_bytes: int, limits: ComputeLimits) -> int:
+    """Return the number of rows of a block, one of which takes `row_bytes` at its peak."""
+    most = min(limits.block_rows, max(1, _BLOCK_BYTES // max(1, row_bytes)))
+    return rows_within(limits, row_bytes, most)
+
+
 def map_blocks(
     rows: int, row_bytes: int, limits: ComputeLimits, work: Callable[[int, int], Result]
 ) -> list[Result]:
@@ -27,8 +33,7 @@ def map_blocks(
 
     `row_bytes` is what one row takes at its peak. Blocks stay within `memory_mb` all together.
     """
-    most = min(limits.block_rows, max(1, _BLOCK_BYTES // max(1, row_bytes)))
-    size = rows_within(limits, row_bytes, most)
+    size = block_size(row_bytes, limits)
     starts = range(0, rows, size)
     with ThreadPoolExecutor(limits.workers) as pool:
         return list(pool.map(lambda start: work(start, min(start + size, rows)), starts))

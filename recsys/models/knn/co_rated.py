@@ -156,7 +156,8 @@ def co_rated_over_shards(
         found[start] = lists
 
     products = len(scorer.comparison.products)
-    shards.sums(work, finish, take, Grid(columns, 8 * products, _PAIR_BYTES * columns), options)
+    grid = Grid(columns, 8 * products, _PAIR_BYTES * columns, 12 * k)
+    shards.sums(work, finish, take, grid, options)
     return concatenate(RankedLists, [found[start] for start in sorted(found)])
 
 

@@ -108,7 +108,8 @@ def cosine_over_shards(
     def take(lists: RankedLists, start: int, stop: int) -> None:
         found[start] = lists
 
-    shards.sums(work, finish, take, Grid(items, 12, _BYTES_A_COLUMN * items), options)
+    grid = Grid(items, 12, _BYTES_A_COLUMN * items, 12 * k)
+    shards.sums(work, finish, take, grid, options)
     return concatenate(RankedLists, [found[start] for start in sorted(found)])
 
 

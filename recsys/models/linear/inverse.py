@@ -66,6 +66,7 @@ def _gram(shards: Shards, rows: Rows, kept: Int64, options: FitOptions) -> Symme
     def take(block: Float32, start: int, stop: int) -> None:
         gram.add_columns(start, block)
 
-    grid = Grid(len(kept), 4 * len(factors), BYTES_A_COLUMN * len(factors) * len(kept))
+    items, groups = len(kept), len(factors)
+    grid = Grid(items, 4 * groups, BYTES_A_COLUMN * groups * items, 2 * items)
     shards.sums(work, finish, take, grid, options)
     return gram

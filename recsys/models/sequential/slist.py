@@ -114,7 +114,7 @@ def _sums(
         gram.add_columns(start, found[0])
         follows[start:stop] = found[1]
 
-    grid = Grid(len(kept), 12, 2 * BYTES_A_COLUMN * len(kept))
+    grid = Grid(len(kept), 12, 2 * BYTES_A_COLUMN * len(kept), 6 * len(kept))
     shards.sums(work, finish, take, grid, options)
     return gram, follows
 
