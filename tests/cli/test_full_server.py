@@ -104,6 +104,7 @@ COMMANDS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_command_names_the_limit_and_works_again_later(recsys, url, edition):
     with full(url):
         told = set()
@@ -165,6 +166,7 @@ def test_a_refresh_waits_for_a_connection_and_is_published(opened, url):
     opened.engine.dispose()
 
 
+@pytest.mark.slow
 def test_a_refresh_that_waited_in_vain_leaves_the_published_run(opened, url, monkeypatch):
     monkeypatch.setattr(engine, "WAIT_FOR_SLOT_S", 0.2)
     before = rows_of(opened, RUNS)

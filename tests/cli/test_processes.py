@@ -56,7 +56,13 @@ def test_a_second_refresh_is_told_who_holds_the_lock(endless, refreshed_database
     assert rows(refreshed_database, query) == [(1, "complete"), (2, "running")]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGINT, signal.SIGHUP)),
+    ],
+)
 def test_a_refresh_that_is_stopped_leaves_nothing(endless, refreshed_database, recsys, number):
     time.sleep(0.3)
     endless.send_signal(number)

@@ -90,7 +90,14 @@ def arrays(spec: ModelSpec, chosen: Plan, train: Interactions) -> list[NDArray[A
     return found
 
 
-@pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        # Networks are compiled for seconds.
+        pytest.param(spec, id=name, marks=[pytest.mark.slow] if spec.family == "neural" else [])
+        for name, spec in MODELS.items()
+    ],
+)
 def test_no_model_sees_the_test_side(spec: ModelSpec, source: Source, chosen: Plan) -> None:
     def fit(told: Source, split: Split) -> list[NDArray[Any]]:
         return arrays(spec, chosen, train_of(known(told), split))

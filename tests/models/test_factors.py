@@ -170,7 +170,8 @@ def mf_gradients(dense: np.ndarray, factors: Factors, config: mf.MfConfig) -> li
     ]
 
 
-@pytest.mark.parametrize("density", [0.1, pytest.param(0.6, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("density", [0.1, 0.6])
 def test_mf_finds_where_the_gradient_is_zero(density: float) -> None:
     dense = ratings(30, 20, 5, density)
     config = mf.MfConfig(factors=4, regularization=0.3, bias_regularization=2, iterations=600)

@@ -212,6 +212,7 @@ def test_a_socket_folder_of_another_user_is_refused(home):
         pytest.fail("started in a folder open to all")
 
 
+@pytest.mark.slow
 def test_a_long_path_works(home):
     deep = home / ("x" * 60) / ("y" * 60)
     server = EmbeddedServer(deep)
@@ -246,6 +247,7 @@ def test_two_homes_have_two_servers(home):
         remove(home / "b")
 
 
+@pytest.mark.slow
 def test_an_interrupted_initdb_leaves_no_cluster(home):
     server = EmbeddedServer(home)
     unfinished = server.paths.data.with_name("data.new")
@@ -281,6 +283,7 @@ def test_programs_of_the_server_are_there(home):
         assert made.stdout.startswith(f"{name} (PostgreSQL) 18")
 
 
+@pytest.mark.slow
 def test_settings_of_our_shell_do_not_reach_it(home, monkeypatch):
     monkeypatch.setenv("PGPORT", "6000")
     monkeypatch.setenv("PGDATA", "/nowhere")
@@ -289,6 +292,7 @@ def test_settings_of_our_shell_do_not_reach_it(home, monkeypatch):
     assert url.endswith("/run")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not AS_ROOT, reason="about root")
 def test_roots_server_runs_as_the_system_user(home):
     server = EmbeddedServer(home)

@@ -177,6 +177,7 @@ def test_the_settings_of_the_server_are_those_written(home):
         assert (Path(source).resolve(), setting) == (server.paths.settings.resolve(), "minimal")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("umask", [0o077, 0o000], ids=oct)
 def test_the_server_can_read_its_settings_under_any_umask(home, umask):
     before = os.umask(umask)
@@ -194,6 +195,7 @@ def test_the_server_can_read_its_settings_under_any_umask(home, umask):
 
 
 @as_root
+@pytest.mark.slow
 def test_a_link_planted_among_the_data_is_not_written_through(home):
     server = EmbeddedServer(home)
     with server.running():
@@ -211,6 +213,7 @@ def test_a_link_planted_among_the_data_is_not_written_through(home):
 
 
 @as_root
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["log", "data.new", "run"])
 def test_a_link_in_place_of_a_folder_of_the_servers_is_not_followed(home, name):
     server = EmbeddedServer(home)
@@ -248,6 +251,7 @@ def test_start_and_stop(home):
     assert status.log.is_file()
 
 
+@pytest.mark.slow
 def test_a_server_that_did_not_start_is_not_marked_as_kept(home):
     server = EmbeddedServer(home)
     with server.running():
