@@ -15,6 +15,7 @@ from recsys.storage.server.engine import Database
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+WAKE_UP_S = 1.0
 COMPUTING = "recsys computing"
 """Name of the computing thread; a process that exits does not wait for it."""
 
@@ -38,7 +39,9 @@ def interruptibly(work: Callable[[], Result]) -> Result:
     # A daemon: the interpreter would join any other thread before it exits.
     thread = threading.Thread(target=run, name=COMPUTING, daemon=True)
     thread.start()
-    thread.join()
+    # The system may hand a signal to any thread; Python handles it once the main thread wakes up.
+    while thread.is_alive():
+        thread.join(WAKE_UP_S)
     if errors:
         raise errors[0]
     return results[0]
