@@ -248,7 +248,7 @@ class SparkShards:
                     for shard in own:
                         yield from work(interactions(source, shard, facts, steps))
 
-                yield from _summed(pieces, blocks, room.blocks * tasks)
+                yield from _summed(pieces, blocks, room.blocks)
 
             # Blocks by turns: the first ones of a triangle are the longest.
             places = {block: place for place, block in enumerate(blocks)}
