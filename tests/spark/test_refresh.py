@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from recsys.config.settings import EngineSettings, RefreshSettings
+from recsys.engine import spark
 from recsys.evaluation.protocols import PROTOCOLS
 from recsys.jobs.cluster.place import SparkPlace
 from recsys.jobs.evaluate import evaluate
@@ -105,6 +106,25 @@ def test_executors_give_what_one_process_gives(cluster, filled_database):
         assert list(left) == []
     again = refresh(filled_database, todo, place=SparkPlace(settings), if_changed=True)
     assert not again.changed
+
+
+def test_sums_travel_where_ratings_are_many(cluster, filled_database, monkeypatch):
+    """The other way to add up pairs of movies, which these few ratings would not take."""
+    monkeypatch.setattr(spark, "_RATING_BYTES", 10**9)
+    settings = EngineSettings(
+        kind="spark", master=cluster.master, shard_ratings=300, driver_memory="1g",
+        python=sys.executable,
+    )  # fmt: skip
+    models = ("most_rated", "item_knn", "ease", "slist")
+    todo = plan(
+        RefreshSettings(models=models, default_model="ease", memory_mb=64),
+        publish=False,
+    )
+    here = refresh(filled_database, todo)
+    there = refresh(filled_database, todo, place=SparkPlace(settings))
+    with filled_database.transaction() as connection:
+        for table in ("movie_similarities", "user_recommendations"):
+            assert different(connection, table, here.run_id, there.run_id, models) == 0
 
 
 @pytest.mark.parametrize("protocol", ["random-90-10", "leave-last-out"])
