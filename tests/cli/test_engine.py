@@ -9,28 +9,28 @@ import tarfile
 import pytest
 
 
-def test_bad_settings_name_the_line(run_recsys, published_url, tmp_path):
+def test_bad_settings_name_the_line(recsys, published_url, tmp_path):
     config = tmp_path / "recsys.toml"
     config.write_text('[refresh]\n[engine]\nkind = "sparc"\n')
     settings = {"RECSYS_DATABASE_URL": published_url, "RECSYS_CONFIG": str(config)}
-    done = run_recsys("refresh", **settings)
+    done = recsys("refresh", **settings)
     assert done.code == 1
     assert "recsys.toml line 3: [engine]: kind = 'sparc' is not known" in " ".join(done.err.split())
     assert "Traceback" not in done.err
 
 
-def test_models_that_need_all_ratings_are_refused_by_name(run_recsys, published_url):
+def test_models_that_need_all_ratings_are_refused_by_name(recsys, published_url):
     """Also the parts of a model."""
     arguments = ("refresh", "--engine", "spark", "--models", "ease,bpr,collective_blend")
-    done = run_recsys(*arguments, RECSYS_DATABASE_URL=published_url)
+    done = recsys(*arguments, RECSYS_DATABASE_URL=published_url)
     assert done.code == 1
     assert "the engine spark cannot compute bpr, collective_als" in done.err
     assert "ease" in done.err.partition("hint:")[2]
 
 
-def test_users_are_not_refreshed_on_a_cluster(run_recsys, published_url):
+def test_users_are_not_refreshed_on_a_cluster(recsys, published_url):
     arguments = ("refresh", "--users-only", "--engine", "spark")
-    done = run_recsys(*arguments, RECSYS_DATABASE_URL=published_url)
+    done = recsys(*arguments, RECSYS_DATABASE_URL=published_url)
     assert done.code == 2
     assert "--users-only works in this process" in done.err
 
@@ -62,9 +62,9 @@ def test_a_package_has_all_that_an_executor_imports(tmp_path):
     assert "not installed" not in done.stdout
 
 
-def test_a_package_is_not_written_where_it_cannot_be(run_recsys, tmp_path):
+def test_a_package_is_not_written_where_it_cannot_be(recsys, tmp_path):
     for path in (tmp_path / "file.zip", tmp_path / "nowhere" / "file.tar.gz"):
-        done = run_recsys("engine", "package", str(path))
+        done = recsys("engine", "package", str(path))
         assert done.code == 1
         assert str(path.name) in done.err
         assert list(tmp_path.glob(".*")) == []

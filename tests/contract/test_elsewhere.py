@@ -117,6 +117,7 @@ SELECT (SELECT count(*) FROM pg_prepared_statements),
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_in_a_session(make_database, everything_template):
     """Every transaction may be the only one of its session: PgBouncer's transaction mode."""
     database = make_database(everything_template)

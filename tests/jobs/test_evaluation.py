@@ -73,6 +73,7 @@ def test_the_best_come_first(filled_database):
     assert report.left_out == ("ease",)
 
 
+@pytest.mark.slow
 def test_every_model_can_be_measured(filled_database, plan_everything):
     chosen = replace(plan_everything, publish=False)
     report = evaluate(filled_database, chosen, PROTOCOLS["random-90-10"], seed=1)

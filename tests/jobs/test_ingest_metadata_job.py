@@ -155,6 +155,7 @@ def test_ratings_of_these_films_can_follow(films, tmp_path):
     assert rows_of(films, query) == wanted
 
 
+@pytest.mark.slow
 def test_the_real_files_describe_the_real_edition(database, ml_latest_small, the_movies_dataset):
     ingest(database, ml_latest_small)
     report = ingest_metadata(database, the_movies_dataset)

@@ -72,6 +72,7 @@ def residual(c: np.ndarray, own: np.ndarray, other: np.ndarray, regularization: 
     return float(np.abs(errors @ other - regularization * own).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("effect", "genre_weight"), [(0.4, 1.5), (0.0, 1.0), (0.4, 0.0)])
 def test_collective_als_is_where_the_loss_is_least(effect: float, genre_weight: float) -> None:
     data = interactions(2)

@@ -337,6 +337,7 @@ def tutorial(folder: Path) -> csr_matrix:
     return csr_matrix((given.values, (given.user_ids - 1, given.movie_ids - 1)))
 
 
+@pytest.mark.slow
 def test_mf_on_the_ratings_of_the_tutorial(tutorial_movies: Path) -> None:
     matrix = tutorial(tutorial_movies)
     assert matrix.shape == (100, 34)

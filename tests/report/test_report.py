@@ -346,6 +346,7 @@ def test_a_single_run(refreshed_database, tmp_path):
     assert "changes" not in found.tables
 
 
+@pytest.mark.slow
 def test_the_training_of_a_network(refreshed_database, tmp_path):
     trained = TrainingCurve(
         "rmse", (Epoch(0.5, 0.9, 1.0), Epoch(0.25, 0.8, 1.0), Epoch(0.125, 0.85, 1.0))

@@ -195,6 +195,7 @@ def test_stopping_is_refused_while_the_server_is_in_use(home):
     user.end()
 
 
+@pytest.mark.slow
 def test_a_missing_socket_folder_is_made_again(home):
     server = EmbeddedServer(home)
     with server.running():
@@ -225,6 +226,7 @@ def test_a_long_path_works(home):
         remove(deep)
 
 
+@pytest.mark.slow
 def test_a_home_with_a_space_and_an_umlaut_works(home):
     odd = home / "Vidéo thèque"
     try:
@@ -258,6 +260,7 @@ def test_an_interrupted_initdb_leaves_no_cluster(home):
     assert not unfinished.exists()
 
 
+@pytest.mark.slow
 def test_a_cluster_that_does_not_start_names_its_log(home):
     server = EmbeddedServer(home)
     with server.running():
