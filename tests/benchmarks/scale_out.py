@@ -56,10 +56,12 @@ def simulate(case: Case) -> dict[str, float]:
     reading = min(case.cores, case.connections)
     read = max(case.ratings * READ / reading, case.ratings / DATABASE)
     local = pairs * PAIR / case.cores
-    # Either the sums of each core travel, or the ratings travel to every core.
-    sums = case.cores * case.items**2 / 2 * SUM_BYTES
-    moved = min(2 * sums, case.cores * case.ratings * RATING_BYTES)
-    travel = moved / (NETWORK * max(1, case.cores // 4))
+    nodes = max(1, case.cores // 4)
+    if 2 * case.items**2 * SUM_BYTES / 2 < case.cores * case.ratings * RATING_BYTES:
+        # The sums of each core travel, written and read.
+        travel = 2 * case.cores * case.items**2 / 2 * SUM_BYTES / (NETWORK * nodes)
+    else:  # every node reads what the others have read
+        travel = (nodes - 1) * case.ratings / DATABASE
     gram = case.items**2 / 2 * 4 / NETWORK
     solve = case.items**3 * FLOP
     rank = (case.ratings * case.weights * WEIGHT + case.users * LIST) / case.cores
