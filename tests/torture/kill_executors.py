@@ -91,6 +91,7 @@ class Killer(threading.Thread):
         self._cluster = cluster
         self._database, self._kills, self._random = database, kills, random.Random(seed)
         self.stage = "start"
+        self.ended: set[str] = set()
         self.over = threading.Event()
 
     def run(self) -> None:
@@ -102,7 +103,7 @@ class Killer(threading.Thread):
             elif phase == "writing":
                 self._until(self._writing)
             else:
-                self._until(lambda phase=phase: self.stage == phase)
+                self._until(lambda phase=phase: phase in self.ended)
                 self.over.wait(self._random.uniform(0.1, 0.8))
             found = executors(self._cluster)
             if found and not self.over.is_set():
@@ -142,6 +143,7 @@ def torture(data: Path | None, home: Path, kills: int, seed: int) -> None:
                 lines.append(line)
                 if '"stage"' in line:
                     killer.stage = json.loads(line)["stage"]
+                    killer.ended.add(killer.stage)
             killer.over.set()
             killer.join()
         code = running.wait()
