@@ -1,16 +1,14 @@
-"""What an engine does, and the shards of users it works on."""
+"""The shards of users that an engine works on."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.domain import ComputeLimits, FittedModel, Interactions, TopN
+from recsys.domain import ComputeLimits, TopN
 
 _ENTRY_BYTES = 40
 """Entries of a list: item, score, source, and copies of them while a shard is put together."""
@@ -30,19 +28,6 @@ class ShardLists:
 
     shard: Shard
     lists: TopN
-
-
-class Engine(Protocol):
-    """Makes lists for all users, shard by shard."""
-
-    def rank(
-        self, model: FittedModel, data: Interactions, n: int, limits: ComputeLimits
-    ) -> Iterator[ShardLists]:
-        """Yield the best n items for the users of each shard, in the order of users.
-
-        The lists do not depend on the shards.
-        """
-        ...
 
 
 def shards(bounds: NDArray[np.integer], ratings: int, users: int) -> list[Shard]:

@@ -19,7 +19,10 @@ class LocalEngine:
     def rank(
         self, model: FittedModel, data: Interactions, n: int, limits: ComputeLimits
     ) -> Iterator[ShardLists]:
-        """Yield the best n items for the users of each shard, in the order of users."""
+        """Yield the best n items for the users of each shard, in the order of users.
+
+        The lists do not depend on the shards.
+        """
         users = UserRows.all(data.user_items, data.rated_at)
         for shard in shards(data.user_items.indptr, self._shard_ratings, users_within(limits, n)):
             lists: TopN = model.rank(users.block(shard.start, shard.stop), n, limits)

@@ -27,7 +27,7 @@ from recsys.engine.node import (
     read,
     with_facts,
 )
-from recsys.models.shards import Arrays, Finish, Grid, Held, Piece, Take
+from recsys.models.shards import Arrays, Finish, Grid, Held, Piece, Take, add_block
 from recsys.numerics.blocks import block_size
 from recsys.numerics.exact import exact_sums, total
 
@@ -346,22 +346,26 @@ def _summed(
 
     Of one piece no more than a block is held. Several are made anew for every `most` blocks.
     """
-    begun = list(itertools.islice(pieces(), 2))
+    remaining = iter(pieces())
+    begun = list(itertools.islice(remaining, 2))
     if len(begun) == 1:
         for block in blocks:
             yield block, begun[0](*block)
         return
-    del begun
+    source: Iterable[Piece] = itertools.chain(_drained(begun), remaining)
     for some in _rounds(blocks, most):
         held: Held = {}
-        for piece in pieces():
-            for block in some:
-                sums = piece(*block)
-                before = held.setdefault(block, sums)
-                if before is not sums:
-                    for one, more in zip(before, sums, strict=True):
-                        one += more
+        for piece in source:
+            for start, stop in some:
+                add_block(held, piece, start, stop)
+            del piece  # A piece is large: none is kept while the next one is made.
         yield from held.items()
+        source = pieces()
+
+
+def _drained(items: list[Result]) -> Iterator[Result]:
+    while items:
+        yield items.pop(0)
 
 
 # --- the application ------------------------------------------------------------------------------

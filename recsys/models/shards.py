@@ -188,16 +188,19 @@ Held = dict[tuple[int, int], Arrays]
 
 
 def accumulate(held: Held, piece: Piece, grid: Grid, limits: ComputeLimits) -> None:
-    """Add the blocks of a piece to those that are held."""
+    """Add all blocks of a piece to those that are held, side by side."""
+    map_blocks(
+        grid.items, grid.row_bytes, limits, lambda start, stop: add_block(held, piece, start, stop)
+    )
 
-    def add(start: int, stop: int) -> None:
-        sums = piece(start, stop)
-        before = held.setdefault((start, stop), sums)
-        if before is not sums:
-            for one, more in zip(before, sums, strict=True):
-                one += more
 
-    map_blocks(grid.items, grid.row_bytes, limits, add)
+def add_block(held: Held, piece: Piece, start: int, stop: int) -> None:
+    """Add a block of a piece to the one that is held, if any."""
+    sums = piece(start, stop)
+    before = held.setdefault((start, stop), sums)
+    if before is not sums:
+        for one, more in zip(before, sums, strict=True):
+            one += more
 
 
 def in_shards(data: Interactions | Shards) -> Shards:

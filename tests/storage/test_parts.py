@@ -1,4 +1,4 @@
-"""Parts of lists that many sessions write: each once, whatever is run again or at the same time."""
+"""Parts of lists: each is stored once, even if two sessions write it, or one writes it again."""
 
 from __future__ import annotations
 

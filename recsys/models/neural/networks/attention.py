@@ -242,7 +242,7 @@ def _batches(
 def _windows(ratings: csr_matrix, grades: Int32, entries: Int64, inside: Any) -> Inputs:
     """Return the inputs of the network for entries of the ratings, rows x window.
 
-    What is not `inside` the sequence of its user is padding.
+    `inside` marks the entries that belong to the user of their row; the others become 0.
     """
     window = np.where(inside, ratings.indices[entries] + 1, 0).astype(np.int32)
     return {"window": window, "grades": np.where(inside, grades[entries], 0).astype(np.int32)}
