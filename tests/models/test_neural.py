@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recsys.domain import Interactions, NetworkFactors, StoredNetwork, TrainedItems, UserRows
+from recsys.domain import Epoch, Interactions, NetworkFactors, StoredNetwork, TrainedItems, UserRows
 from recsys.errors import ConfigError, RunError
 from recsys.models.base import FitOptions
 from recsys.models.neural.training import held_out
@@ -214,6 +214,37 @@ def test_a_warm_start_goes_on_where_the_network_was(name: str) -> None:
     # What was held out the first time is known to networks that were then trained on everything.
     assert (warm.epochs[0].validation is None) == (name != "sasrec")
     assert name == "sasrec" or len(warm.epochs) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("warm", [False, True])
+def test_the_network_that_is_kept_has_seen_all_ratings(
+    warm: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recsys.models.neural.networks import training
+    from recsys.models.neural.training import TrainingParams
+
+    seen: list[tuple[Any, ...]] = []
+
+    def train(network: Any, batches: Any, params: Any, told: Any, **asked: Any) -> Any:
+        seen.append((network, batches.tolist(), asked.get("epochs")))
+        figures = [0.1, 0.3, 0.2] if "validation" in asked else [None]
+        return tuple(Epoch(1.0, figure, 0.0) for figure in figures)
+
+    monkeypatch.setattr(training, "train", train)
+    names, held = iter(["first", "second"]), np.array([False, True, False])
+    network, epochs = training.train_on_all(
+        lambda: next(names), lambda marks: marks, held,
+        lambda trial: training.Validation("ndcg@10", lambda: 0.0),
+        TrainingParams(patience=7), OPTIONS.told, warm=warm,
+    )  # fmt: skip
+    every = [True, True, True]
+    if warm:
+        assert (network, len(epochs)) == ("first", 1)
+        assert seen == [("first", every, 7)]
+    else:
+        assert (network, len(epochs)) == ("second", 3)
+        assert seen == [("first", [True, False, True], None), ("second", every, 2)]
 
 
 @pytest.mark.slow
