@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import singledispatch
+from dataclasses import dataclass, field, fields
+from functools import partial, singledispatch
 from typing import Annotated, Any, Literal, get_args
 
 from recsys.domain import (
@@ -65,7 +65,12 @@ class FitOptions(ComputeLimits, Params):
     block_rows: Annotated[int, Bounds(1)] = 1024
     """Rows of a block at most."""
     told: Told = field(default=tell_nobody, metadata=NOT_A_KEY, compare=False)
-    """Hears of each epoch of a training."""
+    """Hears of each epoch of a training, in this process only."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What listens here, such as a progress bar, is neither known nor wanted elsewhere.
+        sent = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "told"}
+        return partial(type(self), **sent), ()
 
 
 @dataclass(frozen=True, slots=True)

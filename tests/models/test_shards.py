@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -13,6 +14,7 @@ from scipy.sparse import csr_matrix
 from recsys.domain import Charts, Ensemble, Factors, Fitted, Interactions, ItemVectors, Neighbours
 from recsys.jobs.held_out import HeldOut, last_ratings, random_part
 from recsys.jobs.training import fit_model, learned_of, training_steps
+from recsys.models.base import tell_nobody
 from recsys.models.knn.similarity import Similarity
 from recsys.models.registry import MODELS, FitOptions, make_config
 from recsys.models.shards import OneShard
@@ -167,3 +169,11 @@ def test_a_shard_without_ratings_changes_nothing() -> None:
         spec = MODELS[name]
         for each in (CutShards.of(data, 5, 5, 6), CutShards.of(empty, 10)):
             fit_model(spec, make_config(spec, {}), each, OPTIONS)
+
+
+def test_options_travel_without_those_who_listen() -> None:
+    """The progress bar of a command is no part of what executors get."""
+    told = FitOptions(k=7, seed=3, memory_mb=99, threads=2, block_rows=5, told=lambda *_: None)
+    sent = pickle.loads(pickle.dumps(told))
+    assert sent == told
+    assert sent.told is tell_nobody
