@@ -14,16 +14,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
 from recsys.domain import Float64, Int64, Interactions
 
+Result = TypeVar("Result")
 _KEPT_BYTES = 1 << 29
 """Bytes of interactions made from shards that a worker keeps in memory."""
-_ARRAYS = ("indptr", "indices", "data", "rated_at", "counts", "hashes")
+Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,15 @@ class ShardOfUsers:
     stop: int
     first_rating: int
     ratings: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardOfItems:
+    """A range of items, by position, in the transposed matrix of a name."""
+
+    name: str
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +83,59 @@ Step = tuple[str, Callable[[Interactions], Interactions]]
 
 def read(source: Source, shard: ShardOfUsers) -> ReadRatings:
     """Return a shard from the files of this node, which are written first if they are missing."""
-    folder = _folder() / f"{source.key}-{shard.number}"
-    if not folder.exists():
-        _write(source.read(shard), folder)
-    arrays = {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.iterdir())}
+
+    def arrays() -> Arrays:
+        found = source.read(shard)
+        times = {} if found.rated_at is None else {"rated_at": found.rated_at}
+        return {**_arrays_of(found.user_items), "hashes": found.hashes, **times}
+
+    files = _at_hand(f"{source.key}-{shard.number}", arrays)
+    return ReadRatings(_matrix_of(files), files.get("rated_at"), np.array(files["hashes"]))
+
+
+def items_of(shard: ShardOfItems, gather: Callable[[], csr_matrix]) -> Interactions:
+    """Return the rows of some items, items x users, from the files of this node.
+
+    What is missing there is gathered first.
+    """
+    key = (shard.name, shard.start)
+    if key in _kept:
+        return _kept_of(key)
+    files = _at_hand(f"{shard.name}-{shard.start}", lambda: _arrays_of(gather()))
+    matrix = _matrix_of(files)
+    found = Interactions(matrix, csr_matrix((matrix.shape[1], 0)), (), first_user=shard.start)
+    _keep(key, found)
+    return found
+
+
+def _arrays_of(matrix: csr_matrix) -> Arrays:
+    return {
+        "shape": np.array(matrix.shape),
+        "indptr": matrix.indptr,
+        "indices": matrix.indices,
+        "data": matrix.data,
+    }
+
+
+def _matrix_of(arrays: Arrays) -> csr_matrix:
     shape = tuple(arrays["shape"].tolist())
     matrix = csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape, copy=False)
     matrix.has_canonical_format = True
-    return ReadRatings(matrix, arrays.get("rated_at"), np.array(arrays["hashes"]))
+    return matrix
 
 
-def _write(found: ReadRatings, folder: Path) -> None:
+def _at_hand(name: str, make: Callable[[], Arrays]) -> Arrays:
+    """Return arrays from the files of a name, mapped into memory; make them first if missing."""
+    folder = _folder() / name
+    if not folder.exists():
+        _write(make(), folder)
+    return {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.iterdir())}
+
+
+def _write(arrays: Arrays, folder: Path) -> None:
     # Written aside and renamed, as another task of this node may do the same.
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix="reading-"))
     try:
-        ratings = found.user_items
-        arrays = {
-            "shape": np.array(ratings.shape),
-            "indptr": ratings.indptr,
-            "indices": ratings.indices,
-            "data": ratings.data,
-            "hashes": found.hashes,
-        }
-        if found.rated_at is not None:
-            arrays["rated_at"] = found.rated_at
         for name, array in arrays.items():
             np.save(aside / f"{name}.npy", array)
         try:
@@ -128,8 +167,7 @@ def interactions(
     """Return what the steps make of a shard."""
     key = (source.key, shard.number, *(name for name, _ in steps))
     if key in _kept:
-        _kept.move_to_end(key)
-        return _kept[key][0]
+        return _kept_of(key)
     if steps:
         found = steps[-1][1](interactions(source, shard, facts, steps[:-1]))
     else:
@@ -162,11 +200,32 @@ def with_facts(shard: Interactions, facts: Facts) -> Interactions:
     )
 
 
+def _kept_of(key: tuple[Any, ...]) -> Interactions:
+    _kept.move_to_end(key)
+    return _kept[key][0]
+
+
 def _keep(key: tuple[Any, ...], made: Interactions) -> None:
     ratings = made.user_items
     _kept[key] = made, ratings.data.nbytes + ratings.indices.nbytes
     while sum(size for _, size in _kept.values()) > _KEPT_BYTES and len(_kept) > 1:
         _kept.popitem(last=False)
+
+
+_made: dict[str, Any] = {}
+"""What the tasks of one sum share, by its key."""
+
+
+def made_once(key: str, make: Callable[[], Result], *, last: bool) -> Result:
+    """Return what this worker has made for the key before, or make it; keep it unless it is last.
+
+    One is kept, as it may be as large as all ratings.
+    """
+    found: Result = _made[key] if key in _made else make()
+    _made.clear()
+    if not last:
+        _made[key] = found
+    return found
 
 
 def merged(shards: Iterable[Interactions], most: int) -> Iterator[Interactions]:

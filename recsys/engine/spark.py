@@ -9,41 +9,49 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csc_matrix, csr_matrix, issparse, vstack
 
 from recsys.domain import ComputeLimits, Interactions, use_processors
 from recsys.engine.application import translated_errors
 from recsys.engine.node import (
     Facts,
+    ShardOfItems,
     ShardOfUsers,
     Source,
     Step,
     interactions,
+    items_of,
+    made_once,
     merged,
     read,
     with_facts,
 )
-from recsys.models.shards import Arrays, Finish, Grid, Held, Piece, Take, add_block
+from recsys.models.shards import Arrays, Finish, Grid, Held, Piece, Take, Together, add_block
 from recsys.numerics.blocks import block_size
 from recsys.numerics.exact import exact_sums, total
 
 if TYPE_CHECKING:
-    from pyspark import RDD, SparkContext
+    from pyspark import RDD, Broadcast, SparkContext
 
 Result = TypeVar("Result")
 Group = tuple[ShardOfUsers, ...]
 Blocks = Sequence[tuple[int, int]]
+Counts = NDArray[np.uint16]
+Job = Callable[[Blocks, bool], "RDD[tuple[int, int, Result | Counts]]"]
+"""From some blocks, and whether they are the last ones, to their results."""
 _RATING_BYTES = 20
 """Bytes of a rating that travels: item, value, time."""
 _RESULT_BYTES = 96 << 20
 """Bytes of the results of a task, which Spark holds as a whole."""
 _MERGED_BYTES = 80
 """Bytes that a rating takes at the peak where shards are merged, as the model arranges them."""
-_ITEM_SHARD = 250_000
+_ITEM_SHARD = 1_000_000
 """Ratings of a shard of items."""
 _numbers = itertools.count()
 
@@ -58,6 +66,27 @@ class Room:
     """Whose sums are held."""
     results: int
     """Blocks whose results Spark holds."""
+
+
+class Sent:
+    """Arrays that executors have: each is sent once, and kept for the next call that shares it."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, tuple[np.ndarray, Broadcast[np.ndarray]]] = {}
+
+    def of(self, context: SparkContext, arrays: Sequence[np.ndarray]) -> list[Broadcast[Any]]:
+        """Send what is missing, and let go of all others."""
+        # By identity, of arrays that are held here: no other can take the place in memory.
+        before = self._held
+        self._held = {
+            id(each): before.pop(id(each))
+            if id(each) in before
+            else (each, context.broadcast(each))
+            for each in arrays
+        }
+        for _, unused in before.values():
+            unused.destroy()
+        return [self._held[id(array)][1] for array in arrays]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +127,7 @@ class SparkShards:
     users: int
     ratings: int
     steps: tuple[Step, ...] = ()
+    sent: Sent = field(default_factory=Sent)
 
     @property
     def whole(self) -> None:
@@ -139,36 +169,33 @@ class SparkShards:
         )
 
     def transposed(self) -> SparkItems:
-        """Return shards of items; these stay on the disks of the executors."""
-        from pyspark import StorageLevel
-
+        """Return shards of items; these are files of the nodes, as those of users are."""
         tasks = self.groups.getNumPartitions()
-        count = max(tasks, -(-self.ratings // _ITEM_SHARD))
+        count = tasks * -(-self.ratings // (tasks * _ITEM_SHARD))
         passed = np.cumsum(self.facts.item_counts) * count // max(1, self.ratings + 1)
         bounds = np.searchsorted(passed, np.arange(1, count)).tolist()
-        edges = list(itertools.pairwise([0, *bounds, len(passed)]))
+        name = f"{self.source.key}-items-{next(_numbers)}"
+        edges = itertools.pairwise([0, *bounds, len(passed)])
+        shards = [ShardOfItems(name, start, stop) for start, stop in edges if start < stop]
 
         def emit(shard: Interactions) -> Iterator[tuple[int, tuple[int, int, csc_matrix]]]:
             columns = shard.user_items.tocsc()
-            for number, (start, stop) in enumerate(edges):
-                if start < stop:
-                    yield number % tasks, (number, shard.first_user, columns[:, start:stop])
+            for number, one in enumerate(shards):
+                yield number % tasks, (number, shard.first_user, columns[:, one.start : one.stop])
 
         def gather(
             pairs: Iterable[tuple[int, tuple[int, int, csc_matrix]]],
-        ) -> Iterator[Interactions]:
+        ) -> Iterator[ShardOfItems]:
             found: dict[int, list[tuple[int, csc_matrix]]] = {}
             for _, (number, first_user, block) in pairs:
                 found.setdefault(number, []).append((first_user, block))
             for number in sorted(found):
                 blocks = [block for _, block in sorted(found.pop(number), key=_first)]
-                whole = vstack(blocks, "csc")
-                items = csr_matrix((whole.data, whole.indices, whole.indptr), whole.shape[::-1])
-                nothing = csr_matrix((items.shape[1], 0))
-                yield Interactions(items, nothing, (), first_user=edges[number][0])
+                items_of(shards[number], partial(_turned, blocks))
+                yield shards[number]
 
         moved = self._each(emit, many=True).partitionBy(tasks, int)
-        return SparkItems(moved.mapPartitions(gather).persist(StorageLevel.DISK_ONLY))
+        return SparkItems(moved.mapPartitions(gather).persist(), self)
 
     # --- work -------------------------------------------------------------------------------------
 
@@ -201,8 +228,13 @@ class SparkShards:
             found: Result = self._each(work).treeReduce(merge)
         return found
 
-    def rows(self, work: Callable[[Interactions], Any]) -> Any:
-        return _stacked(_collected(self._each(lambda shard: (shard.first_user, work(shard)))))
+    def rows(self, work: Callable[..., Any], *shared: np.ndarray) -> Any:
+        sent = self.sent.of(self.groups.context, shared)
+
+        def made(shard: Interactions) -> tuple[int, Any]:
+            return shard.first_user, work(shard, *(each.value for each in sent))
+
+        return _stacked(_collected(self._each(made)))
 
     def sums(
         self,
@@ -211,6 +243,7 @@ class SparkShards:
         take: Take[Result],
         grid: Grid,
         limits: ComputeLimits,
+        together: Together[Result] | None = None,
     ) -> None:
         tasks, blocks = self.groups.getNumPartitions(), _blocks(grid, limits)
         if not blocks:
@@ -220,14 +253,15 @@ class SparkShards:
         if 2 * grid.items**2 * grid.pair_bytes < self.ratings * _RATING_BYTES * tasks:
             job, count = self._moved_sums(work, finish, room), min(room.blocks, room.results)
         else:
-            job, count = self._shared_ratings(work, finish, room), room.results
-        for some in _rounds(blocks, tasks * count):
-            for start, stop, result in _collected(job(some)):
-                take(result, start, stop)
+            job, count = self._shared_ratings(work, finish, room, together), room.results
+        *others, last = _rounds(blocks, tasks * count)
+        for some in (*others, last):
+            for start, stop, result in _collected(job(some, some is last)):
+                take(_unpacked(result), start, stop)
 
     def _moved_sums(
         self, work: Callable[[Interactions], Iterable[Piece]], finish: Finish[Result], room: Room
-    ) -> Callable[[Blocks], RDD[tuple[int, int, Result]]]:
+    ) -> Job[Result]:
         """Each task adds up its shards; the sums of a block meet in one task, and are finished."""
         source, facts, steps = self.source, self.facts, self.steps
         tasks = self.groups.getNumPartitions()
@@ -235,11 +269,11 @@ class SparkShards:
         def added(one: Arrays, other: Arrays) -> Arrays:
             return [a + b for a, b in zip(one, other, strict=True)]
 
-        def finished(block: tuple[tuple[int, int], Arrays]) -> tuple[int, int, Result]:
+        def finished(block: tuple[tuple[int, int], Arrays]) -> tuple[int, int, Result | Counts]:
             (start, stop), sums = block
-            return start, stop, finish(sums, start, stop)
+            return start, stop, _packed(finish(sums, start, stop))
 
-        def job(blocks: Blocks) -> RDD[tuple[int, int, Result]]:
+        def job(blocks: Blocks, last: bool) -> RDD[tuple[int, int, Result | Counts]]:
             def partial(groups: Iterable[Group]) -> Iterator[tuple[tuple[int, int], Arrays]]:
                 use_processors(1)
                 own = [shard for group in groups for shard in group]
@@ -260,30 +294,42 @@ class SparkShards:
         return job
 
     def _shared_ratings(
-        self, work: Callable[[Interactions], Iterable[Piece]], finish: Finish[Result], room: Room
-    ) -> Callable[[Blocks], RDD[tuple[int, int, Result]]]:
+        self,
+        work: Callable[[Interactions], Iterable[Piece]],
+        finish: Finish[Result],
+        room: Room,
+        together: Together[Result] | None,
+    ) -> Job[Result]:
         """Each task takes all ratings from its node, and adds up and finishes some of the blocks.
 
         What the node has not read before it reads now.
         """
         source, facts, steps, shards = self.source, self.facts, self.steps, self.shards
         tasks = self.groups.getNumPartitions()
+        task_of_all = _AllRatings(
+            f"{source.key}-sums-{next(_numbers)}",
+            lambda shard: interactions(source, shard, facts, steps),
+            shards,
+            self.ratings <= room.ratings,
+            room,
+            work,
+            finish,
+            together,
+        )
 
-        def job(blocks: Blocks) -> RDD[tuple[int, int, Result]]:
-            def add_up(task: int, _: Iterable[Group]) -> Iterator[tuple[int, int, Result]]:
+        def job(blocks: Blocks, last: bool) -> RDD[tuple[int, int, Result | Counts]]:
+            def add_up(
+                task: int, groups: Iterable[Group]
+            ) -> Iterator[tuple[int, int, Result | Counts]]:
+                # Spark ends a worker, and what it keeps, that leaves something unread.
+                list(groups)
                 use_processors(1)
                 # Tasks of one node begin elsewhere, so that they do not read the same shards.
                 first = task * len(shards) // tasks
                 for shard in (*shards[first:], *shards[:first]):
                     read(source, shard)
-
-                def pieces() -> Iterator[Piece]:
-                    every = (interactions(source, shard, facts, steps) for shard in shards)
-                    for shard in merged(every, room.ratings):
-                        yield from work(shard)
-
-                for (start, stop), sums in _summed(pieces, blocks[task::tasks], room.blocks):
-                    yield start, stop, finish(sums, start, stop)
+                for start, stop, result in task_of_all.results(blocks[task::tasks], last):
+                    yield start, stop, _packed(result)
 
             return self.groups.mapPartitionsWithIndex(add_up)
 
@@ -291,17 +337,78 @@ class SparkShards:
 
 
 @dataclass(frozen=True)
+class _AllRatings(Generic[Result]):
+    """What a task does that has all ratings: it makes some of the blocks."""
+
+    key: str
+    """Of this sum."""
+    interactions_of: Callable[[ShardOfUsers], Interactions]
+    shards: Group
+    fit: bool
+    """Whether all ratings fit into one piece."""
+    room: Room
+    work: Callable[[Interactions], Iterable[Piece]]
+    finish: Finish[Result]
+    together: Together[Result] | None
+
+    def results(self, blocks: Blocks, last: bool) -> Iterator[tuple[int, int, Result]]:
+        made = made_once(self.key, self._of_block, last=last) if self.fit else None
+        if made is not None:
+            for start, stop in blocks:
+                yield start, stop, made(start, stop)
+            return
+        for (start, stop), sums in _summed(self._pieces, blocks, self.room.blocks):
+            yield start, stop, self.finish(sums, start, stop)
+
+    def _of_block(self) -> Callable[[int, int], Result] | None:
+        """Return what makes the result of a block; None where it is the sum of several pieces."""
+        [everything] = self._merged()
+        if self.together is not None:
+            return self.together(everything)
+        begun = list(itertools.islice(self.work(everything), 2))
+        if len(begun) > 1:
+            return None
+        [piece] = begun
+        return lambda start, stop: self.finish(piece(start, stop), start, stop)
+
+    def _pieces(self) -> Iterator[Piece]:
+        for shard in self._merged():
+            yield from self.work(shard)
+
+    def _merged(self) -> Iterator[Interactions]:
+        return merged(map(self.interactions_of, self.shards), self.room.ratings)
+
+
+@dataclass(frozen=True)
 class SparkItems:
     """Shards of items, to solve their rows."""
 
-    shards: RDD[Interactions]
+    shards: RDD[ShardOfItems]
+    """Where each shard is; cached."""
+    of_users: SparkShards
 
-    def rows(self, work: Callable[[Interactions], Any]) -> Any:
-        def solved(shard: Interactions) -> tuple[int, Any]:
+    def rows(self, work: Callable[..., Any], *shared: np.ndarray) -> Any:
+        users = self.of_users
+        source, facts, steps, every = users.source, users.facts, users.steps, users.shards
+        sent = users.sent.of(self.shards.context, shared)
+
+        def solved(shard: ShardOfItems) -> tuple[int, Any]:
             use_processors(1)
-            return shard.first_user, work(shard)
+
+            # Spark may run a task where the files are not: there the ratings are read anew.
+            def again() -> csr_matrix:
+                ratings = (interactions(source, one, facts, steps).user_items for one in every)
+                return _turned([each[:, shard.start : shard.stop].tocsc() for each in ratings])
+
+            return shard.start, work(items_of(shard, again), *(each.value for each in sent))
 
         return _stacked(_collected(self.shards.map(solved)))
+
+
+def _turned(blocks: Sequence[csc_matrix]) -> csr_matrix:
+    """Return the transposed matrix of blocks of rows."""
+    whole = vstack(blocks, "csc")
+    return csr_matrix((whole.data, whole.indices, whole.indptr), whole.shape[::-1])
 
 
 def _collected(results: RDD[Any]) -> list[Any]:
@@ -317,6 +424,21 @@ def _first(pair: tuple[int, Any]) -> int:
 def _stacked(parts: Sequence[tuple[int, Any]]) -> Any:
     ordered = [part for _, part in sorted(parts, key=operator.itemgetter(0))]
     return vstack(ordered, "csr") if issparse(ordered[0]) else np.concatenate(ordered)
+
+
+def _packed(result: Result) -> Result | Counts:
+    """Return a result as it travels: small numbers in 16 bits."""
+    if isinstance(result, np.ndarray) and result.dtype == np.float32:
+        with np.errstate(invalid="ignore"):
+            counts: Counts = result.astype(np.uint16)
+        if np.array_equal(counts, result):
+            return counts
+    return result
+
+
+def _unpacked(result: Any) -> Any:
+    packed = isinstance(result, np.ndarray) and result.dtype == np.uint16
+    return result.astype(np.float32) if packed else result
 
 
 def _blocks(grid: Grid, limits: ComputeLimits) -> list[tuple[int, int]]:

@@ -28,6 +28,8 @@ Piece = Callable[[int, int], Arrays]
 """What a part of a shard adds to the sums of the items from a start to before a stop."""
 Finish = Callable[[Arrays, int, int], Result]
 """From the sums of all shards over a block of items to a result."""
+Together = Callable[[Interactions], Callable[[int, int], Result]]
+"""From all interactions to a function that makes the result of a block of items."""
 Take = Callable[[Result, int, int], None]
 """Takes the result of a block of items, with its first item and the one behind its last."""
 
@@ -35,8 +37,12 @@ Take = Callable[[Result, int, int], None]
 class Rows(Protocol):
     """A matrix in shards of rows."""
 
-    def rows(self, work: Callable[[Interactions], Any]) -> Any:
-        """Return arrays, or sparse matrices, of one row each, put together in order."""
+    def rows(self, work: Callable[..., Any], *shared: np.ndarray) -> Any:
+        """Return arrays, or sparse matrices, of one row each, put together in order.
+
+        `work` gets a shard and the shared arrays. These travel once, also if the next call, of
+        these rows or of the transposed ones, shares them again; they must not change meanwhile.
+        """
 
 
 class Shards(Protocol):
@@ -77,8 +83,11 @@ class Shards(Protocol):
     ) -> Result:
         """Return the results of all shards, put together two by two in any order."""
 
-    def rows(self, work: Callable[[Interactions], Any]) -> Any:
-        """Return arrays, or sparse matrices, of one row a user, put together by user."""
+    def rows(self, work: Callable[..., Any], *shared: np.ndarray) -> Any:
+        """Return arrays, or sparse matrices, of one row a user, put together by user.
+
+        `work` gets a shard and the shared arrays, as in `Rows`.
+        """
 
     def sums(
         self,
@@ -87,12 +96,13 @@ class Shards(Protocol):
         take: Take[Result],
         grid: Grid,
         limits: ComputeLimits,
+        together: Together[Result] | None = None,
     ) -> None:
         """Add up what the pieces of all shards hold for each block of items; take each result.
 
         The sums must be exact, as their order is not known. `finish` makes a result of the sums of
         a block, where they are; `take` is called with it in this process, for blocks in any order
-        and side by side.
+        and side by side. `together` makes the same results faster, where a task has all ratings.
         """
 
 
@@ -152,8 +162,8 @@ class OneShard:
     ) -> Result:
         return work(self.data)
 
-    def rows(self, work: Callable[[Interactions], Any]) -> Any:
-        return work(self.data)
+    def rows(self, work: Callable[..., Any], *shared: np.ndarray) -> Any:
+        return work(self.data, *shared)
 
     def sums(
         self,
@@ -162,6 +172,7 @@ class OneShard:
         take: Take[Result],
         grid: Grid,
         limits: ComputeLimits,
+        together: Together[Result] | None = None,
     ) -> None:
         pieces = iter(work(self.data))
         begun = list(itertools.islice(pieces, 2))

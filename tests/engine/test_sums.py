@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
 from recsys.domain import ComputeLimits, Interactions
+from recsys.engine import node
 from recsys.engine.node import merged
-from recsys.engine.spark import _room, _summed
+from recsys.engine.spark import (
+    Room,
+    Sent,
+    _AllRatings,
+    _packed,
+    _room,
+    _summed,
+    _unpacked,
+)
 from recsys.models.shards import Grid
 
 BLOCKS = [(0, 2), (2, 4), (4, 5)]
@@ -66,6 +76,94 @@ def test_pieces_are_added_up_by_block(count, most):
     # Several pieces are made again for every `most` blocks, so that no more sums are held.
     rounds = 1 if count == 1 else -(-len(BLOCKS) // most)
     assert [len(each) for each in asked] == [count] * rounds
+
+
+def work_on(shard):
+    """Sums of each item, and of each pair with the first one."""
+    matrix = shard.user_items.toarray()
+    yield lambda start, stop: [matrix[:, start:stop].T @ matrix[:, :1]]
+
+
+def in_two_pieces(shard):
+    yield from work_on(shard)
+    yield lambda start, stop: [np.full((stop - start, 1), 100.0)]
+
+
+@pytest.mark.parametrize("room", [2, 99])
+@pytest.mark.parametrize(("work", "more"), [(work_on, 0), (in_two_pieces, 100)])
+@pytest.mark.parametrize("together", [False, True])
+def test_a_task_with_all_ratings_arranges_them_once_if_they_fit(
+    room, work, more, together, monkeypatch
+):
+    monkeypatch.setattr(node, "_made", {})
+    shards = [shard(0, [1, 0, 2]), shard(1, [0, 3, 0], [4, 5, 0]), shard(3, [1, 1, 1])]
+    arranged = []
+
+    def counted(data):
+        arranged.append(data.user_items.shape[0])
+        yield from work(data)
+
+    def at_once(data):
+        [piece] = work_on(data)
+        arranged.append(data.user_items.shape[0])
+        return lambda start, stop: (start, (piece(start, stop)[0] + more).ravel().tolist())
+
+    def finish(sums, start, stop):
+        # Each piece adds `more`, and the result tells where it begins.
+        return start, sums[0].ravel().tolist()
+
+    everything = _AllRatings(
+        "sum", lambda number: shards[number], (0, 1, 2), room == 99, Room(room, 9, 9),
+        counted, finish, at_once if together else None,
+    )  # fmt: skip
+    found = list(everything.results([(0, 2)], False)) + list(everything.results([(2, 3)], True))
+    # Users rated item 0 by 1, 4, 1: with the other items 20 + 1 and 2 + 1.
+    pieces = 1 if room == 99 else 3
+    added = more * pieces
+    assert found == [(0, 2, (0, [18 + added, 21 + added])), (2, 3, (2, [3 + added]))]
+    if room < 99:
+        assert arranged == [1, 2, 1] * 2
+    elif together or not more:
+        assert arranged == [4]
+    else:
+        # Two pieces: looked at first, then added up for each round.
+        assert arranged == [4] * 3
+    assert node._made == {}
+
+
+def test_counts_travel_in_16_bits():
+    counts = np.array([[0, 1], [65_535, 7]], np.float32)
+    packed = _packed(counts)
+    assert packed.dtype == np.uint16
+    assert _unpacked(packed).dtype == np.float32
+    assert _unpacked(packed).tolist() == counts.tolist()
+    for other in (65_536, -1, 0.5, np.nan, np.inf):
+        result = np.array([1, other], np.float32)
+        assert _packed(result) is result
+    for result in (np.array([1.0]), (np.ones(1, np.float32), 2), "lists"):
+        assert _unpacked(_packed(result)) is result
+
+
+class Context:
+    """Sends arrays to executors."""
+
+    def __init__(self):
+        self.sent, self.destroyed = [], []
+
+    def broadcast(self, array):
+        self.sent.append(array.tolist())
+        return SimpleNamespace(value=array, destroy=lambda: self.destroyed.append(array.tolist()))
+
+
+def test_shared_arrays_are_sent_once():
+    context, sent = Context(), Sent()
+    one, other, third = np.ones(1), np.ones(2), np.ones(3)
+    for arrays in ((one, other), (other, third), (third, np.ones(3)), ()):
+        assert [each.value.tolist() for each in sent.of(context, arrays)] == [
+            array.tolist() for array in arrays
+        ]
+    assert context.sent == [[1], [1, 1], [1, 1, 1], [1, 1, 1]]
+    assert context.destroyed == [[1], [1, 1], [1, 1, 1], [1, 1, 1]]
 
 
 def test_the_room_follows_from_the_memory():

@@ -20,9 +20,11 @@ from recsys.models.shards import (
     OneShard,
     Piece,
     Take,
+    Together,
     accumulate,
     catalogue_of,
 )
+from recsys.numerics.blocks import block_size
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class CutShards:
 
     catalogue: Interactions
     shards: tuple[Interactions, ...]
+    fit_in_one_place: bool = False
+    """Whether sums may take all interactions together."""
 
     @classmethod
     def of(cls, data: Interactions, *cuts: int) -> CutShards:
@@ -94,8 +98,8 @@ class CutShards:
     ) -> Any:
         return functools.reduce(merge, (work(shard) for shard in reversed(self.shards)))
 
-    def rows(self, work: Callable[[Interactions], Any]) -> Any:
-        parts = [work(shard) for shard in self.shards]
+    def rows(self, work: Callable[..., Any], *shared: np.ndarray) -> Any:
+        parts = [work(shard, *shared) for shard in self.shards]
         return vstack(parts, "csr") if issparse(parts[0]) else np.concatenate(parts)
 
     def sums(
@@ -105,7 +109,15 @@ class CutShards:
         take: Take[Any],
         grid: Grid,
         limits: ComputeLimits,
+        together: Together[Any] | None = None,
     ) -> None:
+        if together is not None and self.fit_in_one_place:
+            result_of = together(self._together().data)
+            size = block_size(grid.row_bytes, limits)
+            for start in range(0, grid.items, size):
+                stop = min(start + size, grid.items)
+                take(result_of(start, stop), start, stop)
+            return
         held: Held = {}
         for shard in reversed(self.shards):
             for piece in work(shard):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from cut_shards import CutShards
 from scipy.sparse import csr_matrix
 from scipy.spatial.distance import cdist, pdist, squareform
 
@@ -175,6 +177,36 @@ def test_cosines_of_the_kernel_are_those_in_full(
     # The one column without ratings at least; with few ties and enough support nearly all.
     [count] = known
     assert count > (70 if (values, density, k) == (10_000, 0.4, 3) else 0)
+
+
+@pytest.mark.parametrize("min_support", [1, 2, 4])
+@pytest.mark.parametrize("values", [1, 5, 10_000])
+@pytest.mark.parametrize(("density", "k"), [(0.04, 3), (0.1, 12), (0.4, 3), (0.4, 90)])
+@pytest.mark.parametrize("full", [False, True])
+def test_cosines_of_blocks_are_those_of_all_columns(
+    monkeypatch: pytest.MonkeyPatch,
+    min_support: int,
+    values: int,
+    density: float,
+    k: int,
+    full: bool,
+) -> None:
+    """A task that has all ratings makes some of the lists, by a kernel of its own."""
+    monkeypatch.setattr(cosine, "_full_is_faster", lambda unit: full)
+    random = np.random.default_rng(round(100 * density) + k + values)
+    matrix = random.integers(1, values + 1, (50, 80)) * (random.random((50, 80)) < density)
+    matrix[:, 7] = 0
+    ratings = csr_matrix(matrix * 1.0)
+    options = FitOptions(k=k, threads=1, block_rows=9)
+    shards = CutShards.of(Interactions(ratings, csr_matrix((80, 0)), ()), 20, 31)
+    here = replace(shards, fit_in_one_place=True)
+    for shrinkage in (0.0, 2.5):
+        whole = cosine.cosine_neighbours(ratings, min_support, shrinkage, options)
+        for each in (shards, here):
+            lists = cosine.cosine_over_shards(each, min_support, shrinkage, options)
+            assert lists.indptr.tolist() == whole.indptr.tolist()
+            assert lists.indices.tolist() == whole.indices.tolist()
+            assert lists.scores.tolist() == whole.scores.tolist()
 
 
 def test_adjusted_cosine_centres_on_all_ratings_of_the_rater() -> None:

@@ -26,12 +26,14 @@ def cluster() -> Iterator[Cluster]:
 def settings_of(cluster: Cluster) -> Callable[..., str]:
     """Make the text of a recsys.toml for the cluster."""
 
-    def text(models: list[str], **properties: str) -> str:
+    def text(
+        models: list[str], *, python: str = sys.executable, archive: str = "", **properties: str
+    ) -> str:
         extra = "".join(f'"{key}" = "{value}"\n' for key, value in properties.items())
         return (
             f'[refresh]\nmodels = {models}\ndefault_model = "ease"\nmemory_mb = 256\n'
             f'[engine]\nkind = "spark"\nmaster = "{cluster.master}"\ndriver_memory = "1g"\n'
-            f'python = "{sys.executable}"\nshard_ratings = 300\n[engine.properties]\n{extra}'
+            f'python = "{python}"\narchive = "{archive}"\nshard_ratings = 300\n[engine.properties]\n{extra}'
         )
 
     return text

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import venv
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +23,10 @@ MODELS = ["most_rated", "item_knn", "ease", "als"]
 LEFT = """
 SELECT relname FROM pg_class
 WHERE relnamespace = CAST('recsys_store' AS regnamespace) AND relname ~ '_run_[0-9]+$'
+"""
+LISTS = """
+SELECT m.name, count(*) FROM recsys_store.user_recommendations
+JOIN recsys_store.models AS m USING (model_id) GROUP BY m.name ORDER BY m.name
 """
 PAGES = ("environment/", "jobs/", "stages/", "executors/", "storage/", "api/v1/applications")
 
@@ -86,6 +91,21 @@ def test_no_password_is_shown(start, cluster, tmp_path):
     assert any(path.name == "stderr" for path in files)
     for text in (output.encode(), *shown, *(path.read_bytes() for path in files)):
         assert PASSWORD.encode() not in text
+
+
+def test_executors_without_packages_take_them_from_an_archive(start, tmp_path, filled_database):
+    venv.create(tmp_path / "bare", with_pip=False)
+    bare, archive = tmp_path / "bare" / "bin" / "python", tmp_path / "recsys-packages.tar.gz"
+    subprocess.run([sys.executable, "-m", "recsys", "engine", "package", archive], check=True)
+    assert subprocess.run([bare, "-c", "import numpy"], stderr=subprocess.DEVNULL).returncode == 1
+    running = start(python=str(bare), archive=str(archive))
+    output, _ = running.communicate()
+    assert running.returncode == 0, output
+    with filled_database.transaction() as connection:
+        lists = connection.execute(sa.text(LISTS)).all()
+    assert [(name, count > 0) for name, count in lists] == [
+        ("als", True), ("ease", True), ("item_knn", True)
+    ]  # fmt: skip
 
 
 def test_sigterm_cancels_the_job_and_leaves_nothing(start, cluster, filled_database):

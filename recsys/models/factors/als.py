@@ -104,7 +104,7 @@ def _solved(
     """Improve the factors of each row, those of the other side being given."""
     alpha, penalty_of_row = config.alpha, config.regularization
 
-    def solve(shard: Interactions) -> Float32:
+    def solve(shard: Interactions, before: Float32, others: Float32) -> Float32:
         matrix = shard.user_items
         found = before[shard.first_user : shard.first_user + matrix.shape[0]].copy()
         # Arrays of its own: the library asks for 32-bit buffers that it could write to.
@@ -122,7 +122,7 @@ def _solved(
             )
         return found
 
-    solved: Float32 = rows.rows(solve)
+    solved: Float32 = rows.rows(solve, before, others)
     return solved
 
 

@@ -142,11 +142,11 @@ def factorize(shards: Shards, config: MfConfig, options: FitOptions) -> Factors:
 def _solved_rows(
     rows: Rows, mean: float, others: Float64, config: MfConfig, options: FitOptions
 ) -> Float64:
-    def solve(shard: Interactions) -> Float64:
+    def solve(shard: Interactions, others: Float64) -> Float64:
         with threadpool_limits(1, "blas"):  # blocks of rows run side by side already
             return _solved(shard.user_items, mean, others, config, options)
 
-    solved: Float64 = rows.rows(solve)
+    solved: Float64 = rows.rows(solve, others)
     return solved
 
 

@@ -99,7 +99,7 @@ class _Matrix(LinearOperator):
         self._shards, self._rows = shards, rows
 
     def _matmat(self, right: Float64) -> Float64:
-        found: Float64 = self._shards.rows(lambda shard: shard.user_items @ right)
+        found: Float64 = self._shards.rows(lambda shard, right: shard.user_items @ right, right)
         return found[self._rows]
 
     def _matvec(self, vector: Float64) -> Float64:
