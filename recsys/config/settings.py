@@ -233,7 +233,7 @@ class EngineSettings(_Sourced):
                     hint="they begin with spark.",
                     key=("properties", name),
                 )
-            if re.search("(?i)password|secret|token", name):
+            if re.search(r"(?i)password|secret(?!KeyRef\.)|token", name):
                 raise ConfigError(
                     f"{name!r} would be shown by Spark",
                     hint="see docs/scale-out.md, Credentials",

@@ -94,6 +94,8 @@ def _properties(wanted: Application) -> dict[str, str]:
         "spark.driver.maxResultSize": "0",
         "spark.ui.showConsoleProgress": "false",
         "spark.task.maxFailures": "10",
+        # The address of a lost machine answers nothing: Spark's 120 s would pass at each fetch.
+        "spark.shuffle.io.connectionCreationTimeout": "10s",
         "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",
         "spark.executorEnv.OMP_NUM_THREADS": "1",
     }

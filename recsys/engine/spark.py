@@ -51,7 +51,7 @@ _RESULT_BYTES = 96 << 20
 """Bytes of the results of a task, which Spark holds as a whole."""
 _MERGED_BYTES = 80
 """Bytes that a rating takes at the peak where shards are merged, as the model arranges them."""
-_ITEM_SHARD = 1_000_000
+_ITEM_SHARD = 2_500_000
 """Ratings of a shard of items."""
 _numbers = itertools.count()
 

@@ -27,7 +27,7 @@ class Training:
     """Standard deviation of all ratings; None without any."""
     taken_at: datetime
     checksum: str
-    """sha256 over the ids and all data read."""
+    """sha256 over all that was read."""
 
 
 def in_this_process(snapshot: Snapshot) -> Training:

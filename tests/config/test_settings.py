@@ -250,6 +250,7 @@ OF_ENGINE = {
     '[engine.properties]\nmaster = "yarn"': "'master' is no property of Spark",
     '[engine.properties]\n"spark.cores.max" = 4': "spark.cores.max = 4 is not a text in quotes",
     '[engine.properties]\n"spark.executorEnv.PGPASSWORD" = "x"': "would be shown by Spark",
+    '[engine.properties]\n"spark.executorEnv.SECRET" = "x"': "would be shown by Spark",
 }
 
 

@@ -97,7 +97,7 @@ def test_an_unknown_word_is_refused(model: str, value: Any) -> None:
         ("ease", "regularization", 0, "regularization must be a number above 0"),
         ("ease", "weights", 0, "weights must be a whole number from 1 to 10000"),
         ("ease", "min_raters", -0.1, "min_raters must be a number of at least 0"),
-        ("ease", "max_items", 46_341, "max_items must be a whole number from 1 to 46340"),
+        ("ease", "max_items", 65_536, "max_items must be a whole number from 1 to 65535"),
         ("als", "factors", 0, "factors must be a whole number from 1 to 1024"),
         ("als", "regularization", -1, "regularization must be a number of at least 0"),
         ("als", "alpha", 0, "alpha must be a number above 0"),

@@ -1,6 +1,8 @@
 """docker-compose.yml, as far as it can be checked without Docker."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -74,13 +76,20 @@ def test_the_database_is_healthy_when_it_answers_by_tcp(services):
     assert test == ["CMD", "pg_isready", "-h", "127.0.0.1", "-U", "recsys", "-d", "recsys"]
 
 
-def test_all_services_run_the_image_of_the_dockerfile_and_ask_no_registry_for_it(services):
-    images = {
-        (s["image"], s.get("build"), s.get("pull_policy"))
+def test_one_service_builds_the_image_of_all_and_none_asks_a_registry(services):
+    """With an image for each, a command would change what `up -d` then replaces."""
+    built = {
+        name: (s["image"], s.get("build"), s["pull_policy"])
         for name, s in services.items()
         if name in OURS
     }
-    assert images == {("recsys", ".", "build")}
+    assert built.pop("migrate") == ("recsys", ".", "build")
+    assert set(built.values()) == {("recsys", None, "never")}
+    # All others start after that one.
+    for name in built:
+        after = name
+        while after != "migrate":
+            [after] = services[after]["depends_on"]
 
 
 def test_pages_are_for_this_machine_and_writing_is_off_unless_a_token_is_given(services):
@@ -143,12 +152,20 @@ def test_commands_exist(services, name):
 
 
 def test_the_cluster_of_the_profile_spark_runs_one_image(services):
-    dockerfile = (ROOT / "deploy" / "spark.Dockerfile").read_text(encoding="utf-8")
-    assert "\nFROM recsys\n" in dockerfile
+    built = {
+        name: (services[name]["image"], services[name].get("build"), services[name]["pull_policy"])
+        for name in SPARK
+    }
+    master = built.pop("spark-master")
+    assert master == ("recsys-spark", {"context": ".", "target": "spark"}, "build")
+    assert set(built.values()) == {("recsys-spark", None, "never")}
     assert (ROOT / "deploy" / "spark").stat().st_mode & 0o111
-    for name in SPARK:
-        assert services[name]["build"] == {"context": "deploy", "dockerfile": "spark.Dockerfile"}
-        assert services[name]["image"] == "recsys-spark"
+    # The local refresh runs with the cluster, so one on the cluster waits to be asked for.
+    profiles = {name: services[name]["profiles"] for name in SPARK}
+    assert profiles.pop("spark-refresh") == ["spark-refresh"]
+    assert set(map(tuple, profiles.values())) == {("spark",)}
+    for name in profiles:
+        assert services[name]["restart"] == "unless-stopped"
     for name in ("spark-worker", "spark-refresh"):
         job = services["refresh"]["environment"]["RECSYS_DATABASE_URL"]
         assert services[name]["environment"]["RECSYS_DATABASE_URL"] == job
@@ -157,13 +174,45 @@ def test_the_cluster_of_the_profile_spark_runs_one_image(services):
     assert settings.engine.master == f"spark://{'spark-master'}:7077"
 
 
-def test_the_example_for_kubernetes_is_whole():
+@pytest.mark.parametrize(("words", "status"), [(["executor"], 1), (["driver"], 2), ([], 2)])
+def test_the_command_of_the_image_knows_its_roles(words, status, tmp_path):
+    """Kubernetes starts executors by the name of their role, with all else in the environment."""
+    java = tmp_path / "java"
+    java.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\nexit 1\n')
+    java.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:{Path(sys.executable).parent}:/usr/bin:/bin",
+        "SPARK_JAVA_OPT_0": "-Da=b c", "SPARK_JAVA_OPT_1": "-De=f", "SPARK_EXECUTOR_MEMORY": "4g",
+        "SPARK_DRIVER_URL": "spark://here:1", "SPARK_EXECUTOR_ID": "1",
+        "SPARK_EXECUTOR_CORES": "2", "SPARK_APPLICATION_ID": "app", "SPARK_EXECUTOR_POD_IP": "::1",
+        "SPARK_EXECUTOR_POD_NAME": "pod", "SPARK_RESOURCE_PROFILE_ID": "0",
+    }  # fmt: skip
+    fake = tmp_path / "pyspark"
+    fake.mkdir()
+    (fake / "__init__.py").touch()
+    done = subprocess.run(
+        [ROOT / "deploy" / "spark", *words],
+        env={**environment, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == status, done.stderr
+    if words == ["executor"]:
+        given = done.stdout.splitlines()
+        assert given[:4] == ["-Da=b c", "-De=f", "-Xms4g", "-Xmx4g"]
+        assert given[5] == f"{fake}/conf:{fake}/jars/*"
+        assert "--hostname\n::1\n--podName\npod\n" in done.stdout
+
+
+def test_the_example_for_kubernetes_is_whole(tmp_path):
     documents = list(
         yaml.safe_load_all((ROOT / "deploy" / "kubernetes-spark.yaml").read_text(encoding="utf-8"))
     )
     kinds = [document["kind"] for document in documents]
-    assert kinds == ["ServiceAccount", "RoleBinding", "ConfigMap", "Service", "CronJob"]
-    given = tomllib.loads(documents[2]["data"]["recsys.toml"])["engine"]
-    secret = given["properties"]["spark.kubernetes.executor.secretKeyRef.RECSYS_DATABASE_URL"]
+    assert kinds == ["ServiceAccount", "RoleBinding", "ConfigMap", "CronJob"]
+    path = tmp_path / "recsys.toml"
+    path.write_text(documents[2]["data"]["recsys.toml"])
+    engine = load({"RECSYS_CONFIG": str(path)}).engine
+    assert (engine.kind, engine.master[:8]) == ("spark", "k8s://ht")
+    secret = engine.properties["spark.kubernetes.executor.secretKeyRef.RECSYS_DATABASE_URL"]
     assert secret == "recsys-db:url"
-    assert given["kind"] == "spark"

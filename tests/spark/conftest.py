@@ -33,7 +33,8 @@ def settings_of(cluster: Cluster) -> Callable[..., str]:
         return (
             f'[refresh]\nmodels = {models}\ndefault_model = "ease"\nmemory_mb = 256\n'
             f'[engine]\nkind = "spark"\nmaster = "{cluster.master}"\ndriver_memory = "1g"\n'
-            f'python = "{python}"\narchive = "{archive}"\nshard_ratings = 300\n[engine.properties]\n{extra}'
+            f'python = "{python}"\narchive = "{archive}"\nshard_ratings = 300\n'
+            f"[engine.properties]\n{extra}"
         )
 
     return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import operator
 from collections.abc import Collection, Iterator
@@ -14,7 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from recsys.config.settings import EngineSettings
-from recsys.domain import ComputeLimits, FittedModel, Float64, IdMap, Int64, Interactions
+from recsys.domain import ComputeLimits, FittedModel, Int64, Interactions
 from recsys.engine import application
 from recsys.engine.base import shards as cut
 from recsys.engine.base import users_within
@@ -33,6 +32,7 @@ from recsys.jobs.training_data import Training
 from recsys.storage.runs import lock, parts
 from recsys.storage.server.engine import Database
 from recsys.storage.snapshot import feedback, shards
+from recsys.storage.snapshot.checksum import input_checksum, row_hashes
 from recsys.storage.snapshot.matrices import promised_range, read_features
 
 if TYPE_CHECKING:
@@ -143,6 +143,8 @@ class OpenSpark:
         squares = found.reduce(_squares)
         mean = found.facts.rating_mean
         deviation = float(np.sqrt(max(0.0, squares / max(1, found.ratings) - mean**2)))
+        ids = movies.ids
+        rows = found.rows(lambda shard: row_hashes(shard.user_items, ids, shard.rated_at))
         taken_at = connection.scalar(sa.text("SELECT now()"))
         return Training(
             users,
@@ -152,7 +154,7 @@ class OpenSpark:
             hashes,
             deviation if found.ratings else None,
             taken_at,
-            _checksum(users, movies, hashes, found, catalogue),
+            input_checksum(users, movies, rows, catalogue, found.facts.rating_range),
         )
 
     def _cuts(self, counts: Int64) -> list[ShardOfUsers]:
@@ -222,34 +224,3 @@ class SparkLists:
 
 def _squares(shard: Interactions) -> float:
     return float(np.sum(shard.user_items.data**2))
-
-
-def _checksum(
-    users: IdMap, movies: IdMap, hashes: Int64, found: SparkShards, catalogue: Interactions
-) -> str:
-    """Return the sha256 over ids, features and the digests of all shards, in their order."""
-    digest = hashlib.sha256(b"shards\0")
-    for array in (users.ids, movies.ids, hashes):
-        digest.update(np.ascontiguousarray(array).data)
-    for _, own in sorted(found.reduce(_digest)):
-        digest.update(own)
-    for matrix in (catalogue.item_genres,):
-        for part in (matrix.indptr, matrix.indices, matrix.data):
-            digest.update(np.ascontiguousarray(part).data)
-    digest.update("\0".join(catalogue.genres).encode())
-    for text in catalogue.item_texts or ():
-        digest.update(text.encode() + b"\0")
-    if catalogue.item_years is not None:
-        digest.update(np.ascontiguousarray(catalogue.item_years).data)
-    if catalogue.item_votes is not None:
-        digest.update(catalogue.item_votes.counts.tobytes() + catalogue.item_votes.means.tobytes())
-    digest.update(repr(found.facts.rating_range).encode())
-    return digest.hexdigest()
-
-
-def _digest(shard: Interactions) -> list[tuple[int, bytes]]:
-    digest, ratings = hashlib.sha256(), shard.user_items
-    times: list[Float64] = [] if shard.rated_at is None else [shard.rated_at]
-    for array in (np.diff(ratings.indptr).astype(np.int64), ratings.indices, ratings.data, *times):
-        digest.update(np.ascontiguousarray(array).data)
-    return [(shard.first_user, digest.digest())]

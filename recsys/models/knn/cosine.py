@@ -145,10 +145,11 @@ class _Columns:
     def scorer(self) -> tuple[csr_matrix, NearestNeighboursScorer]:
         """The columns of length 1 as rows, and what multiplies such a row with all of them."""
         unit = self.unit()
-        rows = unit.T.tocsr()
         # It is made for square matrices, and has room for as many sums as there are rows.
-        unit.resize(max(unit.shape), unit.shape[1])
-        return rows, NearestNeighboursScorer(unit)
+        missing = max(0, unit.shape[1] - unit.shape[0])
+        indptr = np.append(unit.indptr, np.full(missing, unit.nnz, np.int32))
+        square = csr_matrix((unit.data, unit.indices, indptr), (len(indptr) - 1, unit.shape[1]))
+        return unit.T.tocsr(), NearestNeighboursScorer(square)
 
     @cached_property
     def rows(self) -> csr_matrix:

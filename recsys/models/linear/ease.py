@@ -44,8 +44,8 @@ class LinearConfig(GradedParams):
     count."""
     weights: Annotated[int, Bounds(1, 10_000)] = 400
     """Number of weights kept for each movie, the largest by magnitude."""
-    # Beyond 46,340 a 32-bit LAPACK cannot count the entries of a square.
-    max_items: Annotated[int, Bounds(1, 46_340)] = 20_000
+    # Beyond 65,535 a 32-bit LAPACK cannot count the entries of a triangle.
+    max_items: Annotated[int, Bounds(1, 65_535)] = 20_000
     """Number of movies that take part, the most rated. One dense matrix needs `2 * max_items^2`
     bytes."""
 

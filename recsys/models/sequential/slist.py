@@ -66,7 +66,7 @@ class SlistConfig(GradedParams):
     """Number of newest ratings that count."""
     weights: Annotated[int, Bounds(1, 10_000)] = 400
     """Number of weights kept for each movie, the largest by magnitude."""
-    max_items: Annotated[int, Bounds(1, 46_340)] = 6_000
+    max_items: Annotated[int, Bounds(1, 65_535)] = 6_000
     """Number of movies that take part, the most rated. The matrices need `18 * max_items^2`
     bytes."""
 

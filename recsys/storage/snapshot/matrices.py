@@ -6,7 +6,6 @@ ratings of one user as two arrays, which numpy reads without a Python loop over 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,6 +20,7 @@ from recsys.domain import Float64, IdMap, Int32, Int64, Interactions, Progress
 from recsys.errors import NothingLoaded
 from recsys.storage.load.copy import HEADER, TRAILER, copy_ids, driver
 from recsys.storage.snapshot import feedback, item_features
+from recsys.storage.snapshot.checksum import input_checksum, row_hashes
 
 # This must precede the first query, which takes the snapshot. Rows frozen by an ingest are visible
 # to every snapshot, the other rows of that ingest only to later ones: without the lock a snapshot
@@ -86,7 +86,7 @@ class Snapshot:
     """Hash of each user's ratings, to detect later changes; 0 without ratings."""
     taken_at: datetime
     checksum: str
-    """sha256 over the ids and all data read."""
+    """sha256 over all that was read."""
 
 
 def read_snapshot(
@@ -120,7 +120,8 @@ def read_snapshot(
         interactions = alike(interactions)
     taken_at = connection.scalar(sa.text("SELECT now()"))
     assert isinstance(taken_at, datetime)
-    checksum = _checksum(users, movies, interactions)
+    ratings = row_hashes(interactions.user_items, movies.ids, interactions.rated_at)
+    checksum = input_checksum(users, movies, ratings, interactions, interactions.rating_range)
     return Snapshot(users, movies, interactions, hashes, taken_at, checksum)
 
 
@@ -324,27 +325,3 @@ def promised_range(connection: sa.Connection) -> tuple[float, float]:
     """Return the rating scale of the edition; infinities the wrong way round if it has none."""
     low, high = connection.execute(sa.text(SCALE)).one()
     return np.inf if low is None else float(low), -np.inf if high is None else float(high)
-
-
-def _checksum(users: IdMap, movies: IdMap, interactions: Interactions) -> str:
-    digest = hashlib.sha256()
-    for array in (users.ids, movies.ids, *_arrays(interactions)):
-        digest.update(np.ascontiguousarray(array).data)
-    digest.update("\0".join(interactions.genres).encode())
-    for text in interactions.item_texts or ():
-        digest.update(text.encode())
-        digest.update(b"\0")
-    digest.update(repr(interactions.rating_range).encode())
-    return digest.hexdigest()
-
-
-def _arrays(interactions: Interactions) -> Iterator[NDArray[Any]]:
-    votes = interactions.item_votes
-    for matrix in (interactions.user_items, interactions.item_genres, interactions.user_attributes):
-        if matrix is not None:
-            yield from (matrix.indptr, matrix.indices, matrix.data)
-    for array in (interactions.rated_at, interactions.item_years):
-        if array is not None:
-            yield array
-    if votes is not None:
-        yield from (votes.counts, votes.means)
