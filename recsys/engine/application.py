@@ -11,6 +11,7 @@ import platform
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 COMPARED = ("recsys", "numpy", "scipy", "implicit", "scikit-learn")
 """Packages whose versions decide about the last digit of a result."""
 _SECONDS_FOR_EXECUTORS = 120
+_SECONDS_WITHOUT_EXECUTORS = 300
+_SECONDS_BETWEEN_LOOKS = 5.0
 _IN_ARCHIVE = "recsys_packages"
 """Folder that an archive of packages is unpacked to, beside a task."""
 
@@ -123,10 +126,8 @@ def stop(context: SparkContext) -> None:
 
 def slots(context: SparkContext) -> int:
     """Return how many tasks run side by side, once the executors are there."""
-    jvm: Any = context._jsc.sc()
-    deadline = time.monotonic() + _SECONDS_FOR_EXECUTORS
-    local = str(context.master) == "local" or str(context.master).startswith("local[")
-    while not local and jvm.getExecutorMemoryStatus().size() < 2:
+    deadline, local = time.monotonic() + _SECONDS_FOR_EXECUTORS, _is_local(context)
+    while not local and not _executors(context):
         if time.monotonic() > deadline:
             raise RunError(
                 f"no executor has come to {context.master} in {_SECONDS_FOR_EXECUTORS} s",
@@ -136,10 +137,60 @@ def slots(context: SparkContext) -> int:
     # Others may come a little later; their number is not known to every cluster.
     settled, count = 0, 0
     while not local and settled < 10 and time.monotonic() < deadline:
-        now = jvm.getExecutorMemoryStatus().size()
+        now = _executors(context)
         settled, count = (settled + 1, count) if now == count else (0, now)
         time.sleep(0.1)
     return max(1, int(context.defaultParallelism))
+
+
+def _is_local(context: SparkContext) -> bool:
+    """Tell whether tasks run in the JVM of the driver."""
+    return str(context.master) == "local" or str(context.master).startswith("local[")
+
+
+def _executors(context: SparkContext) -> int:
+    jvm: Any = context._jsc.sc()
+    # The driver is one of those it tells.
+    return int(jvm.getExecutorMemoryStatus().size()) - 1
+
+
+@contextmanager
+def watched(context: SparkContext) -> Iterator[None]:
+    """Tell while all executors are lost, and give up what runs if none comes back.
+
+    Spark would wait without end, and the snapshot stay open.
+    """
+    ended = threading.Event()
+
+    def watch() -> None:
+        lost_at, told = None, False
+        while not ended.wait(_SECONDS_BETWEEN_LOOKS):
+            # The JVM may end meanwhile.
+            with suppress(Exception):
+                if _executors(context):
+                    lost_at, told = None, False
+                    continue
+                lost_at = lost_at or time.monotonic()
+                waited = time.monotonic() - lost_at
+                if waited >= _SECONDS_WITHOUT_EXECUTORS:
+                    logger.error("no executor has come back in %d s: given up", waited)
+                    cancel(context)
+                    lost_at = None
+                elif not told:
+                    told = True
+                    logger.warning(
+                        "all executors of %s are lost; waiting %d s for others",
+                        context.master,
+                        _SECONDS_WITHOUT_EXECUTORS,
+                    )
+
+    watcher = threading.Thread(target=watch, name="executors", daemon=True)
+    if not _is_local(context):
+        watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 def versions() -> dict[str, str]:

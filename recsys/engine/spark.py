@@ -78,14 +78,15 @@ class Sent:
         """Send what is missing, and let go of all others."""
         # By identity, of arrays that are held here: no other can take the place in memory.
         before = self._held
-        self._held = {
-            id(each): before.pop(id(each))
-            if id(each) in before
-            else (each, context.broadcast(each))
-            for each in arrays
-        }
-        for _, unused in before.values():
-            unused.destroy()
+        with translated_errors():
+            self._held = {
+                id(each): before.pop(id(each))
+                if id(each) in before
+                else (each, context.broadcast(each))
+                for each in arrays
+            }
+            for _, unused in before.values():
+                unused.destroy()
         return [self._held[id(array)][1] for array in arrays]
 
 
@@ -274,7 +275,7 @@ class SparkShards:
             return start, stop, _packed(finish(sums, start, stop))
 
         def job(blocks: Blocks, last: bool) -> RDD[tuple[int, int, Result | Counts]]:
-            def partial(groups: Iterable[Group]) -> Iterator[tuple[tuple[int, int], Arrays]]:
+            def of_task(groups: Iterable[Group]) -> Iterator[tuple[tuple[int, int], Arrays]]:
                 use_processors(1)
                 own = [shard for group in groups for shard in group]
 
@@ -286,7 +287,7 @@ class SparkShards:
 
             # Blocks by turns: the first ones of a triangle are the longest.
             places = {block: place for place, block in enumerate(blocks)}
-            summed = self.groups.mapPartitions(partial).reduceByKey(
+            summed = self.groups.mapPartitions(of_task).reduceByKey(
                 added, tasks, lambda block: places[block]
             )
             return summed.map(finished)

@@ -11,10 +11,12 @@ from scipy.sparse import csr_matrix
 
 from recsys.domain import ComputeLimits, Interactions
 from recsys.engine import node
-from recsys.engine.node import merged
+from recsys.engine.node import Facts, ReadRatings, ShardOfItems, ShardOfUsers, merged
 from recsys.engine.spark import (
     Room,
     Sent,
+    SparkItems,
+    SparkShards,
     _AllRatings,
     _packed,
     _room,
@@ -164,6 +166,46 @@ def test_shared_arrays_are_sent_once():
         ]
     assert context.sent == [[1], [1, 1], [1, 1, 1], [1, 1, 1]]
     assert context.destroyed == [[1], [1, 1], [1, 1, 1], [1, 1, 1]]
+
+
+class Local(list):
+    """Data of Spark in this process."""
+
+    context = Context()
+
+    def map(self, work):
+        return Local(map(work, self))
+
+    def collect(self):
+        return list(self)
+
+
+class Given:
+    """The shards of users, as a server would hand them out."""
+
+    key = "given"
+
+    def read(self, of_users):
+        ratings = csr_matrix([[[1.0, 0, 2], [0, 3, 0]], [[4.0, 5, 0]]][of_users.number])
+        return ReadRatings(ratings, None, np.arange(ratings.shape[0]))
+
+
+def test_rows_of_items_are_solved_where_their_files_are_missing(tmp_path, monkeypatch):
+    """As on another node, where Spark runs a task if theirs is lost or busy."""
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path))
+    monkeypatch.setattr(node, "_kept", type(node._kept)())
+    users = (ShardOfUsers(0, 0, 2, 0, 3), ShardOfUsers(1, 2, 3, 3, 2))
+    facts = Facts(3, np.array([2, 2, 1]), 3.0, (1.0, 5.0))
+    nothing = Interactions(csr_matrix((0, 3)), csr_matrix((3, 0)), ())
+    doubled = ("double", lambda each: replace(each, user_items=each.user_items * 2))
+    shards = SparkShards(None, users, Given(), facts, nothing, 3, 5, (doubled,))
+    items = SparkItems(Local([ShardOfItems("turned", 1, 3), ShardOfItems("turned", 0, 1)]), shards)
+    for _ in range(2):
+        found = items.rows(
+            lambda each, more: each.user_items.toarray() + more + each.first_user,
+            np.array([100.0, 200, 300]),
+        )
+        assert found.tolist() == [[102, 200, 308], [101, 207, 311], [105, 201, 301]]
 
 
 def test_the_room_follows_from_the_memory():

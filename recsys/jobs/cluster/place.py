@@ -67,6 +67,7 @@ class SparkPlace:
                 slots = application.slots(context)
                 application.compare_versions(context)
                 done(slots, "slots")
+            running.enter_context(application.watched(context))
             yield context, slots
 
 
