@@ -24,7 +24,7 @@ def write_package(path: Path) -> int:
         raise InvalidArgument(f"{path.name} must end in .tar.gz")
     aside = path.with_name(f".{path.name}.part")
     try:
-        with tarfile.open(aside, "w:gz", compresslevel=6) as archive:
+        with tarfile.open(aside, "w:gz", compresslevel=1) as archive:
             for file, name in sorted(set(_files())):
                 archive.add(file, name, recursive=False)
         aside.replace(path)

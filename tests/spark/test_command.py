@@ -64,11 +64,23 @@ def command_lines():
     return found
 
 
-def test_no_password_is_shown(start, cluster, tmp_path):
+@pytest.fixture
+def packed(tmp_path):
+    """Pack recsys for a Python that has no packages; return the archive and that Python."""
+    venv.create(tmp_path / "bare", with_pip=False)
+    bare, archive = tmp_path / "bare" / "bin" / "python", tmp_path / "recsys-packages.tar.gz"
+    subprocess.run([sys.executable, "-m", "recsys", "engine", "package", archive], check=True)
+    assert subprocess.run([bare, "-c", "import numpy"], stderr=subprocess.DEVNULL).returncode == 1
+    return {"archive": str(archive), "python": str(bare)}
+
+
+def test_executors_with_an_archive_work_and_no_password_is_shown(
+    start, packed, cluster, filled_database, tmp_path
+):
     """Neither in the pages of Spark, nor in its event log, logs and command lines."""
     port, events = free_port(), tmp_path / "events"
     events.mkdir()
-    running = start(**{
+    running = start(**packed, **{
         "spark.ui.port": str(port), "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": f"file://{events}", "spark.driver.host": HOST,
     })  # fmt: skip
@@ -91,16 +103,6 @@ def test_no_password_is_shown(start, cluster, tmp_path):
     assert any(path.name == "stderr" for path in files)
     for text in (output.encode(), *shown, *(path.read_bytes() for path in files)):
         assert PASSWORD.encode() not in text
-
-
-def test_executors_without_packages_take_them_from_an_archive(start, tmp_path, filled_database):
-    venv.create(tmp_path / "bare", with_pip=False)
-    bare, archive = tmp_path / "bare" / "bin" / "python", tmp_path / "recsys-packages.tar.gz"
-    subprocess.run([sys.executable, "-m", "recsys", "engine", "package", archive], check=True)
-    assert subprocess.run([bare, "-c", "import numpy"], stderr=subprocess.DEVNULL).returncode == 1
-    running = start(python=str(bare), archive=str(archive))
-    output, _ = running.communicate()
-    assert running.returncode == 0, output
     with filled_database.transaction() as connection:
         lists = connection.execute(sa.text(LISTS)).all()
     assert [(name, count > 0) for name, count in lists] == [

@@ -25,6 +25,8 @@ COLUMNS = {
 }
 INEXACT = {"svd", "mf", "blend"}
 """Sums over shards of factor models, and dense products of few users, differ by rounding."""
+FEWER_JOBS = {"svd": {"rank": 4}, "mf": {"iterations": 4}, "als": {"iterations": 4}}
+"""Each product and each iteration is a job of Spark or two; a few show what all would."""
 MODELS_THAT_SCALE = tuple(
     name for name, spec in MODELS.items() if spec.learn is not None and name != "collective_blend"
 )
@@ -67,7 +69,11 @@ def test_executors_give_what_one_process_gives(cluster, filled_database):
         kind="spark", master=cluster.master, shard_ratings=300, driver_memory="1g",
         python=sys.executable,
     )  # fmt: skip
-    todo = plan(RefreshSettings(models=MODELS_THAT_SCALE, default_model="blend", memory_mb=256))
+    todo = plan(
+        RefreshSettings(
+            models=MODELS_THAT_SCALE, default_model="blend", memory_mb=256, parameters=FEWER_JOBS
+        )
+    )
     here = refresh(filled_database, todo)
     there = refresh(filled_database, todo, place=SparkPlace(settings))
     assert there.published
