@@ -179,8 +179,8 @@ def test_cosines_of_the_kernel_are_those_in_full(
     assert count > (70 if (values, density, k) == (10_000, 0.4, 3) else 0)
 
 
-@pytest.mark.parametrize("min_support", [1, 2, 4])
-@pytest.mark.parametrize("values", [1, 5, 10_000])
+@pytest.mark.parametrize("min_support", [1, 3])
+@pytest.mark.parametrize("values", [1, 10_000])
 @pytest.mark.parametrize(("density", "k"), [(0.04, 3), (0.1, 12), (0.4, 3), (0.4, 90)])
 @pytest.mark.parametrize("full", [False, True])
 def test_cosines_of_blocks_are_those_of_all_columns(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,9 +82,15 @@ def test_the_checksum_is_of_ids_features_scale_and_hashes():
         input_checksum(users, IdMap(IDS + 1), hashes, features, (1.0, 5.0)),
         input_checksum(users, movies, hashes[::-1], features, (1.0, 5.0)),
         input_checksum(users, movies, hashes, features, (0.5, 5.0)),
+        input_checksum(
+            users, movies, hashes, replace(features, item_genres=genres * 2), (1.0, 5.0)
+        ),
+        input_checksum(
+            users, movies, hashes, replace(features, item_years=np.full(4, 1999.0)), (1.0, 5.0)
+        ),
         input_checksum(users, movies, hashes, Interactions(
             csr_matrix((0, 4)), genres, ("Drama", "War"), item_texts=("a", "a", "a", "b")
         ), (1.0, 5.0)),
     }  # fmt: skip
-    assert len(found) == 6
+    assert len(found) == 8
     assert {len(each) for each in found} == {64}
