@@ -97,7 +97,7 @@ def _properties(wanted: Application) -> dict[str, str]:
         "spark.driver.maxResultSize": "0",
         "spark.ui.showConsoleProgress": "false",
         "spark.task.maxFailures": "10",
-        # The address of a lost machine answers nothing: Spark's 120 s would pass at each fetch.
+        # A lost machine refuses no connection: each fetch would wait 120 s, Spark's default.
         "spark.shuffle.io.connectionCreationTimeout": "10s",
         "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",
         "spark.executorEnv.OMP_NUM_THREADS": "1",
@@ -144,21 +144,21 @@ def slots(context: SparkContext) -> int:
 
 
 def _is_local(context: SparkContext) -> bool:
-    """Tell whether tasks run in the JVM of the driver."""
+    """Return whether tasks run in the JVM of the driver."""
     return str(context.master) == "local" or str(context.master).startswith("local[")
 
 
 def _executors(context: SparkContext) -> int:
     jvm: Any = context._jsc.sc()
-    # The driver is one of those it tells.
+    # The status includes the driver.
     return int(jvm.getExecutorMemoryStatus().size()) - 1
 
 
 @contextmanager
 def watched(context: SparkContext) -> Iterator[None]:
-    """Tell while all executors are lost, and give up what runs if none comes back.
+    """Warn when all executors are lost, and cancel the jobs if none comes back.
 
-    Spark would wait without end, and the snapshot stay open.
+    Spark would wait without end and keep the snapshot open.
     """
     ended = threading.Event()
 

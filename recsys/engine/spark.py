@@ -69,14 +69,14 @@ class Room:
 
 
 class Sent:
-    """Arrays that executors have: each is sent once, and kept for the next call that shares it."""
+    """Arrays shared with the executors: each is sent once and kept for the next call."""
 
     def __init__(self) -> None:
         self._held: dict[int, tuple[np.ndarray, Broadcast[np.ndarray]]] = {}
 
     def of(self, context: SparkContext, arrays: Sequence[np.ndarray]) -> list[Broadcast[Any]]:
-        """Send what is missing, and let go of all others."""
-        # By identity, of arrays that are held here: no other can take the place in memory.
+        """Broadcast the missing arrays, and destroy the broadcasts of all others."""
+        # Arrays are told apart by identity. They are held here, so that no id is used again.
         before = self._held
         with translated_errors():
             self._held = {
@@ -322,7 +322,7 @@ class SparkShards:
             def add_up(
                 task: int, groups: Iterable[Group]
             ) -> Iterator[tuple[int, int, Result | Counts]]:
-                # Spark ends a worker, and what it keeps, that leaves something unread.
+                # Spark ends a worker that leaves input unread, and its caches are lost.
                 list(groups)
                 use_processors(1)
                 # Tasks of one node begin elsewhere, so that they do not read the same shards.
@@ -339,7 +339,7 @@ class SparkShards:
 
 @dataclass(frozen=True)
 class _AllRatings(Generic[Result]):
-    """What a task does that has all ratings: it makes some of the blocks."""
+    """The work of a task that has all ratings: it computes some of the blocks."""
 
     key: str
     """Of this sum."""
@@ -353,24 +353,17 @@ class _AllRatings(Generic[Result]):
     together: Together[Result] | None
 
     def results(self, blocks: Blocks, last: bool) -> Iterator[tuple[int, int, Result]]:
-        made = made_once(self.key, self._of_block, last=last) if self.fit else None
-        if made is not None:
+        if self.fit and self.together is not None:
+            result_of = made_once(self.key, partial(self._arranged, self.together), last=last)
             for start, stop in blocks:
-                yield start, stop, made(start, stop)
+                yield start, stop, result_of(start, stop)
             return
         for (start, stop), sums in _summed(self._pieces, blocks, self.room.blocks):
             yield start, stop, self.finish(sums, start, stop)
 
-    def _of_block(self) -> Callable[[int, int], Result] | None:
-        """Return what makes the result of a block; None where it is the sum of several pieces."""
+    def _arranged(self, together: Together[Result]) -> Callable[[int, int], Result]:
         [everything] = self._merged()
-        if self.together is not None:
-            return self.together(everything)
-        begun = list(itertools.islice(self.work(everything), 2))
-        if len(begun) > 1:
-            return None
-        [piece] = begun
-        return lambda start, stop: self.finish(piece(start, stop), start, stop)
+        return together(everything)
 
     def _pieces(self) -> Iterator[Piece]:
         for shard in self._merged():
@@ -396,7 +389,7 @@ class SparkItems:
         def solved(shard: ShardOfItems) -> tuple[int, Any]:
             use_processors(1)
 
-            # Spark may run a task where the files are not: there the ratings are read anew.
+            # Spark may run a task on a node without these files. It then reads the ratings again.
             def again() -> csr_matrix:
                 ratings = (interactions(source, one, facts, steps).user_items for one in every)
                 return _turned([each[:, shard.start : shard.stop].tocsc() for each in ratings])

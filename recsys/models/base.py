@@ -65,10 +65,10 @@ class FitOptions(ComputeLimits, Params):
     block_rows: Annotated[int, Bounds(1)] = 1024
     """Rows of a block at most."""
     told: Told = field(default=tell_nobody, metadata=NOT_A_KEY, compare=False)
-    """Hears of each epoch of a training, in this process only."""
+    """Called after each epoch of a training; not sent to executors."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What listens here, such as a progress bar, is neither known nor wanted elsewhere.
+        # Listeners such as progress bars stay here: executors may lack their packages.
         sent = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "told"}
         return partial(type(self), **sent), ()
 

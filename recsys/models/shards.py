@@ -102,7 +102,8 @@ class Shards(Protocol):
 
         The sums must be exact, as their order is not known. `finish` makes a result of the sums of
         a block, where they are; `take` is called with it in this process, for blocks in any order
-        and side by side. `together` makes the same results faster, where a task has all ratings.
+        and side by side. A task that has all ratings prepares `together`
+        once instead, which makes the same results.
         """
 
 
@@ -212,6 +213,18 @@ def add_block(held: Held, piece: Piece, start: int, stop: int) -> None:
     if before is not sums:
         for one, more in zip(before, sums, strict=True):
             one += more
+
+
+def as_one_piece(
+    work: Callable[[Interactions], Iterable[Piece]], finish: Finish[Result]
+) -> Together[Result]:
+    """Return `together` of a model of whose sums each shard gives one piece."""
+
+    def together(everything: Interactions) -> Callable[[int, int], Result]:
+        [piece] = work(everything)
+        return lambda start, stop: finish(piece(start, stop), start, stop)
+
+    return together
 
 
 def in_shards(data: Interactions | Shards) -> Shards:

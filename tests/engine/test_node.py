@@ -60,7 +60,7 @@ def test_items_are_gathered_once_on_a_node(folder):
         assert found.first_user == 1
         assert found.user_items.toarray().tolist() == RATINGS.T.toarray().tolist()
     assert len(asked) == 1
-    # Nothing half written is left, and other users of the node may not look.
+    # No partial files remain, and the folder is closed to other users.
     [own] = folder.iterdir()
     assert [each.name for each in own.iterdir()] == ["snapshot-items-1-1"]
     assert own.stat().st_mode & 0o777 == 0o700
@@ -87,7 +87,7 @@ def test_what_the_tasks_of_a_sum_share_is_made_once_and_let_go():
 
     assert made_once("one", lambda: make("a"), last=False) == "a"
     assert made_once("one", lambda: make("b"), last=False) == "a"
-    # Another sum: what the first one kept goes.
+    # Another sum replaces what the first one kept.
     assert made_once("two", lambda: make("c"), last=False) == "c"
     assert made_once("one", lambda: make("d"), last=True) == "d"
     assert made_once("one", lambda: make("e"), last=True) == "e"

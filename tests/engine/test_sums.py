@@ -23,7 +23,7 @@ from recsys.engine.spark import (
     _summed,
     _unpacked,
 )
-from recsys.models.shards import Grid
+from recsys.models.shards import Grid, as_one_piece
 
 BLOCKS = [(0, 2), (2, 4), (4, 5)]
 
@@ -93,10 +93,7 @@ def in_two_pieces(shard):
 
 @pytest.mark.parametrize("room", [2, 99])
 @pytest.mark.parametrize(("work", "more"), [(work_on, 0), (in_two_pieces, 100)])
-@pytest.mark.parametrize("together", [False, True])
-def test_a_task_with_all_ratings_arranges_them_once_if_they_fit(
-    room, work, more, together, monkeypatch
-):
+def test_a_task_with_all_ratings_arranges_them_once_if_they_fit(room, work, more, monkeypatch):
     monkeypatch.setattr(node, "_made", {})
     shards = [shard(0, [1, 0, 2]), shard(1, [0, 3, 0], [4, 5, 0]), shard(3, [1, 1, 1])]
     arranged = []
@@ -105,31 +102,22 @@ def test_a_task_with_all_ratings_arranges_them_once_if_they_fit(
         arranged.append(data.user_items.shape[0])
         yield from work(data)
 
-    def at_once(data):
-        [piece] = work_on(data)
-        arranged.append(data.user_items.shape[0])
-        return lambda start, stop: (start, (piece(start, stop)[0] + more).ravel().tolist())
-
     def finish(sums, start, stop):
-        # Each piece adds `more`, and the result tells where it begins.
         return start, sums[0].ravel().tolist()
 
     everything = _AllRatings(
         "sum", lambda number: shards[number], (0, 1, 2), room == 99, Room(room, 9, 9),
-        counted, finish, at_once if together else None,
+        counted, finish, None if more else as_one_piece(counted, finish),
     )  # fmt: skip
     found = list(everything.results([(0, 2)], False)) + list(everything.results([(2, 3)], True))
     # Users rated item 0 by 1, 4, 1: with the other items 20 + 1 and 2 + 1.
-    pieces = 1 if room == 99 else 3
-    added = more * pieces
+    added = more * (1 if room == 99 else 3)
     assert found == [(0, 2, (0, [18 + added, 21 + added])), (2, 3, (2, [3 + added]))]
     if room < 99:
         assert arranged == [1, 2, 1] * 2
-    elif together or not more:
-        assert arranged == [4]
     else:
-        # Two pieces: looked at first, then added up for each round.
-        assert arranged == [4] * 3
+        # The sums of several pieces are added up again in each round.
+        assert arranged == ([4, 4] if more else [4])
     assert node._made == {}
 
 

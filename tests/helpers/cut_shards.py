@@ -24,7 +24,7 @@ from recsys.models.shards import (
     accumulate,
     catalogue_of,
 )
-from recsys.numerics.blocks import block_size
+from recsys.numerics.blocks import map_blocks
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,11 @@ class CutShards:
     ) -> None:
         if together is not None and self.fit_in_one_place:
             result_of = together(self._together().data)
-            size = block_size(grid.row_bytes, limits)
-            for start in range(0, grid.items, size):
-                stop = min(start + size, grid.items)
+
+            def block(start: int, stop: int) -> None:
                 take(result_of(start, stop), start, stop)
+
+            map_blocks(grid.items, grid.row_bytes, limits, block)
             return
         held: Held = {}
         for shard in reversed(self.shards):

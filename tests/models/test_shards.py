@@ -171,8 +171,8 @@ def test_a_shard_without_ratings_changes_nothing() -> None:
             fit_model(spec, make_config(spec, {}), each, OPTIONS)
 
 
-def test_options_travel_without_those_who_listen() -> None:
-    """The progress bar of a command is no part of what executors get."""
+def test_options_are_pickled_without_their_listener() -> None:
+    """Executors do not get the progress bar of a command."""
     told = FitOptions(k=7, seed=3, memory_mb=99, threads=2, block_rows=5, told=lambda *_: None)
     sent = pickle.loads(pickle.dumps(told))
     assert sent == told

@@ -77,7 +77,7 @@ def test_the_database_is_healthy_when_it_answers_by_tcp(services):
 
 
 def test_one_service_builds_the_image_of_all_and_none_asks_a_registry(services):
-    """With an image for each, a command would change what `up -d` then replaces."""
+    """If each service built the image, `up -d` would replace running containers."""
     built = {
         name: (s["image"], s.get("build"), s["pull_policy"])
         for name, s in services.items()

@@ -26,7 +26,7 @@ COLUMNS = {
 INEXACT = {"svd", "mf", "blend"}
 """Sums over shards of factor models, and dense products of few users, differ by rounding."""
 FEWER_JOBS = {"svd": {"rank": 4}, "mf": {"iterations": 4}, "als": {"iterations": 4}}
-"""Each product and each iteration is a job of Spark or two; a few show what all would."""
+"""Each product and each iteration takes a job of Spark or two."""
 MODELS_THAT_SCALE = tuple(
     name for name, spec in MODELS.items() if spec.learn is not None and name != "collective_blend"
 )
@@ -111,7 +111,7 @@ def test_executors_give_what_one_process_gives(cluster, filled_database):
             sa.text("SELECT relname FROM pg_class WHERE relname LIKE 'parts_run_%'")
         )
         assert list(left) == []
-    # Either engine knows what the other one has read.
+    # Both engines compute the same checksum of the input.
     for place in (SparkPlace(settings), IN_THIS_PROCESS):
         assert not refresh(filled_database, todo, place=place, if_changed=True).changed
 

@@ -67,7 +67,7 @@ def test_every_change_shows():
             owner = np.searchsorted(matrix.indptr, place, side="right") - 1
             after = row_hashes(other, IDS, at).tolist()
             assert [row for row in range(4) if after[row] != before[row]] == [owner]
-    # Times that nobody asked for are no part of it.
+    # The hash leaves out times that are not given.
     assert row_hashes(matrix, IDS).tolist() != before
 
 

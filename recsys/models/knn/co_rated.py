@@ -27,7 +27,7 @@ from scipy.sparse import csc_matrix, csr_matrix
 
 from recsys.domain import Float64, Int64, Interactions, RankedLists
 from recsys.models.base import FitOptions
-from recsys.models.shards import Arrays, Grid, Piece, Shards
+from recsys.models.shards import Arrays, Grid, Piece, Shards, as_one_piece
 from recsys.numerics.blocks import map_blocks, rows_within
 from recsys.numerics.sparse import binarize, column_counts, with_values
 from recsys.numerics.topk import concatenate, ranked_top_k
@@ -157,7 +157,7 @@ def co_rated_over_shards(
 
     products = len(scorer.comparison.products)
     grid = Grid(columns, 8 * products, _PAIR_BYTES * columns, 12 * k)
-    shards.sums(work, finish, take, grid, options)
+    shards.sums(work, finish, take, grid, options, as_one_piece(work, finish))
     return concatenate(RankedLists, [found[start] for start in sorted(found)])
 
 

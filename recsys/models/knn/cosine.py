@@ -145,7 +145,7 @@ class _Columns:
     def scorer(self) -> tuple[csr_matrix, NearestNeighboursScorer]:
         """The columns of length 1 as rows, and what multiplies such a row with all of them."""
         unit = self.unit()
-        # It is made for square matrices, and has room for as many sums as there are rows.
+        # The scorer expects a square matrix: it allocates one sum for each row.
         missing = max(0, unit.shape[1] - unit.shape[0])
         indptr = np.append(unit.indptr, np.full(missing, unit.nnz, np.int32))
         square = csr_matrix((unit.data, unit.indices, indptr), (len(indptr) - 1, unit.shape[1]))

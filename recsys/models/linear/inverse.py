@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from recsys.domain import Float32, Int64, Interactions
 from recsys.models.base import FitOptions
-from recsys.models.shards import Arrays, Grid, Piece, Shards
+from recsys.models.shards import Arrays, Grid, Piece, Shards, as_one_piece
 from recsys.numerics.gram import BYTES_A_COLUMN, inverse_by_rows, invert, pairs
 from recsys.numerics.symmetric import SymmetricMatrix
 
@@ -68,5 +68,5 @@ def _gram(shards: Shards, rows: Rows, kept: Int64, options: FitOptions) -> Symme
 
     items, groups = len(kept), len(factors)
     grid = Grid(items, 4 * groups, BYTES_A_COLUMN * groups * items, 2 * items)
-    shards.sums(work, finish, take, grid, options)
+    shards.sums(work, finish, take, grid, options, as_one_piece(work, finish))
     return gram

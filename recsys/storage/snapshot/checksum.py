@@ -1,4 +1,4 @@
-"""A checksum of all that a run reads, the same wherever the ratings are."""
+"""A checksum of the input of a run, equal for both engines."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def _arrays(features: Interactions) -> Iterator[NDArray[Any]]:
 
 
 def row_hashes(matrix: csr_matrix, columns: Int32, more: Float64 | None = None) -> Hashes:
-    """Return a hash of 64 bits for each row: of its columns, by their ids, and its values.
+    """Return a 64-bit hash of each row: of the ids of its columns, and of its values.
 
-    `more` are further values, one for each entry. Rows that differ have different hashes but for
-    one pair in 2^64; a row without entries has 0. The hashes of entries, by the finalizer of
-    SplitMix64 (G. Steele, D. Lea, C. Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA
-    2014), are added up.
+    `more` are further values, one for each entry. Two different rows have the same hash with
+    probability 2^-64; a row without entries has 0. The hash of a row is the sum of those of its
+    entries, by the finalizer of SplitMix64 (G. Steele, D. Lea, C. Flood: Fast Splittable
+    Pseudorandom Number Generators, OOPSLA 2014).
     """
     found = np.zeros(matrix.shape[0], np.uint64)
     indptr = matrix.indptr.astype(np.int64)
